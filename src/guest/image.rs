@@ -1,0 +1,59 @@
+//! Guest programs and the images that hold them.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::named_enum;
+use crate::units::Bytes;
+
+named_enum! {
+    /// A guest program; each has one C source in `guest-images/programs/` for every platform.
+    pub enum Program ("guest program") {
+        /// Prints its line and exits.
+        Hello = "hello",
+        /// Prints its lines and sleeps until it is ended: the background instance.
+        Sleep = "sleep",
+        /// CPU attacker.
+        Prime = "prime",
+        /// Memory attacker.
+        Stream = "stream",
+        /// `open`/`close` loop.
+        Open = "open",
+        /// `read` loop.
+        Read = "read",
+        /// `write` loop.
+        Write = "write",
+        /// `stat` loop.
+        Stat = "stat",
+        /// `fork` loop.
+        Fork = "fork",
+        /// 60,000 single-row INSERTs: the victim.
+        Sqlite = "sqlite",
+    }
+}
+
+/// A built guest program: the same bytes for every Linux platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The program it holds.
+    pub program: Program,
+    /// A read-only root file system, absolute: `fw/<program>` and the empty mount points `proc sys dev tmp`.
+    pub rootfs: PathBuf,
+    /// SHA-256 of the program's binary, in hexadecimal.
+    pub digest: String,
+    /// What the root file system holds, in bytes.
+    pub size: Bytes,
+}
+
+impl Image {
+    /// The program's path inside the guest.
+    pub fn guest_path(&self) -> String {
+        format!("/fw/{}", self.program)
+    }
+
+    /// The program's binary on the host.
+    pub fn binary(&self) -> PathBuf {
+        self.rootfs.join("fw").join(self.program.name())
+    }
+}

@@ -1,0 +1,67 @@
+//! The lines a guest prints, the whole protocol between a guest and the harness. Pure.
+//!
+//! `FW main` first, `FW ready` when serving or about to work, `FW result {json}` at the end; an attacker prints
+//! `FW ops N` (operations since it began) at most once a second.
+
+use serde_json::Value;
+
+/// One line of a guest's output.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GuestLine {
+    /// `FW main`: the program's first line.
+    Main,
+    /// `FW ready`: serving, or about to begin the measured work.
+    Ready,
+    /// `FW ops N`: how many operations an attacker has done since it began.
+    Ops(u64),
+    /// `FW result {json}`: what the program measured about itself, one JSON object.
+    Result(Value),
+    /// `FW error TEXT`: the guest could not do what it was asked to.
+    Error(String),
+    /// Anything else; kept for the log.
+    Other(String),
+}
+
+impl GuestLine {
+    /// Reads one line, with or without its line end. Never fails: what is not of the protocol is `Other`.
+    pub fn parse(text: &str) -> GuestLine {
+        let text = text.trim_end_matches(['\r', '\n']);
+        Self::parse_protocol(text).unwrap_or_else(|| GuestLine::Other(text.to_owned()))
+    }
+
+    fn parse_protocol(text: &str) -> Option<GuestLine> {
+        let rest = text.strip_prefix("FW ")?;
+        let (word, argument) = rest.split_once(' ').unwrap_or((rest, ""));
+        match word {
+            "main" if argument.is_empty() => Some(GuestLine::Main),
+            "ready" if argument.is_empty() => Some(GuestLine::Ready),
+            "ops" => argument.parse().ok().map(GuestLine::Ops),
+            "result" => serde_json::from_str(argument).ok().filter(Value::is_object).map(GuestLine::Result),
+            "error" => Some(GuestLine::Error(argument.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_the_protocol_are_understood() {
+        assert_eq!(GuestLine::parse("FW main\r\n"), GuestLine::Main);
+        assert_eq!(GuestLine::parse("FW ready"), GuestLine::Ready);
+        assert_eq!(GuestLine::parse("FW ops 12"), GuestLine::Ops(12));
+        assert_eq!(GuestLine::parse("FW error fork: 38"), GuestLine::Error("fork: 38".into()));
+        assert_eq!(GuestLine::parse(r#"FW result {"rows":3}"#), GuestLine::Result(json!({"rows": 3})));
+    }
+
+    #[test]
+    fn anything_else_is_kept_as_it_is() {
+        for text in ["", "FW", "FW mainly", "FW ops -1", "FW result [1]", "FW result {", "hello"] {
+            assert_eq!(GuestLine::parse(text), GuestLine::Other(text.to_owned()), "{text}");
+        }
+    }
+}

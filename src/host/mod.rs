@@ -1,0 +1,1 @@
+//! The host: its topology, facts, limits and noise.

@@ -1,0 +1,76 @@
+//! Ctrl-C and SIGTERM, as a flag to ask and a descriptor to poll.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+/// Tells whether the user asked to stop. Clones share the flag.
+#[derive(Debug, Clone)]
+pub struct Interrupt(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    raised: Arc<AtomicBool>,
+    wake: OwnedFd,
+}
+
+impl Interrupt {
+    /// An interrupt that only [`Interrupt::raise`] sets: for tests and tools.
+    pub fn new() -> std::io::Result<Self> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(Arc::new(Inner { raised: Arc::default(), wake })))
+    }
+
+    /// An interrupt that SIGINT and SIGTERM set; a second signal ends the process at once, leaving the rest to
+    /// `cargo xtask clean`.
+    pub fn on_signals() -> std::io::Result<Self> {
+        let interrupt = Self::new()?;
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            let inner = Arc::clone(&interrupt.0);
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&inner.raised))?;
+            // SAFETY: the action only stores to an atomic and writes eight bytes to an eventfd, both
+            // async-signal-safe (signal-safety(7)); it neither allocates nor locks.
+            unsafe { signal_hook::low_level::register(signal, move || inner.set())? };
+        }
+        Ok(interrupt)
+    }
+
+    /// Whether the user asked to stop.
+    pub fn is_raised(&self) -> bool {
+        self.0.raised.load(Ordering::SeqCst)
+    }
+
+    /// Asks to stop, as a signal does.
+    pub fn raise(&self) {
+        self.0.set();
+    }
+
+    /// A descriptor that becomes readable when the flag is set and stays so: put it in every poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.wake.as_fd()
+    }
+}
+
+impl Inner {
+    fn set(&self) {
+        self.raised.store(true, Ordering::SeqCst);
+        // The counter cannot overflow by a few signals, and a failed write leaves the flag, which is asked as well.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raised_interrupt_is_seen_by_its_clones() {
+        let interrupt = Interrupt::new().expect("an eventfd can be made");
+        let clone = interrupt.clone();
+        assert!(!clone.is_raised());
+        interrupt.raise();
+        assert!(clone.is_raised());
+    }
+}

@@ -1,0 +1,107 @@
+//! The ledger: every resource is written down before it is made, so that whatever a crash leaves can be found.
+//!
+//! Invariant: nothing on the host is removed by Featherweight unless it stands in a ledger and carries the run's id.
+//! A run's ledger is a folder under the state folder: `ledger.jsonl` (one [`Resource`] a line), `lock` (held while the
+//! run lives, so that `clean` leaves it alone) and whatever the run keeps there, such as bundles.
+
+mod reap;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+pub use reap::{Leftovers, RunState, list, reap};
+
+use crate::run::RunId;
+
+/// Something a run makes on the host. The order in a ledger is the order of making; reaping goes backwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Resource {
+    /// A process that carries the run's id in its environment.
+    Process {
+        /// The instance or helper it is for.
+        name: String,
+    },
+    /// A cgroup directory: absolute, with the run's name in its path.
+    Cgroup {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory with the run's name in its path.
+    Dir {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// The ledger of a living run.
+#[derive(Debug)]
+pub struct Ledger {
+    run: RunId,
+    dir: PathBuf,
+    file: Mutex<File>,
+    next_instance: AtomicU64,
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens the ledger of a new run, or of one that is resumed after its leftovers were reaped.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or another process holds the run.
+    pub fn open(state: &Path, run: &RunId) -> io::Result<Self> {
+        let dir = state.join(run.name());
+        fs::create_dir_all(&dir)?;
+        let lock = File::create(dir.join(LOCK))?;
+        lock.try_lock().map_err(|e| match e {
+            TryLockError::WouldBlock => io::Error::other(format!("run {run} is still in progress")),
+            TryLockError::Error(e) => e,
+        })?;
+        let file = OpenOptions::new().create(true).append(true).open(dir.join(LINES))?;
+        Ok(Self { run: run.clone(), dir, file: Mutex::new(file), next_instance: AtomicU64::new(0), _lock: lock })
+    }
+
+    /// The run it belongs to.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The run's own folder, for bundles, sockets and container states. Removed with the ledger.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A name for a new instance, unique in the run: `fw-<run>-17`.
+    pub fn instance_name(&self) -> String {
+        format!("{}-{}", self.run.name(), self.next_instance.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Writes `resource` down. Call it before the resource is made.
+    ///
+    /// A crash of the harness loses nothing that was written; a crash of the machine loses the resources too, so
+    /// nothing is synced.
+    ///
+    /// # Errors
+    /// When the line cannot be written: then the resource must not be made.
+    pub fn record(&self, resource: &Resource) -> io::Result<()> {
+        let mut line = serde_json::to_vec(resource)?;
+        line.push(b'\n');
+        self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&line)
+    }
+
+    /// Ends the run: removes what is left of it and the ledger itself.
+    ///
+    /// # Errors
+    /// Tells what could not be removed; the ledger then stays for `cargo xtask clean`.
+    pub fn close(&self) -> io::Result<Leftovers> {
+        reap::sweep(&self.dir, &self.run)
+    }
+}
+
+pub(crate) const LINES: &str = "ledger.jsonl";
+pub(crate) const LOCK: &str = "lock";

@@ -1,0 +1,154 @@
+//! Platforms: what can run an instance, behind one small synchronous interface.
+//!
+//! An experiment asks a platform for its [`Capabilities`], never for its name. Every platform passes
+//! `tests/conformance.rs`. Adding one is one file here and one line in [`registry`].
+
+mod id;
+mod instance;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use id::{Accelerator, PlatformId};
+pub use instance::{Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
+
+use crate::clock::Clock;
+use crate::cpuset::CpuSet;
+use crate::guest::Image;
+use crate::ledger::Ledger;
+use crate::units::Bytes;
+
+/// Something that runs instances. Implementations are safe to call from several threads at once.
+pub trait Platform: Send + Sync + std::fmt::Debug {
+    /// The platform's name: `native`, `youki`, `docker:crun`.
+    fn id(&self) -> &PlatformId;
+
+    /// What it can and cannot do. Constant over its life.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Whether it can run here, and its versions; or why not, and the cure. Called before anything else; changes
+    /// nothing on the host.
+    fn check(&self) -> Result<PlatformFacts, Unavailable>;
+
+    /// The clock that stamps its instances' events.
+    fn clock(&self) -> &dyn Clock;
+
+    /// Makes `image` ready to be launched. Called once for an image, before its first launch; never timed.
+    fn prepare(&self, image: &Image) -> Result<(), Error>;
+
+    /// Starts an instance and returns once it exists, without waiting for its first line. Everything it makes is in
+    /// the ledger first. The `spawn` event is stamped just before the platform is asked.
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error>;
+}
+
+/// What a platform is made with: the run it works for.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The run's ledger; it also tells the run's id and its state folder.
+    pub ledger: Arc<Ledger>,
+    /// Set when the user asked to stop; every wait ends early on it.
+    pub interrupt: crate::interrupt::Interrupt,
+}
+
+/// What a platform can do, asked for instead of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// What makes its guests execute.
+    pub accelerator: Accelerator,
+    /// Guests can fork.
+    pub fork: bool,
+    /// CPUs, memory and process counts can be limited by the kernel for each instance here.
+    pub limits: bool,
+    /// How many launches at once are worth while here.
+    pub launch_concurrency: usize,
+    /// Events are stamped by a virtual clock: its times are no measurements.
+    pub simulated: bool,
+}
+
+/// What is known of a platform that can run here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlatformFacts {
+    /// The version of what does the work: a runtime, an engine, a monitor, the kernel.
+    pub version: String,
+    /// Anything a reader should know, such as "no cgroup: limits by rlimit".
+    pub notes: Vec<String>,
+}
+
+/// Why a platform cannot run here, and what would change that.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{reason}; {cure}")]
+pub struct Unavailable {
+    /// The reason, a lowercase fragment.
+    pub reason: String,
+    /// What to do about it.
+    pub cure: String,
+}
+
+/// One instance to be launched. Everything that decides what is measured is named: there is no default.
+#[derive(Debug, Clone)]
+pub struct LaunchSpec {
+    /// The instance's name, unique in the run, made by [`Ledger::instance_name`]: `fw-<run>-17`.
+    pub name: String,
+    /// What to run.
+    pub image: Image,
+    /// `key=value` arguments of the guest program, without `dir=` and `deadline=`, which the platform adds.
+    pub arguments: Vec<String>,
+    /// The CPUs it may run on; `None` leaves placement to the host.
+    pub cpus: Option<CpuSet>,
+    /// Memory, processes; `None` leaves the instance without a cgroup of its own where the platform does not need one.
+    pub limits: Option<Limits>,
+    /// The guest ends itself after this time, whatever becomes of the harness.
+    pub deadline: Duration,
+}
+
+/// What an instance may use at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory, the in-memory file system included.
+    pub memory: Bytes,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+/// What went wrong with an instance or a platform. The class decides what happens next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The platform cannot do this here: the case is skipped with the reason.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// This trial failed: it is recorded with the reason and the run goes on.
+    #[error("{action}: {reason}")]
+    Failed {
+        /// What was being done, with its object: `launch fw-…-17 on youki`.
+        action: String,
+        /// Why it failed.
+        reason: String,
+    },
+    /// Something awaited did not happen in time: a failed trial, too.
+    #[error("{name}: waited {after} for {awaited}; last seen: {last}")]
+    Deadline {
+        /// The instance.
+        name: String,
+        /// How long was waited, as text with its unit.
+        after: String,
+        /// What was awaited.
+        awaited: String,
+        /// The last state seen.
+        last: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// Going on makes no sense: the run stops.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl Error {
+    /// A failed trial: `action` with its object, and why.
+    pub fn failed(action: impl Into<String>, reason: impl ToString) -> Self {
+        Error::Failed { action: action.into(), reason: reason.to_string() }
+    }
+}

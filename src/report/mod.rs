@@ -1,0 +1,1 @@
+//! Reports: a pure model of a run's results, and its renderings.

@@ -1,0 +1,147 @@
+//! A run's identity and the folders it uses.
+
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The environment variable that every process of a run carries, so that a crashed run's processes can be told
+/// from everybody else's.
+pub const RUN_VARIABLE: &str = "FEATHERWEIGHT_RUN";
+
+/// The prefix of the name of everything a run makes on the host.
+pub const NAME_PREFIX: &str = "fw-";
+
+/// Names one run: the UTC second it began and four hexadecimal digits, `20261121-084514-3f9a`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+/// A text that is no run id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no run id; one looks like 20261121-084514-3f9a")]
+pub struct ParseRunIdError(String);
+
+impl RunId {
+    /// A new id for a run that begins now.
+    pub fn generate() -> Self {
+        let now = jiff::Timestamp::now();
+        let salt = (now.as_nanosecond() as u64 / 1000) ^ u64::from(std::process::id()).rotate_left(7);
+        Self(format!("{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), salt & 0xffff))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name of what the run makes on the host: `fw-<id>`.
+    pub fn name(&self) -> String {
+        format!("{NAME_PREFIX}{}", self.0)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = ParseRunIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let salt_is_hex = text.get(16..).is_some_and(|s| s.len() == 4 && s.chars().all(|c| c.is_ascii_hexdigit()));
+        match shape.get(..16) {
+            Some("00000000-000000-") if salt_is_hex => Ok(Self(text.to_owned())),
+            _ => Err(ParseRunIdError(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = ParseRunIdError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Where Featherweight keeps things.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// The project: guest sources, fixtures.
+    pub project: PathBuf,
+    /// What is built and measured: images, runs, the report.
+    pub output: PathBuf,
+    /// What lives only while runs do: ledgers, bundles, container states. Kept short, since socket paths are
+    /// limited to 108 bytes (`unix(7)`).
+    pub state: PathBuf,
+}
+
+impl Folders {
+    /// The folders by the environment: `CARGO_TARGET_DIR` moves the output, `FEATHERWEIGHT_STATE` the state.
+    pub fn from_env() -> Self {
+        let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.join("target"), |dir| project.join(dir));
+        Self {
+            project,
+            output: target.join("featherweight"),
+            state: env::var_os("FEATHERWEIGHT_STATE").map_or_else(default_state, PathBuf::from),
+        }
+    }
+
+    /// Where guest images are built.
+    pub fn images(&self) -> PathBuf {
+        self.output.join("images")
+    }
+
+    /// Where runs are stored, one folder each.
+    pub fn runs(&self) -> PathBuf {
+        self.output.join("runs")
+    }
+
+    /// The page over the latest run of every experiment.
+    pub fn report(&self) -> PathBuf {
+        self.output.join("report")
+    }
+}
+
+fn default_state() -> PathBuf {
+    let uid = rustix::process::geteuid().as_raw();
+    let run = Path::new("/run");
+    if uid == 0 && run.is_dir() {
+        return run.join("featherweight");
+    }
+    match env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) => PathBuf::from(dir).join("featherweight"),
+        None => env::temp_dir().join(format!("featherweight-{uid}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_id_reads_back() {
+        let id = RunId::generate();
+        assert_eq!(id.as_str().parse(), Ok(id.clone()));
+        assert!(id.name().starts_with("fw-2"));
+    }
+
+    #[test]
+    fn foreign_names_are_no_ids() {
+        for text in ["", "last", "20261121-084514-xyz1", "20261121-084514-3f9", "../../etc", "20261121-084514-3f9a/x"] {
+            assert!(text.parse::<RunId>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Samplers: readings of the host, of cgroups and of processes.

@@ -1,0 +1,1 @@
+//! Statistics: everything in docs/methodology.md. Pure.

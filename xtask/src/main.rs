@@ -1,0 +1,3 @@
+//! Featherweight's own chores.
+
+fn main() {}
