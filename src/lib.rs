@@ -17,6 +17,7 @@ pub mod interrupt;
 pub mod ledger;
 pub mod names;
 pub mod placement;
+pub mod plan;
 pub mod platform;
 pub mod report;
 pub mod run;

@@ -1,5 +1,13 @@
 //! Results on disk: a folder a run, a line a trial, appended and synced when the trial ends.
 
+mod reader;
 mod record;
+mod run_file;
+#[cfg(test)]
+pub(crate) mod testing;
+mod writer;
 
+pub use reader::{ReadError, StoredRun, list_runs, read_run};
 pub use record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
+pub use run_file::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip};
+pub use writer::{RUN_FILE, TRIALS_FILE, Writer, replace};

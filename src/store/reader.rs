@@ -1,0 +1,184 @@
+//! Reading a run's folder. Never panics, whatever is in it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::writer::{RUN_FILE, TRIALS_FILE};
+use super::{RunFile, SCHEMA, TrialRecord};
+
+/// A run as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRun {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its description.
+    pub file: RunFile,
+    /// Its trials in the order of the file.
+    pub trials: Vec<TrialRecord>,
+    /// What was passed over in reading: a torn last line.
+    pub warnings: Vec<String>,
+}
+
+/// Why a stored run cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The folder is no run.
+    #[error("{path} holds no run: {source}")]
+    NoRun {
+        /// The file that should be there.
+        path: PathBuf,
+        /// What opening it said.
+        source: std::io::Error,
+    },
+    /// A file cannot be understood.
+    #[error("{path}, line {line}: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "{path} has schema {found}, and this version reads up to {SCHEMA}; use the version that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+    },
+}
+
+/// Reads the run in the folder `dir`.
+///
+/// # Errors
+/// When it is no run, is damaged elsewhere than in its last line, or was written by a newer schema.
+pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
+    let path = dir.join(RUN_FILE);
+    let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
+    let file: RunFile = parse(&text, &path, 1)?;
+    let mut run = StoredRun { dir: dir.to_owned(), file, trials: Vec::new(), warnings: Vec::new() };
+    read_trials(&mut run)?;
+    Ok(run)
+}
+
+fn read_trials(run: &mut StoredRun) -> Result<(), ReadError> {
+    let path = run.dir.join(TRIALS_FILE);
+    let Ok(file) = File::open(&path) else { return Ok(()) };
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let damaged = |reason: String| ReadError::Damaged { path: path.clone(), line: number, reason };
+        if reader.read_until(b'\n', &mut line).map_err(|e| damaged(e.to_string()))? == 0 {
+            break;
+        }
+        if line.last() != Some(&b'\n') {
+            run.warnings.push(format!("{}, line {number}: torn, passed over", path.display()));
+            break;
+        }
+        let text = str::from_utf8(&line).map_err(|e| damaged(e.to_string()))?;
+        let record: TrialRecord = parse(text, &path, number)?;
+        if record.run != run.file.run {
+            return Err(damaged(format!("belongs to run {}, not {}", record.run, run.file.run)));
+        }
+        run.trials.push(record);
+    }
+    Ok(())
+}
+
+/// Parses one object, telling a newer schema from damage.
+fn parse<T: for<'de> Deserialize<'de>>(text: &str, path: &Path, line: usize) -> Result<T, ReadError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u64,
+    }
+    let versioned = serde_json::from_str::<Versioned>(text);
+    match versioned {
+        Ok(v) if v.schema > u64::from(SCHEMA) => Err(ReadError::Newer { path: path.to_owned(), found: v.schema }),
+        _ => serde_json::from_str(text).map_err(|e| ReadError::Damaged {
+            path: path.to_owned(),
+            line,
+            reason: e.to_string(),
+        }),
+    }
+}
+
+/// The folders under `runs` that hold a run, oldest first. Folders that do not are passed over.
+pub fn list_runs(runs: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(runs) else { return Vec::new() };
+    let mut found: Vec<PathBuf> =
+        entries.filter_map(Result::ok).map(|e| e.path()).filter(|dir| dir.join(RUN_FILE).is_file()).collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{record, run_file};
+    use super::super::writer::Writer;
+    use super::*;
+
+    fn stored(trials: u64) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        writer.describe(&run_file()).unwrap();
+        (0..trials).for_each(|order| writer.append(&record(order)).unwrap());
+        dir
+    }
+
+    fn corrupt(dir: &Path, file: &str, change: impl FnOnce(String) -> String) {
+        let path = dir.join(file);
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+    }
+
+    #[test]
+    fn what_was_written_reads_back() {
+        let dir = stored(3);
+        let run = read_run(dir.path()).unwrap();
+        assert_eq!(run.file, run_file());
+        assert_eq!(run.trials, [record(0), record(1), record(2)]);
+        assert!(run.warnings.is_empty());
+    }
+
+    #[test]
+    fn a_torn_last_line_is_reported_and_ignored() {
+        let dir = stored(2);
+        corrupt(dir.path(), TRIALS_FILE, |text| text[..text.len() - 9].to_owned());
+        let run = read_run(dir.path()).unwrap();
+        assert_eq!(run.trials, [record(0)]);
+        assert!(run.warnings[0].contains("line 2: torn"));
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_middle_is_named() {
+        let dir = stored(3);
+        corrupt(dir.path(), TRIALS_FILE, |text| text.replacen("\"schema\":1", "\"schema\":x", 1));
+        assert!(matches!(read_run(dir.path()), Err(ReadError::Damaged { line: 1, .. })));
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_by_its_number() {
+        for file in [RUN_FILE, TRIALS_FILE] {
+            let dir = stored(1);
+            corrupt(dir.path(), file, |t| {
+                t.replace("\"schema\":1", "\"schema\":7").replace("\"schema\": 1", "\"schema\": 7")
+            });
+            assert!(matches!(read_run(dir.path()), Err(ReadError::Newer { found: 7, .. })), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_folder_is_no_run() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(read_run(dir.path()), Err(ReadError::NoRun { .. })));
+        fs::write(dir.path().join(RUN_FILE), "{}").unwrap();
+        assert!(matches!(read_run(dir.path()), Err(ReadError::Damaged { .. })));
+    }
+}

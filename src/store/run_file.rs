@@ -1,0 +1,103 @@
+//! `run.json`: what a run is, written when it begins and again when it ends.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Experiment;
+use crate::guest::Image;
+use crate::names::named_enum;
+use crate::placement::Placement;
+use crate::plan::Configuration;
+use crate::platform::{Capabilities, PlatformFacts, PlatformId};
+use crate::run::RunId;
+
+named_enum! {
+    /// How a run stands.
+    pub enum RunOutcome ("run outcome") {
+        /// It has begun and not ended: it runs, or its harness was killed.
+        Running = "running",
+        /// Every planned trial has a record.
+        Complete = "complete",
+        /// The user stopped it; `--resume` goes on.
+        Interrupted = "interrupted",
+        /// It could not go on, such as on a full disk; `--resume` goes on.
+        Stopped = "stopped",
+    }
+}
+
+/// The description of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// [`super::SCHEMA`].
+    pub schema: u32,
+    /// The run's id.
+    pub run: RunId,
+    /// The version of Featherweight that measured.
+    pub version: String,
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    /// What it was asked to do.
+    pub configuration: Configuration,
+    /// When it began, RFC 3339 in UTC.
+    pub started: String,
+    /// When it ended; `None` while it runs, and after a crash.
+    pub ended: Option<String>,
+    /// Facts of the host by name, as [`crate::host`] reads them; unknown ones are null.
+    pub host: BTreeMap<String, Value>,
+    /// The platforms that took part.
+    pub platforms: Vec<PlatformEntry>,
+    /// The guests that took part.
+    pub images: Vec<Image>,
+    /// What was asked for and cannot be had here, with the reason.
+    pub skips: Vec<Skip>,
+    /// How many trials the plan has.
+    pub planned: u64,
+    /// The noise guard; `None` when it was switched off or never got that far.
+    pub noise: Option<NoiseGuard>,
+    /// How it stands.
+    pub outcome: RunOutcome,
+    /// Why it was stopped.
+    pub reason: Option<String>,
+}
+
+impl RunFile {
+    /// What was measured.
+    pub fn experiment(&self) -> Experiment {
+        self.configuration.experiment
+    }
+}
+
+/// A platform that took part in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlatformEntry {
+    /// Its name.
+    pub id: PlatformId,
+    /// What it can do here.
+    pub capabilities: Capabilities,
+    /// Its versions.
+    pub facts: PlatformFacts,
+}
+
+/// Something asked for that was not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// The platform; `None` when the reason is the host's, whatever the platform.
+    pub platform: Option<PlatformId>,
+    /// The placement, when it is that.
+    pub placement: Option<Placement>,
+    /// Why, and the cure.
+    pub reason: String,
+}
+
+/// The noise guard's readings around a run, one object a core as [`crate::host`] writes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoiseGuard {
+    /// Before the first trial.
+    pub before: Vec<Value>,
+    /// After the last trial.
+    pub after: Vec<Value>,
+    /// Why the run is invalid; empty when it is valid.
+    pub invalid: Vec<String>,
+}

@@ -1,0 +1,88 @@
+//! Small runs and records for tests.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Cpus, Experiment, Metric, Outcome, Role, RunFile, RunOutcome, SCHEMA, TrialRecord};
+use crate::placement::Placement;
+use crate::plan::{Configuration, LadderOrder, Profile};
+use crate::platform::{Accelerator, Event, PlatformId};
+use crate::run::RunId;
+use crate::units::{Direction, Nanos, Unit};
+
+/// The run that all of these belong to.
+pub(crate) fn run_id() -> RunId {
+    "20261121-084514-3f9a".parse().expect("the id is well formed")
+}
+
+/// A good boot trial.
+pub(crate) fn record(order: u64) -> TrialRecord {
+    TrialRecord {
+        schema: SCHEMA,
+        run: run_id(),
+        order,
+        trial: 0,
+        role: Role::Measured,
+        case: Case {
+            experiment: Experiment::Boot,
+            platform: PlatformId::new("fake"),
+            accelerator: Accelerator::None,
+            workload: "hello".into(),
+            attacker: None,
+            placement: Placement::Unpinned,
+            background: 0,
+            victims: 1,
+            image: "00".repeat(32),
+        },
+        started: "2026-11-21T08:45:14Z".into(),
+        cpus: Cpus::default(),
+        metrics: vec![Metric {
+            name: "boot".into(),
+            unit: Unit::Nanos,
+            direction: Direction::Lower,
+            value: 7_190_081.0 + order as f64,
+            samples: Vec::new(),
+        }],
+        events: BTreeMap::from([(Event::Spawn, Nanos(0)), (Event::Main, Nanos(7_190_081 + order))]),
+        attack_ops: None,
+        outcome: Outcome::Ok,
+        reason: None,
+    }
+}
+
+/// A complete boot run on the fake platform.
+pub(crate) fn run_file() -> RunFile {
+    RunFile {
+        schema: SCHEMA,
+        run: run_id(),
+        version: "0.1.0".into(),
+        command: vec!["boot".into()],
+        configuration: Configuration {
+            experiment: Experiment::Boot,
+            profile: Profile::Quick,
+            name: None,
+            platforms: vec![PlatformId::new("fake")],
+            attackers: Vec::new(),
+            placements: Vec::new(),
+            ladder: vec![0, 10],
+            ladder_order: LadderOrder::Shuffled,
+            victims: Vec::new(),
+            runs: 1,
+            boots: 1,
+            rows: 0,
+            noise_quanta: 0,
+            timeout_s: 60,
+            seed: 1,
+            filter: None,
+        },
+        started: "2026-11-21T08:45:14Z".into(),
+        ended: Some("2026-11-21T08:46:14Z".into()),
+        host: BTreeMap::new(),
+        platforms: Vec::new(),
+        images: Vec::new(),
+        skips: Vec::new(),
+        planned: 3,
+        noise: None,
+        outcome: RunOutcome::Complete,
+        reason: None,
+    }
+}

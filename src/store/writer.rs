@@ -1,0 +1,118 @@
+//! Writing a run's folder so that a crash at any moment loses at most the line being written.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{RunFile, TrialRecord};
+
+/// The name of a run's description.
+pub const RUN_FILE: &str = "run.json";
+/// The name of a run's trials.
+pub const TRIALS_FILE: &str = "trials.jsonl";
+
+/// Appends trials to one run's folder.
+#[derive(Debug)]
+pub struct Writer {
+    dir: PathBuf,
+    trials: File,
+    /// The length up to the last whole, synced line.
+    whole: u64,
+}
+
+impl Writer {
+    /// Opens the folder `dir` for appending, making it if needed. A torn last line is cut off first.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let path = dir.join(TRIALS_FILE);
+        let trials = OpenOptions::new().create(true).append(true).open(&path)?;
+        let whole = whole_length(&fs::read(&path)?);
+        trials.set_len(whole)?;
+        Ok(Self { dir: dir.to_owned(), trials, whole })
+    }
+
+    /// Appends one trial and syncs it to disk. On an error, such as a full disk, what was recorded stays intact.
+    ///
+    /// # Errors
+    /// When the line could not be written whole.
+    pub fn append(&mut self, record: &TrialRecord) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let written = self.trials.write_all(&line).and_then(|()| self.trials.sync_data());
+        match written {
+            Ok(()) => self.whole += line.len() as u64,
+            // Cutting off frees space and cannot fail for want of it; should it fail anyway, readers pass over a
+            // torn last line.
+            Err(_) => drop(self.trials.set_len(self.whole)),
+        }
+        written
+    }
+
+    /// Writes the run's description, replacing an older one in one step.
+    ///
+    /// # Errors
+    /// When it cannot be written; the older one then stays.
+    pub fn describe(&self, run: &RunFile) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(run)?;
+        text.push(b'\n');
+        replace(&self.dir.join(RUN_FILE), &text)
+    }
+
+    /// The run's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// Writes `content` to `path` in one step: readers see the old or the new, never half.
+///
+/// # Errors
+/// When the content cannot be written; what was there stays.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let written = File::create(&draft).and_then(|mut f| f.write_all(content).and_then(|()| f.sync_all()));
+    written.and_then(|()| fs::rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+fn whole_length(content: &[u8]) -> u64 {
+    content.iter().rposition(|&b| b == b'\n').map_or(0, |last| last as u64 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::record;
+    use super::*;
+
+    #[test]
+    fn a_torn_line_is_cut_off_before_the_next_is_appended() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        writer.append(&record(0)).unwrap();
+        drop(writer);
+        let path = dir.path().join(TRIALS_FILE);
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"schema\":1,\"ru").unwrap();
+
+        let mut writer = Writer::open(dir.path()).unwrap();
+        writer.append(&record(1)).unwrap();
+
+        let text = fs::read_to_string(path).unwrap();
+        let orders: Vec<u64> = text.lines().map(|l| serde_json::from_str::<TrialRecord>(l).unwrap().order).collect();
+        assert_eq!(orders, [0, 1]);
+    }
+
+    #[test]
+    fn a_full_disk_leaves_what_was_recorded_intact() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        writer.append(&record(0)).unwrap();
+        // /dev/full fails every write with ENOSPC (full(4)).
+        let good = std::mem::replace(&mut writer.trials, OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert!(writer.append(&record(1)).is_err());
+        writer.trials = good;
+        writer.append(&record(2)).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join(TRIALS_FILE)).unwrap().lines().count(), 2);
+    }
+}
