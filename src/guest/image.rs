@@ -30,6 +30,8 @@ named_enum! {
         Fork = "fork",
         /// 60,000 single-row INSERTs: the victim.
         Sqlite = "sqlite",
+        /// Misbehaves on demand, for the conformance suite.
+        Probe = "probe",
     }
 }
 

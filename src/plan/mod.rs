@@ -1,5 +1,11 @@
-//! The plan of a run: pure, seeded, printable.
+//! The plan of a run: pure, seeded, printable. The same configuration and offer give the same plan.
 
+mod build;
 mod configuration;
+mod estimate;
+mod shuffle;
+mod trial;
 
+pub use build::{Offer, build};
 pub use configuration::{Configuration, LadderOrder, Profile};
+pub use trial::{Plan, PlannedTrial};

@@ -111,8 +111,9 @@ pub trait Instance: Send + std::fmt::Debug {
     /// The events so far.
     fn events(&self) -> &Events;
 
-    /// The guest's lines so far, as read by waits; at most a few thousand, the rest counted and dropped.
-    fn lines(&self) -> &[StampedLine];
+    /// Reads what the guest has printed until now, without waiting, and gives all its lines; at most a few thousand,
+    /// the rest counted and dropped.
+    fn lines(&mut self) -> &[StampedLine];
 
     /// Waits until `milestone` or the instant `deadline`, reading the guest's lines meanwhile. Returns when it
     /// happened, at once if it already has. A guest that ends or prints `FW error` before the milestone is a failure.

@@ -3,6 +3,7 @@
 //! An experiment asks a platform for its [`Capabilities`], never for its name. Every platform passes
 //! `tests/conformance.rs`. Adding one is one file here and one line in [`registry`].
 
+pub mod fake;
 mod id;
 mod instance;
 

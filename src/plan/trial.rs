@@ -1,0 +1,68 @@
+//! A planned trial and the list of them.
+
+use std::fmt;
+
+use crate::attacker::Attacker;
+use crate::guest::Program;
+use crate::placement::Placement;
+use crate::platform::PlatformId;
+use crate::store::{Experiment, Role, Skip};
+use crate::units::Nanos;
+
+/// Everything a run will do, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The trials in the order of running; [`PlannedTrial::order`] is the index.
+    pub trials: Vec<PlannedTrial>,
+    /// What was asked for and cannot be had here.
+    pub skips: Vec<Skip>,
+}
+
+/// One trial to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedTrial {
+    /// Its place in the plan.
+    pub order: u64,
+    /// Its repetition: trials of one block share the number.
+    pub trial: u32,
+    /// What it is for.
+    pub role: Role,
+    /// What is measured.
+    pub experiment: Experiment,
+    /// Where.
+    pub platform: PlatformId,
+    /// The measured guest.
+    pub workload: Program,
+    /// The attacker beside it.
+    pub attacker: Option<Attacker>,
+    /// Where the attacker, or the placebo, runs.
+    pub placement: Placement,
+    /// Idle instances beside it.
+    pub background: u32,
+    /// How many victims run at once.
+    pub victims: u32,
+    /// How long it is expected to take, changing the background included.
+    pub estimate: Nanos,
+}
+
+impl Plan {
+    /// How long the whole is expected to take.
+    pub fn estimate(&self) -> Nanos {
+        self.trials.iter().fold(Nanos(0), |sum, trial| sum + trial.estimate)
+    }
+}
+
+impl fmt::Display for PlannedTrial {
+    /// The case's name, for filters and progress: `isolation/youki/sqlite/same-thread/prime`, `boot/native/hello/100`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.experiment, self.platform, self.workload)?;
+        match self.experiment {
+            Experiment::Isolation => {
+                let neighbour = self.attacker.map_or(self.role.name(), Attacker::name);
+                write!(f, "/{}/{neighbour}", self.placement)
+            }
+            Experiment::Scalability if self.victims > 1 => write!(f, "/{}-victims", self.victims),
+            _ => write!(f, "/{}", self.background),
+        }
+    }
+}

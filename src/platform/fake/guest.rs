@@ -1,0 +1,138 @@
+//! What a fake guest will do, decided when it is launched.
+
+use serde_json::json;
+
+use super::super::{Exit, LaunchSpec};
+use crate::guest::{GuestLine, Program};
+use crate::units::Nanos;
+
+const BOOT: Nanos = Nanos(5_000_000);
+const SETUP: Nanos = Nanos(100_000);
+const ROW: Nanos = Nanos(10_000);
+const WIND_DOWN: Nanos = Nanos(300_000);
+const OPERATION: Nanos = Nanos(1_000);
+
+/// What a guest is launched into.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    /// When it is asked for.
+    pub(super) spawn: Nanos,
+    /// The number of the launch.
+    pub(super) number: u64,
+    /// Instances that live already.
+    pub(super) living: u64,
+    /// Busy guests on its CPUs.
+    pub(super) rivals: u64,
+}
+
+/// A guest's lines and end, all decided.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    /// When it was asked for.
+    pub(super) spawn: Nanos,
+    /// Its lines in order of time.
+    pub(super) lines: Vec<(Nanos, GuestLine)>,
+    /// When and how it ends by itself; `None` if it never does.
+    pub(super) end: Option<(Nanos, Exit)>,
+    /// Since when it does one operation a microsecond; `None` for what is no attacker.
+    pub(super) attacking_since: Option<Nanos>,
+    busy: bool,
+}
+
+impl Surroundings {
+    /// The guest's life; `Err` with the reason when its arguments make no sense.
+    pub(super) fn timeline(&self, spec: &LaunchSpec) -> Result<Timeline, String> {
+        let main = self.spawn + self.vary(Nanos(BOOT.0 + BOOT.0 * self.living / 2000));
+        let ready = main + SETUP;
+        let deadline = self.spawn + spec.deadline.into();
+        let mut timeline = Timeline {
+            spawn: self.spawn,
+            lines: vec![(main, GuestLine::Main)],
+            end: Some((deadline, Exit::Code(DEADLINE_CODE))),
+            attacking_since: None,
+            busy: false,
+        };
+        match spec.image.program {
+            Program::Hello => timeline.end = Some((main + WIND_DOWN, Exit::Code(0))),
+            Program::Sleep => timeline.lines.push((ready, GuestLine::Ready)),
+            Program::Sqlite => self.work(&mut timeline, ready, argument(spec, "rows")?.unwrap_or(60_000)),
+            Program::Probe => probe(&mut timeline, main, spec)?,
+            _ => {
+                timeline.lines.push((ready, GuestLine::Ready));
+                timeline.attacking_since = Some(ready);
+                timeline.busy = true;
+            }
+        }
+        Ok(timeline)
+    }
+
+    fn work(&self, timeline: &mut Timeline, ready: Nanos, rows: u64) {
+        let took = self.vary(Nanos(ROW.0 * rows * (self.rivals + 1)));
+        let done = ready + took;
+        timeline.lines.push((ready, GuestLine::Ready));
+        timeline.lines.push((done, GuestLine::Result(json!({ "rows": rows, "insert_ns": took.0 }))));
+        timeline.end = Some((done + WIND_DOWN, Exit::Code(0)));
+        timeline.busy = true;
+    }
+
+    /// `span`, up to 1 % shorter or longer by the number of the launch.
+    fn vary(&self, span: Nanos) -> Nanos {
+        // Knuth's multiplicative hash spreads neighbouring numbers evenly (The Art of Computer Programming, 6.4).
+        let parts_per_10_000 = (self.number.wrapping_mul(2_654_435_761) >> 7) % 201;
+        Nanos(span.0 / 10_000 * (9_900 + parts_per_10_000))
+    }
+}
+
+/// The exit code of a guest that its own deadline ended.
+const DEADLINE_CODE: i32 = 124;
+
+fn argument(spec: &LaunchSpec, key: &str) -> Result<Option<u64>, String> {
+    let value = spec.arguments.iter().find_map(|a| a.strip_prefix(key)?.strip_prefix('='));
+    value.map(|v| v.parse().map_err(|_| format!("{key}={v} is no count"))).transpose()
+}
+
+/// The misbehaving guest of the conformance suite.
+fn probe(timeline: &mut Timeline, main: Nanos, spec: &LaunchSpec) -> Result<(), String> {
+    let action = spec.arguments.iter().find_map(|a| a.strip_prefix("do=")).unwrap_or("");
+    let soon = main + WIND_DOWN;
+    match action {
+        "exit" => {
+            let code = argument(spec, "code")?.unwrap_or(0);
+            timeline.end = Some((soon, Exit::Code(code as i32)));
+        }
+        "hang" => {}
+        "crash" => timeline.end = Some((soon, Exit::Signal(6))),
+        "flood" => timeline.lines.extend((0..10_000).map(|_| (soon, GuestLine::Other("flood".to_owned())))),
+        "silent" => {
+            timeline.lines.clear();
+            timeline.end = Some((soon, Exit::Code(0)));
+        }
+        other => return Err(format!("the fake platform has no probe `{other}`")),
+    }
+    Ok(())
+}
+
+impl Timeline {
+    /// Whether it keeps its CPUs busy while it lives.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// The guest prints its first line and nothing more.
+    pub(super) fn hang_after_main(&mut self) {
+        self.lines.truncate(1);
+        self.end = None;
+        self.attacking_since = None;
+    }
+
+    /// The guest ends with exit code 9 right after its first line.
+    pub(super) fn crash_after_main(&mut self) {
+        self.hang_after_main();
+        self.end = self.lines.first().map(|&(main, _)| (main + WIND_DOWN, Exit::Code(9)));
+    }
+
+    /// Operations done until `now`.
+    pub(super) fn operations(&self, now: Nanos) -> Option<u64> {
+        self.attacking_since.map(|since| now.saturating_sub(since).0 / OPERATION.0)
+    }
+}

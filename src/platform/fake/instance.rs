@@ -1,0 +1,166 @@
+//! A fake instance: waiting for it moves the virtual clock.
+
+use super::super::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use super::guest::Timeline;
+use super::{FakePlatform, World, lock};
+use crate::cgroup::Cgroup;
+use crate::clock::{Clock, VirtualClock};
+use crate::guest::GuestLine;
+use crate::interrupt::Interrupt;
+use crate::units::Nanos;
+
+/// How many lines are kept.
+const MAX_LINES: usize = 4096;
+
+/// How long the fake platform takes to remove an instance.
+const REMOVAL: Nanos = Nanos(2_000_000);
+
+#[derive(Debug)]
+pub(super) struct FakeInstance {
+    name: String,
+    timeline: Timeline,
+    clock: VirtualClock,
+    interrupt: Interrupt,
+    world: World,
+    events: Events,
+    lines: Vec<StampedLine>,
+    read: usize,
+    stopped: bool,
+}
+
+impl FakeInstance {
+    pub(super) fn new(platform: &FakePlatform, name: String, timeline: Timeline) -> Self {
+        Self {
+            name,
+            events: Events::from([(Event::Spawn, timeline.spawn)]),
+            timeline,
+            clock: platform.clock.clone(),
+            interrupt: platform.interrupt.clone(),
+            world: World::clone(&platform.world),
+            lines: Vec::new(),
+            read: 0,
+            stopped: false,
+        }
+    }
+
+    /// Takes in every line and the end, as far as they lie before `now`.
+    fn catch_up(&mut self, now: Nanos) {
+        while let Some((at, line)) = self.timeline.lines.get(self.read).filter(|(at, _)| *at <= now) {
+            let (at, line) = (*at, line.clone());
+            self.read += 1;
+            self.take(at, line);
+        }
+        if let Some(operations) = self.timeline.operations(now).filter(|&n| n > 0) {
+            self.take(now, GuestLine::Ops(operations));
+        }
+        if let Some((at, _)) = self.timeline.end.filter(|(at, _)| *at <= now) {
+            self.events.entry(Event::Exit).or_insert(at);
+        }
+    }
+
+    fn take(&mut self, at: Nanos, line: GuestLine) {
+        let event = match line {
+            GuestLine::Main => Some(Event::Main),
+            GuestLine::Ready => Some(Event::Ready),
+            GuestLine::Result(_) => Some(Event::Result),
+            _ => None,
+        };
+        if let Some(event) = event {
+            self.events.entry(event).or_insert(at);
+        }
+        if self.lines.len() < MAX_LINES {
+            self.lines.push(StampedLine { at, line });
+        }
+    }
+
+    /// When `milestone` will happen; `None` if it never does.
+    fn instant_of(&self, milestone: Milestone) -> Option<Nanos> {
+        let line = |wanted: fn(&GuestLine) -> bool| {
+            self.timeline.lines.iter().find(|(_, line)| wanted(line)).map(|&(at, _)| at)
+        };
+        match milestone {
+            Milestone::Main => line(|l| matches!(l, GuestLine::Main)),
+            Milestone::Ready => line(|l| matches!(l, GuestLine::Ready)),
+            Milestone::Result => line(|l| matches!(l, GuestLine::Result(_))),
+            Milestone::Attacking => self.timeline.attacking_since.map(|since| since + Nanos::MILLI),
+            Milestone::Exit => self.timeline.end.map(|(at, _)| at),
+        }
+    }
+
+    fn last_seen(&self) -> String {
+        self.events.keys().last().map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    }
+}
+
+impl Instance for FakeInstance {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn events(&self) -> &Events {
+        &self.events
+    }
+
+    fn lines(&mut self) -> &[StampedLine] {
+        self.catch_up(self.clock.now());
+        &self.lines
+    }
+
+    fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
+        if self.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let end = self.timeline.end.map(|(at, _)| at);
+        let instant = self.instant_of(milestone).filter(|&at| end.is_none_or(|end| at <= end));
+        let until = instant.or(end).filter(|&at| at <= deadline);
+        self.clock.advance_to(until.unwrap_or(deadline));
+        self.catch_up(until.unwrap_or(deadline));
+        match (instant, until) {
+            (Some(at), Some(_)) => Ok(at),
+            (None, Some(_)) => {
+                Err(Error::failed(format!("wait for {milestone:?} of {}", self.name), "the guest ended before it"))
+            }
+            (_, None) => Err(Error::Deadline {
+                name: self.name.clone(),
+                after: deadline.saturating_sub(self.timeline.spawn).to_string(),
+                awaited: format!("{milestone:?}").to_lowercase(),
+                last: self.last_seen(),
+            }),
+        }
+    }
+
+    fn threads(&self) -> Vec<GuestThread> {
+        Vec::new()
+    }
+
+    fn cgroup(&self) -> Option<&Cgroup> {
+        None
+    }
+
+    fn kill(&mut self) {
+        let now = self.clock.now();
+        if self.timeline.end.is_none_or(|(at, _)| at > now) {
+            self.timeline.end = Some((now, Exit::Signal(9)));
+        }
+    }
+
+    fn stop(mut self: Box<Self>) -> Result<Stopped, Error> {
+        self.kill();
+        self.catch_up(self.clock.now());
+        self.clock.advance(REMOVAL);
+        self.events.insert(Event::Gone, self.clock.now());
+        self.stopped = true;
+        lock(&self.world).remove(&self.name);
+        let exit = self.timeline.end.map_or(Exit::Signal(9), |(_, exit)| exit);
+        Ok(Stopped { exit, events: std::mem::take(&mut self.events), lines: std::mem::take(&mut self.lines) })
+    }
+}
+
+impl Drop for FakeInstance {
+    fn drop(&mut self) {
+        if !self.stopped {
+            eprintln!("featherweight: {} was dropped without a stop: removed", self.name);
+            lock(&self.world).remove(&self.name);
+        }
+    }
+}
