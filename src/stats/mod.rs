@@ -1,1 +1,26 @@
-//! Statistics: everything in docs/methodology.md. Pure.
+//! Statistics: everything in docs/methodology.md. Pure: no files, no clock, no randomness.
+//!
+//! Missing is `None`: an interval that the number of trials cannot support is left out, never guessed.
+
+mod error;
+mod hodges_lehmann;
+mod interval;
+mod quantile;
+mod rank;
+mod sample;
+mod select;
+mod shift;
+mod slowdown;
+mod summary;
+
+#[cfg(test)]
+mod fixture;
+
+pub use error::StatsError;
+pub use hodges_lehmann::hodges_lehmann;
+pub use interval::{Estimate, Interval, Level};
+pub use quantile::{mad, median, quantile};
+pub use sample::Sample;
+pub use shift::shift;
+pub use slowdown::{Response, Slowdown, response, slowdown};
+pub use summary::{Summary, median_interval, summarize};
