@@ -1,0 +1,3 @@
+//! The guest programs are built and run for real.
+
+mod build;
