@@ -1,5 +1,11 @@
 //! Placement: which CPUs a victim, its attackers and the harness run on.
+//!
+//! `policy` decides and is pure; `affinity` applies what was decided and reads it back.
 
+mod affinity;
 mod kind;
+pub mod policy;
 
+pub use affinity::{Mismatch, pin_current_thread, usable_cpus, verify};
 pub use kind::Placement;
+pub use policy::{Assignment, NotOnThisHost, assign};
