@@ -3,8 +3,13 @@
 //! An experiment asks a platform for its [`Capabilities`], never for its name. Every platform passes
 //! `tests/conformance.rs`. Adding one is one file here and one line in [`registry`].
 
+mod arguments;
+mod console;
+mod groups;
 mod id;
 mod instance;
+pub mod native;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
