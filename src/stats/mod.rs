@@ -3,6 +3,7 @@
 //! Missing is `None`: an interval that the number of trials cannot support is left out, never guessed.
 
 mod error;
+mod fieller;
 mod hodges_lehmann;
 mod interval;
 mod quantile;
@@ -17,6 +18,7 @@ mod summary;
 mod fixture;
 
 pub use error::StatsError;
+pub use fieller::{RatioInterval, RatioOfMeans, fieller, fieller_paired};
 pub use hodges_lehmann::hodges_lehmann;
 pub use interval::{Estimate, Interval, Level};
 pub use quantile::{mad, median, quantile};
