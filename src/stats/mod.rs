@@ -2,10 +2,12 @@
 //!
 //! Missing is `None`: an interval that the number of trials cannot support is left out, never guessed.
 
+mod axes;
 mod error;
 mod fieller;
 mod hodges_lehmann;
 mod interval;
+mod mann_kendall;
 mod quantile;
 mod rank;
 mod sample;
@@ -13,16 +15,20 @@ mod select;
 mod shift;
 mod slowdown;
 mod summary;
+mod theil_sen;
 
 #[cfg(test)]
 mod fixture;
 
+pub use axes::Axes;
 pub use error::StatsError;
 pub use fieller::{RatioInterval, RatioOfMeans, fieller, fieller_paired};
 pub use hodges_lehmann::hodges_lehmann;
 pub use interval::{Estimate, Interval, Level};
+pub use mann_kendall::{MannKendall, mann_kendall, mann_kendall_against};
 pub use quantile::{mad, median, quantile};
 pub use sample::Sample;
 pub use shift::shift;
 pub use slowdown::{Response, Slowdown, response, slowdown};
 pub use summary::{Summary, median_interval, summarize};
+pub use theil_sen::{TheilSen, exponent, theil_sen};
