@@ -4,6 +4,7 @@
 
 mod axes;
 mod error;
+mod fairness;
 mod fieller;
 mod hodges_lehmann;
 mod interval;
@@ -16,14 +17,17 @@ mod sample;
 mod select;
 mod shift;
 mod slowdown;
+mod speedup;
 mod summary;
 mod theil_sen;
+mod usl;
 
 #[cfg(test)]
 mod fixture;
 
 pub use axes::Axes;
 pub use error::StatsError;
+pub use fairness::jain;
 pub use fieller::{RatioInterval, RatioOfMeans, fieller, fieller_paired};
 pub use hodges_lehmann::hodges_lehmann;
 pub use interval::{Estimate, Interval, Level};
@@ -34,5 +38,7 @@ pub use quantile::{mad, median, quantile};
 pub use sample::Sample;
 pub use shift::shift;
 pub use slowdown::{Response, Slowdown, response, slowdown};
+pub use speedup::karp_flatt;
 pub use summary::{Summary, median_interval, summarize};
 pub use theil_sen::{TheilSen, exponent, theil_sen};
+pub use usl::{Usl, usl};
