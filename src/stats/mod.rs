@@ -23,6 +23,8 @@ mod theil_sen;
 mod usl;
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod fixture;
 
 pub use axes::Axes;
