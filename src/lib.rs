@@ -24,4 +24,8 @@ pub mod run;
 pub mod sampler;
 pub mod stats;
 pub mod store;
+pub mod cli;
+pub mod engine;
+pub mod experiment;
+pub mod observe;
 pub mod units;

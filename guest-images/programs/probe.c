@@ -61,9 +61,11 @@ static int allocate(void)
     return 0;
 }
 
-static _Noreturn void child(void)
+static _Noreturn void child(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it ended before we asked to follow it */
+        _exit(1);
     fw_arm(fw_deadline_s > 0 ? fw_deadline_s : CHILD_DEADLINE_S);
     sleep_for_ever();
 }
@@ -71,12 +73,13 @@ static _Noreturn void child(void)
 static int spawn(void)
 {
     static pid_t children[MOST_CHILDREN];
+    const pid_t parent = getpid();
     uint64_t made = 0;
     int error = 0;
     while (made < count) {
         pid_t pid = fork();
         if (pid == 0)
-            child();
+            child(parent);
         if (pid < 0) {
             error = errno;
             break;
@@ -144,14 +147,19 @@ static int dir_writable(void)
     return 1;
 }
 
+static const char *json_bool(int yes)
+{
+    return yes ? "true" : "false";
+}
+
 static int where(void)
 {
     char cpus[512], name[128];
     list_cpus(cpus, sizeof cpus);
     host_name(name, sizeof name);
-    fw_line("FW result {\"cpus\":\"%s\",\"dir_writable\":%s,\"root_writable\":%s,\"pid\":%d,\"hostname\":\"%s\",\"uid\":%d}",
-            cpus, dir_writable() ? "true" : "false", access("/", W_OK) == 0 ? "true" : "false", (int)getpid(), name,
-            (int)getuid());
+    fw_line("FW result {\"cpus\":\"%s\",\"dir_writable\":%s,\"root_writable\":%s,\"pid\":%d,\"hostname\":\"%s\","
+            "\"uid\":%d}",
+            cpus, json_bool(dir_writable()), json_bool(access("/", W_OK) == 0), (int)getpid(), name, (int)getuid());
     return 0;
 }
 

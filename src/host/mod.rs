@@ -2,10 +2,13 @@
 //!
 //! Readers take the root of the tree they read, so that tests use a fake one.
 
+pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod tools;
 pub mod topology;
-mod tree;
+pub(crate) mod tree;
 
+pub use facts::{HostFacts, differences};
 pub use topology::{Cache, CacheKind, Core, CoreKind, NumaNode, Socket, Topology};
 pub use tree::HostError;

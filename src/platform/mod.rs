@@ -3,9 +3,15 @@
 //! An experiment asks a platform for its [`Capabilities`], never for its name. Every platform passes
 //! `tests/conformance.rs`. Adding one is one file here and one line in [`registry`].
 
+mod arguments;
+mod console;
 pub mod fake;
+mod groups;
 mod id;
 mod instance;
+pub mod native;
+pub mod registry;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

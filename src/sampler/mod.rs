@@ -1,1 +1,11 @@
 //! Samplers: readings of the host, of cgroups and of processes.
+
+mod csv;
+pub mod host;
+pub mod process;
+mod thread;
+
+pub use csv::Columns;
+pub use host::HostReading;
+pub use process::ProcessMemory;
+pub use thread::{Quiet, Sampler, SamplerConfig, Sharing};

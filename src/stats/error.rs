@@ -34,6 +34,9 @@ pub enum StatsError {
     /// A confidence level is not strictly between 0 and 1.
     #[error("confidence level {0} is not between 0 and 1")]
     Level(f64),
+    /// No parameters within the bounds of a model were found to fit best.
+    #[error("the {0} points do not follow the law")]
+    NoFit(usize),
     /// A slowdown was asked of a metric of which neither direction is better.
     #[error("a neutral metric has no slowdown")]
     Neutral,

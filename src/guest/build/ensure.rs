@@ -206,7 +206,7 @@ impl Builder<'_> {
 /// Puts a new binary into its root file system, whose folders are made if they are missing. Anybody may read and
 /// run it; the folders stay writable by their owner, who could not remove them otherwise.
 fn install(new: &Path, rootfs: &Path, program: Program) -> Result<(String, Bytes), BuildError> {
-    for name in MOUNT_POINTS.iter().copied().chain(["fw"]) {
+    for name in MOUNT_POINTS.iter().chain(&["fw", ".", ".."]) {
         make_folder(&rootfs.join(name))?;
     }
     let sha256 = digest::of_file(new)?;

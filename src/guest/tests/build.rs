@@ -80,10 +80,16 @@ fn a_binary_that_is_not_what_was_built_is_built_again() {
 fn an_image_is_a_root_file_system_that_anybody_may_read() {
     let (_folder, folders) = checkout();
     assert_eq!(load_manifest(&folders).unwrap(), None);
+    // As a strict umask makes them.
+    let strict = folders.images().join("programs/hello/rootfs");
+    fs::create_dir_all(&strict).unwrap();
+    for folder in [&strict, strict.parent().unwrap()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    }
     let image = ensure(&folders, &[Program::Hello], &mut |_| ()).unwrap().remove(0);
     assert!(image.rootfs.is_absolute());
     assert_eq!(mode(&image.binary()), 0o555);
-    for name in ["", "fw", "proc", "sys", "dev", "tmp"] {
+    for name in ["..", "", "fw", "proc", "sys", "dev", "tmp"] {
         assert_eq!(mode(&image.rootfs.join(name)), 0o755, "{name}");
     }
     let manifest = load_manifest(&folders).unwrap().unwrap();

@@ -1,0 +1,182 @@
+//! A bench target from its command line to its exit code.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::resolve::{BadInput, resolve, trial_configuration};
+use super::Options;
+use crate::engine::{EngineError, Request, RunSummary, Session};
+use crate::interrupt::Interrupt;
+use crate::observe;
+use crate::plan::Plan;
+use crate::report;
+use crate::run::Folders;
+use crate::store::{Experiment, Outcome, RunOutcome, read_run};
+
+/// The exit codes of a bench target and of xtask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Fine = 0,
+    /// A regression was confirmed.
+    Regression = 1,
+    /// The input makes no sense; the message names the option, the value and the accepted ones.
+    BadInput = 2,
+    /// Nothing could run; the reasons are printed.
+    NothingRan = 3,
+    /// A case has no single good trial, the run was stopped, or something was left behind.
+    Trouble = 4,
+    /// The user stopped the run.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Runs the bench target of `experiment`.
+pub fn bench(experiment: Experiment) -> ExitCode {
+    let options = Options::parse();
+    let exit = target(experiment, &options).unwrap_or_else(|(exit, message)| {
+        eprintln!("error: {message}");
+        exit
+    });
+    exit.into()
+}
+
+type Refusal = (Exit, String);
+
+fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
+    if options.format.is_some() {
+        return Ok(list_for_test_runner(experiment, options));
+    }
+    let folders = Folders::from_env();
+    let request = request(experiment, options, &folders)?;
+    let interrupt = Interrupt::on_signals().map_err(|e| (Exit::Trouble, format!("watch for Ctrl-C: {e}")))?;
+    let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
+    if options.list || options.dry_run {
+        print_plan(session.plan(), options);
+        session.abandon();
+        return Ok(Exit::Fine);
+    }
+    let summary = session.run(observe::for_stderr().as_mut()).map_err(refusal)?;
+    Ok(finish(&summary, &folders))
+}
+
+fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Result<Request, Refusal> {
+    let out = options.out.clone().unwrap_or_else(|| folders.runs());
+    if let Some(name) = &options.resume {
+        return Ok(Request::Resume { experiment, name: name.clone(), runs: out });
+    }
+    let configuration = match options.bench || options.list || options.dry_run {
+        true => resolve(experiment, options, fresh_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?,
+        false => trial_configuration(experiment),
+    };
+    if let Some(code) = options.name {
+        let missing = code.missing_workload().or_else(|| options.platform.is_empty().then(|| code.missing_platform()));
+        missing.map_or(Ok(()), |message| Err((Exit::NothingRan, message)))?;
+    }
+    check_writable(&out).map_err(|e| (Exit::BadInput, e.to_string()))?;
+    Ok(Request::New { configuration, out })
+}
+
+/// Proves that `--out` can be written before anything is measured.
+fn check_writable(out: &Path) -> Result<(), BadInput> {
+    let probe = out.join(format!(".featherweight-{}", std::process::id()));
+    let written = std::fs::create_dir_all(out).and_then(|()| std::fs::write(&probe, b"")).and_then(|()| std::fs::remove_file(&probe));
+    written.map_err(|e| BadInput::new(format!("--out {}", out.display()), format!("cannot be written ({e}); name a folder that can")))
+}
+
+fn fresh_seed() -> u64 {
+    jiff::Timestamp::now().as_nanosecond() as u64
+}
+
+fn refusal(error: EngineError) -> Refusal {
+    let exit = match &error {
+        EngineError::Resume(_) | EngineError::FilteredOut(_) => Exit::BadInput,
+        EngineError::NothingToRun(_) => Exit::NothingRan,
+        EngineError::Folder { .. } | EngineError::Host(_) => Exit::Trouble,
+    };
+    (exit, error.to_string())
+}
+
+fn print_plan(plan: &Plan, options: &Options) {
+    let mut names: Vec<String> = plan.trials.iter().map(ToString::to_string).collect();
+    if options.list {
+        names.sort();
+        names.dedup();
+        names.iter().for_each(|name| println!("{name}"));
+        return;
+    }
+    for (trial, name) in plan.trials.iter().zip(&names) {
+        println!("{:5}  {name} #{}", trial.order, trial.trial);
+    }
+    plan.skips.iter().for_each(|skip| println!("skipped: {}", skip.reason));
+    let estimate = observe::in_words(Duration::from(plan.estimate()));
+    println!("{} trials, about {estimate}", plan.trials.len());
+}
+
+/// Answers a test runner that asks which tests there are: one, the target itself.
+fn list_for_test_runner(experiment: Experiment, options: &Options) -> Exit {
+    if options.list && !options.ignored {
+        println!("{experiment}: test");
+    }
+    Exit::Fine
+}
+
+/// Prints the table and writes the reports; the report's path is the last line.
+fn finish(summary: &RunSummary, folders: &Folders) -> Exit {
+    summary.problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+    let run = match read_run(&summary.dir) {
+        Ok(run) => run,
+        Err(e) => {
+            eprintln!("error: {e}");
+            return Exit::Trouble;
+        }
+    };
+    println!("{}", report::terminal(&run));
+    let own = report::write(std::slice::from_ref(&run), &summary.dir.join("report"));
+    let page = own.and_then(|_| report::write(&report::latest(&folders.runs()), &folders.report()));
+    let written = match page {
+        Ok(path) => {
+            println!("run: {}", summary.dir.display());
+            println!("report: {}", path.display());
+            true
+        }
+        Err(e) => {
+            eprintln!("error: write the report: {e}");
+            false
+        }
+    };
+    let barren = barren_cases(&run.trials);
+    barren.iter().for_each(|case| eprintln!("error: not one good trial of {case}"));
+    let leak = summary.leftovers != Default::default();
+    if leak {
+        eprintln!("error: left behind and removed by the ledger: {:?}", summary.leftovers);
+    }
+    match summary.outcome {
+        RunOutcome::Interrupted => Exit::Interrupted,
+        RunOutcome::Complete if barren.is_empty() && !leak && written && summary.problems.is_empty() => Exit::Fine,
+        _ => Exit::Trouble,
+    }
+}
+
+/// The cases of which every trial failed.
+fn barren_cases(trials: &[crate::store::TrialRecord]) -> Vec<String> {
+    let mut good = std::collections::BTreeMap::new();
+    for trial in trials.iter().filter(|t| t.outcome != Outcome::Skipped) {
+        *good.entry((trial.case.clone(), trial.role)).or_insert(0) += usize::from(trial.outcome == Outcome::Ok);
+    }
+    let barren = good.into_iter().filter(|&(_, good)| good == 0);
+    barren
+        .map(|((case, role), _)| {
+            let attacker = case.attacker.map_or(String::new(), |a| format!(" beside {a}"));
+            format!("{}/{}/{}{attacker} ({role}, {}, {} in the background)", case.experiment, case.platform, case.workload, case.placement, case.background)
+        })
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! The command line of the bench targets: options in, a resolved configuration out, exit codes.
+
+mod bench;
+mod options;
+mod resolve;
+mod thesis;
+
+pub use bench::{Exit, bench};
+pub use options::Options;
+pub use resolve::{BadInput, resolve};
+pub use thesis::ThesisCode;

@@ -1,0 +1,134 @@
+//! A group of instances that are launched and ended together. Owning it is the clean-up: nothing outlives it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::platform::{Error, Instance, LaunchSpec, Milestone, Platform, Stopped};
+use crate::units::Nanos;
+
+/// Living instances of one platform.
+#[derive(Debug, Default)]
+pub struct Crew {
+    members: Vec<Box<dyn Instance>>,
+}
+
+impl Crew {
+    /// How many live.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether none lives.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The living instances, oldest first.
+    pub fn members(&mut self) -> &mut [Box<dyn Instance>] {
+        &mut self.members
+    }
+
+    /// Launches `specs`, as many at once as the platform finds worth while. What was launched before a failure stays in
+    /// the crew.
+    ///
+    /// # Errors
+    /// The first launch that failed; no further one is begun then.
+    pub fn launch(&mut self, platform: &dyn Platform, specs: &[LaunchSpec]) -> Result<(), Error> {
+        let launched = in_parallel(platform.capabilities().launch_concurrency, specs.len(), |index| {
+            platform.launch(&specs[index])
+        });
+        let mut first_error = Ok(());
+        for instance in launched.into_iter().flatten() {
+            match instance {
+                Ok(instance) => self.members.push(instance),
+                Err(error) if first_error.is_ok() => first_error = Err(error),
+                Err(_) => {}
+            }
+        }
+        first_error
+    }
+
+    /// Waits until every member has reached `milestone`. The instants are those of the reading: use
+    /// [`Crew::wait_at_once`] where they are measured.
+    ///
+    /// # Errors
+    /// The first member that does not reach it.
+    pub fn wait(&mut self, milestone: Milestone, deadline: Nanos) -> Result<(), Error> {
+        self.members.iter_mut().try_for_each(|member| member.wait_for(milestone, deadline).map(drop))
+    }
+
+    /// Waits for all members at the same time, each on its own thread, so that every instant is stamped as it happens.
+    ///
+    /// # Errors
+    /// The first member that does not reach it.
+    pub fn wait_at_once(&mut self, milestone: Milestone, deadline: Nanos) -> Result<(), Error> {
+        thread::scope(|scope| {
+            let waits: Vec<_> = self
+                .members
+                .iter_mut()
+                .map(|member| scope.spawn(move || member.wait_for(milestone, deadline).map(drop)))
+                .collect();
+            let joined = waits.into_iter().map(|wait| wait.join().unwrap_or_else(|_| Err(panicked("wait"))));
+            joined.collect::<Vec<_>>().into_iter().collect()
+        })
+    }
+
+    /// Ends the youngest members until `keep` are left.
+    ///
+    /// # Errors
+    /// The first that could not be removed; all are tried.
+    pub fn shrink(&mut self, platform: &dyn Platform, keep: usize) -> Result<Vec<Stopped>, Error> {
+        let mut leaving = self.members.split_off(keep.min(self.members.len()));
+        leaving.iter_mut().for_each(|member| member.kill());
+        let leaving: Vec<_> = leaving.into_iter().map(|member| Mutex::new(Some(member))).collect();
+        let stopped = in_parallel(platform.capabilities().launch_concurrency, leaving.len(), |index| {
+            let member = leaving[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            member.map_or_else(|| Err(panicked("stop")), Instance::stop)
+        });
+        // A failed removal must not keep the others from being removed: those not begun are begun here.
+        let rest = leaving.into_iter().filter_map(|member| member.into_inner().ok().flatten()).map(Instance::stop);
+        stopped.into_iter().flatten().chain(rest).collect::<Vec<_>>().into_iter().collect()
+    }
+}
+
+fn panicked(what: &str) -> Error {
+    Error::Fatal(format!("a thread of the harness panicked in {what}"))
+}
+
+/// Does `work` for every index below `count` on up to `width` threads; begins no more after the first error.
+fn in_parallel<T: Send>(
+    width: usize,
+    count: usize,
+    work: impl Fn(usize) -> Result<T, Error> + Sync,
+) -> Vec<Option<Result<T, Error>>> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let results: Vec<Mutex<Option<Result<T, Error>>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    let worker = || {
+        while !failed.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(slot) = results.get(index) else { break };
+            let result = work(index);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+        }
+    };
+    match width.min(count) {
+        0 | 1 => worker(),
+        width => thread::scope(|scope| (0..width).for_each(|_| drop(scope.spawn(worker)))),
+    }
+    results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_done_and_a_failure_begins_no_more() {
+        let done = in_parallel(4, 100, |index| Ok(index));
+        assert!(done.into_iter().enumerate().all(|(i, r)| matches!(r, Some(Ok(n)) if n == i)));
+        let done = in_parallel(1, 100, |index| if index == 3 { Err(Error::Interrupted) } else { Ok(()) });
+        assert_eq!(done.iter().filter(|r| r.is_some()).count(), 4);
+    }
+}

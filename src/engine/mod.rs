@@ -1,0 +1,18 @@
+//! Runs a plan: opens what it needs, runs trial by trial, records each at once, and leaves nothing behind.
+//!
+//! Invariant: every trial of the plan that was begun and not interrupted has exactly one line in the store.
+
+mod background;
+mod crew;
+mod event;
+mod resume;
+mod session;
+mod settle;
+mod surroundings;
+mod trial;
+
+pub use background::Background;
+pub use crew::Crew;
+pub use event::{EngineEvent, Observer};
+pub use session::{EngineError, Request, RunSummary, Session};
+pub use settle::HostContext;

@@ -1,0 +1,95 @@
+//! Going on with a run that did not finish: what is recorded stays, the rest is run.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::plan::{Plan, PlannedTrial};
+use crate::store::{Experiment, RunOutcome, StoredRun, TrialRecord, list_runs, read_run};
+
+/// Why a run cannot be gone on with. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// There is none.
+    #[error("no unfinished {experiment} run under {runs}")]
+    NoneUnfinished {
+        /// What is measured.
+        experiment: Experiment,
+        /// Where runs were looked for.
+        runs: PathBuf,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] crate::store::ReadError),
+    /// It is another target's.
+    #[error("{dir} is a run of {found}; this is {wanted}: cargo bench --bench {found} -- --resume …")]
+    OtherTarget {
+        /// Its folder.
+        dir: PathBuf,
+        /// What it measured.
+        found: Experiment,
+        /// What this target measures.
+        wanted: Experiment,
+    },
+    /// There is nothing left to do.
+    #[error("{0} is complete: there is nothing to go on with")]
+    Complete(PathBuf),
+    /// Its plan comes out differently here and now.
+    #[error("the plan of {dir} cannot be rebuilt here: {reason}; begin a new run instead")]
+    OtherPlan {
+        /// Its folder.
+        dir: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+}
+
+/// Finds and reads the run that `--resume` names: a folder, or `last` for the latest unfinished one.
+///
+/// # Errors
+/// When there is none, or it is not to be gone on with.
+pub(super) fn find(wanted: Experiment, name: &str, runs: &Path) -> Result<StoredRun, ResumeError> {
+    let run = match name {
+        "last" => latest_unfinished(wanted, runs)
+            .ok_or_else(|| ResumeError::NoneUnfinished { experiment: wanted, runs: runs.to_owned() })?,
+        folder => read_run(Path::new(folder))?,
+    };
+    let found = run.file.experiment();
+    match run.file.outcome {
+        _ if found != wanted => Err(ResumeError::OtherTarget { dir: run.dir, found, wanted }),
+        RunOutcome::Complete => Err(ResumeError::Complete(run.dir)),
+        _ => Ok(run),
+    }
+}
+
+fn latest_unfinished(wanted: Experiment, runs: &Path) -> Option<StoredRun> {
+    let readable = list_runs(runs).into_iter().rev().filter_map(|dir| read_run(&dir).ok());
+    readable.into_iter().find(|run| run.file.experiment() == wanted && run.file.outcome != RunOutcome::Complete)
+}
+
+/// The orders that are recorded already, once it is sure that the plan is the one they belong to.
+///
+/// # Errors
+/// When the plan differs from the one that was recorded, such as after a platform went missing.
+pub(super) fn recorded(run: &StoredRun, plan: &Plan) -> Result<BTreeSet<u64>, ResumeError> {
+    let differs = |reason: String| ResumeError::OtherPlan { dir: run.dir.clone(), reason };
+    if plan.trials.len() as u64 != run.file.planned {
+        return Err(differs(format!("it has {} trials now and had {}", plan.trials.len(), run.file.planned)));
+    }
+    for record in &run.trials {
+        let planned = plan.trials.get(record.order as usize).filter(|trial| is_of(record, trial));
+        planned.ok_or_else(|| differs(format!("trial {} is another case now", record.order)))?;
+    }
+    Ok(run.trials.iter().map(|record| record.order).collect())
+}
+
+fn is_of(record: &TrialRecord, trial: &PlannedTrial) -> bool {
+    let case = &record.case;
+    record.trial == trial.trial
+        && record.role == trial.role
+        && case.platform == trial.platform
+        && case.workload == trial.workload.name()
+        && case.attacker == trial.attacker
+        && case.placement == trial.placement
+        && case.background == trial.background
+        && case.victims == trial.victims
+}

@@ -1,0 +1,368 @@
+//! One run from opening to closing.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::resume::{self, ResumeError};
+use super::surroundings::Surroundings;
+use super::{Background, EngineEvent, Observer, trial};
+use crate::experiment::Stage;
+use crate::guest::{self, Image, Program};
+use crate::host::Topology;
+use crate::interrupt::Interrupt;
+use crate::ledger::{self, Leftovers, Ledger, RunState};
+use crate::placement;
+use crate::plan::{self, Configuration, Offer, Plan, PlannedTrial};
+use crate::platform::{Context, Error, Platform, PlatformId, Unavailable, registry};
+use crate::run::{Folders, RunId};
+use crate::store::{Experiment, PlatformEntry, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer};
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A new run, its folder made under `out`.
+    New {
+        /// What it is asked to do.
+        configuration: Configuration,
+        /// The folder that receives the run's folder.
+        out: PathBuf,
+    },
+    /// A run that did not finish.
+    Resume {
+        /// What the target measures.
+        experiment: Experiment,
+        /// The run's folder, or `last`.
+        name: String,
+        /// Where runs are looked for.
+        runs: PathBuf,
+    },
+}
+
+/// Why a run cannot begin, or ended without a result.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// `--resume` cannot be followed.
+    #[error("--resume: {0}")]
+    Resume(#[from] ResumeError),
+    /// A folder cannot be written or read.
+    #[error("{what} {path}: {source}")]
+    Folder {
+        /// What was being done.
+        what: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The host cannot be read, or a guest cannot be built.
+    #[error("{0}")]
+    Host(String),
+    /// Not one trial can run here.
+    #[error("nothing can run here:\n{}", reasons(.0))]
+    NothingToRun(Vec<Skip>),
+    /// The filter leaves no trial.
+    #[error("no case's name contains `{0}`; --list prints the names")]
+    FilteredOut(String),
+}
+
+fn reasons(skips: &[Skip]) -> String {
+    let line = |skip: &Skip| match (&skip.platform, skip.placement) {
+        (Some(platform), _) => format!("  {platform}: {}", skip.reason),
+        (None, Some(placement)) => format!("  {placement}: {}", skip.reason),
+        (None, None) => format!("  {}", skip.reason),
+    };
+    skips.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct RunSummary {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// How it stands.
+    pub outcome: RunOutcome,
+    /// Why it was stopped, or what could not be removed.
+    pub problems: Vec<String>,
+    /// What the ledger's sweep found still alive: a leak.
+    pub leftovers: Leftovers,
+}
+
+/// A run that is planned and ready to begin.
+#[derive(Debug)]
+pub struct Session {
+    folders: Folders,
+    interrupt: Interrupt,
+    ledger: Arc<Ledger>,
+    platforms: Vec<Box<dyn Platform>>,
+    topology: Topology,
+    plan: Plan,
+    dir: PathBuf,
+    file: RunFile,
+    done: BTreeSet<u64>,
+}
+
+impl Session {
+    /// Opens what `request` asks for and plans it. Changes nothing on the host but the ledger.
+    ///
+    /// # Errors
+    /// When the request cannot be followed, or nothing can run here.
+    pub fn open(
+        request: Request,
+        folders: Folders,
+        interrupt: Interrupt,
+        command: Vec<String>,
+    ) -> Result<Self, EngineError> {
+        let (file, dir, stored) = match request {
+            Request::New { configuration, out } => {
+                let file = new_file(configuration, command);
+                let dir = out.join(format!("{}-{}", file.run, file.experiment()));
+                (file, dir, None)
+            }
+            Request::Resume { experiment, name, runs } => {
+                let stored = resume::find(experiment, &name, &runs)?;
+                (stored.file.clone(), stored.dir.clone(), Some(stored))
+            }
+        };
+        let ledger = open_ledger(&folders, &file.run)?;
+        let context = Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() };
+        let topology = read_topology()?;
+        let (platforms, offer) = offer(&file.configuration, &context, &topology);
+        let plan = plan::build(&file.configuration, &offer);
+        let mut session =
+            Self { folders, interrupt, ledger, platforms, topology, plan, dir, file, done: BTreeSet::new() };
+        session.admit(&offer, stored.as_ref()).inspect_err(|_| drop(session.ledger.close()))?;
+        Ok(session)
+    }
+
+    /// What will be run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Gives the run up before it began; removes its ledger.
+    pub fn abandon(self) {
+        // A ledger that stays is empty and found by `cargo xtask clean`.
+        drop(self.ledger.close());
+    }
+
+    /// Refuses a plan without trials, and a stored run that the plan does not fit.
+    fn admit(&mut self, offer: &Offer, stored: Option<&StoredRun>) -> Result<(), EngineError> {
+        self.file.platforms = self.entries(offer);
+        self.file.skips = self.plan.skips.clone();
+        if let Some(stored) = stored {
+            self.done = resume::recorded(stored, &self.plan)?;
+        }
+        match (&self.file.configuration.filter, self.plan.trials.is_empty()) {
+            (_, false) => Ok(()),
+            (Some(word), true) if !self.platforms.is_empty() => Err(EngineError::FilteredOut(word.clone())),
+            (_, true) => Err(EngineError::NothingToRun(self.plan.skips.clone())),
+        }
+    }
+
+    fn entries(&self, offer: &Offer) -> Vec<PlatformEntry> {
+        let entry = |platform: &Box<dyn Platform>| {
+            let id = platform.id().clone();
+            let facts = platform.check().ok()?;
+            let known = offer.platforms.iter().any(|(name, here)| *name == id && here.is_ok());
+            known.then(|| PlatformEntry { id, capabilities: platform.capabilities(), facts })
+        };
+        self.platforms.iter().filter_map(entry).collect()
+    }
+
+    /// Runs what is not recorded yet, and removes everything that was made.
+    ///
+    /// # Errors
+    /// When it cannot begin. Once it has begun, problems are told in the summary.
+    pub fn run(mut self, observer: &mut dyn Observer) -> Result<RunSummary, EngineError> {
+        let images = self.build_guests(observer).inspect_err(|_| drop(self.ledger.close()))?;
+        let began = self.begin(&images).inspect_err(|_| drop(self.ledger.close()));
+        let (mut writer, mut surroundings) = began?;
+        let begun = EngineEvent::Begun {
+            run: &self.file.run,
+            dir: &self.dir,
+            plan: &self.plan,
+            done: self.done.len(),
+        };
+        observer.notice(&begun);
+        surroundings.measure_noise(observer);
+
+        let mut background = Background::new(surroundings.background_count());
+        let ended = self.trials(&images, &mut background, &mut writer, observer);
+        let mut problems = self.clear(&mut background);
+
+        surroundings.measure_noise(observer);
+        self.file.noise = surroundings.close(&mut problems);
+        let leftovers = self.close_platforms(&mut problems);
+        (self.file.outcome, self.file.reason) = outcome_of(ended);
+        self.file.ended = Some(trial::now());
+        problems.extend(self.file.reason.clone());
+        if let Err(e) = writer.describe(&self.file) {
+            problems.push(format!("write {}: {e}", self.dir.display()));
+        }
+        observer.notice(&EngineEvent::Ended(self.file.outcome));
+        Ok(RunSummary { dir: self.dir, outcome: self.file.outcome, problems, leftovers })
+    }
+
+    fn build_guests(&self, observer: &mut dyn Observer) -> Result<Vec<Image>, EngineError> {
+        let mut programs: BTreeSet<Program> = self.plan.trials.iter().map(|trial| trial.workload).collect();
+        programs.extend(self.plan.trials.iter().filter_map(|trial| Some(trial.attacker?.program())));
+        programs.insert(Program::Sleep);
+        let programs: Vec<_> = programs.into_iter().collect();
+        guest::ensure(&self.folders, &programs, &mut |text| observer.notice(&EngineEvent::Preparing(text)))
+            .map_err(|e| EngineError::Host(e.to_string()))
+    }
+
+    /// Opens the run's folder and prepares the platforms and the host.
+    fn begin(&mut self, images: &[Image]) -> Result<(Writer, Surroundings), EngineError> {
+        for (platform, image) in self.platforms.iter().flat_map(|p| images.iter().map(move |i| (p, i))) {
+            platform.prepare(image).map_err(|e| EngineError::Host(e.to_string()))?;
+        }
+        let folder = |source| EngineError::Folder { what: "write the run's folder", path: self.dir.clone(), source };
+        let writer = Writer::open(&self.dir).map_err(folder)?;
+        let surroundings = Surroundings::prepare(&self.file.configuration, &self.topology, &self.plan, &self.dir)?;
+        self.file.host = surroundings.host_facts(&self.folders);
+        self.file.images = images.to_vec();
+        self.file.planned = self.plan.trials.len() as u64;
+        self.file.outcome = RunOutcome::Running;
+        writer.describe(&self.file).map_err(folder)?;
+        Ok((writer, surroundings))
+    }
+
+    /// The loop over the trials: run, record at once, tell.
+    fn trials(
+        &self,
+        images: &[Image],
+        background: &mut Background,
+        writer: &mut Writer,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        for trial in self.plan.trials.iter().filter(|trial| !self.done.contains(&trial.order)) {
+            if self.interrupt.is_raised() {
+                return Err(Error::Interrupted);
+            }
+            observer.notice(&EngineEvent::TrialBegins(trial));
+            let record = self.trial(images, background, trial)?;
+            writer.append(&record).map_err(|e| Error::Fatal(format!("write {}: {e}", self.dir.display())))?;
+            observer.notice(&EngineEvent::TrialEnded(trial, &record));
+        }
+        Ok(())
+    }
+
+    fn trial(
+        &self,
+        images: &[Image],
+        background: &mut Background,
+        trial: &PlannedTrial,
+    ) -> Result<TrialRecord, Error> {
+        if let Some(before) = background.platform().filter(|before| **before != trial.platform).cloned() {
+            background.clear(self.platform(&before)?)?;
+        }
+        let stage = Stage {
+            platform: self.platform(&trial.platform)?,
+            ledger: &self.ledger,
+            images,
+            configuration: &self.file.configuration,
+            topology: &self.topology,
+            proc: Path::new("/proc"),
+        };
+        trial::run(&stage, background, trial)
+    }
+
+    fn platform(&self, id: &PlatformId) -> Result<&dyn Platform, Error> {
+        let found = self.platforms.iter().find(|platform| platform.id() == id);
+        found.map(AsRef::as_ref).ok_or_else(|| Error::Fatal(format!("the plan names {id}, which was not opened")))
+    }
+
+    fn clear(&self, background: &mut Background) -> Vec<String> {
+        let Some(id) = background.platform().cloned() else { return Vec::new() };
+        let cleared = self.platform(&id).and_then(|platform| background.clear(platform));
+        cleared.err().map(|e| e.to_string()).into_iter().collect()
+    }
+
+    /// Lets the platforms go, then sweeps by the ledger: whatever that still finds is a leak.
+    fn close_platforms(&mut self, problems: &mut Vec<String>) -> Leftovers {
+        self.platforms.clear();
+        self.ledger.close().unwrap_or_else(|e| {
+            problems.push(e.to_string());
+            Leftovers::default()
+        })
+    }
+}
+
+fn outcome_of(ended: Result<(), Error>) -> (RunOutcome, Option<String>) {
+    match ended {
+        Ok(()) => (RunOutcome::Complete, None),
+        Err(Error::Interrupted) => (RunOutcome::Interrupted, None),
+        Err(error) => (RunOutcome::Stopped, Some(error.to_string())),
+    }
+}
+
+fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
+    RunFile {
+        schema: SCHEMA,
+        run: RunId::generate(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command,
+        configuration,
+        started: trial::now(),
+        ended: None,
+        host: Default::default(),
+        platforms: Vec::new(),
+        images: Vec::new(),
+        skips: Vec::new(),
+        planned: 0,
+        noise: None,
+        outcome: RunOutcome::Running,
+        reason: None,
+    }
+}
+
+/// Opens the run's ledger, after reaping what a crash of the same run left.
+fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineError> {
+    let failed = |source| EngineError::Folder { what: "open the ledger in", path: folders.state.clone(), source };
+    let dead = ledger::list(&folders.state).map_err(failed)?.contains(&(run.clone(), RunState::Dead));
+    if dead {
+        ledger::reap(&folders.state, run).map_err(failed)?;
+    }
+    Ledger::open(&folders.state, run).map(Arc::new).map_err(failed)
+}
+
+fn read_topology() -> Result<Topology, EngineError> {
+    let host = |e: String| EngineError::Host(format!("read the host's CPUs: {e}"));
+    let usable = placement::usable_cpus().map_err(|e| host(e.to_string()))?;
+    Topology::read(Path::new("/sys"), &usable).map_err(|e| host(e.to_string()))
+}
+
+/// Opens the platforms that can run here and asks what they and the host offer.
+fn offer(
+    configuration: &Configuration,
+    context: &Context,
+    topology: &Topology,
+) -> (Vec<Box<dyn Platform>>, Offer) {
+    let mut opened = Vec::new();
+    let mut offered = Vec::new();
+    for id in &configuration.platforms {
+        match open_platform(id, context) {
+            Ok(platform) => {
+                offered.push((id.clone(), Ok(platform.capabilities())));
+                opened.push(platform);
+            }
+            Err(why) => offered.push((id.clone(), Err(why))),
+        }
+    }
+    let placements = configuration.placements.iter().map(|&wanted| {
+        let here = placement::assign(topology, wanted).map(drop).map_err(|e| e.to_string());
+        (wanted, here)
+    });
+    (opened, Offer { platforms: offered, placements: placements.collect() })
+}
+
+fn open_platform(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>, Unavailable> {
+    let platform = registry::open(id, context).map_err(|error| match error {
+        Error::Unavailable(why) => why,
+        other => Unavailable { reason: other.to_string(), cure: "see cargo xtask doctor".to_owned() },
+    })?;
+    platform.check()?;
+    Ok(platform)
+}

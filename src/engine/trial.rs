@@ -1,0 +1,68 @@
+//! From a planned trial and its outcome to its record.
+
+use super::Background;
+use crate::experiment::{self, Measured, Stage};
+use crate::plan::PlannedTrial;
+use crate::platform::{Error, Event, Events};
+use crate::run::RunId;
+use crate::store::{Case, Outcome, Role, SCHEMA, TrialRecord};
+use crate::units::Nanos;
+
+/// Runs one trial and makes its record. A failure is a record, too.
+///
+/// # Errors
+/// [`Error::Interrupted`] and [`Error::Fatal`] only: then there is no record.
+pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &PlannedTrial) -> Result<TrialRecord, Error> {
+    let started = now();
+    let (measured, outcome, reason) = match experiment::run(stage, background, trial) {
+        Ok(measured) => (measured, Outcome::Ok, None),
+        Err(error @ (Error::Interrupted | Error::Fatal(_))) => return Err(error),
+        Err(Error::Unavailable(why)) => (Measured::default(), Outcome::Skipped, Some(why.to_string())),
+        Err(error) => (Measured::default(), Outcome::Failed, Some(error.to_string())),
+    };
+    Ok(TrialRecord {
+        schema: SCHEMA,
+        run: run_of(stage),
+        order: trial.order,
+        trial: trial.trial,
+        role: trial.role,
+        case: case(stage, trial)?,
+        started,
+        cpus: measured.cpus,
+        metrics: measured.metrics,
+        events: relative(&measured.events),
+        attack_ops: measured.attack_ops.filter(|_| trial.role == Role::Measured),
+        outcome,
+        reason,
+    })
+}
+
+/// The case that a planned trial measures here.
+pub(super) fn case(stage: &Stage<'_>, trial: &PlannedTrial) -> Result<Case, Error> {
+    Ok(Case {
+        experiment: trial.experiment,
+        platform: trial.platform.clone(),
+        accelerator: stage.platform.capabilities().accelerator,
+        workload: trial.workload.to_string(),
+        attacker: trial.attacker,
+        placement: trial.placement,
+        background: trial.background,
+        victims: trial.victims,
+        image: stage.image(trial.workload)?.digest.clone(),
+    })
+}
+
+/// The present second, RFC 3339 in UTC.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn run_of(stage: &Stage<'_>) -> RunId {
+    stage.ledger.run().clone()
+}
+
+/// Events counted from `spawn`.
+fn relative(events: &Events) -> Events {
+    let spawn = events.get(&Event::Spawn).copied().unwrap_or(Nanos(0));
+    events.iter().map(|(&event, &at)| (event, at.saturating_sub(spawn))).collect()
+}

@@ -1,0 +1,138 @@
+//! Isolation: a SQLite victim beside attackers that run where the placement says.
+//!
+//! The reference is the victim alone, the placebo the victim beside idle neighbours in the attackers' places. An attack
+//! that made no progress while the victim lived is a failed trial.
+
+use std::time::Duration;
+
+use super::stage::{Stage, ROOMY};
+use super::{Measured, victim};
+use crate::attacker::Attacker;
+use crate::cpuset::CpuSet;
+use crate::engine::{Background, Crew};
+use crate::guest::{GuestLine, Program};
+use crate::placement::{self, Assignment};
+use crate::plan::PlannedTrial;
+use crate::platform::{Error, Instance, Limits, Milestone, Unavailable};
+use crate::store::{Cpus, Role};
+use crate::units::Bytes;
+
+/// How often attackers tell their operations. A second, their default, is as long as a whole victim of the quick profile.
+const OPS_EVERY_MS: u32 = 100;
+
+/// How often their count is looked at when it has not moved yet.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// An array of STREAM's is at least this many times the last-level cache (its own rule for the three together is four
+/// times: McCalpin, STREAM benchmark, run rules).
+const ARRAY_PER_CACHE: u64 = 2;
+
+/// The last-level cache that is assumed when the kernel tells none.
+const ASSUMED_CACHE: Bytes = Bytes(32 << 20);
+
+pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &PlannedTrial) -> Result<Measured, Error> {
+    background.ensure(stage, trial.background, None)?;
+    let places = placement::assign(stage.topology, trial.placement)
+        .map_err(|e| Unavailable { reason: e.to_string(), cure: "choose another placement".to_owned() })?;
+    let neighbours = match trial.role {
+        Role::Reference => Vec::new(),
+        Role::Measured | Role::Placebo => places.attackers.clone(),
+    };
+    let mut measured = stage.with_crew(|crew| {
+        settle_in(stage, crew, trial, &neighbours)?;
+        let before = operations(crew);
+        let measured = measure_victim(stage, trial, &places)?;
+        let attack_ops = match trial.attacker {
+            Some(attacker) => Some(progress(stage, crew, attacker, before)?),
+            None => None,
+        };
+        Ok(Measured { attack_ops, ..measured })
+    })?;
+    measured.cpus.attackers = neighbours.iter().flat_map(CpuSet::iter).collect();
+    measured.metrics.extend(background.contexts().map(|(_, now)| now.metrics()).unwrap_or_default());
+    Ok(measured)
+}
+
+/// Launches the neighbours and waits until each attacks, or sleeps, where it should.
+fn settle_in(stage: &Stage<'_>, crew: &mut Crew, trial: &PlannedTrial, cpus: &[CpuSet]) -> Result<(), Error> {
+    let (program, arguments, limits) = neighbour(stage, trial.attacker, cpus);
+    let specs =
+        cpus.iter().map(|set| stage.spec(program, &arguments, Some(set), Some(limits))).collect::<Result<Vec<_>, _>>()?;
+    crew.launch(stage.platform, &specs)?;
+    let milestone = if trial.attacker.is_some() { Milestone::Attacking } else { Milestone::Ready };
+    crew.wait(milestone, stage.deadline())?;
+    let mut members = crew.members().iter().zip(cpus);
+    members.try_for_each(|(member, set)| verify(stage, member.as_ref(), set))
+}
+
+/// What runs in an attacker's place: its guest, its arguments and the limits it lives in.
+fn neighbour(stage: &Stage<'_>, attacker: Option<Attacker>, cpus: &[CpuSet]) -> (Program, Vec<String>, Limits) {
+    let Some(attacker) = attacker else { return (Program::Sleep, Vec::new(), ROOMY) };
+    let mut arguments = vec![format!("report_ms={OPS_EVERY_MS}")];
+    let mut limits = ROOMY;
+    if attacker == Attacker::Stream {
+        let array = array_bytes(stage, cpus);
+        arguments.push(format!("bytes={}", array.0));
+        limits.memory = Bytes(3 * array.0) + ROOMY.memory;
+    }
+    (attacker.program(), arguments, limits)
+}
+
+fn array_bytes(stage: &Stage<'_>, cpus: &[CpuSet]) -> Bytes {
+    let cpu = cpus.first().and_then(CpuSet::first);
+    let cache = cpu.and_then(|cpu| stage.topology.last_level_cache(cpu)).unwrap_or(ASSUMED_CACHE);
+    Bytes(cache.0 * ARRAY_PER_CACHE)
+}
+
+fn measure_victim(stage: &Stage<'_>, trial: &PlannedTrial, places: &Assignment) -> Result<Measured, Error> {
+    let rows = stage.configuration.rows;
+    let spec = stage.spec(trial.workload, &victim::sqlite_arguments(rows), Some(&places.victim), None)?;
+    let name = spec.name.clone();
+    let mut instance = stage.platform.launch(&spec)?;
+    // Read back while the guest still sets up: nothing may happen between `ready` and `result`.
+    let placed = verify(stage, instance.as_ref(), &places.victim);
+    let deadline = stage.deadline();
+    let waited = placed
+        .and_then(|()| instance.wait_for(Milestone::Result, deadline))
+        .and_then(|_| instance.wait_for(Milestone::Exit, deadline));
+    let stopped = instance.stop();
+    waited?;
+    let stopped = stopped?;
+    let metrics = victim::sqlite_metrics(&name, rows, &stopped)?;
+    let cpus = Cpus { victim: places.victim.iter().collect(), attackers: Vec::new() };
+    Ok(Measured { metrics, events: stopped.events, cpus, attack_ops: None })
+}
+
+/// Reads back from the kernel that every thread of `instance` may run on `cpus` only.
+fn verify(stage: &Stage<'_>, instance: &dyn Instance, cpus: &CpuSet) -> Result<(), Error> {
+    instance.threads().into_iter().try_for_each(|thread| {
+        placement::verify(stage.proc, thread.tid as u32, cpus)
+            .map_err(|e| Error::failed(format!("read back the placement of {}", instance.name()), e))
+    })
+}
+
+/// The operations that every member has told of so far, in the order of the members.
+fn operations(crew: &mut Crew) -> Vec<u64> {
+    let told = |line: &GuestLine| match line {
+        GuestLine::Ops(count) => Some(*count),
+        _ => None,
+    };
+    crew.members().iter_mut().map(|m| m.lines().iter().rev().find_map(|l| told(&l.line)).unwrap_or(0)).collect()
+}
+
+/// The operations of all attackers since `before`, waiting for the next count of one that has not moved yet.
+fn progress(stage: &Stage<'_>, crew: &mut Crew, attacker: Attacker, before: Vec<u64>) -> Result<u64, Error> {
+    let give_up = stage.clock().now() + Duration::from_millis(u64::from(OPS_EVERY_MS) * 20).into();
+    loop {
+        let done: Vec<u64> = operations(crew).iter().zip(&before).map(|(now, then)| now.saturating_sub(*then)).collect();
+        if done.iter().all(|&ops| ops > 0) {
+            return Ok(done.iter().sum());
+        }
+        if stage.clock().now() >= give_up {
+            let idle = done.iter().filter(|&&ops| ops == 0).count();
+            let reason = format!("{idle} of {} attackers made no progress beside the victim", done.len());
+            return Err(Error::failed(format!("attack with {attacker}"), reason));
+        }
+        stage.clock().pause(LOOK_EVERY);
+    }
+}

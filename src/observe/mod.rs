@@ -1,0 +1,19 @@
+//! Watchers of a run: a progress bar on a terminal, plain lines elsewhere. Both write to standard error.
+
+mod estimate;
+mod plain;
+mod progress;
+
+use std::io::IsTerminal;
+
+pub(crate) use estimate::in_words;
+
+use crate::engine::Observer;
+
+/// The observer that fits where standard error goes.
+pub fn for_stderr() -> Box<dyn Observer> {
+    match std::io::stderr().is_terminal() {
+        true => Box::new(progress::Progress::new()),
+        false => Box::new(plain::Plain::new()),
+    }
+}

@@ -1,0 +1,82 @@
+//! The control groups of a run: one parent, `/<run>`, in every hierarchy, and one group an instance below it.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Context;
+use crate::cgroup::{Cgroup, CgroupMode, Hierarchies};
+use crate::ledger::{Ledger, Resource};
+
+/// The groups that one platform makes for one run. Dropping it removes the parent, if nothing is left in it.
+#[derive(Debug)]
+pub(super) struct Groups {
+    ledger: Arc<Ledger>,
+    hierarchies: Arc<Hierarchies>,
+    parent: Mutex<Parent>,
+}
+
+#[derive(Debug)]
+struct Parent {
+    cgroup: Cgroup,
+    recorded: bool,
+}
+
+impl Groups {
+    /// The groups over those hierarchies of this host that `choose` picks. Makes nothing yet.
+    ///
+    /// # Errors
+    /// Says why instances cannot be limited here.
+    pub(super) fn find(context: &Context, choose: impl FnOnce(Hierarchies) -> Hierarchies) -> Result<Self, String> {
+        let hierarchies = Arc::new(choose(Hierarchies::read(Path::new("/")).map_err(|e| e.to_string())?));
+        hierarchies.check_limits()?;
+        let ledger = Arc::clone(&context.ledger);
+        let cgroup = hierarchies.group(Path::new(&ledger.run().name()));
+        Ok(Self { ledger, hierarchies, parent: Mutex::new(Parent { cgroup, recorded: false }) })
+    }
+
+    /// How the host mounts its control groups.
+    pub(super) fn mode(&self) -> CgroupMode {
+        self.hierarchies.mode()
+    }
+
+    /// The path of an instance's group from the top of every hierarchy.
+    pub(super) fn path(&self, instance: &str) -> String {
+        format!("/{}/{instance}", self.ledger.run().name())
+    }
+
+    /// Makes the run's parent if it is not there and writes the group of `instance` down, which is not made yet.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written, or the parent cannot be made.
+    pub(super) fn record(&self, instance: &str) -> io::Result<Cgroup> {
+        self.ensure_parent()?;
+        let cgroup = self.hierarchies.group(Path::new(&self.path(instance)));
+        self.write_down(&cgroup)?;
+        Ok(cgroup)
+    }
+
+    /// Two launches at once must not both find a parent that has no CPUs yet.
+    fn ensure_parent(&self) -> io::Result<()> {
+        let mut parent = self.parent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !parent.recorded {
+            self.write_down(&parent.cgroup)?;
+            parent.recorded = true;
+        }
+        // Another platform of the same run may have removed it at its end.
+        if parent.cgroup.exists() { Ok(()) } else { parent.cgroup.create() }
+    }
+
+    fn write_down(&self, cgroup: &Cgroup) -> io::Result<()> {
+        cgroup.dirs().iter().try_for_each(|dir| self.ledger.record(&Resource::Cgroup { path: dir.clone() }))
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        let parent = self.parent.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if parent.recorded {
+            parent.cgroup.remove_if_empty();
+        }
+    }
+}

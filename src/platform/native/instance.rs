@@ -1,0 +1,134 @@
+//! One bare process with what was made for it.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::watch::{KILL_PATIENCE, Process, Watch, threads_of};
+use crate::cgroup::Cgroup;
+use crate::platform::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use crate::units::Nanos;
+
+/// How long the killed children of an ended guest may hold its output.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A bare process.
+#[derive(Debug)]
+pub(super) struct NativeInstance {
+    watch: Watch,
+    cgroup: Option<Cgroup>,
+    dir: Option<PathBuf>,
+    stage: Stage,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Removed,
+}
+
+impl NativeInstance {
+    /// The instance whose process `watch` follows.
+    pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, dir: Option<PathBuf>) -> Self {
+        Self { watch, cgroup, dir, stage: Stage::Running }
+    }
+
+    /// Ends and removes everything; the exit of the process.
+    fn end(&mut self) -> Result<Exit, Error> {
+        self.stage = Stage::Removed;
+        self.watch.kill();
+        self.watch.wait_exit(KILL_PATIENCE)?;
+        self.kill_children();
+        let exit = self.process().and_then(Process::reap);
+        self.watch.drain(DRAIN_PATIENCE);
+        let removed = self.remove();
+        let exit = exit.and_then(|exit| removed.map(|()| exit));
+        exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
+    }
+
+    /// Kills what the process left behind. Its number is still its own, as it is not reaped yet, and with it that of
+    /// its process group.
+    fn kill_children(&self) {
+        if let Some(group) = self.watch.process().and_then(|p| rustix::process::Pid::from_raw(p.pid)) {
+            // It fails only when nobody is left.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        if let Some(dir) = &self.dir {
+            fs::remove_dir_all(dir).map_err(|e| io::Error::new(e.kind(), format!("remove {}: {e}", dir.display())))?;
+        }
+        self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.remove(KILL_PATIENCE))
+    }
+
+    fn process(&self) -> io::Result<&Process> {
+        self.watch.process().ok_or_else(|| io::Error::other("it has no process"))
+    }
+
+    /// The process and those it forked: its group's, or by `/proc/<pid>/task/<tid>/children`.
+    fn pids(&self) -> Vec<i32> {
+        if let Some(cgroup) = &self.cgroup {
+            return cgroup.procs();
+        }
+        let mut pids: Vec<i32> = self.watch.process().map(|p| p.pid).into_iter().collect();
+        let mut next = 0;
+        while let Some(&pid) = pids.get(next) {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            pids.extend(children.split_whitespace().filter_map(|text| text.parse::<i32>().ok()));
+            next += 1;
+        }
+        pids
+    }
+}
+
+impl Instance for NativeInstance {
+    fn name(&self) -> &str {
+        self.watch.name()
+    }
+
+    fn events(&self) -> &Events {
+        self.watch.events()
+    }
+
+    fn lines(&mut self) -> &[StampedLine] {
+        self.watch.lines()
+    }
+
+    fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
+        self.watch.wait_for(milestone, deadline)
+    }
+
+    fn threads(&self) -> Vec<GuestThread> {
+        if self.watch.has_ended() { Vec::new() } else { threads_of(self.pids()) }
+    }
+
+    fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
+    }
+
+    fn kill(&mut self) {
+        self.watch.kill();
+    }
+
+    fn stop(mut self: Box<Self>) -> Result<Stopped, Error> {
+        let exit = self.end()?;
+        self.watch.stamp(Event::Gone);
+        let (events, lines) = self.watch.take();
+        Ok(Stopped { exit, events, lines })
+    }
+}
+
+impl Drop for NativeInstance {
+    fn drop(&mut self) {
+        if self.stage == Stage::Running {
+            let ended = self.end();
+            let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
+            eprintln!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `native`: the guest program as a bare process of the host, the yardstick for every other platform.
+//!
+//! Invariant: an instance without limits gets nothing but its process, its pipe and its CPU affinity. Moving a process
+//! into a control group of version 1 waits for every CPU (`cgroup_threadgroup_rwsem`), which can take longer than the
+//! whole life of `hello`.
+
+mod instance;
+mod spawn;
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use instance::NativeInstance;
+use spawn::Start;
+
+use super::arguments;
+use super::groups::Groups;
+use super::watch::{Process, Watch, pipe};
+use super::{
+    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Platform, PlatformFacts,
+    PlatformId, Unavailable,
+};
+use crate::cgroup::{Cgroup, Controller};
+use crate::clock::{Clock, HostClock};
+use crate::guest::Image;
+use crate::ledger::Resource;
+use crate::run::RUN_VARIABLE;
+
+/// The controllers of an instance with limits. `cpuacct` costs no limit and tells the CPU time; `cpu` is left out,
+/// since a group of its own would change how the scheduler shares a CPU among bare processes.
+const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
+
+/// Where instances have their own directories: an in-memory file system on every Linux (`shm_overview(7)`).
+const MEMORY_FS: &str = "/dev/shm";
+
+/// The bare host.
+#[derive(Debug)]
+pub struct Native {
+    id: PlatformId,
+    context: Context,
+    clock: HostClock,
+    groups: Result<Groups, String>,
+}
+
+impl Native {
+    /// The platform for one run.
+    pub fn new(context: Context) -> Self {
+        let groups = Groups::find(&context, |all| all.only(CONTROLLERS));
+        Self { id: PlatformId::new("native"), context, clock: HostClock, groups }
+    }
+
+    /// Makes the control group of an instance with limits, in the ledger first; none where that cannot be.
+    fn confine(&self, spec: &LaunchSpec) -> io::Result<Option<Cgroup>> {
+        let (Some(limits), Ok(groups)) = (spec.limits, &self.groups) else { return Ok(None) };
+        let cgroup = groups.record(&spec.name)?;
+        let made = cgroup.create().and_then(|()| limit(&cgroup, spec, limits));
+        if made.is_err() {
+            cgroup.remove_if_empty();
+        }
+        made.map(|()| Some(cgroup))
+    }
+
+    /// Makes the instance's own directory, in the ledger first, for a program that works on files.
+    fn make_dir(&self, spec: &LaunchSpec) -> io::Result<Option<PathBuf>> {
+        if !arguments::needs_files(spec.image.program) {
+            return Ok(None);
+        }
+        let dir = Path::new(MEMORY_FS).join(&spec.name);
+        self.context.ledger.record(&Resource::Dir { path: dir.clone() })?;
+        fs::create_dir(&dir).map_err(|e| io::Error::new(e.kind(), format!("make {}: {e}", dir.display())))?;
+        Ok(Some(dir))
+    }
+
+    /// Starts the process; the spawn event is stamped just before the clone.
+    fn start(&self, spec: &LaunchSpec, cgroup: Option<&Cgroup>, dir: Option<&Path>) -> io::Result<Watch> {
+        let (read, write) = pipe()?;
+        let doors = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_doors)?;
+        let rlimits = match (spec.limits, cgroup) {
+            (Some(limits), None) => {
+                vec![(libc::RLIMIT_AS, limits.memory.0), (libc::RLIMIT_NPROC, u64::from(limits.pids))]
+            }
+            _ => Vec::new(),
+        };
+        let input = File::open("/dev/null")?;
+        let program = spec.image.binary();
+        let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is no UTF-8"))?;
+        let given = dir.and_then(Path::to_str);
+        let arguments = std::iter::once(program.to_owned()).chain(arguments::of_guest(spec, given));
+        let start = Start {
+            program: CString::new(program)?,
+            arguments: arguments.map(CString::new).collect::<Result<_, _>>()?,
+            environment: vec![CString::new(format!("{RUN_VARIABLE}={}", self.context.ledger.run()))?],
+            input: input.as_fd(),
+            output: write.as_fd(),
+            cpus: spec.cpus.as_ref(),
+            doors: &doors,
+            rlimits: &rlimits,
+        };
+        let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
+        watch.stamp(Event::Spawn);
+        let (pid, handle) = spawn::start(&start)?;
+        watch.follow(Process { pid, handle });
+        Ok(watch)
+    }
+}
+
+impl Platform for Native {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            accelerator: Accelerator::None,
+            fork: true,
+            limits: self.groups.is_ok(),
+            launch_concurrency: thread::available_parallelism().map_or(1, usize::from),
+            simulated: false,
+        }
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        let version = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| Unavailable {
+            reason: format!("the kernel's version cannot be read: {e}"),
+            cure: "mount /proc".to_owned(),
+        })?;
+        let notes = match &self.groups {
+            Ok(groups) => vec![format!("limits by cgroups ({})", groups.mode())],
+            Err(why) => vec![format!("no cgroup, limits by rlimit: {why}")],
+        };
+        Ok(PlatformFacts { version: format!("Linux {}", version.trim()), notes })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        let program = image.binary();
+        rustix::fs::access(&program, rustix::fs::Access::EXEC_OK).map_err(|e| {
+            Error::failed(format!("prepare {} on {}", image.program, self.id), format!("{}: {e}", program.display()))
+        })
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        let failed = |e: io::Error| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
+        self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
+        let dir = self.make_dir(spec).map_err(failed)?;
+        let started = self.confine(spec).and_then(|cgroup| {
+            let watch = self.start(spec, cgroup.as_ref(), dir.as_deref());
+            if let (Err(_), Some(cgroup)) = (&watch, &cgroup) {
+                cgroup.remove_if_empty();
+            }
+            watch.map(|watch| (watch, cgroup))
+        });
+        match started {
+            Ok((watch, cgroup)) => Ok(Box::new(NativeInstance::new(watch, cgroup, dir))),
+            Err(e) => {
+                // What could not be removed stands in the ledger; the failure of the launch is what matters.
+                let _ = dir.map(fs::remove_dir_all);
+                Err(failed(e))
+            }
+        }
+    }
+}
+
+fn limit(cgroup: &Cgroup, spec: &LaunchSpec, limits: Limits) -> io::Result<()> {
+    if let Some(cpus) = &spec.cpus {
+        cgroup.set_cpus(cpus)?;
+    }
+    cgroup.set_memory(limits.memory)?;
+    cgroup.set_pids(limits.pids)
+}

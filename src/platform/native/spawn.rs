@@ -1,0 +1,188 @@
+//! Starting a bare process as fast as the kernel can: `clone(2)` that shares the address space until the `exec`.
+//!
+//! `std::process::Command` forks, and so copies page tables, as soon as it is told to do anything of its own in the
+//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits and control groups added.
+//! Invariant: the child calls only what `signal-safety(7)` lists, and the parent sleeps until it has called `exec`.
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use crate::cpuset::CpuSet;
+
+/// Bytes of stack for the child, which calls a dozen functions of the C library.
+const STACK: usize = 64 << 10;
+
+/// What a process is started with.
+#[derive(Debug)]
+pub(super) struct Start<'a> {
+    /// The program.
+    pub(super) program: CString,
+    /// Its arguments, its own name first.
+    pub(super) arguments: Vec<CString>,
+    /// Its whole environment, `NAME=value`.
+    pub(super) environment: Vec<CString>,
+    /// Its standard input.
+    pub(super) input: BorrowedFd<'a>,
+    /// Its standard output and error.
+    pub(super) output: BorrowedFd<'a>,
+    /// The CPUs it may run on.
+    pub(super) cpus: Option<&'a CpuSet>,
+    /// Files of the control groups it joins: it writes `0` to each.
+    pub(super) doors: &'a [OwnedFd],
+    /// Limits by `setrlimit(2)`: resource and value.
+    pub(super) rlimits: &'a [(libc::__rlimit_resource_t, u64)],
+}
+
+/// The child's side of a [`Start`]: plain memory, made before the clone.
+struct Child {
+    program: *const libc::c_char,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+    input: RawFd,
+    output: RawFd,
+    cpus: Option<libc::cpu_set_t>,
+    doors: Vec<RawFd>,
+    rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
+    /// Written by the child when something fails, read by the parent: they share their memory.
+    failed: Option<(&'static str, i32)>,
+}
+
+/// Starts it: its process number and a handle. The calling thread sleeps until the program runs.
+///
+/// # Errors
+/// Names the step that failed, in the parent or in the child.
+pub(super) fn start(start: &Start<'_>) -> io::Result<(i32, OwnedFd)> {
+    let mut child = Child::of(start);
+    let mut stack: Vec<MaybeUninit<u8>> = Vec::with_capacity(STACK);
+    // SAFETY: the end of the allocation, rounded down to the alignment that the x86-64 and arm64 ABIs ask of a stack.
+    let top = unsafe { stack.as_mut_ptr().add(STACK).map_addr(|end| end & !0xf) };
+    let mut handle: libc::c_int = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let masked = MaskedSignals::all();
+    // SAFETY: `run` never returns and unwinds nowhere. With CLONE_VFORK this thread sleeps until the child has called
+    // `exec` or `_exit`, so the stack, `child` and all it points into outlive the child's use of them, and nobody else
+    // has a reference to `child`. Signals are blocked, so no handler of ours runs in the child. With CLONE_PIDFD the
+    // kernel stores a descriptor in `handle`.
+    let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut child).cast(), &raw mut handle) };
+    let error = io::Error::last_os_error();
+    drop(masked);
+    if pid < 0 {
+        return Err(io::Error::new(error.kind(), format!("clone: {error}")));
+    }
+    // SAFETY: the clone succeeded, so `handle` is a new descriptor that nobody else owns.
+    let handle = unsafe { OwnedFd::from_raw_fd(handle) };
+    match child.failed {
+        None => Ok((pid, handle)),
+        Some((step, errno)) => {
+            use rustix::process::{WaitId, WaitIdOptions, waitid};
+            use std::os::fd::AsFd;
+            let _ = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED);
+            let error = io::Error::from_raw_os_error(errno);
+            Err(io::Error::new(error.kind(), format!("{step}: {error}")))
+        }
+    }
+}
+
+impl Child {
+    fn of(start: &Start<'_>) -> Self {
+        let pointers = |texts: &[CString]| texts.iter().map(|t| t.as_ptr()).chain([ptr::null()]).collect();
+        let limit = |&(resource, most): &(_, u64)| (resource, libc::rlimit { rlim_cur: most, rlim_max: most });
+        Self {
+            program: start.program.as_ptr(),
+            argv: pointers(&start.arguments),
+            envp: pointers(&start.environment),
+            input: start.input.as_raw_fd(),
+            output: start.output.as_raw_fd(),
+            cpus: start.cpus.map(kernel_set),
+            doors: start.doors.iter().map(AsRawFd::as_raw_fd).collect(),
+            rlimits: start.rlimits.iter().map(limit).collect(),
+            failed: None,
+        }
+    }
+
+    /// The steps between clone and `exec`, in the child. Returns only on failure.
+    ///
+    /// # Safety
+    /// Only in a child that [`start`] made, with the pointers of `self` alive.
+    unsafe fn become_program(&self) -> &'static str {
+        // SAFETY: plain system calls on memory that lives, see above; `empty` is initialised by `sigemptyset`.
+        unsafe {
+            if libc::setsid() < 0 {
+                return "setsid";
+            }
+            for &door in &self.doors {
+                if libc::write(door, c"0".as_ptr().cast(), 1) != 1 {
+                    return "join the cgroup";
+                }
+            }
+            for (resource, limit) in &self.rlimits {
+                if libc::setrlimit(*resource, limit) != 0 {
+                    return "set a resource limit";
+                }
+            }
+            if let Some(set) = &self.cpus
+                && libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set) != 0
+            {
+                return "set the CPU affinity";
+            }
+            if libc::dup2(self.input, 0) < 0 || libc::dup2(self.output, 1) < 0 || libc::dup2(self.output, 2) < 0 {
+                return "connect the output";
+            }
+            // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored over `exec`. The others are the
+            // ones the harness handles: none of its handlers may run in the memory that both share.
+            for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            let mut empty = MaybeUninit::uninit();
+            libc::sigemptyset(empty.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, empty.as_ptr(), ptr::null_mut());
+            libc::execve(self.program, self.argv.as_ptr(), self.envp.as_ptr());
+        }
+        "execute the program"
+    }
+}
+
+/// The child's whole life up to the `exec`.
+extern "C" fn run(child: *mut libc::c_void) -> libc::c_int {
+    let child: *mut Child = child.cast();
+    // SAFETY: `start` passes a pointer to a `Child` that outlives this function and that nobody else uses meanwhile.
+    unsafe {
+        let step = (*child).become_program();
+        (*child).failed = Some((step, *libc::__errno_location()));
+        libc::_exit(127)
+    }
+}
+
+fn kernel_set(cpus: &CpuSet) -> libc::cpu_set_t {
+    // SAFETY: the set is plain bits, all zero is its empty value; CPU_SET ignores numbers beyond its size.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        cpus.iter().for_each(|cpu| libc::CPU_SET(cpu as usize, &mut set));
+        set
+    }
+}
+
+/// Every signal of this thread is blocked while this lives.
+struct MaskedSignals(libc::sigset_t);
+
+impl MaskedSignals {
+    fn all() -> Self {
+        let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: `sigfillset` initialises the one set, `pthread_sigmask` the other; neither fails for these arguments.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Self(before.assume_init())
+        }
+    }
+}
+
+impl Drop for MaskedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that this thread had before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+}

@@ -1,0 +1,329 @@
+//! Watching one process: its output, its end and the user's wish to stop, in one poll.
+//!
+//! Shared by every platform whose instance is a process of this host. Invariant: a wait sleeps in `poll(2)` until
+//! something happens or its deadline is over; it never spins and never reads the clock of the guest.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+use super::console::Console;
+use super::{Error, Event, Events, Exit, GuestThread, Milestone, StampedLine, ThreadRole};
+use crate::clock::{Clock, HostClock};
+use crate::interrupt::Interrupt;
+use crate::units::Nanos;
+
+/// How long a killed process may take to be gone before that counts as a failure of the host.
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// One process with its output.
+#[derive(Debug)]
+pub(super) struct Watch {
+    name: String,
+    console: Console,
+    process: Option<Process>,
+    interrupt: Interrupt,
+    events: Events,
+}
+
+/// A process by a handle that no reuse of its number can mislead.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// Its number in the host's process namespace.
+    pub(super) pid: i32,
+    /// The handle.
+    pub(super) handle: OwnedFd,
+}
+
+/// Whether the user's wish to stop ends a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It does.
+    Interruptible,
+    /// It does not: something is being cleaned up.
+    Cleanup,
+}
+
+impl Watch {
+    /// Watches the instance `name`, whose output comes from `pipe` and whose process is not known yet.
+    pub(super) fn new(name: &str, pipe: OwnedFd, interrupt: &Interrupt) -> Self {
+        let (name, console, interrupt) = (name.to_owned(), Console::new(pipe), interrupt.clone());
+        Self { name, console, process: None, interrupt, events: Events::new() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Reads what there is, without waiting; all lines so far.
+    pub(super) fn lines(&mut self) -> &[StampedLine] {
+        self.read();
+        self.console.lines()
+    }
+
+    pub(super) fn process(&self) -> Option<&Process> {
+        self.process.as_ref()
+    }
+
+    /// From now on watches the end of `process`, too.
+    pub(super) fn follow(&mut self, process: Process) {
+        self.process = Some(process);
+    }
+
+    /// Stamps `event` now.
+    pub(super) fn stamp(&mut self, event: Event) {
+        self.stamp_at(event, HostClock.now());
+    }
+
+    /// Stamps `event`, unless it is stamped already.
+    pub(super) fn stamp_at(&mut self, event: Event, at: Nanos) {
+        self.events.entry(event).or_insert(at);
+    }
+
+    /// Whether its process has ended, as far as was watched.
+    pub(super) fn has_ended(&self) -> bool {
+        self.events.contains_key(&Event::Exit)
+    }
+
+    /// The contract of [`super::Instance::wait_for`].
+    pub(super) fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
+        let begun = HostClock.now();
+        loop {
+            if let Some(at) = self.reached(milestone) {
+                return Ok(at);
+            }
+            if let Some(reason) = self.hopeless() {
+                return Err(Error::failed(format!("wait for {} of {}", awaited(milestone), self.name), reason));
+            }
+            if HostClock.now() >= deadline {
+                return Err(self.too_late(begun, awaited(milestone)));
+            }
+            self.pump(None, deadline, Patience::Interruptible)?;
+        }
+    }
+
+    /// Waits for the end of its process, whatever the user wishes.
+    pub(super) fn wait_exit(&mut self, patience: Duration) -> Result<Nanos, Error> {
+        let begun = HostClock.now();
+        let deadline = begun + patience.into();
+        loop {
+            if let Some(&at) = self.events.get(&Event::Exit) {
+                return Ok(at);
+            }
+            if HostClock.now() >= deadline {
+                return Err(self.too_late(begun, "the end of its killed process"));
+            }
+            self.pump(None, deadline, Patience::Cleanup)?;
+        }
+    }
+
+    /// Reads what is still in the pipe until every writer is gone, at most for `patience`.
+    pub(super) fn drain(&mut self, patience: Duration) {
+        let deadline = HostClock.now() + patience.into();
+        while self.console.fd().is_some() && HostClock.now() < deadline {
+            if self.pump(None, deadline, Patience::Cleanup).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until there is output, the process ends, `other` is readable, the user wishes to stop or `deadline` is
+    /// over; then reads and stamps. Whether `other` is readable.
+    pub(super) fn pump(
+        &mut self,
+        other: Option<BorrowedFd<'_>>,
+        deadline: Nanos,
+        patience: Patience,
+    ) -> Result<bool, Error> {
+        if patience == Patience::Interruptible && self.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let process = self.process.as_ref().filter(|_| !self.has_ended()).map(|p| p.handle.as_fd());
+        let interrupt = (patience == Patience::Interruptible).then(|| self.interrupt.fd());
+        let ready = poll_four([self.console.fd(), process, other, interrupt], deadline)
+            .map_err(|e| Error::failed(format!("poll {}", self.name), e))?;
+        if ready[0] || ready[1] {
+            self.read();
+        }
+        if ready[1] {
+            // After the reading, so that no line of the guest is stamped later than its end.
+            self.stamp(Event::Exit);
+        }
+        Ok(ready[2])
+    }
+
+    /// Kills its process, without waiting.
+    pub(super) fn kill(&self) {
+        if let Some(process) = self.process.as_ref().filter(|_| !self.has_ended()) {
+            // It fails only when the process is gone already.
+            let _ = pidfd_send_signal(&process.handle, Signal::KILL);
+        }
+    }
+
+    /// Its events and lines, taken out at the end.
+    pub(super) fn take(&mut self) -> (Events, Vec<StampedLine>) {
+        (std::mem::take(&mut self.events), self.console.take_lines())
+    }
+
+    fn read(&mut self) {
+        self.console.read(&HostClock);
+        for (event, at) in self.console.events() {
+            self.events.entry(event).or_insert(at);
+        }
+    }
+
+    fn reached(&self, milestone: Milestone) -> Option<Nanos> {
+        match milestone {
+            Milestone::Exit if self.console.error().is_none() => self.events.get(&Event::Exit).copied(),
+            other => self.console.reached(other),
+        }
+    }
+
+    /// Why nothing more can be awaited.
+    fn hopeless(&self) -> Option<String> {
+        if let Some(error) = self.console.error() {
+            return Some(format!("the guest reports: {error}"));
+        }
+        let how = match self.has_ended().then(|| self.process.as_ref().and_then(Process::peek_exit))? {
+            Some(Exit::Code(code)) => format!("exited with code {code}"),
+            Some(Exit::Signal(signal)) => format!("was ended by signal {signal}"),
+            None => "ended".to_owned(),
+        };
+        Some(format!("the guest {how} before; last seen: {}", self.console.last()))
+    }
+
+    fn too_late(&self, begun: Nanos, awaited: &str) -> Error {
+        Error::Deadline {
+            name: self.name.clone(),
+            after: HostClock.now().saturating_sub(begun).to_string(),
+            awaited: awaited.to_owned(),
+            last: self.console.last(),
+        }
+    }
+}
+
+impl Process {
+    /// How it ended, without reaping it; `None` while it runs, or when this process may not know.
+    pub(super) fn peek_exit(&self) -> Option<Exit> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match waitid(WaitId::PidFd(self.handle.as_fd()), options) {
+            Ok(status) => status.and_then(|status| exit_of(&status)),
+            // Not our child: the kernel tells those who may trace it (proc_pid_stat(5), exit_code).
+            Err(_) => {
+                let stat = procfs::process::Process::new(self.pid).and_then(|p| p.stat()).ok()?;
+                (stat.state == 'Z').then_some(stat.exit_code).flatten().map(exit_of_status)
+            }
+        }
+    }
+
+    /// Reaps it: it is our child and has ended.
+    pub(super) fn reap(&self) -> io::Result<Exit> {
+        let status = waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED)?;
+        status.and_then(|status| exit_of(&status)).ok_or_else(|| io::Error::other("it has no exit status"))
+    }
+}
+
+/// A new pipe: the reading end does not block, both close on `exec`.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&read, true)?;
+    Ok((read, write))
+}
+
+/// The threads of these processes, by `/proc`.
+pub(super) fn threads_of(pids: impl IntoIterator<Item = i32>) -> Vec<GuestThread> {
+    let tasks = |pid: i32| {
+        let names = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+        names.filter_map(move |entry| {
+            let tid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            Some(GuestThread { pid, tid, role: ThreadRole::Process })
+        })
+    };
+    pids.into_iter().flat_map(tasks).collect()
+}
+
+/// How a process with this wait status (`wait(2)`) ended.
+pub(super) fn exit_of_status(status: i32) -> Exit {
+    match status & 0x7f {
+        0 => Exit::Code(status >> 8 & 0xff),
+        signal => Exit::Signal(signal),
+    }
+}
+
+fn exit_of(status: &rustix::process::WaitIdStatus) -> Option<Exit> {
+    let signal = || status.terminating_signal().map(Exit::Signal);
+    status.exit_status().map(Exit::Code).or_else(signal)
+}
+
+fn awaited(milestone: Milestone) -> &'static str {
+    match milestone {
+        Milestone::Main => "`FW main`",
+        Milestone::Ready => "`FW ready`",
+        Milestone::Attacking => "`FW ops`",
+        Milestone::Result => "`FW result`",
+        Milestone::Exit => "the end",
+    }
+}
+
+/// Polls up to four descriptors until `deadline`: which of them are ready. None, when the time is over or a signal came.
+fn poll_four(wanted: [Option<BorrowedFd<'_>>; 4], deadline: Nanos) -> io::Result<[bool; 4]> {
+    let left = deadline.saturating_sub(HostClock.now()).0;
+    let timeout = Timespec { tv_sec: (left / 1_000_000_000) as i64, tv_nsec: (left % 1_000_000_000) as i64 };
+    let present: Vec<usize> = (0..4).filter(|&i| wanted[i].is_some()).collect();
+    let mut fds: Vec<PollFd<'_>> =
+        wanted.into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    let mut ready = [false; 4];
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(e) => return Err(e.into()),
+    }
+    for (&index, fd) in present.iter().zip(&fds) {
+        ready[index] = !fd.revents().is_empty();
+    }
+    Ok(ready)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_statuses_are_understood() {
+        assert_eq!(exit_of_status(0x0300), Exit::Code(3));
+        assert_eq!(exit_of_status(9), Exit::Signal(9));
+        // 0x80 tells of a core dump.
+        assert_eq!(exit_of_status(0x8b), Exit::Signal(11));
+    }
+
+    #[test]
+    fn a_raised_interrupt_ends_a_wait_that_nothing_else_would() {
+        let (read, _write) = pipe().expect("a pipe");
+        let interrupt = Interrupt::new().expect("an eventfd");
+        let mut watch = Watch::new("fw-test", read, &interrupt);
+        let far = HostClock.now() + Duration::from_secs(600).into();
+        let waker = std::thread::spawn({
+            let interrupt = interrupt.clone();
+            move || interrupt.raise()
+        });
+        assert!(matches!(watch.wait_for(Milestone::Main, far), Err(Error::Interrupted)));
+        waker.join().expect("raised");
+    }
+
+    #[test]
+    fn a_deadline_tells_what_was_awaited_and_what_was_seen() {
+        let (read, write) = pipe().expect("a pipe");
+        rustix::io::write(&write, b"half a word\n").expect("written");
+        let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
+        let soon = HostClock.now() + Duration::from_millis(5).into();
+        let error = watch.wait_for(Milestone::Ready, soon).expect_err("too late").to_string();
+        assert!(error.contains("`FW ready`") && error.contains("half a word") && error.contains("fw-test"), "{error}");
+    }
+}
