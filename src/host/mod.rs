@@ -5,6 +5,7 @@
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod limits;
 pub mod tools;
 pub mod topology;
 pub(crate) mod tree;
