@@ -6,6 +6,7 @@ pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod limits;
+pub mod noise;
 pub mod tools;
 pub mod topology;
 pub(crate) mod tree;
