@@ -61,6 +61,14 @@ pub struct NoiseReading {
     pub frequency_khz: Option<u64>,
 }
 
+impl NoiseReading {
+    /// The share of the CPU's time that others had, from 0 to 1: all beyond the median quantum.
+    pub fn lost_share(&self) -> f64 {
+        let undisturbed = self.median.0.saturating_mul(u64::from(self.quanta));
+        self.total.0.saturating_sub(undisturbed) as f64 / self.total.0.max(1) as f64
+    }
+}
+
 /// The time one quantum should take (about 100 us, as FWQ usually has it): above the clock's own cost by three orders of
 /// magnitude, below a scheduler's time slice.
 pub const QUANTUM: Nanos = Nanos(100_000);
