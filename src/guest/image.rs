@@ -30,6 +30,8 @@ named_enum! {
         Fork = "fork",
         /// 60,000 single-row INSERTs: the victim.
         Sqlite = "sqlite",
+        /// Misbehaves on demand, or says where it is: what the tests of a platform run.
+        Probe = "probe",
     }
 }
 

@@ -1,7 +1,13 @@
-//! Guest programs: the images they come in and the lines they print.
+//! Guest programs: how they are built, the images they come in and the lines they print.
 
+mod build;
 mod image;
 pub mod line;
+mod manifest;
+#[cfg(test)]
+mod tests;
 
+pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure};
 pub use image::{Image, Program};
 pub use line::GuestLine;
+pub use manifest::{BuiltProgram, Manifest, ManifestError, load_manifest};

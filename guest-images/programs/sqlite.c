@@ -1,0 +1,91 @@
+/*
+ * The victim: `rows=` single-row INSERTs, each its own transaction, into a database in `dir`. SQLite keeps its
+ * defaults: rollback journal (DELETE), synchronous FULL, 4 KiB pages; the statement is prepared once.
+ * `insert_ns` is from before the first INSERT to after the last one, on the guest's monotonic clock. The rows
+ * are counted after the result is printed, so that counting is in no interval the harness takes.
+ */
+#include "fw.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+static sqlite3 *database;
+
+static _Noreturn void fail(const char *what)
+{
+    fw_remove_scratch();
+    fw_line("FW error sqlite %s: %s", what, sqlite3_errmsg(database));
+    _exit(1);
+}
+
+static void open_database(void)
+{
+    char journal[600];
+    int fd;
+    const char *path = fw_scratch(&fd);
+    close(fd);
+    snprintf(journal, sizeof journal, "%s-journal", path);
+    fw_scratch_also(journal);
+    if (sqlite3_open(path, &database) != SQLITE_OK)
+        fail("open");
+    if (sqlite3_exec(database, "CREATE TABLE tab (number INTEGER, text TEXT)", NULL, NULL, NULL) != SQLITE_OK)
+        fail("create");
+}
+
+static sqlite3_stmt *prepare(const char *sql)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK)
+        fail("prepare");
+    return statement;
+}
+
+static void insert(sqlite3_stmt *statement, uint64_t row)
+{
+    char text[32];
+    int length = snprintf(text, sizeof text, "row %llu", (unsigned long long)row);
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)row);
+    sqlite3_bind_text(statement, 2, text, length, SQLITE_STATIC);
+    if (sqlite3_step(statement) != SQLITE_DONE || sqlite3_reset(statement) != SQLITE_OK)
+        fail("insert");
+}
+
+static void verify(uint64_t rows)
+{
+    sqlite3_stmt *statement = prepare("SELECT count(*), coalesce(sum(number), 0) FROM tab");
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        fail("select");
+    uint64_t count = (uint64_t)sqlite3_column_int64(statement, 0);
+    uint64_t sum = (uint64_t)sqlite3_column_int64(statement, 1);
+    sqlite3_finalize(statement);
+    if (count == rows && sum == rows * (rows - 1) / 2)
+        return;
+    fw_remove_scratch();
+    fw_line("FW error sqlite: inserted %llu rows, found %llu", (unsigned long long)rows, (unsigned long long)count);
+    _exit(1);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t rows = 60000;
+    const struct fw_option options[] = {
+        {.key = "rows", .number = &rows, .least = 1, .most = UINT64_C(1000000000)},
+    };
+    fw_begin(argc, argv, options, 1);
+    open_database();
+    sqlite3_stmt *statement = prepare("INSERT INTO tab VALUES (?, ?)");
+    fw_line("FW ready");
+    uint64_t began = fw_now();
+    for (uint64_t row = 0; row < rows; row++)
+        insert(statement, row);
+    uint64_t took = fw_now() - began;
+    fw_line("FW result {\"rows\":%llu,\"insert_ns\":%llu,\"sqlite\":\"%s\"}", (unsigned long long)rows,
+            (unsigned long long)took, sqlite3_libversion());
+    sqlite3_finalize(statement);
+    verify(rows);
+    sqlite3_close(database);
+    fw_remove_scratch();
+    return 0;
+}

@@ -1,0 +1,54 @@
+//! SHA-256 digests in hexadecimal.
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::BuildError;
+
+/// Digests a list of fields so that no two different lists have the same digest.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Sha256);
+
+impl Fields {
+    pub(super) fn add(mut self, field: impl AsRef<[u8]>) -> Self {
+        let field = field.as_ref();
+        self.0.update((field.len() as u64).to_le_bytes());
+        self.0.update(field);
+        self
+    }
+
+    pub(super) fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+/// The digest of a file's content.
+pub(super) fn of_file(path: &Path) -> Result<String, BuildError> {
+    let content = fs::read(path).map_err(BuildError::file("read", path))?;
+    Ok(hex(&Sha256::digest(&content)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_digest_that_everybody_computes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc");
+        fs::write(&path, "abc").unwrap();
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(of_file(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn fields_do_not_run_together() {
+        assert_ne!(Fields::default().add("ab").add("c").finish(), Fields::default().add("a").add("bc").finish());
+    }
+}

@@ -1,0 +1,82 @@
+//! Why a guest program could not be built; every message names the cure it knows.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a guest program could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// None of the compilers that were tried runs.
+    #[error(
+        "no C compiler (tried {tried}); install one: `apt-get install gcc libc6-dev` (Debian), \
+         `dnf install gcc glibc-static` (Fedora), `pacman -S gcc` (Arch), or set CC"
+    )]
+    NoCompiler {
+        /// The commands, comma-separated.
+        tried: String,
+    },
+    /// The compiler has no static C library, or none at all, to link with.
+    #[error(
+        "{compiler} has no static C library; install it: `apt-get install libc6-dev` (Debian), \
+         `dnf install glibc-static` (Fedora), `pacman -S glibc` (Arch)\n{output}"
+    )]
+    NoStaticLibc {
+        /// The compiler's command.
+        compiler: String,
+        /// The first lines that it printed.
+        output: String,
+    },
+    /// The compiler refused a source.
+    #[error("{compiler} cannot compile {what}\n{output}")]
+    Compile {
+        /// The source.
+        what: String,
+        /// The compiler's command.
+        compiler: String,
+        /// The first lines that it printed.
+        output: String,
+    },
+    /// Cargo.lock does not pin SQLite's source.
+    #[error("{path} does not pin libsqlite3-sys with a checksum, so SQLite's source is not known")]
+    NotPinned {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Cargo did not tell where SQLite's source is.
+    #[error("cargo cannot provide SQLite's source; with the network once: `cargo fetch`\n{output}")]
+    NoSqlite {
+        /// The first lines that cargo printed.
+        output: String,
+    },
+    /// A command could not be started.
+    #[error("run {command}")]
+    Run {
+        /// The command.
+        command: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or folder could not be used.
+    #[error("{action} {path}")]
+    File {
+        /// What was to be done: `read`, `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BuildError {
+    /// Makes the error of a file: `map_err(BuildError::file("read", path))`.
+    pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
+        let path = path.to_owned();
+        move |source| BuildError::File { action, path, source }
+    }
+}
+
+/// The first lines of what a command printed: enough to see what is wrong.
+pub(super) fn first_lines(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).lines().take(12).collect::<Vec<_>>().join("\n")
+}

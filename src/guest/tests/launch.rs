@@ -1,0 +1,115 @@
+//! Launches a guest program as a plain process and reads its lines.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+use crate::guest::{GuestLine, Image, Program, ensure};
+use crate::run::Folders;
+
+/// The binary of a program, built once for all tests.
+pub(super) fn binary(program: Program) -> PathBuf {
+    static IMAGES: OnceLock<Vec<Image>> = OnceLock::new();
+    let images = IMAGES.get_or_init(|| {
+        ensure(&Folders::from_env(), Program::ALL, &mut |step| eprintln!("{step}")).expect("the guests build")
+    });
+    images.iter().find(|image| image.program == program).expect("every program was built").binary()
+}
+
+/// A guest that runs; killed when dropped.
+pub(super) struct Guest {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Guest {
+    /// Launches a program. It ends itself after 30 seconds at the latest, unless `arguments` say when.
+    pub(super) fn launch(program: Program, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary(program));
+        if !arguments.iter().any(|argument| argument.starts_with("deadline=")) {
+            command.arg("deadline=30");
+        }
+        command.args(arguments);
+        Self::start(command)
+    }
+
+    /// Starts a command that is a guest.
+    pub(super) fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        Self { child, lines: BufReader::new(stdout) }
+    }
+
+    /// Starts a command on a pipe that keeps writes apart (`O_DIRECT`, `pipe(2)`) and returns what each one wrote.
+    pub(super) fn writes_of(mut command: Command) -> Vec<String> {
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_DIRECT).unwrap();
+        let mut child = command.stdout(writer).spawn().unwrap();
+        drop(command); // it holds the writing end
+        let mut buffer = [0; 4096];
+        let mut file = File::from(reader);
+        let sizes = std::iter::from_fn(|| match file.read(&mut buffer).unwrap() {
+            0 => None,
+            size => Some(String::from_utf8_lossy(&buffer[..size]).into_owned()),
+        });
+        let writes = sizes.collect();
+        child.wait().unwrap();
+        writes
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line; `None` at the end.
+    pub(super) fn line(&mut self) -> Option<GuestLine> {
+        let mut text = String::new();
+        let size = self.lines.read_line(&mut text).unwrap();
+        (size > 0).then(|| GuestLine::parse(&text))
+    }
+
+    /// Reads until the guest has said that it is ready.
+    pub(super) fn wait_ready(&mut self) {
+        assert_eq!(self.line(), Some(GuestLine::Main));
+        assert_eq!(self.line(), Some(GuestLine::Ready));
+    }
+
+    pub(super) fn terminate(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.pid() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    }
+
+    /// Its remaining lines and how it ended.
+    pub(super) fn finish(mut self) -> (Vec<GuestLine>, ExitStatus) {
+        let lines = std::iter::from_fn(|| self.line()).collect();
+        (lines, self.child.wait().unwrap())
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Fails when it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end: its lines and its exit status.
+pub(super) fn run(program: Program, arguments: &[&str]) -> (Vec<GuestLine>, Option<i32>) {
+    let (lines, status) = Guest::launch(program, arguments).finish();
+    assert_eq!(status.signal(), None, "{program} was killed");
+    (lines, status.code())
+}
+
+/// `dir=PATH`
+pub(super) fn dir(path: &Path) -> String {
+    format!("dir={}", path.display())
+}
+
+/// The names in a folder.
+pub(super) fn names(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}

@@ -1,0 +1,8 @@
+//! The guest programs are built and run for real.
+
+mod attackers;
+mod build;
+mod launch;
+mod pid_one;
+mod probe;
+mod programs;

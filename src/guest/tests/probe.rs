@@ -1,0 +1,85 @@
+//! The probe misbehaves as it is asked to.
+
+use std::os::unix::process::ExitStatusExt;
+
+use serde_json::{Value, json};
+
+use super::launch::{Guest, dir, names, run};
+use crate::guest::{GuestLine, Program};
+
+fn result(arguments: &[&str]) -> Value {
+    let (lines, code) = run(Program::Probe, arguments);
+    assert_eq!(code, Some(0), "{lines:?}");
+    match &lines[..] {
+        [GuestLine::Main, GuestLine::Result(result)] => result.clone(),
+        _ => panic!("unexpected lines {lines:?}"),
+    }
+}
+
+#[test]
+fn it_exits_as_it_is_told_to() {
+    assert_eq!(run(Program::Probe, &["do=exit", "code=7"]), (vec![GuestLine::Main], Some(7)));
+    assert_eq!(run(Program::Probe, &["do=silent"]), (vec![], Some(0)));
+    let (lines, code) = run(Program::Probe, &["do=nothing"]);
+    assert!(matches!(&lines[..], [GuestLine::Main, GuestLine::Error(_)]), "{lines:?}");
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn it_hangs_through_a_signal_but_not_through_its_deadline() {
+    let mut guest = Guest::launch(Program::Probe, &["do=hang", "deadline=1"]);
+    guest.wait_ready();
+    guest.terminate();
+    let (lines, status) = guest.finish();
+    assert_eq!((lines, status.code()), (vec![], Some(124)));
+}
+
+#[test]
+fn it_crashes() {
+    let (lines, status) = Guest::launch(Program::Probe, &["do=crash"]).finish();
+    assert_eq!((lines, status.signal()), (vec![GuestLine::Main], Some(libc::SIGABRT)));
+}
+
+#[test]
+fn it_floods() {
+    let mut guest = Guest::launch(Program::Probe, &["do=flood"]);
+    assert_eq!(guest.line(), Some(GuestLine::Main));
+    for line in 0..10_000 {
+        assert_eq!(guest.line(), Some(GuestLine::Other(format!("flood {line}"))));
+    }
+}
+
+#[test]
+fn it_takes_memory_and_processes() {
+    assert_eq!(result(&["do=allocate", "bytes=1000000"]), json!({"allocated": 1_000_000}));
+    assert_eq!(result(&["do=spawn", "count=5"]), json!({"spawned": 5, "errno": 0}));
+}
+
+#[test]
+fn it_keeps_its_children_until_it_is_ended() {
+    let mut guest = Guest::launch(Program::Probe, &["do=spawn", "count=2", "then=pause"]);
+    assert_eq!(guest.line(), Some(GuestLine::Main));
+    assert_eq!(guest.line(), Some(GuestLine::Result(json!({"spawned": 2, "errno": 0}))));
+    guest.terminate();
+    // The end of the lines is reached only when no child holds the pipe any more.
+    let (lines, status) = guest.finish();
+    assert_eq!((lines, status.code()), (vec![], Some(143)));
+}
+
+#[test]
+fn it_says_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = result(&["do=where", &dir(folder.path())]);
+    let status = procfs::process::Process::myself().unwrap().status().unwrap();
+    let cpus: Vec<String> = status.cpus_allowed_list.unwrap().into_iter().map(range).collect();
+    assert_eq!(here["cpus"], cpus.join(","));
+    assert_eq!(here["dir_writable"], true);
+    assert_eq!(here["hostname"], nix::unistd::gethostname().unwrap().to_string_lossy().as_ref());
+    assert_eq!(here["uid"], nix::unistd::getuid().as_raw());
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+    assert_eq!(result(&["do=where", "dir=/no/such/folder"])["dir_writable"], false);
+}
+
+fn range((first, last): (u32, u32)) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}

@@ -1,0 +1,87 @@
+//! What every program does with its arguments, its deadline and its end; and the programs that are no attackers.
+
+use std::process::Command;
+
+use rstest::rstest;
+
+use super::launch::{Guest, binary, dir, names, run};
+use crate::guest::{GuestLine, Program};
+
+#[test]
+fn hello_prints_its_line_and_exits() {
+    assert_eq!(run(Program::Hello, &[]), (vec![GuestLine::Main], Some(0)));
+}
+
+#[rstest]
+#[case(Program::Hello, "colour=red", "unknown key")]
+#[case(Program::Hello, "deadline", "unknown key")]
+#[case(Program::Sleep, "deadline=0", "not a number from 1 to 31622400")]
+#[case(Program::Sleep, "deadline=1s", "not a number from 1 to 31622400")]
+#[case(Program::Sleep, "deadline=-1", "not a number from 1 to 31622400")]
+#[case(Program::Stat, "dir=", "no value")]
+#[case(Program::Stream, "bytes=99999999999999999999999", "not a number from 8 to 9223372036854775807")]
+#[case(Program::Sqlite, "rows=0", "not a number from 1 to 1000000000")]
+#[case(Program::Probe, "code=256", "not a number from 0 to 255")]
+fn a_bad_argument_is_named_and_nothing_is_done(#[case] program: Program, #[case] argument: &str, #[case] why: &str) {
+    let error = GuestLine::Error(format!("argument `{argument}`: {why}"));
+    assert_eq!(run(program, &[argument]), (vec![GuestLine::Main, error], Some(2)));
+}
+
+#[test]
+fn sleep_sleeps_until_its_deadline() {
+    assert_eq!(run(Program::Sleep, &["deadline=1"]), (vec![GuestLine::Main, GuestLine::Ready], Some(124)));
+}
+
+#[test]
+fn sleep_ends_when_it_is_told_to() {
+    let mut guest = Guest::launch(Program::Sleep, &[]);
+    guest.wait_ready();
+    guest.terminate();
+    let (lines, status) = guest.finish();
+    assert_eq!((lines, status.code()), (vec![], Some(143)));
+}
+
+#[test]
+fn sqlite_inserts_its_rows_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lines, code) = run(Program::Sqlite, &["rows=100", &dir(folder.path())]);
+    assert_eq!(code, Some(0), "{lines:?}");
+    let [GuestLine::Main, GuestLine::Ready, GuestLine::Result(result)] = &lines[..] else {
+        panic!("unexpected lines {lines:?}");
+    };
+    assert_eq!(result["rows"], 100);
+    assert!(result["insert_ns"].as_u64().unwrap() > 0);
+    assert!(result["sqlite"].as_str().unwrap().starts_with("3."));
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn sqlite_that_is_ended_early_removes_its_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut guest = Guest::launch(Program::Sqlite, &["rows=1000000000", &dir(folder.path())]);
+    guest.wait_ready();
+    assert!(!names(folder.path()).is_empty());
+    guest.terminate();
+    let (lines, status) = guest.finish();
+    assert_eq!((lines, status.code()), (vec![], Some(143)));
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[rstest]
+#[case(Program::Sqlite)]
+#[case(Program::Open)]
+#[case(Program::Write)]
+fn a_folder_that_is_not_there_is_an_error(#[case] program: Program) {
+    let error = GuestLine::Error("/no/such/folder: No such file or directory".into());
+    assert_eq!(run(program, &["dir=/no/such/folder"]), (vec![GuestLine::Main, error], Some(1)));
+}
+
+#[test]
+fn a_line_is_one_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(binary(Program::Sqlite));
+    command.args(["rows=10", "deadline=30", &dir(folder.path())]);
+    let writes = Guest::writes_of(command);
+    assert_eq!(writes.len(), 3);
+    assert!(writes.iter().all(|write| write.ends_with('\n') && write.matches('\n').count() == 1), "{writes:?}");
+}
