@@ -10,6 +10,7 @@ mod id;
 mod instance;
 pub mod native;
 mod watch;
+pub mod youki;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use id::{Accelerator, PlatformId};
 pub use instance::{Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
+pub use youki::launcher_entry;
 
 use crate::clock::Clock;
 use crate::cpuset::CpuSet;
