@@ -1,1 +1,46 @@
-//! Statistics: everything in docs/methodology.md. Pure.
+//! Statistics: everything in docs/methodology.md. Pure: no files, no clock, no randomness.
+//!
+//! Missing is `None`: an interval that the number of trials cannot support is left out, never guessed.
+
+mod axes;
+mod error;
+mod fairness;
+mod fieller;
+mod hodges_lehmann;
+mod interval;
+mod knee;
+mod line;
+mod mann_kendall;
+mod quantile;
+mod rank;
+mod sample;
+mod select;
+mod shift;
+mod slowdown;
+mod speedup;
+mod summary;
+mod theil_sen;
+mod usl;
+
+#[cfg(test)]
+mod coverage;
+#[cfg(test)]
+mod fixture;
+
+pub use axes::Axes;
+pub use error::StatsError;
+pub use fairness::jain;
+pub use fieller::{RatioInterval, RatioOfMeans, fieller, fieller_paired};
+pub use hodges_lehmann::hodges_lehmann;
+pub use interval::{Estimate, Interval, Level};
+pub use knee::{Knee, KneeInterval, knee, knee_interval};
+pub use line::Line;
+pub use mann_kendall::{MannKendall, mann_kendall, mann_kendall_against};
+pub use quantile::{mad, median, quantile};
+pub use sample::Sample;
+pub use shift::shift;
+pub use slowdown::{Response, Slowdown, response, slowdown};
+pub use speedup::karp_flatt;
+pub use summary::{Summary, median_interval, summarize};
+pub use theil_sen::{TheilSen, exponent, theil_sen};
+pub use usl::{Usl, usl};
