@@ -2,4 +2,17 @@
 //!
 //! Everything here reads stored runs and nothing else. Invariant: `model` and `figures` are pure.
 
+mod csv;
 pub mod figures;
+mod html;
+mod json;
+pub mod model;
+mod published;
+mod source;
+mod text;
+mod write;
+
+pub use csv::csv;
+pub use source::{Latest, NoSuchRun, find, latest};
+pub use text::{Look, terminal};
+pub use write::{WriteError, write, write_with};
