@@ -9,13 +9,17 @@
 
 pub mod attacker;
 pub mod cgroup;
+pub mod cli;
 pub mod clock;
 pub mod cpuset;
+pub mod engine;
+pub mod experiment;
 pub mod guest;
 pub mod host;
 pub mod interrupt;
 pub mod ledger;
 pub mod names;
+pub mod observe;
 pub mod placement;
 pub mod plan;
 pub mod platform;
@@ -24,8 +28,4 @@ pub mod run;
 pub mod sampler;
 pub mod stats;
 pub mod store;
-pub mod cli;
-pub mod engine;
-pub mod experiment;
-pub mod observe;
 pub mod units;

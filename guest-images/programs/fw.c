@@ -19,6 +19,7 @@
 
 const char *fw_dir = "/tmp";
 uint64_t fw_deadline_s = 0;
+uint64_t fw_report_ms = 1000;
 
 static char scratch[SCRATCH_FILES][PATH_BYTES];
 static volatile sig_atomic_t scratch_count = 0;
@@ -148,6 +149,7 @@ void fw_begin(int argc, char **argv, const struct fw_option *options, size_t cou
     const struct fw_option common[] = {
         {.key = "dir", .text = &fw_dir},
         {.key = "deadline", .number = &fw_deadline_s, .least = 1, .most = YEAR_S},
+        {.key = "report_ms", .number = &fw_report_ms, .least = 10, .most = 60000},
     };
     fw_line("FW main");
     for (int i = 1; i < argc; i++)
@@ -204,7 +206,7 @@ void fw_batch_done(struct fw_ops *ops)
     uint64_t now = fw_now();
     ops->total += ops->batch;
     choose_batch(ops, now - ops->began);
-    if (ops->printed == 0 || now - ops->printed >= SECOND) {
+    if (ops->printed == 0 || now - ops->printed >= fw_report_ms * (SECOND / 1000)) {
         fw_line("FW ops %llu", (unsigned long long)ops->total);
         ops->printed = now;
         now = fw_now();

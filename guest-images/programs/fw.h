@@ -31,6 +31,7 @@ struct fw_option {
 /* The common arguments. */
 extern const char *fw_dir;      /* dir=PATH: an in-memory folder for files, /tmp */
 extern uint64_t fw_deadline_s;  /* deadline=SECONDS: the program ends itself then; 0 is never */
+extern uint64_t fw_report_ms;   /* report_ms=MS: an attacker's lines are at least this far apart, 1000 */
 
 /*
  * Prints `FW main`, reads the arguments and arms the deadline. Call it first in main.
@@ -73,7 +74,7 @@ struct fw_ops {
 #define FW_OPS_BEGIN {.batch = 1, .began = fw_now()}
 
 /*
- * Says that `ops->batch` operations were done, prints `FW ops N` if a second has passed or nothing was printed
+ * Says that `ops->batch` operations were done, prints `FW ops N` if `report_ms` have passed or nothing was printed
  * yet, and chooses the next batch so that the clock is read about a hundred times a second and not per operation.
  */
 void fw_batch_done(struct fw_ops *ops);

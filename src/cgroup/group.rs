@@ -87,6 +87,12 @@ impl Cgroup {
         }
     }
 
+    /// Whether the kernel accounts for its swap.
+    pub fn limits_swap(&self) -> bool {
+        let Ok((_, dir)) = self.seat(Controller::Memory) else { return false };
+        ["memory.memsw.limit_in_bytes", "memory.swap.max"].iter().any(|file| dir.join(file).exists())
+    }
+
     /// Limits its processes and threads.
     ///
     /// # Errors
@@ -144,12 +150,10 @@ impl Cgroup {
         value(&dir.join(file)).map(Bytes)
     }
 
-    /// The processes in it now, each once.
+    /// The processes in it now.
     pub fn procs(&self) -> Vec<i32> {
-        let mut all: Vec<i32> = self.dirs.iter().flat_map(|dir| procs_of(dir)).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        let first = self.dirs.first().map(PathBuf::as_path);
+        self.seat(Controller::Pids).map(|(_, dir)| dir).ok().or(first).map(procs_of).unwrap_or_default()
     }
 
     /// Kills every process in it; those that are being forked at this moment may escape until the next call.

@@ -1,20 +1,22 @@
 //! A bench target from its command line to its exit code.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
-use super::resolve::{BadInput, resolve, trial_configuration};
 use super::Options;
+use super::resolve::{BadInput, resolve, trial_configuration};
 use crate::engine::{EngineError, Request, RunSummary, Session};
 use crate::interrupt::Interrupt;
 use crate::observe;
 use crate::plan::Plan;
-use crate::report;
+use crate::platform;
+use crate::report::{self, Look};
 use crate::run::Folders;
-use crate::store::{Experiment, Outcome, RunOutcome, read_run};
+use crate::store::{Experiment, Outcome, RunOutcome, StoredRun, read_run};
 
 /// The exit codes of a bench target and of xtask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,7 @@ impl From<Exit> for ExitCode {
 
 /// Runs the bench target of `experiment`.
 pub fn bench(experiment: Experiment) -> ExitCode {
+    platform::launcher_entry();
     let options = Options::parse();
     let exit = target(experiment, &options).unwrap_or_else(|(exit, message)| {
         eprintln!("error: {message}");
@@ -56,6 +59,9 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
         return Ok(list_for_test_runner(experiment, options));
     }
     let folders = Folders::from_env();
+    if !(options.bench || options.list || options.dry_run) {
+        return try_once(experiment, folders);
+    }
     let request = request(experiment, options, &folders)?;
     let interrupt = Interrupt::on_signals().map_err(|e| (Exit::Trouble, format!("watch for Ctrl-C: {e}")))?;
     let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
@@ -68,15 +74,29 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
     Ok(finish(&summary, &folders))
 }
 
+/// Runs the target once, tiny, on the fake platform, and leaves no run behind: what `cargo test --benches` does.
+fn try_once(experiment: Experiment, folders: Folders) -> Result<Exit, Refusal> {
+    let output = folders.output.join(format!("try-{experiment}-{}", std::process::id()));
+    let folders = Folders { output: output.clone(), ..folders };
+    let request = Request::New { configuration: trial_configuration(experiment), out: folders.runs() };
+    let interrupt = Interrupt::new().map_err(|e| (Exit::Trouble, e.to_string()))?;
+    let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
+    let summary = session.run(&mut ()).map_err(refusal)?;
+    let run = read_run(&summary.dir).map_err(|e| (Exit::Trouble, e.to_string()))?;
+    let verdict = judge(&summary, &run);
+    let written = report::write(std::slice::from_ref(&run), &folders.report());
+    written.map_err(|e| (Exit::Trouble, format!("write the report: {e}")))?;
+    std::fs::remove_dir_all(&output).map_err(|e| (Exit::Trouble, format!("remove {}: {e}", output.display())))?;
+    println!("{experiment}: tried on fake, {} trials", run.trials.len());
+    Ok(verdict)
+}
+
 fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Result<Request, Refusal> {
     let out = options.out.clone().unwrap_or_else(|| folders.runs());
     if let Some(name) = &options.resume {
         return Ok(Request::Resume { experiment, name: name.clone(), runs: out });
     }
-    let configuration = match options.bench || options.list || options.dry_run {
-        true => resolve(experiment, options, fresh_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?,
-        false => trial_configuration(experiment),
-    };
+    let configuration = resolve(experiment, options, fresh_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?;
     if let Some(code) = options.name {
         let missing = code.missing_workload().or_else(|| options.platform.is_empty().then(|| code.missing_platform()));
         missing.map_or(Ok(()), |message| Err((Exit::NothingRan, message)))?;
@@ -88,8 +108,12 @@ fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Resu
 /// Proves that `--out` can be written before anything is measured.
 fn check_writable(out: &Path) -> Result<(), BadInput> {
     let probe = out.join(format!(".featherweight-{}", std::process::id()));
-    let written = std::fs::create_dir_all(out).and_then(|()| std::fs::write(&probe, b"")).and_then(|()| std::fs::remove_file(&probe));
-    written.map_err(|e| BadInput::new(format!("--out {}", out.display()), format!("cannot be written ({e}); name a folder that can")))
+    let written = std::fs::create_dir_all(out)
+        .and_then(|()| std::fs::write(&probe, b""))
+        .and_then(|()| std::fs::remove_file(&probe));
+    written.map_err(|e| {
+        BadInput::new(format!("--out {}", out.display()), format!("cannot be written ({e}); name a folder that can"))
+    })
 }
 
 fn fresh_seed() -> u64 {
@@ -139,20 +163,26 @@ fn finish(summary: &RunSummary, folders: &Folders) -> Exit {
             return Exit::Trouble;
         }
     };
-    println!("{}", report::terminal(&run));
+    let (look, width) = terminal();
+    println!("{}", report::terminal(&run, look, width));
     let own = report::write(std::slice::from_ref(&run), &summary.dir.join("report"));
-    let page = own.and_then(|_| report::write(&report::latest(&folders.runs()), &folders.report()));
-    let written = match page {
+    let page = own.and_then(|_| report::write_with(&report::latest(&folders.runs()), &folders.report()));
+    let verdict = judge(summary, &run);
+    match page {
         Ok(path) => {
             println!("run: {}", summary.dir.display());
             println!("report: {}", path.display());
-            true
+            verdict
         }
         Err(e) => {
             eprintln!("error: write the report: {e}");
-            false
+            Exit::Trouble
         }
-    };
+    }
+}
+
+/// The exit code of a run, with what is wrong printed.
+fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
     let barren = barren_cases(&run.trials);
     barren.iter().for_each(|case| eprintln!("error: not one good trial of {case}"));
     let leak = summary.leftovers != Default::default();
@@ -161,9 +191,17 @@ fn finish(summary: &RunSummary, folders: &Folders) -> Exit {
     }
     match summary.outcome {
         RunOutcome::Interrupted => Exit::Interrupted,
-        RunOutcome::Complete if barren.is_empty() && !leak && written && summary.problems.is_empty() => Exit::Fine,
+        RunOutcome::Complete if barren.is_empty() && !leak && summary.problems.is_empty() => Exit::Fine,
         _ => Exit::Trouble,
     }
+}
+
+/// How standard output wants the table: plain unless it is a terminal and `NO_COLOR` (no-color.org) is unset.
+fn terminal() -> (Look, Option<u16>) {
+    let stdout = std::io::stdout();
+    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let look = if stdout.is_terminal() && colours { Look::Styled } else { Look::Plain };
+    (look, rustix::termios::tcgetwinsize(stdout).ok().map(|size| size.ws_col).filter(|&columns| columns > 0))
 }
 
 /// The cases of which every trial failed.
@@ -176,7 +214,10 @@ fn barren_cases(trials: &[crate::store::TrialRecord]) -> Vec<String> {
     barren
         .map(|((case, role), _)| {
             let attacker = case.attacker.map_or(String::new(), |a| format!(" beside {a}"));
-            format!("{}/{}/{}{attacker} ({role}, {}, {} in the background)", case.experiment, case.platform, case.workload, case.placement, case.background)
+            format!(
+                "{}/{}/{}{attacker} ({role}, {}, {} in the background)",
+                case.experiment, case.platform, case.workload, case.placement, case.background
+            )
         })
         .collect()
 }

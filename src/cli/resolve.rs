@@ -225,9 +225,21 @@ mod tests {
 
     #[rstest]
     #[case(Experiment::Boot, "--attacker open", "--attacker: belongs to --bench isolation; this is boot")]
-    #[case(Experiment::Boot, "--name d_mem", "--name d_mem: is measured by another target: cargo bench --bench footprint -- --name d_mem")]
-    #[case(Experiment::Isolation, "--placement alone", "--placement alone: has no attacker; accepted: same-thread, same-core, same-socket, other-socket, fill")]
-    #[case(Experiment::Boot, "--benchmark_time 9999 --instances_per_benchmark 9999", "--benchmark_time 9999 --instances_per_benchmark 9999: asks for 99980001 instances; accepted: up to 10000 together")]
+    #[case(
+        Experiment::Boot,
+        "--name d_mem",
+        "--name d_mem: is measured by another target: cargo bench --bench footprint -- --name d_mem"
+    )]
+    #[case(
+        Experiment::Isolation,
+        "--placement alone",
+        "--placement alone: has no attacker; accepted: same-thread, same-core, same-socket, other-socket, fill"
+    )]
+    #[case(
+        Experiment::Boot,
+        "--benchmark_time 9999 --instances_per_benchmark 9999",
+        "--benchmark_time 9999 --instances_per_benchmark 9999: asks for 99980001 instances; accepted: up to 10000 together"
+    )]
     fn what_makes_no_sense_is_refused(#[case] experiment: Experiment, #[case] line: &str, #[case] message: &str) {
         assert_eq!(resolved(experiment, line).unwrap_err().to_string(), message);
     }

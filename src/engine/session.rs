@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::resume::{self, ResumeError};
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, host_facts};
 use super::{Background, EngineEvent, Observer, trial};
 use crate::experiment::Stage;
 use crate::guest::{self, Image, Program};
 use crate::host::Topology;
 use crate::interrupt::Interrupt;
-use crate::ledger::{self, Leftovers, Ledger, RunState};
+use crate::ledger::{self, Ledger, Leftovers, RunState};
 use crate::placement;
 use crate::plan::{self, Configuration, Offer, Plan, PlannedTrial};
-use crate::platform::{Context, Error, Platform, PlatformId, Unavailable, registry};
+use crate::platform::{Context, Error, Platform, PlatformId, Unavailable, fake, registry};
 use crate::run::{Folders, RunId};
+use crate::sampler::Sampler;
 use crate::store::{Experiment, PlatformEntry, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer};
 
 /// What is to be run.
@@ -176,19 +177,14 @@ impl Session {
     /// When it cannot begin. Once it has begun, problems are told in the summary.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<RunSummary, EngineError> {
         let images = self.build_guests(observer).inspect_err(|_| drop(self.ledger.close()))?;
-        let began = self.begin(&images).inspect_err(|_| drop(self.ledger.close()));
+        let began = self.begin(&images, observer).inspect_err(|_| drop(self.ledger.close()));
         let (mut writer, mut surroundings) = began?;
-        let begun = EngineEvent::Begun {
-            run: &self.file.run,
-            dir: &self.dir,
-            plan: &self.plan,
-            done: self.done.len(),
-        };
+        let begun = EngineEvent::Begun { run: &self.file.run, dir: &self.dir, plan: &self.plan, done: self.done.len() };
         observer.notice(&begun);
         surroundings.measure_noise(observer);
 
         let mut background = Background::new(surroundings.background_count());
-        let ended = self.trials(&images, &mut background, &mut writer, observer);
+        let ended = self.trials(&images, surroundings.sampler(), &mut background, &mut writer, observer);
         let mut problems = self.clear(&mut background);
 
         surroundings.measure_noise(observer);
@@ -209,19 +205,30 @@ impl Session {
         programs.extend(self.plan.trials.iter().filter_map(|trial| Some(trial.attacker?.program())));
         programs.insert(Program::Sleep);
         let programs: Vec<_> = programs.into_iter().collect();
+        if self.platforms.iter().all(|platform| platform.capabilities().simulated) {
+            return Ok(programs.into_iter().map(fake::image).collect());
+        }
         guest::ensure(&self.folders, &programs, &mut |text| observer.notice(&EngineEvent::Preparing(text)))
             .map_err(|e| EngineError::Host(e.to_string()))
     }
 
     /// Opens the run's folder and prepares the platforms and the host.
-    fn begin(&mut self, images: &[Image]) -> Result<(Writer, Surroundings), EngineError> {
+    fn begin(&mut self, images: &[Image], observer: &mut dyn Observer) -> Result<(Writer, Surroundings), EngineError> {
         for (platform, image) in self.platforms.iter().flat_map(|p| images.iter().map(move |i| (p, i))) {
             platform.prepare(image).map_err(|e| EngineError::Host(e.to_string()))?;
         }
         let folder = |source| EngineError::Folder { what: "write the run's folder", path: self.dir.clone(), source };
         let writer = Writer::open(&self.dir).map_err(folder)?;
-        let surroundings = Surroundings::prepare(&self.file.configuration, &self.topology, &self.plan, &self.dir)?;
-        self.file.host = surroundings.host_facts(&self.folders);
+        self.file.host = host_facts(&self.folders);
+        let surroundings = Surroundings::prepare(
+            &self.file.configuration,
+            &self.topology,
+            &self.plan,
+            &self.ledger,
+            &self.dir,
+            &self.folders,
+            observer,
+        )?;
         self.file.images = images.to_vec();
         self.file.planned = self.plan.trials.len() as u64;
         self.file.outcome = RunOutcome::Running;
@@ -233,6 +240,7 @@ impl Session {
     fn trials(
         &self,
         images: &[Image],
+        sampler: Option<&Sampler>,
         background: &mut Background,
         writer: &mut Writer,
         observer: &mut dyn Observer,
@@ -242,7 +250,7 @@ impl Session {
                 return Err(Error::Interrupted);
             }
             observer.notice(&EngineEvent::TrialBegins(trial));
-            let record = self.trial(images, background, trial)?;
+            let record = self.trial(images, sampler, background, trial)?;
             writer.append(&record).map_err(|e| Error::Fatal(format!("write {}: {e}", self.dir.display())))?;
             observer.notice(&EngineEvent::TrialEnded(trial, &record));
         }
@@ -252,6 +260,7 @@ impl Session {
     fn trial(
         &self,
         images: &[Image],
+        sampler: Option<&Sampler>,
         background: &mut Background,
         trial: &PlannedTrial,
     ) -> Result<TrialRecord, Error> {
@@ -265,6 +274,7 @@ impl Session {
             configuration: &self.file.configuration,
             topology: &self.topology,
             proc: Path::new("/proc"),
+            sampler,
         };
         trial::run(&stage, background, trial)
     }
@@ -335,11 +345,7 @@ fn read_topology() -> Result<Topology, EngineError> {
 }
 
 /// Opens the platforms that can run here and asks what they and the host offer.
-fn offer(
-    configuration: &Configuration,
-    context: &Context,
-    topology: &Topology,
-) -> (Vec<Box<dyn Platform>>, Offer) {
+fn offer(configuration: &Configuration, context: &Context, topology: &Topology) -> (Vec<Box<dyn Platform>>, Offer) {
     let mut opened = Vec::new();
     let mut offered = Vec::new();
     for id in &configuration.platforms {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::sampler::HostReading;
-use crate::units::{Bytes, Direction, Nanos, Unit};
 use crate::store::Metric;
+use crate::units::{Bytes, Direction, Nanos, Unit};
 
 /// How often memory is looked at while settling, and over which the CPU's idle share is taken.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

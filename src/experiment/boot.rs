@@ -15,11 +15,12 @@ pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &Planne
     let name = spec.name.clone();
     let deadline = stage.deadline();
 
+    let quiet = stage.quiet();
     let mut instance = stage.platform.launch(&spec)?;
-    let waited = instance
-        .wait_for(Milestone::Main, deadline)
-        .and_then(|_| instance.wait_for(Milestone::Exit, deadline));
+    let waited =
+        instance.wait_for(Milestone::Main, deadline).and_then(|_| instance.wait_for(Milestone::Exit, deadline));
     let stopped = instance.stop();
+    drop(quiet);
     waited?;
     let stopped = stopped?;
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::stage::{Stage, ROOMY};
+use super::stage::{ROOMY, Stage};
 use super::{Measured, victim};
 use crate::attacker::Attacker;
 use crate::cpuset::CpuSet;
@@ -56,8 +56,10 @@ pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &Planne
 /// Launches the neighbours and waits until each attacks, or sleeps, where it should.
 fn settle_in(stage: &Stage<'_>, crew: &mut Crew, trial: &PlannedTrial, cpus: &[CpuSet]) -> Result<(), Error> {
     let (program, arguments, limits) = neighbour(stage, trial.attacker, cpus);
-    let specs =
-        cpus.iter().map(|set| stage.spec(program, &arguments, Some(set), Some(limits))).collect::<Result<Vec<_>, _>>()?;
+    let specs = cpus
+        .iter()
+        .map(|set| stage.spec(program, &arguments, Some(set), Some(limits)))
+        .collect::<Result<Vec<_>, _>>()?;
     crew.launch(stage.platform, &specs)?;
     let milestone = if trial.attacker.is_some() { Milestone::Attacking } else { Milestone::Ready };
     crew.wait(milestone, stage.deadline())?;
@@ -88,6 +90,7 @@ fn measure_victim(stage: &Stage<'_>, trial: &PlannedTrial, places: &Assignment) 
     let rows = stage.configuration.rows;
     let spec = stage.spec(trial.workload, &victim::sqlite_arguments(rows), Some(&places.victim), None)?;
     let name = spec.name.clone();
+    let quiet = stage.quiet();
     let mut instance = stage.platform.launch(&spec)?;
     // Read back while the guest still sets up: nothing may happen between `ready` and `result`.
     let placed = verify(stage, instance.as_ref(), &places.victim);
@@ -96,6 +99,7 @@ fn measure_victim(stage: &Stage<'_>, trial: &PlannedTrial, places: &Assignment) 
         .and_then(|()| instance.wait_for(Milestone::Result, deadline))
         .and_then(|_| instance.wait_for(Milestone::Exit, deadline));
     let stopped = instance.stop();
+    drop(quiet);
     waited?;
     let stopped = stopped?;
     let metrics = victim::sqlite_metrics(&name, rows, &stopped)?;
@@ -124,7 +128,8 @@ fn operations(crew: &mut Crew) -> Vec<u64> {
 fn progress(stage: &Stage<'_>, crew: &mut Crew, attacker: Attacker, before: Vec<u64>) -> Result<u64, Error> {
     let give_up = stage.clock().now() + Duration::from_millis(u64::from(OPS_EVERY_MS) * 20).into();
     loop {
-        let done: Vec<u64> = operations(crew).iter().zip(&before).map(|(now, then)| now.saturating_sub(*then)).collect();
+        let done: Vec<u64> =
+            operations(crew).iter().zip(&before).map(|(now, then)| now.saturating_sub(*then)).collect();
         if done.iter().all(|&ops| ops > 0) {
             return Ok(done.iter().sum());
         }

@@ -17,13 +17,16 @@ pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &Planne
         .map(|_| stage.spec(trial.workload, &arguments, None, None))
         .collect::<Result<Vec<_>, _>>()?;
 
+    let quiet = stage.quiet();
     let stopped = stage.with_crew(|crew| {
         crew.launch(stage.platform, &specs)?;
         let deadline = stage.deadline();
         crew.wait_at_once(Milestone::Result, deadline)?;
         crew.wait(Milestone::Exit, deadline)?;
         crew.shrink(stage.platform, 0)
-    })?;
+    });
+    drop(quiet);
+    let stopped = stopped?;
 
     let mut metrics = match stopped.as_slice() {
         [one] => victim::sqlite_metrics(&specs[0].name, rows, one)?,

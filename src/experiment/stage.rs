@@ -11,8 +11,9 @@ use crate::host::Topology;
 use crate::ledger::Ledger;
 use crate::plan::Configuration;
 use crate::platform::{Error, LaunchSpec, Limits, Platform};
-use crate::units::{Bytes, Direction, Nanos, Unit};
+use crate::sampler::{Quiet, Sampler};
 use crate::store::Metric;
+use crate::units::{Bytes, Direction, Nanos, Unit};
 
 /// How much longer than its trial a guest lives at the most: the harness ends it first, unless it was killed itself.
 const GUEST_GRACE: Duration = Duration::from_secs(60);
@@ -32,6 +33,8 @@ pub struct Stage<'a> {
     pub topology: &'a Topology,
     /// The root of the process file system: `/proc`.
     pub proc: &'a Path,
+    /// The run's sampler, silenced while something is timed.
+    pub sampler: Option<&'a Sampler>,
 }
 
 impl Stage<'_> {
@@ -43,6 +46,11 @@ impl Stage<'_> {
     /// When a trial that begins now is given up.
     pub fn deadline(&self) -> Nanos {
         self.clock().now() + self.timeout().into()
+    }
+
+    /// Silences the sampler until the guard is dropped: hold it from before `spawn` until the last event.
+    pub fn quiet(&self) -> Option<Quiet> {
+        self.sampler.map(Sampler::quiet)
     }
 
     /// The image of `program`.

@@ -22,7 +22,10 @@ pub(super) fn sqlite_metrics(name: &str, rows: u32, stopped: &Stopped) -> Result
     });
     let number = |key: &str| result.and_then(|r| r.get(key)).and_then(serde_json::Value::as_u64);
     if number("rows") != Some(u64::from(rows)) {
-        return Err(Error::failed(format!("read the result of {name}"), format!("it does not tell {rows} rows: {result:?}")));
+        return Err(Error::failed(
+            format!("read the result of {name}"),
+            format!("it does not tell {rows} rows: {result:?}"),
+        ));
     }
     let mut metrics = vec![time("insert_time", span(name, &stopped.events, Event::Ready, Event::Result)?)];
     metrics.extend(number("insert_ns").map(|ns| time("insert_time_guest", Nanos(ns))));

@@ -1,7 +1,7 @@
 //! The lines a guest prints, the whole protocol between a guest and the harness. Pure.
 //!
 //! `FW main` first, `FW ready` when serving or about to work, `FW result {json}` at the end; an attacker prints
-//! `FW ops N` (operations since it began) at most once a second.
+//! `FW ops N` (operations since it began) once a second, or as often as its `report_ms=` says.
 
 use serde_json::Value;
 

@@ -5,6 +5,8 @@
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod limits;
+pub mod noise;
 pub mod tools;
 pub mod topology;
 pub(crate) mod tree;

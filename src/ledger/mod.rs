@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use reap::{Leftovers, RunState, list, reap};
 
+use crate::host::limits::Change;
 use crate::run::RunId;
 
 /// Something a run makes on the host. The order in a ledger is the order of making; reaping goes backwards.
@@ -32,6 +33,8 @@ pub enum Resource {
         /// The directory.
         path: PathBuf,
     },
+    /// A kernel setting that the run changes, with its old value; put back unless somebody else has changed it since.
+    Setting(Change),
     /// A directory with the run's name in its path.
     Dir {
         /// The directory.

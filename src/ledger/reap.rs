@@ -10,6 +10,7 @@ use nix::mount::{MntFlags, umount2};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{LINES, LOCK, Resource};
+use crate::host::limits::{Change, restore};
 use crate::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
 
 /// How long reaping waits for killed processes to be gone.
@@ -78,6 +79,7 @@ pub(super) fn sweep(dir: &Path, run: &RunId) -> io::Result<Leftovers> {
     for resource in resources.iter().rev() {
         match resource {
             Resource::Process { .. } => {}
+            Resource::Setting(change) => restore(&[setting(change)?.clone()])?,
             Resource::Cgroup { path } => left.cgroups += remove_cgroup(owned(path, run)?)?,
             Resource::Dir { path } => {
                 left.mounts += unmount_below(owned(path, run)?)?;
@@ -108,6 +110,15 @@ fn owned<'a>(path: &'a Path, run: &RunId) -> io::Result<&'a Path> {
     match carries {
         true => Ok(path),
         false => Err(io::Error::other(format!("{} does not carry the name {name}: left alone", path.display()))),
+    }
+}
+
+/// Refuses a file that is no kernel setting.
+fn setting(change: &Change) -> io::Result<&Change> {
+    let stays_below = change.path.components().all(|c| c != std::path::Component::ParentDir);
+    match change.path.starts_with("/proc/sys") && stays_below {
+        true => Ok(change),
+        false => Err(io::Error::other(format!("{} is no kernel setting: left alone", change.path.display()))),
     }
 }
 

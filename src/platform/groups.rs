@@ -40,6 +40,11 @@ impl Groups {
         self.hierarchies.mode()
     }
 
+    /// Whether the kernel accounts for swap in the groups below the parent, once that is made.
+    pub(super) fn limits_swap(&self) -> bool {
+        self.parent.lock().unwrap_or_else(PoisonError::into_inner).cgroup.limits_swap()
+    }
+
     /// The path of an instance's group from the top of every hierarchy.
     pub(super) fn path(&self, instance: &str) -> String {
         format!("/{}/{instance}", self.ledger.run().name())

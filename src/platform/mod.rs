@@ -12,6 +12,7 @@ mod instance;
 pub mod native;
 pub mod registry;
 mod watch;
+pub mod youki;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use id::{Accelerator, PlatformId};
 pub use instance::{Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
+pub use youki::launcher_entry;
 
 use crate::clock::Clock;
 use crate::cpuset::CpuSet;

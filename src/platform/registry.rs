@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Context, Error, Platform, PlatformId, fake, native};
+use super::{Context, Error, Platform, PlatformId, fake, native, youki};
 use crate::names::UnknownName;
 
 /// How a platform is made. Making it changes nothing on the host.
@@ -22,7 +22,18 @@ pub struct Entry {
 
 /// Every platform of this version.
 pub const ENTRIES: &[Entry] = &[
-    Entry { name: "native", about: "a plain process", default: true, open: |c| Ok(Box::new(native::Native::new(c.clone()))) },
+    Entry {
+        name: "native",
+        about: "a plain process",
+        default: true,
+        open: |c| Ok(Box::new(native::Native::new(c.clone()))),
+    },
+    Entry {
+        name: "youki",
+        about: "a container made in-process by youki's libcontainer; needs root",
+        default: true,
+        open: |c| Ok(Box::new(youki::Youki::new(c.clone()))),
+    },
     Entry {
         name: "fake",
         about: "a simulation in virtual time: proves the harness, measures nothing",

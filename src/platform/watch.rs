@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::console::Console;
 use super::{Error, Event, Events, Exit, GuestThread, Milestone, StampedLine, ThreadRole};
@@ -248,6 +248,11 @@ pub(super) fn threads_of(pids: impl IntoIterator<Item = i32>) -> Vec<GuestThread
         })
     };
     pids.into_iter().flat_map(tasks).collect()
+}
+
+/// The number of a process as `rustix` takes it.
+pub(super) fn pid(raw: i32) -> io::Result<Pid> {
+    Pid::from_raw(raw).ok_or_else(|| io::Error::other(format!("{raw} is no process number")))
 }
 
 /// How a process with this wait status (`wait(2)`) ended.

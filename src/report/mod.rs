@@ -1,6 +1,18 @@
-//! temporary
-use std::path::{Path, PathBuf};
-use crate::store::StoredRun;
-pub fn terminal(_: &StoredRun) -> String { String::new() }
-pub fn write(_: &[StoredRun], dir: &Path) -> std::io::Result<PathBuf> { Ok(dir.join("index.html")) }
-pub fn latest(_: &Path) -> Vec<StoredRun> { Vec::new() }
+//! What was measured, for people and for programs: one page, figures, tables, JSON and CSV.
+//!
+//! Everything here reads stored runs and nothing else. Invariant: `model` and `figures` are pure.
+
+mod csv;
+pub mod figures;
+mod html;
+mod json;
+pub mod model;
+mod published;
+mod source;
+mod text;
+mod write;
+
+pub use csv::csv;
+pub use source::{Latest, NoSuchRun, find, latest};
+pub use text::{Look, terminal};
+pub use write::{WriteError, write, write_with};

@@ -70,7 +70,7 @@ pub fn fieller_paired(pairs: &[(f64, f64)], level: Level) -> Result<RatioOfMeans
 }
 
 /// The ratio of the means of two independent samples of unequal variance; the degrees of freedom are
-/// Satterthwaite's at the estimated ratio (Tamhane & Logan 2004, 10.1081/BIP-120030416).
+/// Satterthwaite's at the estimated ratio (Tamhane & Logan 2004).
 ///
 /// # Errors
 /// [`StatsError::TooFew`] below two values in either, [`StatsError::NotPositive`] (position in ascending order).

@@ -35,7 +35,7 @@ pub fn mann_kendall(series: &[f64]) -> Result<MannKendall, StatsError> {
 }
 
 /// Tests whether y rises or falls with x, such as a metric with the ladder's level. Repeated x, one for each
-/// pass over the ladder, are ties like repeated y (Kendall, Rank Correlation Methods, 4.9).
+/// pass over the ladder, are ties like repeated y (Kendall, Rank Correlation Methods, chapter 4).
 ///
 /// # Errors
 /// As [`mann_kendall`].

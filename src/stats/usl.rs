@@ -1,7 +1,7 @@
 //! The Universal Scalability Law, X(N) = g N / (1 + a (N - 1) + b N (N - 1)), by nonlinear least squares.
 //!
 //! Invariant: g > 0 and a, b >= 0, and the bounds are met exactly: a or b is zero, not nearly zero.
-//! Gunther, Guerrilla Capacity Planning, chapter 4; the fit is a projected Levenberg-Marquardt search
+//! Gunther, Guerrilla Capacity Planning; the fit is a projected Levenberg-Marquardt search
 //! (Kanzow, Yamashita & Fukushima 2004, 10.1016/j.cam.2004.02.013).
 
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Experiment;
 use crate::guest::Image;
+use crate::host::noise::NoiseReading;
 use crate::names::named_enum;
 use crate::placement::Placement;
 use crate::plan::Configuration;
@@ -91,13 +92,13 @@ pub struct Skip {
     pub reason: String,
 }
 
-/// The noise guard's readings around a run, one object a core as [`crate::host`] writes them.
+/// The noise guard's readings around a run, one a measuring CPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoiseGuard {
     /// Before the first trial.
-    pub before: Vec<Value>,
+    pub before: Vec<NoiseReading>,
     /// After the last trial.
-    pub after: Vec<Value>,
+    pub after: Vec<NoiseReading>,
     /// Why the run is invalid; empty when it is valid.
     pub invalid: Vec<String>,
 }

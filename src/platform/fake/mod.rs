@@ -9,6 +9,7 @@ mod guest;
 mod instance;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,8 +21,9 @@ use super::{
 };
 use crate::clock::{Clock, VirtualClock};
 use crate::cpuset::CpuSet;
-use crate::guest::Image;
+use crate::guest::{Image, Program};
 use crate::ledger::{Ledger, Resource};
+use crate::units::Bytes;
 
 /// What goes wrong, by the number of the launch (from 0).
 #[derive(Debug, Clone, Default)]
@@ -144,6 +146,11 @@ impl Platform for FakePlatform {
         lock(&self.world).insert(spec.name.clone(), busy);
         Ok(Box::new(FakeInstance::new(self, spec.name.clone(), timeline)))
     }
+}
+
+/// The image that the fake world has for `program`: 1 MiB, on no disk.
+pub fn image(program: Program) -> Image {
+    Image { program, rootfs: PathBuf::from("/nowhere"), digest: "simulated".to_owned(), size: Bytes::MIB }
 }
 
 fn overlap(a: &CpuSet, b: &CpuSet) -> bool {

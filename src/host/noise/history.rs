@@ -1,0 +1,51 @@
+//! The host's own readings over time: the memory that baselines are made from, one JSON line a reading.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::NoiseReading;
+
+/// The readings in `path`, oldest first; none when the file is not there. Lines that are no reading (torn by a crash)
+/// are left out: a baseline stands on the others.
+///
+/// # Errors
+/// When the file is there but cannot be read.
+pub fn load(path: &Path) -> io::Result<Vec<NoiseReading>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Adds readings to `path`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn append(path: &Path, readings: &[NoiseReading]) -> io::Result<()> {
+    let mut text = String::new();
+    for reading in readings {
+        text.push_str(&serde_json::to_string(reading)?);
+        text.push('\n');
+    }
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::verdict::tests::reading;
+    use super::*;
+
+    #[test]
+    fn readings_come_back_in_order_and_a_torn_line_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("noise.jsonl");
+        assert!(load(&path).unwrap().is_empty());
+        append(&path, &[reading(100, 150)]).unwrap();
+        append(&path, &[reading(101, 160), reading(102, 170)]).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 20]).unwrap();
+        assert_eq!(load(&path).unwrap(), [reading(100, 150), reading(101, 160)]);
+    }
+}

@@ -1,0 +1,182 @@
+//! A container's bundle: the folder with its `config.json`. The configuration is made purely from what is asked for.
+//!
+//! It is what `runc spec` writes (mounts, namespaces, masked paths, capabilities) with a read-only root file system
+//! that all instances share, an in-memory `/tmp`, and the limits. Fields: the OCI runtime specification, `config.md`
+//! and `config-linux.md`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cgroup::CgroupMode;
+use crate::platform::{LaunchSpec, arguments};
+use crate::run::{RUN_VARIABLE, RunId};
+
+/// Where a guest keeps its files.
+pub(super) const GUEST_DIR: &str = "/tmp";
+
+/// What a container is made from besides its launch specification.
+#[derive(Debug)]
+pub(super) struct Surroundings<'a> {
+    /// The run it belongs to.
+    pub(super) run: &'a RunId,
+    /// Its group, from the top of every hierarchy.
+    pub(super) cgroups_path: String,
+    /// How the host mounts its control groups.
+    pub(super) mode: CgroupMode,
+    /// Whether the kernel accounts for swap.
+    pub(super) swap: Swap,
+}
+
+/// Whether memory limits can cover swap here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Swap {
+    /// The kernel accounts for it.
+    Limited,
+    /// It does not, or there is none.
+    Unaccounted,
+}
+
+/// Writes the bundle into the new folder `dir`.
+pub(super) fn write(dir: &Path, config: &Value) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir).map_err(|e| io::Error::new(e.kind(), format!("make {}: {e}", dir.display())))?;
+    fs::write(dir.join("config.json"), serde_json::to_vec(config)?)?;
+    Ok(dir.to_owned())
+}
+
+/// The container's configuration.
+pub(super) fn config(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
+    let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
+    let command: Vec<String> = std::iter::once(spec.image.guest_path()).chain(arguments::of_guest(spec, dir)).collect();
+    let capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": false,
+            "user": {"uid": 0, "gid": 0},
+            "args": command,
+            "env": ["PATH=/fw", format!("{RUN_VARIABLE}={}", around.run)],
+            "cwd": "/",
+            "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
+            "noNewPrivileges": true,
+        },
+        "root": {"path": spec.image.rootfs, "readonly": true},
+        "hostname": "featherweight",
+        "mounts": mounts(),
+        "linux": {
+            "cgroupsPath": around.cgroups_path,
+            "resources": resources(spec, around.swap),
+            "namespaces": namespaces(around.mode),
+            "maskedPaths": [
+                "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+                "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi",
+            ],
+            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+        },
+    })
+}
+
+fn mounts() -> Value {
+    let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
+    json!([
+        mount("/proc", "proc", &[]),
+        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+        mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        mount(GUEST_DIR, "tmpfs", &["nosuid", "nodev", "mode=1777"]),
+    ])
+}
+
+/// A control group namespace only in version 2, as `runc spec` has it.
+fn namespaces(mode: CgroupMode) -> Value {
+    let mut kinds = vec!["pid", "network", "ipc", "uts", "mount"];
+    if mode == CgroupMode::V2 {
+        kinds.push("cgroup");
+    }
+    kinds.into_iter().map(|kind| json!({"type": kind})).collect()
+}
+
+fn resources(spec: &LaunchSpec, swap: Swap) -> Value {
+    let mut resources = json!({"devices": [{"allow": false, "access": "rwm"}]});
+    if let Some(cpus) = &spec.cpus {
+        resources["cpu"] = json!({"cpus": cpus.to_string()});
+    }
+    if let Some(limits) = spec.limits {
+        resources["memory"] = json!({"limit": limits.memory});
+        if swap == Swap::Limited {
+            // Memory and swap together: none of it may be swap.
+            resources["memory"]["swap"] = json!(limits.memory);
+        }
+        resources["pids"] = json!({"limit": limits.pids});
+    }
+    resources
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cpuset::CpuSet;
+    use crate::guest::{Image, Program};
+    use crate::platform::Limits;
+    use crate::units::Bytes;
+
+    fn spec(program: Program, limits: Option<Limits>) -> LaunchSpec {
+        let rootfs = PathBuf::from("/images/it");
+        LaunchSpec {
+            name: "fw-20261121-084514-3f9a-0".into(),
+            image: Image { program, rootfs, digest: String::new(), size: Bytes(0) },
+            arguments: vec!["rows=3".into()],
+            cpus: limits.is_some().then(|| CpuSet::from_iter([0, 1])),
+            limits,
+            deadline: Duration::from_millis(1500),
+        }
+    }
+
+    fn made(spec: &LaunchSpec, mode: CgroupMode, swap: Swap) -> Value {
+        let run = "20261121-084514-3f9a".parse().expect("a run id");
+        config(spec, &Surroundings { run: &run, cgroups_path: format!("/x/{}", spec.name), mode, swap })
+    }
+
+    #[test]
+    fn without_limits_nothing_is_limited() {
+        let config = made(&spec(Program::Hello, None), CgroupMode::Hybrid, Swap::Limited);
+        assert_eq!(config["linux"]["resources"], json!({"devices": [{"allow": false, "access": "rwm"}]}));
+        assert_eq!(config["process"]["args"], json!(["/fw/hello", "rows=3", "deadline=2"]));
+    }
+
+    #[test]
+    fn limits_are_written_as_the_runtime_reads_them() {
+        let limits = Limits { memory: Bytes(64 << 20), pids: 16 };
+        let config = made(&spec(Program::Write, Some(limits)), CgroupMode::V1, Swap::Limited);
+        let resources = &config["linux"]["resources"];
+        assert_eq!(resources["cpu"], json!({"cpus": "0-1"}));
+        assert_eq!(resources["memory"], json!({"limit": 67108864, "swap": 67108864}));
+        assert_eq!(resources["pids"], json!({"limit": 16}));
+        assert_eq!(config["process"]["args"][3], json!("dir=/tmp"));
+    }
+
+    #[test]
+    fn swap_is_left_out_where_the_kernel_does_not_account_for_it() {
+        let limits = Limits { memory: Bytes(1 << 20), pids: 1 };
+        let config = made(&spec(Program::Hello, Some(limits)), CgroupMode::V2, Swap::Unaccounted);
+        assert_eq!(config["linux"]["resources"]["memory"], json!({"limit": 1048576}));
+    }
+
+    #[test]
+    fn the_runtimes_own_types_understand_the_configuration() {
+        let limits = Limits { memory: Bytes(64 << 20), pids: 16 };
+        for mode in [CgroupMode::V1, CgroupMode::V2] {
+            let text = made(&spec(Program::Write, Some(limits)), mode, Swap::Limited).to_string();
+            let read: libcontainer::oci_spec::runtime::Spec = serde_json::from_str(&text).expect("a configuration");
+            let namespaces = read.linux().as_ref().and_then(|l| l.namespaces().as_ref()).map_or(0, Vec::len);
+            assert_eq!(namespaces, if mode == CgroupMode::V2 { 6 } else { 5 });
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `youki`: containers made in-process by the `libcontainer` crate, with no daemon and nothing installed.
+//!
+//! Data flow: the harness writes a bundle, asks a [`launcher`] for the container and hands it the writing end of the
+//! guest's output; it watches the output and the process itself. Invariant: a container is deleted only after its
+//! process has ended, since a group with a process in it cannot be removed.
+
+mod bundle;
+mod instance;
+mod launcher;
+mod message;
+mod pool;
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bundle::{Surroundings, Swap};
+use instance::YoukiInstance;
+pub use launcher::launcher_entry;
+use nix::sched::CloneFlags;
+use pool::{Order, Pool, remove_dirs};
+
+use super::groups::Groups;
+use super::watch::{KILL_PATIENCE, Watch, pipe};
+use super::{
+    Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Unavailable,
+};
+use crate::cgroup::Hierarchies;
+use crate::clock::{Clock, HostClock};
+use crate::guest::Image;
+use crate::ledger::Resource;
+
+/// The mount points that an image's root file system has for its container.
+const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "tmp"];
+
+/// Pins every dependency, so it also tells the version of the runtime that is built in.
+const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
+
+/// Containers without an engine.
+#[derive(Debug)]
+pub struct Youki {
+    id: PlatformId,
+    context: Context,
+    clock: HostClock,
+    groups: Result<Groups, String>,
+    pool: Arc<Pool>,
+}
+
+impl Youki {
+    /// The platform for one run. The binary calls [`launcher_entry`] first thing in its `main`.
+    pub fn new(context: Context) -> Self {
+        let groups = Groups::find(&context, |all| Hierarchies::of_runtimes(&all));
+        let pool = Arc::new(Pool::new(&context));
+        Self { id: PlatformId::new("youki"), context, clock: HostClock, groups, pool }
+    }
+
+    fn groups(&self) -> Result<&Groups, Unavailable> {
+        self.groups.as_ref().map_err(|why| unavailable(why.clone(), "mount the cgroup controllers writable"))
+    }
+
+    /// The folders of a container: its bundle and its state, both below the run's own.
+    fn dirs(&self, name: &str) -> [PathBuf; 2] {
+        [self.context.ledger.dir().join("bundles").join(name), self.states().join(name)]
+    }
+
+    /// The folder of all containers' states.
+    fn states(&self) -> PathBuf {
+        self.context.ledger.dir().join("states")
+    }
+
+    fn make(&self, spec: &LaunchSpec, groups: &Groups) -> io::Result<YoukiInstance> {
+        self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
+        let cgroup = groups.record(&spec.name)?;
+        let around = Surroundings {
+            run: self.context.ledger.run(),
+            cgroups_path: groups.path(&spec.name),
+            mode: groups.mode(),
+            swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
+        };
+        let dirs = self.dirs(&spec.name);
+        fs::create_dir_all(self.states())?;
+        let bundle = bundle::write(&dirs[0], &bundle::config(spec, &around))?;
+        let (read, write) = pipe()?;
+        let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
+        let order = Order { bundle, states: self.states(), output: write.as_fd() };
+        match self.pool.launch(&mut watch, order) {
+            Ok(maker) => Ok(YoukiInstance::new(watch, cgroup, dirs, Arc::clone(&self.pool), maker)),
+            Err(e) => {
+                watch.kill();
+                // The runtime cleans up after itself where it can; what stays stands in the ledger.
+                let _ = cgroup.remove(KILL_PATIENCE);
+                let _ = remove_dirs(&[&dirs[0], &dirs[1]]);
+                Err(e)
+            }
+        }
+    }
+}
+
+impl Platform for Youki {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            accelerator: Accelerator::None,
+            fork: true,
+            limits: self.groups.is_ok(),
+            launch_concurrency: self.pool.size(),
+            simulated: false,
+        }
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(unavailable("containers need root", "run as root"));
+        }
+        check_entry()?;
+        let groups = self.groups()?;
+        check_namespaces()?;
+        let notes = vec![format!("cgroups: {}", groups.mode()), format!("{} launchers", self.pool.size())];
+        Ok(PlatformFacts { version: format!("libcontainer {}", locked_version("libcontainer")), notes })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        let action = || format!("prepare {} on {}", image.program, self.id);
+        let program = image.binary();
+        if !program.is_file() {
+            return Err(Error::failed(action(), format!("{} is missing", program.display())));
+        }
+        if let Some(missing) = MOUNT_POINTS.iter().map(|dir| image.rootfs.join(dir)).find(|dir| !dir.is_dir()) {
+            return Err(Error::failed(action(), format!("the mount point {} is missing", missing.display())));
+        }
+        self.pool.start_all().map_err(|e| Error::failed(action(), format!("start the launchers: {e}")))
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        if self.context.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        check_entry()?;
+        let made = self.make(spec, self.groups()?);
+        let instance = made.map_err(|e| Error::failed(format!("launch {} on {}", spec.name, self.id), e))?;
+        Ok(Box::new(instance))
+    }
+}
+
+/// An executable without the entry would run its own `main` again instead of becoming a launcher.
+fn check_entry() -> Result<(), Unavailable> {
+    match launcher::has_entry() {
+        true => Ok(()),
+        false => Err(unavailable(
+            "this executable cannot be started as a launcher",
+            "call platform::launcher_entry first thing in main",
+        )),
+    }
+}
+
+/// Proves in a child that ends at once that the namespaces of a container can be had.
+fn check_namespaces() -> Result<(), Unavailable> {
+    let flags = CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWNS;
+    let cure = "run as root, outside of a container that withholds CAP_SYS_ADMIN";
+    // SAFETY: between fork and _exit the child makes one system call and allocates nothing.
+    match unsafe { nix::unistd::fork() } {
+        Ok(nix::unistd::ForkResult::Child) => {
+            let code = nix::sched::unshare(flags).map_or_else(|errno| errno as i32, |()| 0);
+            // SAFETY: ends the child without running anything of the parent's.
+            unsafe { libc::_exit(code) }
+        }
+        Ok(nix::unistd::ForkResult::Parent { child }) => match nix::sys::wait::waitpid(child, None) {
+            Ok(nix::sys::wait::WaitStatus::Exited(_, 0)) => Ok(()),
+            Ok(nix::sys::wait::WaitStatus::Exited(_, errno)) => {
+                let error = io::Error::from_raw_os_error(errno);
+                Err(unavailable(format!("namespaces cannot be made: {error}"), cure))
+            }
+            other => Err(unavailable(format!("namespaces cannot be tried: {other:?}"), cure)),
+        },
+        Err(e) => Err(unavailable(format!("namespaces cannot be tried: fork: {e}"), cure)),
+    }
+}
+
+fn unavailable(reason: impl Into<String>, cure: impl Into<String>) -> Unavailable {
+    Unavailable { reason: reason.into(), cure: cure.into() }
+}
+
+/// The version of `package` in the lock file.
+fn locked_version(package: &str) -> &'static str {
+    let header = format!("name = \"{package}\"");
+    let mut lines = LOCK_FILE.lines().skip_while(|line| *line != header).skip(1);
+    let version = lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+    version.unwrap_or("of unknown version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_file_tells_the_runtimes_version() {
+        assert!(locked_version("libcontainer").starts_with("0.7"), "{}", locked_version("libcontainer"));
+        assert_eq!(locked_version("no-such-package"), "of unknown version");
+    }
+}

@@ -1,0 +1,124 @@
+//! CSV: one row a trial, every dimension a column, metrics as columns named with their unit (RFC 4180).
+
+use std::collections::BTreeMap;
+
+use crate::platform::Event;
+use crate::store::{StoredRun, TrialRecord};
+use crate::units::Unit;
+
+/// The fixed columns, in their order.
+const DIMENSIONS: [&str; 21] = [
+    "run",
+    "order",
+    "trial",
+    "role",
+    "experiment",
+    "platform",
+    "accelerator",
+    "workload",
+    "attacker",
+    "placement",
+    "background",
+    "victims",
+    "image",
+    "started",
+    "victim_cpus",
+    "attacker_cpus",
+    "attack_ops",
+    "outcome",
+    "reason",
+    "simulated",
+    "version",
+];
+
+/// All trials of `runs`: a header, then a line a trial, ended by CR LF. An empty field is a missing value.
+pub fn csv(runs: &[StoredRun]) -> String {
+    let metrics = metric_columns(runs);
+    let events = event_columns(runs);
+    let event_name = |e: &Event| format!("event_{e}_ns");
+    let header = DIMENSIONS.iter().map(|d| (*d).to_owned()).chain(metrics.values().cloned());
+    let mut out = line(header.chain(events.iter().map(event_name)));
+    for run in runs {
+        for trial in &run.trials {
+            let values = metrics.keys().map(|(name, _)| trial.metric(name).map(|v| v.to_string()).unwrap_or_default());
+            let stamps = events.iter().map(|e| trial.events.get(e).map(|at| at.0.to_string()).unwrap_or_default());
+            out += &line(dimensions(run, trial).into_iter().chain(values).chain(stamps));
+        }
+    }
+    out
+}
+
+/// Every metric that some trial has, with its column's name.
+fn metric_columns(runs: &[StoredRun]) -> BTreeMap<(String, &'static str), String> {
+    let metrics = runs.iter().flat_map(|r| &r.trials).flat_map(|t| &t.metrics);
+    let column =
+        |name: &str, suffix: &str| if suffix.is_empty() { name.to_owned() } else { format!("{name}_{suffix}") };
+    metrics.map(|m| ((m.name.clone(), suffix(m.unit)), column(&m.name, suffix(m.unit)))).collect()
+}
+
+fn event_columns(runs: &[StoredRun]) -> Vec<Event> {
+    let seen = |e: &Event| runs.iter().flat_map(|r| &r.trials).any(|t| t.events.contains_key(e));
+    Event::ALL.iter().copied().filter(seen).collect()
+}
+
+fn suffix(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Nanos => "ns",
+        Unit::Bytes => "bytes",
+        Unit::PerSecond => "per_second",
+        Unit::Count => "count",
+        Unit::Ratio => "ratio",
+    }
+}
+
+fn dimensions(run: &StoredRun, trial: &TrialRecord) -> Vec<String> {
+    let case = &trial.case;
+    let simulated = run.file.platforms.iter().find(|p| p.id == case.platform).map(|p| p.capabilities.simulated);
+    let cpus = |cpus: &[u32]| cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    vec![
+        trial.run.to_string(),
+        trial.order.to_string(),
+        trial.trial.to_string(),
+        trial.role.to_string(),
+        case.experiment.to_string(),
+        case.platform.to_string(),
+        case.accelerator.to_string(),
+        case.workload.clone(),
+        case.attacker.map(|a| a.to_string()).unwrap_or_default(),
+        case.placement.to_string(),
+        case.background.to_string(),
+        case.victims.to_string(),
+        case.image.clone(),
+        trial.started.clone(),
+        cpus(&trial.cpus.victim),
+        cpus(&trial.cpus.attackers),
+        trial.attack_ops.map(|n| n.to_string()).unwrap_or_default(),
+        trial.outcome.to_string(),
+        trial.reason.clone().unwrap_or_default(),
+        simulated.map(|s| s.to_string()).unwrap_or_default(),
+        run.file.version.clone(),
+    ]
+}
+
+fn line(fields: impl Iterator<Item = String>) -> String {
+    fields.map(|f| quote(&f)).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// A field, quoted where RFC 4180, 2.6 and 2.7, asks for it.
+fn quote(field: &str) -> String {
+    match field.contains([',', '"', '\r', '\n']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_would_break_a_line_are_quoted() {
+        assert_eq!(quote("plain"), "plain");
+        assert_eq!(quote("a,b \"c\"\nd"), "\"a,b \"\"c\"\"\nd\"");
+    }
+}

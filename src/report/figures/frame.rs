@@ -1,0 +1,109 @@
+//! What every chart has around its data: legend, axes, grid, reference lines.
+
+use super::axis::Fitted;
+use super::canvas::{Anchor, Canvas, WIDTH, text_width};
+use super::{Axis, AxisScale, Origin, Reference};
+
+/// The left and right ends of the plotting area.
+pub(super) const PLOT: (f64, f64) = (64.0, WIDTH - 18.0);
+
+const MARGIN: f64 = 12.0;
+const LINE: f64 = 20.0;
+
+/// One entry of a legend.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    /// The series' name.
+    pub(super) name: &'a str,
+    /// Its colour.
+    pub(super) colour: usize,
+    /// Whose numbers it holds.
+    pub(super) origin: Origin,
+}
+
+/// The marker shapes, one a series: told apart without colour.
+pub(super) fn marker(canvas: &mut Canvas, index: usize, colour: usize, origin: Origin, at: (f64, f64), size: f64) {
+    let (x, y) = at;
+    let class = match origin {
+        Origin::Measured => format!("fw-f{colour} fw-c{colour}"),
+        Origin::Published => format!("fw-hollow fw-c{colour}"),
+    };
+    let s = size;
+    let data = match index % 4 {
+        0 => format!("M{:.1} {y:.1}a{s} {s} 0 1 0 {} 0a{s} {s} 0 1 0 {} 0z", x - s, 2.0 * s, -2.0 * s),
+        1 => format!("M{:.1} {:.1}h{}v{}h{}z", x - s * 0.9, y - s * 0.9, s * 1.8, s * 1.8, -s * 1.8),
+        2 => format!("M{x:.1} {:.1}L{:.1} {:.1}H{:.1}z", y - s * 1.2, x + s * 1.15, y + s * 0.9, x - s * 1.15),
+        _ => format!(
+            "M{x:.1} {:.1}l{} {}l{} {}l{} {}z",
+            y - s * 1.25,
+            s * 1.25,
+            s * 1.25,
+            -s * 1.25,
+            s * 1.25,
+            -s * 1.25,
+            -s * 1.25
+        ),
+    };
+    canvas.path(&class, &data);
+}
+
+/// Draws the legend in as many lines as it needs, with `sample` drawing each entry's mark, and returns where the next
+/// line may stand.
+pub(super) fn legend(
+    canvas: &mut Canvas,
+    entries: &[Entry<'_>],
+    sample: impl Fn(&mut Canvas, usize, &Entry<'_>, (f64, f64)),
+) -> f64 {
+    let (mut x, mut y) = (MARGIN, MARGIN + 8.0);
+    for (index, entry) in entries.iter().enumerate() {
+        let width = 34.0 + text_width(entry.name);
+        if x > MARGIN && x + width > WIDTH - MARGIN {
+            (x, y) = (MARGIN, y + LINE);
+        }
+        sample(canvas, index, entry, (x, y));
+        canvas.text("fw-t", (x + 28.0, y + 4.5), Anchor::Start, entry.name);
+        x += width + 10.0;
+    }
+    if entries.is_empty() { MARGIN } else { y + LINE }
+}
+
+/// Draws the vertical axis with its label above it and its grid.
+pub(super) fn vertical(canvas: &mut Canvas, axis: &Axis, fitted: &Fitted, label_y: f64) {
+    canvas.text("fw-m", (MARGIN, label_y), Anchor::Start, &title(axis, fitted));
+    for (value, label) in &fitted.ticks {
+        let y = fitted.at(*value);
+        canvas.line("fw-grid", (PLOT.0, y), (PLOT.1, y));
+        canvas.text("fw-m", (PLOT.0 - 8.0, y + 4.5), Anchor::End, label);
+    }
+}
+
+/// Draws the horizontal axis at `bottom` with its label below it.
+pub(super) fn horizontal(canvas: &mut Canvas, axis: &Axis, fitted: &Fitted, bottom: f64) {
+    canvas.line("fw-axis", (PLOT.0, bottom), (PLOT.1, bottom));
+    for (value, label) in &fitted.ticks {
+        let x = fitted.at(*value);
+        canvas.line("fw-axis", (x, bottom), (x, bottom + 5.0));
+        canvas.text("fw-m", (x, bottom + 20.0), Anchor::Middle, label);
+    }
+    canvas.text("fw-m", ((PLOT.0 + PLOT.1) / 2.0, bottom + 42.0), Anchor::Middle, &title(axis, fitted));
+}
+
+/// Draws the reference lines.
+pub(super) fn references(canvas: &mut Canvas, references: &[Reference], fitted: &Fitted) {
+    for reference in references {
+        let y = fitted.at(reference.value);
+        canvas.line("fw-ref", (PLOT.0, y), (PLOT.1, y));
+        canvas.text("fw-w", (PLOT.1, y - 4.0), Anchor::End, &reference.label);
+    }
+}
+
+fn title(axis: &Axis, fitted: &Fitted) -> String {
+    let scale = match axis.scale {
+        AxisScale::Linear => "",
+        AxisScale::Log => ", log scale",
+    };
+    match fitted.symbol() {
+        "" => format!("{}{scale}", axis.label),
+        symbol => format!("{} ({symbol}){scale}", axis.label),
+    }
+}

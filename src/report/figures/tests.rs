@@ -1,0 +1,82 @@
+//! Figures: what a reader sees and what a program can parse.
+
+use super::*;
+use crate::units::Unit;
+
+fn axis(label: &str, unit: Unit) -> Axis {
+    Axis { label: label.into(), unit, scale: AxisScale::Linear, start: Start::Zero }
+}
+
+fn ladder(points: u32) -> Figure {
+    let point = |x: u32| Point {
+        x: f64::from(x),
+        y: 7e6 + f64::from(x) * 1e3,
+        spread: Some((6.5e6, 8e6)),
+        hover: format!("{x} < y & \"z\""),
+    };
+    let series =
+        Series { name: "youki <b>".into(), origin: Origin::Measured, points: (0..points).map(point).collect() };
+    let plot = Plot::Lines(LineChart {
+        x: axis("background instances", Unit::Count),
+        y: axis("boot time", Unit::Nanos),
+        series: vec![series],
+        references: vec![Reference { value: 7e6, label: "alone".into() }],
+    });
+    Figure { id: "f".into(), title: "Boot".into(), caption: "c".into(), alternative: "a & b".into(), plot }
+}
+
+fn bars(bars: Vec<Bar>, arrangement: Arrangement) -> Figure {
+    let series = vec![BarSeries { name: "native".into(), origin: Origin::Measured, bars: bars.clone() }];
+    let groups = (0..bars.len()).map(|i| format!("group {i}")).collect();
+    let plot =
+        Plot::Bars(BarChart { y: axis("slowdown", Unit::Ratio), arrangement, groups, series, references: Vec::new() });
+    Figure { id: "b".into(), title: "Bars".into(), caption: "c".into(), alternative: "a".into(), plot }
+}
+
+#[test]
+fn a_drawing_stands_alone_and_escapes_what_it_is_given() {
+    insta::assert_snapshot!(svg(&ladder(3), Sheet::Own));
+}
+
+#[test]
+fn inside_a_page_a_drawing_brings_no_sheet_of_its_own() {
+    assert!(!svg(&ladder(3), Sheet::Page).contains("<style>"));
+}
+
+#[test]
+fn many_levels_become_a_band_instead_of_error_bars() {
+    let drawing = svg(&ladder(1000), Sheet::Page);
+    assert_eq!(drawing.matches("fw-band").count(), 1);
+    assert_eq!(drawing.matches("fw-e ").count(), 0);
+    assert_eq!(drawing.matches("<g><title>").count(), 1000);
+}
+
+#[test]
+fn a_missing_bar_is_a_dash_and_a_victim_that_stopped_is_a_word() {
+    let value = Bar::Value { value: 1.9, spread: Some((1.8, 2.0)), hover: "1.9".into() };
+    let drawing = svg(
+        &bars(vec![value, Bar::Missing, Bar::Word("DNR".into(), "did not respond".into())], Arrangement::Grouped),
+        Sheet::Page,
+    );
+    assert!(drawing.contains(">—<") && drawing.contains(">DNR<"));
+    assert_eq!(drawing.matches("class=\"fw-f0\"").count(), 2, "one bar and its legend");
+}
+
+#[test]
+fn charts_without_data_are_still_drawings() {
+    let mut empty = ladder(0);
+    assert!(svg(&empty, Sheet::Own).ends_with("</svg>\n"));
+    empty = bars(Vec::new(), Arrangement::Stacked);
+    assert!(svg(&empty, Sheet::Own).ends_with("</svg>\n"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_value_however_odd_breaks_a_drawing(value in proptest::num::f64::ANY, low in proptest::num::f64::ANY) {
+        for arrangement in [Arrangement::Grouped, Arrangement::Stacked] {
+            let bar = Bar::Value { value, spread: Some((low, value)), hover: String::new() };
+            let drawing = svg(&bars(vec![bar], arrangement), Sheet::Page);
+            proptest::prop_assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The page: one self-contained HTML file with its styles and figures inside.
+//!
+//! Invariant: the page names no address outside its own folder and the runs beside it; every text is escaped.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, context};
+
+use super::figures::{STYLE, Sheet, svg};
+use super::model::Report;
+
+/// Longer tables are folded away at first.
+const FOLD: usize = 24;
+
+/// The page of `report`. `links` gives each run's folder, relative to the page.
+///
+/// # Errors
+/// When the built-in template does not fit the report.
+pub fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<String, minijinja::Error> {
+    let svgs: BTreeMap<&str, String> = report.figures().map(|f| (f.id.as_str(), svg(f, Sheet::Page))).collect();
+    let mut templates = Environment::new();
+    templates.add_template("page.html", include_str!("templates/page.html"))?;
+    templates.get_template("page.html")?.render(context! {
+        report => Value::from(Serde(report)),
+        svgs => Value::from(Serde(&svgs)),
+        links => Value::from(Serde(links)),
+        heading => heading(report),
+        fold => FOLD,
+        css => include_str!("templates/page.css"),
+        figure_css => STYLE,
+        version => env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn heading(report: &Report) -> String {
+    let mut platforms: Vec<&str> = report.runs.iter().flat_map(|r| &r.platforms).map(|p| p.0.as_str()).collect();
+    platforms.sort_unstable();
+    platforms.dedup();
+    let names: Vec<String> = platforms.into_iter().map(str::to_owned).collect();
+    match names.as_slice() {
+        [] => "Benchmark report".into(),
+        names => format!("How light, scalable and isolated: {}", super::model::text::list(names)),
+    }
+}
+
+/// The way from the folder `from` to `to`, with `/` between; `None` when they share no root, or either is relative.
+pub fn relative(from: &Path, to: &Path) -> Option<String> {
+    if !from.is_absolute() || !to.is_absolute() {
+        return None;
+    }
+    let common = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(to.components().skip(common)).collect();
+    Some(encode(way.to_str()?))
+}
+
+/// Percent-encodes what would end a path or a query in a link (RFC 3986, 2.1).
+fn encode(path: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+    path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leads_from_the_page_to_the_run_beside_it() {
+        let way = |from: &str, to: &str| relative(Path::new(from), Path::new(to));
+        assert_eq!(way("/t/fw/report", "/t/fw/runs/2026").as_deref(), Some("../runs/2026"));
+        assert_eq!(way("/t/r", "/t/a b?#%/x").as_deref(), Some("../a%20b%3F%23%25/x"));
+        assert_eq!(way("t", "/t"), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! What stands beside the results of every section: the host's state, and what others published.
+
+use super::ladder::{Along, Drawing};
+use super::{Block, Cell, Table, Tone, View};
+use crate::report::figures::Start;
+use crate::report::published::Published;
+
+/// The host's state over the ladder: CPU, memory, swap. Swap is shown only where it was used.
+pub(super) fn context(view: &View<'_>) -> Vec<Block> {
+    let drawing = |part, title, metric, label| Drawing {
+        part,
+        title,
+        metric,
+        label,
+        along: Along::Background,
+        start: Start::Zero,
+    };
+    let cpu = drawing("host-cpu", "Host: CPU available", "host_cpu_available", "share of the host's CPU");
+    let memory = drawing("host-memory", "Host: memory available", "host_mem_available", "memory available");
+    let swap = drawing("host-swap", "Host: swap used", "host_swap_used", "swap used");
+    let summaries = |metric| view.cases.iter().filter_map(move |c| c.summary(metric));
+    let swapped = summaries("host_swap_used").any(|s| s.max > 0.0);
+    let quiet = !swapped && summaries("host_swap_used").next().is_some();
+    let ladder = view.cases.iter().any(|c| c.case.background > 0);
+    if !ladder {
+        return Vec::new();
+    }
+    let mut blocks: Vec<Block> =
+        [cpu.absolute(view), memory.absolute(view), if swapped { swap.absolute(view) } else { None }]
+            .into_iter()
+            .flatten()
+            .map(Block::Context)
+            .collect();
+    if quiet {
+        blocks.push(Block::Remark { text: "The host used no swap in any trial.".into() });
+    }
+    blocks
+}
+
+/// What others published about this experiment.
+pub(super) fn statements(view: &View<'_>, published: &Published) -> Option<Block> {
+    let experiment = view.run.file.experiment();
+    let mut table =
+        Table::new(view.id("published"), "Published elsewhere", &["platform", "what", "published result", "place"]);
+    let cell = |text: &str| Cell::new(text).tone(Tone::Published);
+    for s in published.statements.iter().filter(|s| s.experiment == experiment) {
+        table.rows.push(vec![cell(&s.platform), cell(&s.what), cell(&s.result), cell(&s.place)]);
+    }
+    table.note = format!("Published: {}. Another machine: compare shapes, not sizes.", published.source.cite());
+    (!table.rows.is_empty()).then_some(Block::Table(table))
+}

@@ -1,0 +1,246 @@
+//! What surrounds the numbers: runs, machines, noise, failures, and what must be known first.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::text::{count, list};
+use super::{Notice, Tone};
+use crate::host::noise::NoiseReading;
+use crate::store::{Outcome, RunOutcome, StoredRun};
+
+/// One run, as its heading.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunHead {
+    /// Its id.
+    pub run: String,
+    /// What it measured.
+    pub experiment: String,
+    /// Its facts: label and value.
+    pub facts: Vec<(String, String)>,
+    /// The platforms that took part: name, version, notes.
+    pub platforms: Vec<(String, String, String)>,
+    /// The noise guard's readings before and after, as text; empty when it was off.
+    pub noise: Vec<(String, String)>,
+    /// Why the noise guard calls it invalid.
+    pub invalid: Vec<String>,
+    /// The failed trials, alike ones together.
+    pub failures: Vec<Failure>,
+    /// What was not run: what, and why.
+    pub skips: Vec<(String, String)>,
+}
+
+/// Trials that failed alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Of which case.
+    pub case: String,
+    /// How many.
+    pub count: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// A machine that runs were made on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Host {
+    /// The experiments that ran on it.
+    pub experiments: Vec<String>,
+    /// What is known of it: name and value.
+    pub facts: Vec<(String, String)>,
+}
+
+/// The heading of `run`.
+pub(super) fn run_head(run: &StoredRun) -> RunHead {
+    let file = &run.file;
+    RunHead {
+        run: file.run.to_string(),
+        experiment: file.experiment().to_string(),
+        facts: run_facts(run),
+        platforms: file
+            .platforms
+            .iter()
+            .map(|p| (p.id.to_string(), p.facts.version.clone(), p.facts.notes.join("; ")))
+            .collect(),
+        noise: noise(run),
+        invalid: file.noise.iter().flat_map(|n| n.invalid.clone()).collect(),
+        failures: failures(run),
+        skips: skips(run),
+    }
+}
+
+fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
+    let (file, asked) = (&run.file, &run.file.configuration);
+    let ended = file.ended.as_ref().map_or_else(|| "not ended".to_owned(), Clone::clone);
+    let digests = |i: &crate::guest::Image| format!("{} {}", i.program, i.digest.get(..12).unwrap_or(&i.digest));
+    [
+        ("command", file.command.join(" ")),
+        ("profile", asked.profile.to_string()),
+        ("passes", asked.runs.to_string()),
+        ("order", asked.ladder_order.to_string()),
+        ("trials", format!("{} of {} planned", run.trials.len(), file.planned)),
+        ("outcome", file.outcome.to_string()),
+        ("began", file.started.clone()),
+        ("ended", ended),
+        ("seed", asked.seed.to_string()),
+        ("Featherweight", file.version.clone()),
+        ("guests (SHA-256)", file.images.iter().map(digests).collect::<Vec<_>>().join(", ")),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+fn noise(run: &StoredRun) -> Vec<(String, String)> {
+    let readings = run.file.noise.iter().flat_map(|n| {
+        let of = |when: &'static str, readings: &[NoiseReading]| {
+            readings.iter().map(move |r| (when.to_owned(), noise_in_words(r))).collect::<Vec<_>>()
+        };
+        [of("before", &n.before), of("after", &n.after)].concat()
+    });
+    readings.collect()
+}
+
+fn noise_in_words(r: &NoiseReading) -> String {
+    let lost = 100.0 * r.lost_share();
+    format!(
+        "CPU {}: median {}, p99.9 {}, longest {} ({} quanta; others had {lost:.1} % of the time)",
+        r.cpu, r.median, r.p99_9, r.max, r.quanta
+    )
+}
+
+fn failures(run: &StoredRun) -> Vec<Failure> {
+    let mut alike: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for trial in run.trials.iter().filter(|t| t.outcome == Outcome::Failed) {
+        let reason = trial.reason.clone().unwrap_or_else(|| "no reason recorded".into());
+        *alike.entry((case_name(trial), reason)).or_default() += 1;
+    }
+    alike.into_iter().map(|((case, reason), count)| Failure { case, count, reason }).collect()
+}
+
+fn case_name(trial: &crate::store::TrialRecord) -> String {
+    let case = &trial.case;
+    let mut words = vec![case.platform.to_string(), case.workload.clone()];
+    words.extend(case.attacker.map(|a| format!("beside {a}")));
+    if trial.role != crate::store::Role::Measured {
+        words.push(format!("({})", trial.role));
+    }
+    words.push(case.placement.to_string());
+    if case.background > 0 {
+        words.push(format!("{} in the background", case.background));
+    }
+    if case.victims > 1 {
+        words.push(format!("{} victims", case.victims));
+    }
+    words.join(" ")
+}
+
+fn skips(run: &StoredRun) -> Vec<(String, String)> {
+    let asked = run.file.skips.iter().map(|skip| {
+        let platform = skip.platform.as_ref().map_or_else(|| "every platform".to_owned(), ToString::to_string);
+        let placement = skip.placement.map_or_else(String::new, |p| format!(", {p}"));
+        (format!("{platform}{placement}"), skip.reason.clone())
+    });
+    let mut alike: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for trial in run.trials.iter().filter(|t| t.outcome == Outcome::Skipped) {
+        *alike.entry((case_name(trial), trial.reason.clone().unwrap_or_default())).or_default() += 1;
+    }
+    let trials = alike.into_iter().map(|((case, reason), n)| (format!("{case} ({})", count(n, "trial")), reason));
+    asked.chain(trials).collect()
+}
+
+/// The machines; runs whose facts are equal share one.
+pub(super) fn hosts(runs: &[StoredRun]) -> Vec<Host> {
+    let mut hosts: Vec<Host> = Vec::new();
+    for run in runs {
+        let facts: Vec<(String, String)> = run.file.host.iter().map(|(k, v)| (k.replace('_', " "), plain(v))).collect();
+        let experiment = run.file.experiment().to_string();
+        match hosts.iter_mut().find(|h| h.facts == facts) {
+            Some(host) => host.experiments.push(experiment),
+            None => hosts.push(Host { experiments: vec![experiment], facts }),
+        }
+    }
+    hosts
+}
+
+/// A value as a reader wants it: no quotes, no braces.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => super::text::MISSING.into(),
+        Value::String(s) => s.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            map.iter().map(|(k, v)| format!("{}: {}", k.replace('_', " "), plain(v))).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What a reader must know first, gravest first.
+pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    if runs.is_empty() {
+        let text = "No run is stored yet; `cargo bench` makes them.".into();
+        notices.push(Notice { tone: Tone::Warning, head: "Nothing measured".into(), text });
+    }
+    notices.extend(simulated(runs));
+    for run in runs {
+        notices.extend(invalid(run));
+        notices.extend(partial(run));
+        notices.extend(failed(run));
+    }
+    let warnings = runs.iter().flat_map(|r| &r.warnings).chain(warnings);
+    notices.extend(warnings.map(|w| Notice { tone: Tone::Warning, head: "Not read".into(), text: w.clone() }));
+    notices
+}
+
+fn simulated(runs: &[StoredRun]) -> Option<Notice> {
+    let platforms = runs.iter().flat_map(|r| &r.file.platforms).filter(|p| p.capabilities.simulated);
+    let mut names: Vec<String> = platforms.map(|p| format!("`{}`", p.id)).collect();
+    names.sort();
+    names.dedup();
+    (!names.is_empty()).then(|| Notice {
+        tone: Tone::Bad,
+        head: "SIMULATED".into(),
+        text: format!("The times of {} are a virtual clock's. They are no measurements.", list(&names)),
+    })
+}
+
+fn invalid(run: &StoredRun) -> Option<Notice> {
+    let reasons = run.file.noise.as_ref().map(|n| n.invalid.clone()).filter(|i| !i.is_empty())?;
+    let text = format!("{} {}: {}", run.file.experiment(), run.file.run, reasons.join("; "));
+    Some(Notice { tone: Tone::Bad, head: "INVALID".into(), text })
+}
+
+fn partial(run: &StoredRun) -> Option<Notice> {
+    let file = &run.file;
+    let done = run.trials.len() as u64;
+    if file.outcome == RunOutcome::Complete && done >= file.planned {
+        return None;
+    }
+    let reason = file.reason.as_ref().map_or_else(String::new, |r| format!(": {r}"));
+    let text = format!(
+        "{} {}, partial: {done} of {} trials. The run is {}{reason}. Continue it with `--resume {}`.",
+        file.experiment(),
+        file.run,
+        file.planned,
+        file.outcome,
+        file.run,
+    );
+    Some(Notice { tone: Tone::Warning, head: "Partial".into(), text })
+}
+
+fn failed(run: &StoredRun) -> Option<Notice> {
+    let failed = run.trials.iter().filter(|t| t.outcome == Outcome::Failed).count();
+    (failed > 0).then(|| Notice {
+        tone: Tone::Warning,
+        head: "Failures".into(),
+        text: format!(
+            "{}: {failed} of {} failed; the reasons are below.",
+            run.file.experiment(),
+            count(run.trials.len(), "trial"),
+        ),
+    })
+}

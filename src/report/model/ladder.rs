@@ -1,0 +1,169 @@
+//! Figures over a ladder: a metric against the number of background instances or of victims.
+
+use super::text::{column_scale, times};
+use super::{CaseResult, View};
+use crate::platform::PlatformId;
+use crate::report::figures::{Axis, AxisScale, Figure, LineChart, Origin, Plot, Point, Reference, Series, Start};
+use crate::stats::Summary;
+use crate::store::Case;
+use crate::units::{Scale, Unit};
+
+/// What the horizontal axis counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Along {
+    /// Idle instances beside the measured one.
+    Background,
+    /// Victims at once.
+    Victims,
+}
+
+/// What is drawn over a ladder.
+#[derive(Debug, Clone)]
+pub(super) struct Drawing<'a> {
+    /// The figure's part of its name.
+    pub(super) part: &'a str,
+    /// Its title.
+    pub(super) title: &'a str,
+    /// The metric.
+    pub(super) metric: &'a str,
+    /// The vertical axis's label.
+    pub(super) label: &'a str,
+    /// What the horizontal axis counts.
+    pub(super) along: Along,
+    /// Where the vertical axis begins.
+    pub(super) start: Start,
+}
+
+impl Along {
+    /// A case's place on the axis.
+    pub(super) fn of(self, case: &Case) -> u32 {
+        match self {
+            Along::Background => case.background,
+            Along::Victims => case.victims,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Along::Background => "idle background instances",
+            Along::Victims => "victims at once",
+        }
+    }
+}
+
+/// One platform's cases by rising place on the axis.
+pub(super) fn rungs<'v>(view: &'v View<'_>, platform: &'v PlatformId, along: Along) -> Vec<&'v CaseResult> {
+    let one = move |case: &Case| match along {
+        Along::Background => case.victims <= 1,
+        Along::Victims => case.background == 0,
+    };
+    let mut rungs: Vec<&CaseResult> = view.measured(platform, one).collect();
+    rungs.sort_by_key(|c| along.of(&c.case));
+    rungs
+}
+
+impl Drawing<'_> {
+    /// The metric's mean with its standard deviation, as it is; `None` when nobody measured it.
+    pub(super) fn absolute(&self, view: &View<'_>) -> Option<Figure> {
+        let unit = self.unit(view)?;
+        let scale = column_scale(unit, view.cases.iter().filter_map(|c| c.summary(self.metric)));
+        let series = self.series(view, |s, _| Some(point(s, 1.0, |v| scale.text(v))));
+        self.figure(view, series, unit, self.part, self.title, Vec::new())
+    }
+
+    /// The same divided by each platform's own mean at the axis's first rung, with `beside` it.
+    pub(super) fn relative(&self, view: &View<'_>, beside: Vec<Series>) -> Option<Figure> {
+        self.unit(view)?;
+        let mut series = self.series(view, |s, first| (first.mean != 0.0).then(|| point(s, first.mean, times)));
+        if series.iter().all(|s| s.points.len() < 2) {
+            return None;
+        }
+        series.extend(beside);
+        let part = format!("{}-relative", self.part);
+        let title = format!("{}, relative to none beside it", self.title);
+        let references = vec![Reference { value: 1.0, label: "unchanged".into() }];
+        let drawing = Drawing { start: Start::Fit, ..self.clone() };
+        drawing.figure(view, series, Unit::Ratio, &part, &title, references)
+    }
+
+    fn unit(&self, view: &View<'_>) -> Option<Unit> {
+        view.cases.iter().find_map(|c| c.metric(self.metric)).map(|m| m.unit)
+    }
+
+    fn series(&self, view: &View<'_>, point: impl Fn(&Summary, &Summary) -> Option<Point>) -> Vec<Series> {
+        let of = |platform: &PlatformId| {
+            let rungs = rungs(view, platform, self.along);
+            let first = rungs.first()?.summary(self.metric)?;
+            let place = |c: &&CaseResult| {
+                let x = f64::from(self.along.of(&c.case));
+                let point = point(c.summary(self.metric)?, first)?;
+                Some(Point { x, hover: format!("at {x}: {}", point.hover), ..point })
+            };
+            let points: Vec<Point> = rungs.iter().filter_map(place).collect();
+            Some(Series { name: view.name(platform), origin: Origin::Measured, points })
+        };
+        view.platforms().iter().filter_map(of).collect()
+    }
+
+    fn figure(
+        &self,
+        view: &View<'_>,
+        series: Vec<Series>,
+        unit: Unit,
+        part: &str,
+        title: &str,
+        references: Vec<Reference>,
+    ) -> Option<Figure> {
+        if series.iter().all(|s| s.points.is_empty()) {
+            return None;
+        }
+        let axis = |label: &str, unit, start| Axis { label: label.into(), unit, scale: AxisScale::Linear, start };
+        let relative = unit == Unit::Ratio && !references.is_empty();
+        let label = if relative { format!("{}, 1 = alone", self.label) } else { self.label.to_owned() };
+        Some(Figure {
+            id: view.id(part),
+            title: title.to_owned(),
+            caption: format!("{}. Bars or band: one standard deviation either way.", trials(view, &series)),
+            alternative: alternative(title, &series, self.along, unit, relative),
+            plot: Plot::Lines(LineChart {
+                x: axis(self.along.label(), Unit::Count, Start::Zero),
+                y: axis(&label, unit, self.start),
+                series,
+                references,
+            }),
+        })
+    }
+}
+
+fn point(summary: &Summary, unit: f64, text: impl Fn(f64) -> String) -> Point {
+    let mean = summary.mean / unit;
+    let sd = summary.sd.map(|sd| sd / unit);
+    let spread = sd.map(|sd| (mean - sd, mean + sd));
+    let plus_minus = sd.map_or_else(String::new, |sd| format!(" ± {}", text(sd)));
+    let hover = format!("{}{plus_minus} (mean of {})", text(mean), summary.count);
+    Point { x: 0.0, y: mean, spread, hover }
+}
+
+/// `Mean of 5 trials at each point`, or from how many to how many.
+fn trials(view: &View<'_>, series: &[Series]) -> String {
+    let names: Vec<&str> = series.iter().map(|s| s.name.as_str()).collect();
+    let counts = view.cases.iter().filter(|c| names.contains(&view.name(&c.case.platform).as_str())).map(|c| c.ok);
+    let (least, most) = counts.filter(|&n| n > 0).fold((usize::MAX, 0), |(lo, hi), n| (lo.min(n), hi.max(n)));
+    match (least, most) {
+        (_, 0) => "Nothing measured".into(),
+        (a, b) if a == b => format!("Mean of {} at each point", super::text::count(a, "trial")),
+        (a, b) => format!("Mean of {a} to {b} trials at each point"),
+    }
+}
+
+fn alternative(title: &str, series: &[Series], along: Along, unit: Unit, relative: bool) -> String {
+    let text = |v: f64| if relative { times(v) } else { Scale::of(unit, v).text(v) };
+    let of = |s: &Series| match (s.points.first(), s.points.last()) {
+        (Some(a), Some(b)) if a.x < b.x => {
+            format!(" {}: {} at {} {what}, {} at {}.", s.name, text(a.y), a.x, text(b.y), b.x, what = along.label())
+        }
+        (Some(a), _) => format!(" {}: {} at {} {}.", s.name, text(a.y), a.x, along.label()),
+        _ => format!(" {}: nothing measured.", s.name),
+    };
+    format!("{title}.{}", series.iter().map(of).collect::<String>())
+}

@@ -1,0 +1,72 @@
+//! The report on disk: `index.html`, `figures/*.svg` and `summary.json`, each replaced in one step.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use super::figures::{Sheet, svg};
+use super::model::Report;
+use super::source::Latest;
+use super::{html, json};
+use crate::store::{StoredRun, replace};
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A file could not be written.
+    #[error("write {path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The page could not be put together.
+    #[error("put the page together: {0:#}")]
+    Template(#[from] minijinja::Error),
+}
+
+/// Writes the report over `runs` into the folder `dir` and returns the path of its page.
+///
+/// # Errors
+/// When a file cannot be written; files already there stay whole.
+pub fn write(runs: &[StoredRun], dir: &Path) -> Result<PathBuf, WriteError> {
+    write_with(&Latest { runs: runs.to_vec(), warnings: Vec::new() }, dir)
+}
+
+/// The same, with what could not be read shown in it.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_with(latest: &Latest, dir: &Path) -> Result<PathBuf, WriteError> {
+    let report = Report::of(&latest.runs, &latest.warnings);
+    let figures = dir.join("figures");
+    fs::create_dir_all(&figures).map_err(|source| WriteError::Io { path: figures.clone(), source })?;
+    for figure in report.figures() {
+        put(&figures.join(format!("{}.svg", figure.id)), &svg(figure, Sheet::Own))?;
+    }
+    let summary = json::summary(&latest.runs, report.notices.clone());
+    let summary = serde_json::to_string_pretty(&summary).map_err(bad)?;
+    put(&dir.join("summary.json"), &(summary + "\n"))?;
+    let page = dir.join("index.html");
+    put(&page, &html::page(&report, &links(&latest.runs, dir))?)?;
+    Ok(page)
+}
+
+fn bad(e: serde_json::Error) -> minijinja::Error {
+    minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string())
+}
+
+fn put(path: &Path, text: &str) -> Result<(), WriteError> {
+    replace(path, text.as_bytes()).map_err(|source| WriteError::Io { path: path.to_owned(), source })
+}
+
+/// Each run's folder as seen from the page.
+fn links(runs: &[StoredRun], dir: &Path) -> BTreeMap<String, String> {
+    let Ok(here) = fs::canonicalize(dir) else { return BTreeMap::new() };
+    let link = |run: &StoredRun| {
+        let there = fs::canonicalize(&run.dir).ok()?;
+        Some((run.file.run.to_string(), html::relative(&here, &there)?))
+    };
+    runs.iter().filter_map(link).collect()
+}
