@@ -18,7 +18,7 @@ const FOLD: usize = 24;
 ///
 /// # Errors
 /// When the built-in template does not fit the report.
-pub fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<String, minijinja::Error> {
+pub(super) fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<String, minijinja::Error> {
     let svgs: BTreeMap<&str, String> = report.figures().map(|f| (f.id.as_str(), svg(f, Sheet::Page))).collect();
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("templates/page.html"))?;
@@ -46,7 +46,7 @@ fn heading(report: &Report) -> String {
 }
 
 /// The way from the folder `from` to `to`, with `/` between; `None` when they share no root, or either is relative.
-pub fn relative(from: &Path, to: &Path) -> Option<String> {
+pub(super) fn relative(from: &Path, to: &Path) -> Option<String> {
     if !from.is_absolute() || !to.is_absolute() {
         return None;
     }

@@ -3,6 +3,8 @@
 //! They look like real runs (noise, drift, failures, a victim that stops answering) so that the report can be judged;
 //! no number in them is a measurement.
 
+#![expect(clippy::unwrap_used, reason = "a test helper: a panic is a failed test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::text::{count, list};
 use super::{Notice, Tone};
 use crate::store::{Outcome, RunOutcome, StoredRun};
+use crate::units::{Bytes, Nanos};
 
 /// One run, as its heading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,7 +96,7 @@ fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
 fn noise(run: &StoredRun) -> Vec<(String, String)> {
     let readings = run.file.noise.iter().flat_map(|n| {
         let of = |when: &'static str, values: &[Value]| {
-            values.iter().map(move |v| (when.to_owned(), plain(v))).collect::<Vec<_>>()
+            values.iter().map(move |v| (when.to_owned(), reading(v))).collect::<Vec<_>>()
         };
         [of("before", &n.before), of("after", &n.after)].concat()
     });
@@ -146,7 +147,8 @@ fn skips(run: &StoredRun) -> Vec<(String, String)> {
 pub(super) fn hosts(runs: &[StoredRun]) -> Vec<Host> {
     let mut hosts: Vec<Host> = Vec::new();
     for run in runs {
-        let facts: Vec<(String, String)> = run.file.host.iter().map(|(k, v)| (k.replace('_', " "), plain(v))).collect();
+        let facts: Vec<(String, String)> =
+            run.file.host.iter().map(|(k, v)| (k.replace('_', " "), fact(k, v))).collect();
         let experiment = run.file.experiment().to_string();
         match hosts.iter_mut().find(|h| h.facts == facts) {
             Some(host) => host.experiments.push(experiment),
@@ -154,6 +156,27 @@ pub(super) fn hosts(runs: &[StoredRun]) -> Vec<Host> {
         }
     }
     hosts
+}
+
+/// A host's fact; amounts of memory are stored as bytes.
+fn fact(name: &str, value: &Value) -> String {
+    match (name, value.as_u64()) {
+        ("memory" | "swap", Some(bytes)) => Bytes(bytes).to_string(),
+        _ => plain(value),
+    }
+}
+
+/// One core's noise reading; its times are stored as nanoseconds.
+fn reading(value: &Value) -> String {
+    let Value::Object(fields) = value else { return plain(value) };
+    let time = |v: &Value| v.as_u64().map_or_else(|| plain(v), |ns| Nanos(ns).to_string());
+    let known = [("median", "median"), ("p99_9", "p99.9"), ("max", "max"), ("steal", "steal")];
+    let times = known.iter().filter_map(|(key, name)| Some(format!("{name} {}", time(fields.get(*key)?))));
+    let counts = ["cpu", "quanta", "involuntary_switches"];
+    let counts =
+        counts.iter().filter_map(|key| Some(format!("{} {}", key.replace('_', " "), plain(fields.get(*key)?))));
+    let words: Vec<String> = counts.chain(times).collect();
+    if words.is_empty() { plain(value) } else { words.join(", ") }
 }
 
 /// A value as a reader wants it: no quotes, no braces.
@@ -173,7 +196,7 @@ fn plain(value: &Value) -> String {
 pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
     let mut notices = Vec::new();
     if runs.is_empty() {
-        let text = "No run is stored yet; `cargo bench` makes them.".into();
+        let text = "No run is stored yet; cargo bench makes them.".into();
         notices.push(Notice { tone: Tone::Warning, head: "Nothing measured".into(), text });
     }
     notices.extend(simulated(runs));
@@ -189,7 +212,7 @@ pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
 
 fn simulated(runs: &[StoredRun]) -> Option<Notice> {
     let platforms = runs.iter().flat_map(|r| &r.file.platforms).filter(|p| p.capabilities.simulated);
-    let mut names: Vec<String> = platforms.map(|p| format!("`{}`", p.id)).collect();
+    let mut names: Vec<String> = platforms.map(|p| p.id.to_string()).collect();
     names.sort();
     names.dedup();
     (!names.is_empty()).then(|| Notice {
@@ -213,7 +236,7 @@ fn partial(run: &StoredRun) -> Option<Notice> {
     }
     let reason = file.reason.as_ref().map_or_else(String::new, |r| format!(": {r}"));
     let text = format!(
-        "{} {}, partial: {done} of {} trials. The run is {}{reason}. Continue it with `--resume {}`.",
+        "{} {}, partial: {done} of {} trials. The run is {}{reason}. Continue it with --resume {}.",
         file.experiment(),
         file.run,
         file.planned,

@@ -1,7 +1,9 @@
 //! A victim beside an attacker: how much slower than alone, paired block by block.
 
 use super::beside::statements;
-use super::text::{column_scale, count, median_cell, ratio, ratio_cell, ratio_spread, times, trials_cell};
+use super::text::{
+    column_scale, count, median_cell, percent, ratio, ratio_cell, ratio_spread, thousands, times, trials_cell,
+};
 use super::{Block, CaseResult, Cell, Finding, Section, Table, Tone, View};
 use crate::attacker::Attacker;
 use crate::placement::Placement;
@@ -69,16 +71,16 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             let Some((case, response)) = answered.max_by(|a, b| worse(a.1).total_cmp(&worse(b.1))) else { continue };
             let placebo = find(view, &platform, placement, None)
                 .and_then(|c| c.response(METRIC))
-                .map_or_else(String::new, |r| format!("; placebo {} ({})", ratio(r), ratio_spread(r)));
+                .map_or_else(String::new, |r| format!("; placebo {}, {}", ratio(r), ratio_spread(r)));
             let attacker = neighbour_name(case.case.attacker);
             let place = place(placement);
             let effect = match response {
-                Response::Slowdown(_) => format!("makes {} {} as slow", case.case.workload, ratio(response)),
+                Response::Slowdown(_) => format!("makes {} take {} as long", case.case.workload, ratio(response)),
                 Response::DidNotRespond { .. } => format!("stops {}", case.case.workload),
             };
             let text = format!(
                 "The worst attack {place}: {attacker} {effect} on {} ({}{placebo}).",
-                view.name(&platform),
+                platform,
                 ratio_spread(response),
             );
             let simulated = view.simulated(&platform);
@@ -144,7 +146,7 @@ fn slowdown_cell(case: Option<&CaseResult>) -> Cell {
     match case.response(METRIC) {
         Some(Response::Slowdown(s)) => {
             let cell = ratio_cell(case.response(METRIC));
-            Cell { text: format!("{} ({:+.0} %)", cell.text, s.percent()), ..cell }
+            Cell { text: format!("{} ({})", cell.text, percent(s.percent())), ..cell }
         }
         other => ratio_cell(other),
     }
@@ -168,7 +170,7 @@ fn lookup<'p>(
 
 fn published_cell(theirs: Option<&PublishedSlowdown>) -> Cell {
     let Some(s) = theirs else { return Cell::missing() };
-    Cell::new(format!("{} ({:+.0} %)", times(1.0 + s.percent / 100.0), s.percent)).tone(Tone::Published)
+    Cell::new(format!("{} ({})", times(1.0 + s.percent / 100.0), percent(s.percent))).tone(Tone::Published)
 }
 
 /// One placement's slowdowns, a group an attacker.
@@ -279,7 +281,7 @@ fn times_table(view: &View<'_>) -> Table {
     table.note = format!(
         "{} rows. Medians with their 95 % interval (below six trials: the range). An attacker without operations did not \
          attack, and its trial is failed.",
-        view.run.file.configuration.rows
+        thousands(view.run.file.configuration.rows.into())
     );
     table.without_empty_columns()
 }
