@@ -14,8 +14,8 @@ fn latest() -> Latest {
 }
 
 fn written() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    report::write_with(&latest(), dir.path()).unwrap();
+    let dir = tempfile::tempdir().expect("a temporary folder can be made");
+    report::write_with(&latest(), dir.path()).expect("the report can be written");
     dir
 }
 

@@ -22,7 +22,7 @@ pub(super) fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<
     let svgs: BTreeMap<&str, String> = report.figures().map(|f| (f.id.as_str(), svg(f, Sheet::Page))).collect();
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("templates/page.html"))?;
-    templates.get_template("page.html")?.render(context! {
+    let page = templates.get_template("page.html")?.render(context! {
         report => Value::from(Serde(report)),
         svgs => Value::from(Serde(&svgs)),
         links => Value::from(Serde(links)),
@@ -31,7 +31,9 @@ pub(super) fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<
         css => include_str!("templates/page.css"),
         figure_css => STYLE,
         version => env!("CARGO_PKG_VERSION"),
-    })
+    })?;
+    // A sign is never parted from its number by the end of a line.
+    Ok(page.replace(" %", "\u{a0}%").replace(" ×", "\u{a0}×"))
 }
 
 fn heading(report: &Report) -> String {

@@ -78,8 +78,10 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
 
 fn table(view: &View<'_>) -> Table {
     let mut columns = vec!["platform".to_owned(), "#instances".into()];
-    columns.extend(WAYS.iter().map(|(_, name)| format!("#{name}")));
-    columns.extend(["#all, host memory", "#start", "#image", "#trials"].map(str::to_owned));
+    // Swap is seldom used; where it is, the host's state below tells as well.
+    let mark = |name: &str| if name == "host swap" { '~' } else { '#' };
+    columns.extend(WAYS.iter().map(|(_, name)| format!("{}{name}", mark(name))));
+    columns.extend(["#all, host memory", "#start", "~image", "#trials"].map(str::to_owned));
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = Table::new(view.id("table"), "Memory for each instance", &columns);
     let scale = |metric, unit| column_scale(unit, view.cases.iter().filter_map(|c| c.summary(metric)));

@@ -1,9 +1,7 @@
 //! A victim beside an attacker: how much slower than alone, paired block by block.
 
 use super::beside::statements;
-use super::text::{
-    column_scale, count, median_cell, percent, ratio, ratio_cell, ratio_spread, thousands, times, trials_cell,
-};
+use super::text::{column_scale, median_cell, percent, ratio, ratio_cell, ratio_spread, thousands, times, trials_cell};
 use super::{Block, CaseResult, Cell, Finding, Section, Table, Tone, View};
 use crate::attacker::Attacker;
 use crate::placement::Placement;
@@ -258,15 +256,14 @@ fn times_table(view: &View<'_>) -> Table {
     let mut table = Table::new(view.id("times"), "The victim's times, and what the attackers did", &columns);
     let scale = column_scale(Unit::Nanos, view.cases.iter().filter_map(|c| c.summary(METRIC)));
     for platform in view.platforms() {
-        for case in view.cases.iter().filter(|c| c.case.platform == platform) {
+        let mut cases: Vec<&CaseResult> = view.cases.iter().filter(|c| c.case.platform == platform).collect();
+        cases.sort_by_key(|c| (c.case.placement, c.case.attacker, c.role));
+        for case in cases {
             let beside = match (case.role, case.case.attacker) {
                 (Role::Reference, _) => "nobody".into(),
                 (_, who) => neighbour_name(who),
             };
-            let ops = case.attack_ops.as_ref().map_or_else(Cell::missing, |s| {
-                Cell::new(Scale::of(Unit::PerSecond, s.median).number(s.median) + magnitude(s.median))
-                    .detail(count(s.count, "trial"))
-            });
+            let ops = operations(case);
             table.rows.push(vec![
                 Cell::new(view.name(&platform)),
                 Cell::new(case.case.placement.name()),
@@ -286,7 +283,14 @@ fn times_table(view: &View<'_>) -> Table {
     table.without_empty_columns()
 }
 
-/// Thousands and millions of operations.
-fn magnitude(value: f64) -> &'static str {
-    Scale::of(Unit::PerSecond, value).symbol.strip_suffix("/s").unwrap_or_default()
+/// How many operations the attackers did: the median, with its interval or range.
+fn operations(case: &CaseResult) -> Cell {
+    let Some(s) = &case.attack_ops else { return Cell::missing() };
+    let scale = Scale::of(Unit::PerSecond, s.median);
+    let cell = median_cell(Some(s), scale);
+    // A count on the scale of rates: thousands and millions without the "per second".
+    Cell {
+        text: format!("{} {}", scale.number(s.median), scale.symbol.trim_end_matches("/s")).trim_end().into(),
+        ..cell
+    }
 }

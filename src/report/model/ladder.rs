@@ -198,7 +198,10 @@ pub(super) fn trend(view: &View<'_>, rungs: &[&CaseResult], metric: &str) -> Opt
     let unit = rungs.iter().find_map(|c| c.metric(metric))?.unit;
     let fit = theil_sen(&points, Level::P95).ok()?;
     let interval = fit.interval?;
-    let scale = Scale::of(unit, fit.slope);
+    if interval.contains(0.0) {
+        return Some(format!("; no trend that {} levels can show", points.len()));
+    }
+    let scale = Scale::of(unit, interval.low.abs().max(interval.high.abs()));
     Some(format!(
         "; each further idle instance adds {} (Theil-Sen over {} levels, 95 % {} to {})",
         scale.text(fit.slope),
