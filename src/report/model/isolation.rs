@@ -206,7 +206,7 @@ fn figure(view: &View<'_>, placement: Placement, published: &Published) -> Optio
             arrangement: Arrangement::Grouped,
             groups: who.iter().map(|w| neighbour_name(*w)).collect(),
             series,
-            references: vec![Reference { value: 1.0, label: "alone".into() }],
+            references: vec![Reference { value: 1.0, label: String::new() }],
         }),
     })
 }
