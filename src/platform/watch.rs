@@ -236,6 +236,16 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// Waits until these processes have ended, at most for `patience`.
+pub(super) fn wait_ended(handles: &[OwnedFd], patience: Duration) {
+    let deadline = HostClock.now() + patience.into();
+    for handle in handles {
+        while HostClock.now() < deadline
+            && matches!(poll_four([Some(handle.as_fd()), None, None, None], deadline), Ok([false, ..]))
+        {}
+    }
+}
+
 /// The threads of these processes, by `/proc`.
 pub(super) fn threads_of(pids: impl IntoIterator<Item = i32>) -> Vec<GuestThread> {
     let tasks = |pid: i32| {
