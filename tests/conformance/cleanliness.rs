@@ -30,7 +30,7 @@ fn limited(stand: &Stand, program: Program, arguments: &[&str]) -> LaunchSpec {
 
 /// Fails if anything carries the instance's name, or a guest of the run still lives.
 #[track_caller]
-fn assert_clean(stand: &Stand, spec: &LaunchSpec) {
+pub(crate) fn assert_clean(stand: &Stand, spec: &LaunchSpec) {
     assert_eq!(host::traces(&spec.name), [] as [&Path; 0]);
     let guest = spec.image.program.name();
     let alive: Vec<_> = host::marked(stand.ledger.run())

@@ -29,6 +29,15 @@ pub(crate) fn marked(run: &RunId) -> Vec<i32> {
     pids.collect()
 }
 
+/// Kills a process and waits until it has ended.
+pub(crate) fn kill(pid: i32) {
+    let handle = rustix::process::Pid::from_raw(pid).expect("a process number");
+    rustix::process::kill_process(handle, rustix::process::Signal::KILL).expect("killed");
+    while lives(pid) {
+        std::thread::yield_now();
+    }
+}
+
 /// What carries `name` among control groups, mounts and in-memory directories.
 pub(crate) fn traces(name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -4,6 +4,7 @@
 //! with the reason; a contract never branches on a platform's name.
 
 mod cleanliness;
+mod crashes;
 mod crowds;
 mod failures;
 mod host;
@@ -24,7 +25,8 @@ fn subjects() -> Vec<Subject> {
 
 fn main() {
     launcher_entry();
-    let contracts = [life::ALL, limits::ALL, failures::ALL, crowds::ALL, cleanliness::ALL].concat();
+    crashes::victim_entry(&subjects());
+    let contracts = [life::ALL, limits::ALL, failures::ALL, crowds::ALL, cleanliness::ALL, crashes::ALL].concat();
     let mut trials = Vec::new();
     for subject in subjects() {
         if let Err(why) = Stand::open(&subject).map(drop) {

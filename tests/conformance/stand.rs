@@ -79,6 +79,8 @@ pub(crate) const HANG: Duration = Duration::from_secs(60);
 /// A run with one platform.
 #[derive(Debug)]
 pub(crate) struct Stand {
+    /// The platform that is checked.
+    pub(crate) subject: Subject,
     platform: Option<Box<dyn Platform>>,
     /// The run's ledger.
     pub(crate) ledger: Arc<Ledger>,
@@ -93,7 +95,7 @@ impl Stand {
         let interrupt = Interrupt::new().expect("an interrupt can be made");
         let platform = (subject.make)(Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() });
         let can_run = platform.check().map_err(|why| why.to_string());
-        let stand = Self { platform: Some(platform), ledger, interrupt };
+        let stand = Self { subject: *subject, platform: Some(platform), ledger, interrupt };
         can_run.map(|_| stand)
     }
 
