@@ -30,9 +30,14 @@ pub(crate) fn victim_entry(subjects: &[Subject]) {
     let can = stand.platform().capabilities().limits;
     let limits = can.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
     let limited = LaunchSpec { limits, ..stand.spec(Program::Probe, &["do=spawn", "count=3", "then=pause"]) };
-    let _living = [limited, stand.spec(Program::Write, &[]), stand.spec(Program::Probe, &["do=hang"])].map(|spec| {
+    let launches = [
+        (limited, Milestone::Result),
+        (stand.spec(Program::Write, &[]), Milestone::Attacking),
+        (stand.spec(Program::Probe, &["do=hang"]), Milestone::Ready),
+    ];
+    let _living = launches.map(|(spec, milestone)| {
         let mut instance = stand.launch(&spec);
-        stand.wait(&mut instance, Milestone::Main).expect("it began");
+        stand.wait(&mut instance, milestone).expect("it lives");
         instance
     });
     println!("{}", stand.ledger.run());
@@ -52,7 +57,8 @@ fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
     let run = run.expect("it ran until it was killed");
 
     let left = ledger::reap(&Folders::from_env().state, &run).expect("reaped");
-    assert!(left.processes >= 3, "the guests lived on: {left:?}");
+    // The two that print nothing more lived on; the third ends as soon as nobody reads its lines.
+    assert!(left.processes >= 2, "{left:?}");
     assert_eq!(host::marked(&run), [0; 0]);
     assert_eq!(host::traces(&run.name()), [] as [&std::path::Path; 0]);
     assert_eq!(ledger::reap(&Folders::from_env().state, &run).expect("reaped"), Leftovers::default());
