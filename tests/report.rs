@@ -3,7 +3,8 @@
 #[path = "report/frozen.rs"]
 mod frozen;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use featherweight::report::{self, Latest};
@@ -13,8 +14,8 @@ fn latest() -> Latest {
 }
 
 fn written() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    report::write_with(&latest(), dir.path()).unwrap();
+    let dir = tempfile::tempdir().expect("a temporary folder can be made");
+    report::write_with(&latest(), dir.path()).expect("the report can be written");
     dir
 }
 
@@ -44,4 +45,133 @@ fn the_report_is_a_page_with_its_figures_and_a_summary_for_programs() {
         let figure = fs::read_to_string(dir.path().join("figures").join(link)).unwrap();
         assert!(figure.starts_with("<svg ") && figure.contains("<style>"), "{link}");
     }
+}
+
+#[test]
+fn the_page_needs_nothing_from_outside_and_is_balanced() {
+    let dir = written();
+    let page = fs::read_to_string(dir.path().join("index.html")).unwrap();
+    let addresses = page.match_indices("://").map(|(at, _)| &page[at.saturating_sub(8)..(at + 20).min(page.len())]);
+    let foreign: Vec<&str> = addresses.filter(|a| !a.contains("http://www.w3.org/2000")).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+    assert!(!page.contains("<script") && !page.contains("@import") && !page.contains("url("));
+    assert_eq!(open_elements(&page), Vec::<String>::new());
+    assert!(page.contains("FW ready &lt;b&gt;&amp;&quot;&#x27;"), "reasons are escaped");
+}
+
+/// The elements that are opened and not closed in their order. Void elements and comments never are.
+fn open_elements(page: &str) -> Vec<String> {
+    const VOID: [&str; 6] = ["meta", "link", "br", "hr", "img", "!DOCTYPE"];
+    let mut open: Vec<String> = Vec::new();
+    for tag in page.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+        let name = tag.split([' ', '\n', '/']).find(|word| !word.is_empty()).unwrap_or_default();
+        match tag {
+            _ if VOID.contains(&name) || tag.ends_with('/') => {}
+            closing if closing.starts_with('/') => assert_eq!(open.pop().as_deref(), Some(name), "</{name}>"),
+            _ => open.push(name.to_owned()),
+        }
+    }
+    open
+}
+
+#[test]
+fn every_figure_tells_its_content_in_words() {
+    let report = report::model::Report::of(&latest().runs, &[]);
+    for figure in report.figures() {
+        let enough = figure.alternative.len() > figure.title.len() && figure.caption.ends_with('.');
+        assert!(enough, "{}: {}", figure.id, figure.alternative);
+    }
+}
+
+#[test]
+fn the_summary_in_words_is_stable() {
+    let report = report::model::Report::of(&latest().runs, &[]);
+    let notices = report.notices.iter().map(|n| format!("{}: {}", n.head, n.text));
+    let findings = report.findings.iter().map(|f| format!("{}: {}", f.topic, f.text));
+    insta::assert_snapshot!(notices.chain(findings).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn the_terminal_shows_every_experiment() {
+    for run in &latest().runs {
+        let name = format!("terminal-{}", run.file.experiment());
+        insta::assert_snapshot!(name, report::terminal(run, report::Look::Plain, Some(120)));
+    }
+}
+
+#[test]
+fn csv_has_a_row_a_trial_and_a_column_a_dimension() {
+    let runs = latest().runs;
+    let text = report::csv(&runs);
+    let trials: usize = runs.iter().map(|r| r.trials.len()).sum();
+    assert_eq!(text.matches("\r\n").count(), trials + 1);
+    let some: Vec<&str> = text.lines().enumerate().filter(|(i, _)| i % 90 == 0).map(|(_, line)| line).collect();
+    insta::assert_snapshot!(some.join("\n"));
+}
+
+#[test]
+fn summary_json_is_complete_for_programs() {
+    let dir = written();
+    let text = fs::read_to_string(dir.path().join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let cases = summary["runs"][3]["cases"].as_array().unwrap();
+    let of = |attacker: &str, placement: &str| {
+        cases.iter().find(|c| c["case"]["attacker"] == attacker && c["case"]["placement"] == placement).unwrap()
+    };
+    insta::assert_json_snapshot!([of("prime", "same-thread"), of("fork", "fill")]);
+}
+
+#[test]
+fn an_unreadable_run_is_a_warning_in_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    frozen::freeze(&frozen::generate()[..1], dir.path());
+    let bad = dir.path().join("20270101-000000-0bad");
+    fs::create_dir(&bad).unwrap();
+    fs::write(bad.join("run.json"), "{\"schema\": 99}").unwrap();
+    let latest = report::latest(dir.path());
+    assert_eq!(latest.runs.len(), 1);
+    assert!(latest.warnings[0].contains("has schema 99"), "{:?}", latest.warnings);
+    let page = report::write_with(&latest, &dir.path().join("report")).unwrap();
+    assert!(fs::read_to_string(page).unwrap().contains("has schema 99"));
+}
+
+#[test]
+fn a_run_is_found_by_its_id_its_path_or_as_the_last() {
+    let runs = frozen::folder();
+    let id = "20261121-084514-0b00";
+    let by_id = report::find(&runs, id).unwrap();
+    assert_eq!(report::find(Path::new("/nowhere"), runs.join(id).to_str().unwrap()).unwrap(), by_id);
+    assert_eq!(report::find(&runs, "last").unwrap().file.run.as_str(), "20261121-090210-1501");
+    assert!(report::find(&runs, "20990101-000000-ffff").is_err());
+    assert!(report::find(Path::new("/nowhere"), "last").is_err());
+}
+
+#[test]
+fn a_browser_shows_the_page_without_complaint() {
+    let Some(browser) = browser() else {
+        println!("skipped: neither chromium nor chromium-browser is on PATH");
+        return;
+    };
+    let dir = written();
+    let picture = dir.path().join("page.png");
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"])
+        .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+        .arg(format!("--screenshot={}", picture.display()))
+        .arg("--window-size=1200,2000")
+        .arg(format!("file://{}", dir.path().join("index.html").display()))
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    let size = fs::metadata(&picture).map(|m| m.len()).unwrap_or_else(|e| panic!("{e}: {log}"));
+    assert!(size > 20_000, "{size} bytes are no picture of a page");
+}
+
+fn browser() -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let named =
+        |name: &'static str| env::split_paths(&path).map(move |dir| dir.join(name)).find(|f| f.is_file()).clone();
+    ["chromium", "chromium-browser"].into_iter().find_map(named)
 }

@@ -79,6 +79,19 @@ pub struct Hierarchy {
     pub controllers: Vec<Controller>,
 }
 
+impl Hierarchy {
+    /// Whether groups at the top of it can have `controller`. In version 2 a group with processes of its own cannot
+    /// hand a controller down, unless it is the very top, which alone has no type (`cgroup-v2.rst`, "No Internal
+    /// Process Constraint").
+    fn can_hand_down(&self, controller: Controller) -> bool {
+        let text = |file: &str| fs::read_to_string(self.mount.join(file)).unwrap_or_default();
+        self.version == Version::One
+            || !self.mount.join("cgroup.type").exists()
+            || text("cgroup.subtree_control").split_whitespace().any(|name| name == controller.name())
+            || text("cgroup.procs").trim().is_empty()
+    }
+}
+
 /// The hierarchies of a host, or some of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchies {
@@ -149,9 +162,15 @@ impl Hierarchies {
             let Some(index) = self.index_of(*controller) else {
                 return Err(format!("no cgroup hierarchy has the controller {controller} (mode {})", self.mode));
             };
-            let mount = &self.list[index].mount;
-            rustix::fs::access(mount, rustix::fs::Access::WRITE_OK)
-                .map_err(|e| format!("{} cannot be written: {e}", mount.display()))?;
+            let hierarchy = &self.list[index];
+            let mount = hierarchy.mount.display();
+            rustix::fs::access(&hierarchy.mount, rustix::fs::Access::WRITE_OK)
+                .map_err(|e| format!("{mount} cannot be written: {e}"))?;
+            if !hierarchy.can_hand_down(*controller) {
+                return Err(format!(
+                    "{mount} has processes of its own and cannot hand the controller {controller} down"
+                ));
+            }
         }
         Ok(())
     }

@@ -6,6 +6,8 @@
 
 mod group;
 mod hierarchy;
+#[cfg(test)]
+mod tests;
 
 pub use group::Cgroup;
 pub use hierarchy::{CgroupMode, Controller, Hierarchies, Hierarchy, Version};

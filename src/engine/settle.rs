@@ -29,7 +29,7 @@ pub struct HostContext {
 
 /// Waits until the host is at rest and reads it. `/proc/stat` counts in ticks of 10 ms, so the CPU's share is taken over
 /// the whole wait.
-pub fn settle(clock: &dyn Clock, proc: &Path) -> HostContext {
+pub(super) fn settle(clock: &dyn Clock, proc: &Path) -> HostContext {
     let first = HostReading::read(proc);
     let give_up = clock.now() + PATIENCE.into();
     let (mut before, mut quiet) = (first.clone(), 0);

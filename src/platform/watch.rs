@@ -97,16 +97,18 @@ impl Watch {
     pub(super) fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
         let begun = HostClock.now();
         loop {
+            // Asked before the output is read for the last time: what happened in time counts, whenever it is read.
+            let late = HostClock.now() >= deadline;
             if let Some(at) = self.reached(milestone) {
                 return Ok(at);
             }
             if let Some(reason) = self.hopeless() {
                 return Err(Error::failed(format!("wait for {} of {}", awaited(milestone), self.name), reason));
             }
-            if HostClock.now() >= deadline {
+            self.pump(None, deadline, Patience::Interruptible)?;
+            if late && self.reached(milestone).is_none() && self.hopeless().is_none() {
                 return Err(self.too_late(begun, awaited(milestone)));
             }
-            self.pump(None, deadline, Patience::Interruptible)?;
         }
     }
 
@@ -238,6 +240,16 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// Waits until these processes have ended, at most for `patience`.
+pub(super) fn wait_ended(handles: &[OwnedFd], patience: Duration) {
+    let deadline = HostClock.now() + patience.into();
+    for handle in handles {
+        while HostClock.now() < deadline
+            && matches!(poll_four([Some(handle.as_fd()), None, None, None], deadline), Ok([false, ..]))
+        {}
+    }
+}
+
 /// The threads of these processes, by `/proc`.
 pub(super) fn threads_of(pids: impl IntoIterator<Item = i32>) -> Vec<GuestThread> {
     let tasks = |pid: i32| {
@@ -320,6 +332,14 @@ mod tests {
         });
         assert!(matches!(watch.wait_for(Milestone::Main, far), Err(Error::Interrupted)));
         waker.join().expect("raised");
+    }
+
+    #[test]
+    fn what_was_printed_before_a_late_wait_counts() {
+        let (read, write) = pipe().expect("a pipe");
+        rustix::io::write(&write, b"FW main\n").expect("written");
+        let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
+        watch.wait_for(Milestone::Main, Nanos(0)).expect("it is there");
     }
 
     #[test]

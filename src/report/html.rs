@@ -18,11 +18,11 @@ const FOLD: usize = 24;
 ///
 /// # Errors
 /// When the built-in template does not fit the report.
-pub fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<String, minijinja::Error> {
+pub(super) fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<String, minijinja::Error> {
     let svgs: BTreeMap<&str, String> = report.figures().map(|f| (f.id.as_str(), svg(f, Sheet::Page))).collect();
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("templates/page.html"))?;
-    templates.get_template("page.html")?.render(context! {
+    let page = templates.get_template("page.html")?.render(context! {
         report => Value::from(Serde(report)),
         svgs => Value::from(Serde(&svgs)),
         links => Value::from(Serde(links)),
@@ -31,7 +31,9 @@ pub fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<String,
         css => include_str!("templates/page.css"),
         figure_css => STYLE,
         version => env!("CARGO_PKG_VERSION"),
-    })
+    })?;
+    // A sign is never parted from its number by the end of a line.
+    Ok(page.replace(" %", "\u{a0}%").replace(" ×", "\u{a0}×"))
 }
 
 fn heading(report: &Report) -> String {
@@ -46,7 +48,7 @@ fn heading(report: &Report) -> String {
 }
 
 /// The way from the folder `from` to `to`, with `/` between; `None` when they share no root, or either is relative.
-pub fn relative(from: &Path, to: &Path) -> Option<String> {
+pub(super) fn relative(from: &Path, to: &Path) -> Option<String> {
     if !from.is_absolute() || !to.is_absolute() {
         return None;
     }

@@ -8,7 +8,7 @@ use crate::store::{RunOutcome, SCHEMA, StoredRun};
 
 /// What `summary.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SummaryFile {
+pub(super) struct SummaryFile {
     /// The schema of the records it was computed from.
     pub schema: u32,
     /// The version that computed it.
@@ -21,7 +21,7 @@ pub struct SummaryFile {
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunSummary {
+pub(super) struct RunSummary {
     /// Its id.
     pub run: String,
     /// What it measured.
@@ -41,7 +41,7 @@ pub struct RunSummary {
 }
 
 /// The summary of `runs`.
-pub fn summary(runs: &[StoredRun], notices: Vec<Notice>) -> SummaryFile {
+pub(super) fn summary(runs: &[StoredRun], notices: Vec<Notice>) -> SummaryFile {
     let of = |run: &StoredRun| RunSummary {
         run: run.file.run.to_string(),
         experiment: run.file.experiment().to_string(),

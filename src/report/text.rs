@@ -61,24 +61,34 @@ fn grid(table: &Table, look: Look, width: u16) -> String {
         Look::Styled => presets::UTF8_BORDERS_ONLY,
     });
     grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    grid.set_header(table.columns.iter().map(|c| c.name.as_str()));
+    let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| !table.columns[c].minor).collect();
+    grid.set_header(columns.iter().map(|&c| table.columns[c].name.as_str()));
     let kept = thin(table.rows.len());
     for &row in &kept {
-        grid.add_row(table.rows[row].iter().map(shown));
+        grid.add_row(columns.iter().map(|&c| shown(&table.rows[row][c])));
     }
-    for (i, column) in table.columns.iter().enumerate() {
-        if let (true, Some(column)) = (column.numeric, grid.column_mut(i)) {
-            column.set_cell_alignment(CellAlignment::Right);
+    for (i, column) in columns.iter().map(|&c| &table.columns[c]).enumerate() {
+        let Some(laid_out) = grid.column_mut(i) else { continue };
+        laid_out.set_padding((0, 1));
+        if column.numeric {
+            laid_out.set_cell_alignment(CellAlignment::Right);
         }
     }
     let left_out = table.rows.len() - kept.len();
     let more = if left_out == 0 { String::new() } else { format!("\n{left_out} more rows are in the report.") };
-    format!("{grid}{more}")
+    format!("{grid}{more}").replace(TIE, " ")
 }
 
+/// Keeps a number, its unit and its interval on one line while the table is laid out.
+const TIE: char = '\u{a0}';
+
 fn shown(cell: &Cell) -> Shown {
-    let text = if cell.detail.is_empty() { cell.text.clone() } else { format!("{}\n{}", cell.text, cell.detail) };
-    Shown::new(text)
+    let tie = |text: &str| if text.len() < 24 { text.replace(' ', &TIE.to_string()) } else { text.to_owned() };
+    let text = cell.text.replace(" (SIMULATED)", "\n(SIMULATED)");
+    match cell.detail.is_empty() {
+        true => Shown::new(text),
+        false => Shown::new(format!("{}\n{}", tie(&text), tie(&cell.detail.replace(" – ", "–")))),
+    }
 }
 
 /// The rows to show of `count`: all, or evenly spread ones with the first and the last.

@@ -3,11 +3,14 @@
 //! They look like real runs (noise, drift, failures, a victim that stops answering) so that the report can be judged;
 //! no number in them is a measurement.
 
+#![expect(clippy::unwrap_used, reason = "a test helper: a panic is a failed test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use featherweight::attacker::Attacker;
 use featherweight::guest::{Image, Program};
+use featherweight::host::noise::NoiseReading;
 use featherweight::placement::Placement;
 use featherweight::plan::{Configuration, LadderOrder, Profile};
 use featherweight::platform::{Accelerator, Capabilities, Event, PlatformFacts, PlatformId};
@@ -146,7 +149,19 @@ fn image() -> Image {
 }
 
 fn noise() -> NoiseGuard {
-    let reading = |median: u64| json!({"cpu": 2, "quanta": 2000, "median": median, "p99_9": 131_072, "steal": null});
+    let reading = |median: u64| NoiseReading {
+        cpu: 2,
+        quanta: 2000,
+        iterations: 30_000,
+        median: Nanos(median),
+        p99_9: Nanos(131_072),
+        max: Nanos(412_000),
+        total: Nanos(median * 2000 + 900_000),
+        steal: None,
+        voluntary_switches: Some(0),
+        involuntary_switches: Some(3),
+        frequency_khz: None,
+    };
     NoiseGuard { before: vec![reading(100_310)], after: vec![reading(100_402)], invalid: Vec::new() }
 }
 

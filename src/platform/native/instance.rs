@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::watch::{KILL_PATIENCE, Process, Watch, threads_of};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
 use crate::cgroup::Cgroup;
+use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of, wait_ended};
 use crate::platform::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use crate::units::Nanos;
 
@@ -37,9 +40,11 @@ impl NativeInstance {
     /// Ends and removes everything; the exit of the process.
     fn end(&mut self) -> Result<Exit, Error> {
         self.stage = Stage::Removed;
+        let children = if self.watch.has_ended() { Vec::new() } else { self.children() };
         self.watch.kill();
         self.watch.wait_exit(KILL_PATIENCE)?;
         self.kill_children();
+        wait_ended(&children, KILL_PATIENCE);
         let exit = self.process().and_then(Process::reap);
         self.watch.drain(DRAIN_PATIENCE);
         let removed = self.remove();
@@ -47,12 +52,19 @@ impl NativeInstance {
         exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
     }
 
+    /// Handles of the processes that it forked.
+    fn children(&self) -> Vec<OwnedFd> {
+        let own = self.watch.process().map(|p| p.pid);
+        let others = self.pids().into_iter().filter(|&pid| Some(pid) != own);
+        others.filter_map(|pid| pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()).collect()
+    }
+
     /// Kills what the process left behind. Its number is still its own, as it is not reaped yet, and with it that of
     /// its process group.
     fn kill_children(&self) {
-        if let Some(group) = self.watch.process().and_then(|p| rustix::process::Pid::from_raw(p.pid)) {
+        if let Some(group) = self.watch.process().and_then(|p| Pid::from_raw(p.pid)) {
             // It fails only when nobody is left.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            let _ = kill_process_group(group, Signal::KILL);
         }
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();

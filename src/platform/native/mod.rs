@@ -80,9 +80,7 @@ impl Native {
         let (read, write) = pipe()?;
         let doors = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_doors)?;
         let rlimits = match (spec.limits, cgroup) {
-            (Some(limits), None) => {
-                vec![(libc::RLIMIT_AS, limits.memory.0), (libc::RLIMIT_NPROC, u64::from(limits.pids))]
-            }
+            (Some(limits), None) => rlimits(limits),
             _ => Vec::new(),
         };
         let input = File::open("/dev/null")?;
@@ -168,10 +166,72 @@ impl Platform for Native {
     }
 }
 
+/// The nearest to `limits` without a control group. The kernel counts all processes of the user against
+/// `RLIMIT_NPROC` (`getrlimit(2)`), so those that there are now are added to it.
+fn rlimits(limits: Limits) -> Vec<(libc::__rlimit_resource_t, u64)> {
+    let threads = threads_of_user().saturating_add(u64::from(limits.pids));
+    vec![(libc::RLIMIT_AS, limits.memory.0), (libc::RLIMIT_NPROC, threads)]
+}
+
+/// The threads that the user of this process has now.
+fn threads_of_user() -> u64 {
+    let uid = rustix::process::getuid().as_raw();
+    let all = procfs::process::all_processes().into_iter().flatten().flatten();
+    let own = all.filter(|process| process.uid().is_ok_and(|owner| owner == uid));
+    own.filter_map(|process| u64::try_from(process.stat().ok()?.num_threads).ok()).sum()
+}
+
 fn limit(cgroup: &Cgroup, spec: &LaunchSpec, limits: Limits) -> io::Result<()> {
     if let Some(cpus) = &spec.cpus {
         cgroup.set_cpus(cpus)?;
     }
     cgroup.set_memory(limits.memory)?;
     cgroup.set_pids(limits.pids)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::guest::{Program, ensure};
+    use crate::interrupt::Interrupt;
+    use crate::ledger::Ledger;
+    use crate::platform::Milestone;
+    use crate::run::{Folders, RunId};
+    use crate::units::Bytes;
+
+    #[test]
+    fn without_cgroups_a_guest_is_limited_by_rlimit() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let ledger = Arc::new(Ledger::open(state.path(), &RunId::generate()).expect("a ledger opens"));
+        let images = ensure(&Folders::from_env(), &[Program::Probe], &mut |_| {}).expect("the probe is built");
+        let spec = LaunchSpec {
+            name: ledger.instance_name(),
+            image: images[0].clone(),
+            arguments: ["do=allocate", "bytes=268435456"].map(str::to_owned).to_vec(),
+            cpus: None,
+            limits: Some(Limits { memory: Bytes(64 << 20), pids: 4 }),
+            deadline: Duration::from_secs(60),
+        };
+        let context = Context { ledger, interrupt: Interrupt::new().expect("an eventfd") };
+        let platform = Native { groups: Err("for this test".to_owned()), ..Native::new(context) };
+
+        assert!(!platform.capabilities().limits);
+        assert!(platform.check().expect("it runs everywhere").notes[0].contains("for this test"));
+        let mut instance = platform.launch(&spec).expect("it launches");
+        let deadline = HostClock.now() + Duration::from_secs(60).into();
+        let error = instance.wait_for(Milestone::Result, deadline).expect_err("no memory").to_string();
+        assert!(error.contains("malloc") && instance.cgroup().is_none(), "{error}");
+        instance.stop().expect("stopped");
+    }
+
+    #[test]
+    fn the_limit_of_processes_is_beyond_what_the_user_has() {
+        let limits = Limits { memory: Bytes(1 << 20), pids: 4 };
+        let processes = rlimits(limits)[1];
+        assert_eq!(processes.0, libc::RLIMIT_NPROC);
+        assert!(processes.1 > 4, "this very process counts as well");
+    }
 }

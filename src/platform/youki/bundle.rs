@@ -1,7 +1,8 @@
 //! A container's bundle: the folder with its `config.json`. The configuration is made purely from what is asked for.
 //!
-//! It is what `runc spec` writes (mounts, namespaces, masked paths, capabilities) with a read-only root file system
-//! that all instances share, an in-memory `/tmp`, and the limits. Fields: the OCI runtime specification, `config.md`
+//! It is what `runc spec` writes (mounts, namespaces, masked paths, capabilities), without the view of the control
+//! groups that no guest here looks at, with a read-only root file system that all instances share, an in-memory `/tmp`
+//! and the limits. Fields: the OCI runtime specification, `config.md`
 //! and `config-linux.md`.
 
 use std::fs;

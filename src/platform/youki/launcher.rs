@@ -117,7 +117,7 @@ impl Launcher {
 
     fn remove(&mut self, name: &str) -> Reply {
         let Some((mut container, pid)) = self.containers.remove(name) else {
-            return Reply::Failed { reason: "no such container".to_owned() };
+            return Reply::Failed { reason: "the launcher that made it has ended".to_owned() };
         };
         delete(&mut container, pid).map_or_else(|reason| Reply::Failed { reason }, |exit| Reply::Removed { exit })
     }

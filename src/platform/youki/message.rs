@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_message_arrives_with_its_file() {
         let (here, there) = channel().expect("a channel");
-        let (read, write) = std::io::pipe().expect("a pipe");
+        let (read, write) = io::pipe().expect("a pipe");
         send(here.as_fd(), &Request::Remove { name: "fw-1".into() }, Some(write.as_fd())).expect("sent");
         drop(write);
         let (request, file) = receive::<Request>(there.as_fd()).expect("received").expect("a message");

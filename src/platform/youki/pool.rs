@@ -116,7 +116,8 @@ impl Pool {
     }
 
     fn running<'a>(&self, slot: &'a mut Option<Launcher>) -> io::Result<&'a mut Launcher> {
-        if slot.is_none() {
+        // One that was killed from outside is replaced; its containers live on without a parent.
+        if slot.as_mut().is_none_or(|launcher| !matches!(launcher.child.try_wait(), Ok(None))) {
             *slot = Some(Launcher::start(&self.context)?);
         }
         slot.as_mut().ok_or_else(|| lost("did not start"))

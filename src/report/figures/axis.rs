@@ -37,6 +37,9 @@ pub enum Start {
     Fit,
 }
 
+/// Beyond this no axis can be fitted: differences and steps would overflow.
+const BOUND: f64 = 1e300;
+
 /// An axis fitted to its values and to the pixels it spans.
 #[derive(Debug, Clone)]
 pub(super) struct Fitted {
@@ -52,7 +55,7 @@ pub(super) struct Fitted {
 impl Axis {
     /// Fits the axis to `values` (base unit) over `pixels` with about `wanted` ticks.
     pub(super) fn fit(&self, values: impl Iterator<Item = f64>, pixels: (f64, f64), wanted: usize) -> Fitted {
-        let shown = |v: &f64| v.is_finite() && (self.scale == AxisScale::Linear || *v > 0.0);
+        let shown = |v: &f64| v.abs() < BOUND && (self.scale == AxisScale::Linear || *v > 0.0);
         let (min, max) =
             values.filter(shown).fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
         let (min, max) = if min.is_finite() { (min, max) } else { (0.0, 1.0) };

@@ -4,7 +4,7 @@ use super::axis::Fitted;
 use super::canvas::{Anchor, Canvas, short, text_width};
 use super::frame::{self, Entry, PLOT};
 use super::style::colours;
-use super::{Arrangement, AxisScale, Bar, BarChart};
+use super::{Arrangement, AxisScale, Bar, BarChart, Origin};
 
 /// The height of the plotting area.
 const HEIGHT: f64 = 260.0;
@@ -96,6 +96,8 @@ fn grouped(
             Some(Bar::Word(word, hover)) => canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
                 canvas.text("fw-w", (middle, base - 6.0), Anchor::Middle, word);
             }),
+            // What others did not publish is not ours to mark as missing.
+            _ if series.origin == Origin::Published => {}
             _ => canvas.text("fw-w", (middle, base - 6.0), Anchor::Middle, "—"),
         }
     }

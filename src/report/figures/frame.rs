@@ -93,7 +93,9 @@ pub(super) fn references(canvas: &mut Canvas, references: &[Reference], fitted: 
     for reference in references {
         let y = fitted.at(reference.value);
         canvas.line("fw-ref", (PLOT.0, y), (PLOT.1, y));
-        canvas.text("fw-w", (PLOT.1, y - 4.0), Anchor::End, &reference.label);
+        if !reference.label.is_empty() {
+            canvas.text("fw-halo", (PLOT.1, y - 4.0), Anchor::End, &reference.label);
+        }
     }
 }
 

@@ -96,7 +96,7 @@ pub struct Point {
 pub struct Reference {
     /// Where it lies, in the vertical axis's base unit.
     pub value: f64,
-    /// What it means.
+    /// What it means; empty where the axis says it.
     pub label: String,
 }
 

@@ -4,17 +4,15 @@ use super::ladder::{Along, Drawing};
 use super::{Block, Cell, Table, Tone, View};
 use crate::report::figures::Start;
 use crate::report::published::Published;
+use crate::store::Experiment;
 
 /// The host's state over the ladder: CPU, memory, swap. Swap is shown only where it was used.
 pub(super) fn context(view: &View<'_>) -> Vec<Block> {
-    let drawing = |part, title, metric, label| Drawing {
-        part,
-        title,
-        metric,
-        label,
-        along: Along::Background,
-        start: Start::Zero,
+    let along = match view.run.file.experiment() {
+        Experiment::Footprint => Along::Instances,
+        _ => Along::Background,
     };
+    let drawing = |part, title, metric, label| Drawing { part, title, metric, label, along, start: Start::Zero };
     let cpu = drawing("host-cpu", "Host: CPU available", "host_cpu_available", "share of the host's CPU");
     let memory = drawing("host-memory", "Host: memory available", "host_mem_available", "memory available");
     let swap = drawing("host-swap", "Host: swap used", "host_swap_used", "swap used");

@@ -1,7 +1,7 @@
 //! Boot time: from the request to the guest program's own first line, over the ladder.
 
 use super::beside::{context, statements};
-use super::ladder::{Along, Drawing, rungs};
+use super::ladder::{Along, Drawing, rungs, trend};
 use super::text::{
     column_scale, count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, trials_cell,
 };
@@ -57,7 +57,8 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             let n = count(c.case.background as usize, "idle instance");
             format!("; with {n} beside it {} as long ({})", ratio(response), ratio_spread(response))
         });
-        let text = format!("{} boots {} in {alone}{beside}.", view.name(platform), first.case.workload);
+        let trend = trend(view, &rungs, "boot").unwrap_or_default();
+        let text = format!("{} boots {} in {alone}{beside}{trend}.", platform, first.case.workload);
         let simulated = view.simulated(platform);
         Some(Finding { section: view.id(""), topic: view.title("boot"), text, simulated })
     };

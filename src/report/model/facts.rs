@@ -9,6 +9,7 @@ use super::text::{count, list};
 use super::{Notice, Tone};
 use crate::host::noise::NoiseReading;
 use crate::store::{Outcome, RunOutcome, StoredRun};
+use crate::units::Bytes;
 
 /// One run, as its heading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -155,7 +156,8 @@ fn skips(run: &StoredRun) -> Vec<(String, String)> {
 pub(super) fn hosts(runs: &[StoredRun]) -> Vec<Host> {
     let mut hosts: Vec<Host> = Vec::new();
     for run in runs {
-        let facts: Vec<(String, String)> = run.file.host.iter().map(|(k, v)| (k.replace('_', " "), plain(v))).collect();
+        let facts: Vec<(String, String)> =
+            run.file.host.iter().map(|(k, v)| (k.replace('_', " "), fact(k, v))).collect();
         let experiment = run.file.experiment().to_string();
         match hosts.iter_mut().find(|h| h.facts == facts) {
             Some(host) => host.experiments.push(experiment),
@@ -163,6 +165,14 @@ pub(super) fn hosts(runs: &[StoredRun]) -> Vec<Host> {
         }
     }
     hosts
+}
+
+/// A host's fact; amounts of memory are stored as bytes.
+fn fact(name: &str, value: &Value) -> String {
+    match (name, value.as_u64()) {
+        ("memory" | "swap", Some(bytes)) => Bytes(bytes).to_string(),
+        _ => plain(value),
+    }
 }
 
 /// A value as a reader wants it: no quotes, no braces.
@@ -182,7 +192,7 @@ fn plain(value: &Value) -> String {
 pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
     let mut notices = Vec::new();
     if runs.is_empty() {
-        let text = "No run is stored yet; `cargo bench` makes them.".into();
+        let text = "No run is stored yet; cargo bench makes them.".into();
         notices.push(Notice { tone: Tone::Warning, head: "Nothing measured".into(), text });
     }
     notices.extend(simulated(runs));
@@ -198,7 +208,7 @@ pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
 
 fn simulated(runs: &[StoredRun]) -> Option<Notice> {
     let platforms = runs.iter().flat_map(|r| &r.file.platforms).filter(|p| p.capabilities.simulated);
-    let mut names: Vec<String> = platforms.map(|p| format!("`{}`", p.id)).collect();
+    let mut names: Vec<String> = platforms.map(|p| p.id.to_string()).collect();
     names.sort();
     names.dedup();
     (!names.is_empty()).then(|| Notice {
@@ -222,7 +232,7 @@ fn partial(run: &StoredRun) -> Option<Notice> {
     }
     let reason = file.reason.as_ref().map_or_else(String::new, |r| format!(": {r}"));
     let text = format!(
-        "{} {}, partial: {done} of {} trials. The run is {}{reason}. Continue it with `--resume {}`.",
+        "{} {}, partial: {done} of {} trials. The run is {}{reason}. Continue it with --resume {}.",
         file.experiment(),
         file.run,
         file.planned,

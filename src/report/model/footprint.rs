@@ -7,6 +7,7 @@ use super::{Block, CaseResult, Cell, Finding, Section, Table, View};
 use crate::platform::PlatformId;
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
 use crate::report::published::Published;
+use crate::stats::Summary;
 use crate::units::{Scale, Unit};
 
 const INTRO: &str = "Idle instances are started, and what they take is counted in several ways that do not add up: PSS \
@@ -30,7 +31,7 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
         title: "Memory used over instances",
         metric: "mem_used",
         label: "memory no longer available",
-        along: Along::Background,
+        along: Along::Instances,
         start: Start::Zero,
     };
     let start = Drawing {
@@ -63,11 +64,8 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             format!("; its image is {}", Scale::of(Unit::Bytes, s.median).text(s.median))
         });
         let instances = count(case.case.background as usize, "instance");
-        let text = format!(
-            "An idle {} instance takes {}, with {instances} running{image}.",
-            view.name(platform),
-            words.join(" and ")
-        );
+        let text =
+            format!("An idle {} instance takes {}, with {instances} running{image}.", platform, words.join(" and "));
         Some(Finding {
             section: view.id(""),
             topic: view.title("footprint"),
@@ -80,13 +78,15 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
 
 fn table(view: &View<'_>) -> Table {
     let mut columns = vec!["platform".to_owned(), "#instances".into()];
-    columns.extend(WAYS.iter().map(|(_, name)| format!("#{name}")));
-    columns.extend(["#all, host memory", "#start", "#image", "#trials"].map(str::to_owned));
+    // Swap is seldom used; where it is, the host's state below tells as well.
+    let mark = |name: &str| if name == "host swap" { '~' } else { '#' };
+    columns.extend(WAYS.iter().map(|(_, name)| format!("{}{name}", mark(name))));
+    columns.extend(["#all, host memory", "#start", "~image", "#trials"].map(str::to_owned));
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = Table::new(view.id("table"), "Memory for each instance", &columns);
     let scale = |metric, unit| column_scale(unit, view.cases.iter().filter_map(|c| c.summary(metric)));
     for platform in view.platforms() {
-        for case in rungs(view, &platform, Along::Background) {
+        for case in rungs(view, &platform, Along::Instances) {
             let cell = |metric, unit| median_cell(case.summary(metric), scale(metric, unit));
             let mut row = vec![Cell::new(view.name(&platform)), Cell::new(case.case.background.to_string())];
             row.extend(WAYS.iter().map(|(metric, _)| cell(metric, Unit::Bytes)));
@@ -103,7 +103,8 @@ fn table(view: &View<'_>) -> Table {
 
 /// The ways to count side by side, at each platform's largest number of instances.
 fn components(view: &View<'_>) -> Option<Figure> {
-    let measured = |(metric, _): &&(&str, &str)| view.cases.iter().any(|c| c.summary(metric).is_some());
+    let used = |s: &Summary| s.max > 0.0;
+    let measured = |(metric, _): &&(&str, &str)| view.cases.iter().any(|c| c.summary(metric).is_some_and(used));
     let ways: Vec<&(&str, &str)> = WAYS.iter().filter(measured).collect();
     let platforms: Vec<(PlatformId, &CaseResult)> =
         view.platforms().into_iter().filter_map(|p| Some((p.clone(), most(view, &p)?))).collect();

@@ -1,7 +1,7 @@
 //! A victim beside an attacker: how much slower than alone, paired block by block.
 
 use super::beside::statements;
-use super::text::{column_scale, count, median_cell, ratio, ratio_cell, ratio_spread, times, trials_cell};
+use super::text::{column_scale, median_cell, percent, ratio, ratio_cell, ratio_spread, thousands, times, trials_cell};
 use super::{Block, CaseResult, Cell, Finding, Section, Table, Tone, View};
 use crate::attacker::Attacker;
 use crate::placement::Placement;
@@ -69,16 +69,16 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             let Some((case, response)) = answered.max_by(|a, b| worse(a.1).total_cmp(&worse(b.1))) else { continue };
             let placebo = find(view, &platform, placement, None)
                 .and_then(|c| c.response(METRIC))
-                .map_or_else(String::new, |r| format!("; placebo {} ({})", ratio(r), ratio_spread(r)));
+                .map_or_else(String::new, |r| format!("; placebo {}, {}", ratio(r), ratio_spread(r)));
             let attacker = neighbour_name(case.case.attacker);
             let place = place(placement);
             let effect = match response {
-                Response::Slowdown(_) => format!("makes {} {} as slow", case.case.workload, ratio(response)),
+                Response::Slowdown(_) => format!("makes {} take {} as long", case.case.workload, ratio(response)),
                 Response::DidNotRespond { .. } => format!("stops {}", case.case.workload),
             };
             let text = format!(
                 "The worst attack {place}: {attacker} {effect} on {} ({}{placebo}).",
-                view.name(&platform),
+                platform,
                 ratio_spread(response),
             );
             let simulated = view.simulated(&platform);
@@ -144,7 +144,7 @@ fn slowdown_cell(case: Option<&CaseResult>) -> Cell {
     match case.response(METRIC) {
         Some(Response::Slowdown(s)) => {
             let cell = ratio_cell(case.response(METRIC));
-            Cell { text: format!("{} ({:+.0} %)", cell.text, s.percent()), ..cell }
+            Cell { text: format!("{} ({})", cell.text, percent(s.percent())), ..cell }
         }
         other => ratio_cell(other),
     }
@@ -168,7 +168,7 @@ fn lookup<'p>(
 
 fn published_cell(theirs: Option<&PublishedSlowdown>) -> Cell {
     let Some(s) = theirs else { return Cell::missing() };
-    Cell::new(format!("{} ({:+.0} %)", times(1.0 + s.percent / 100.0), s.percent)).tone(Tone::Published)
+    Cell::new(format!("{} ({})", times(1.0 + s.percent / 100.0), percent(s.percent))).tone(Tone::Published)
 }
 
 /// One placement's slowdowns, a group an attacker.
@@ -206,7 +206,7 @@ fn figure(view: &View<'_>, placement: Placement, published: &Published) -> Optio
             arrangement: Arrangement::Grouped,
             groups: who.iter().map(|w| neighbour_name(*w)).collect(),
             series,
-            references: vec![Reference { value: 1.0, label: "alone".into() }],
+            references: vec![Reference { value: 1.0, label: String::new() }],
         }),
     })
 }
@@ -256,15 +256,14 @@ fn times_table(view: &View<'_>) -> Table {
     let mut table = Table::new(view.id("times"), "The victim's times, and what the attackers did", &columns);
     let scale = column_scale(Unit::Nanos, view.cases.iter().filter_map(|c| c.summary(METRIC)));
     for platform in view.platforms() {
-        for case in view.cases.iter().filter(|c| c.case.platform == platform) {
+        let mut cases: Vec<&CaseResult> = view.cases.iter().filter(|c| c.case.platform == platform).collect();
+        cases.sort_by_key(|c| (c.case.placement, c.case.attacker, c.role));
+        for case in cases {
             let beside = match (case.role, case.case.attacker) {
                 (Role::Reference, _) => "nobody".into(),
                 (_, who) => neighbour_name(who),
             };
-            let ops = case.attack_ops.as_ref().map_or_else(Cell::missing, |s| {
-                Cell::new(Scale::of(Unit::PerSecond, s.median).number(s.median) + magnitude(s.median))
-                    .detail(count(s.count, "trial"))
-            });
+            let ops = operations(case);
             table.rows.push(vec![
                 Cell::new(view.name(&platform)),
                 Cell::new(case.case.placement.name()),
@@ -279,12 +278,19 @@ fn times_table(view: &View<'_>) -> Table {
     table.note = format!(
         "{} rows. Medians with their 95 % interval (below six trials: the range). An attacker without operations did not \
          attack, and its trial is failed.",
-        view.run.file.configuration.rows
+        thousands(view.run.file.configuration.rows.into())
     );
     table.without_empty_columns()
 }
 
-/// Thousands and millions of operations.
-fn magnitude(value: f64) -> &'static str {
-    Scale::of(Unit::PerSecond, value).symbol.strip_suffix("/s").unwrap_or_default()
+/// How many operations the attackers did: the median, with its interval or range.
+fn operations(case: &CaseResult) -> Cell {
+    let Some(s) = &case.attack_ops else { return Cell::missing() };
+    let scale = Scale::of(Unit::PerSecond, s.median);
+    let cell = median_cell(Some(s), scale);
+    // A count on the scale of rates: thousands and millions without the "per second".
+    Cell {
+        text: format!("{} {}", scale.number(s.median), scale.symbol.trim_end_matches("/s")).trim_end().into(),
+        ..cell
+    }
 }

@@ -2,9 +2,10 @@
 
 use super::text::{column_scale, times};
 use super::{CaseResult, View};
+use crate::plan::LadderOrder;
 use crate::platform::PlatformId;
 use crate::report::figures::{Axis, AxisScale, Figure, LineChart, Origin, Plot, Point, Reference, Series, Start};
-use crate::stats::Summary;
+use crate::stats::{Level, Summary, theil_sen};
 use crate::store::Case;
 use crate::units::{Scale, Unit};
 
@@ -13,6 +14,8 @@ use crate::units::{Scale, Unit};
 pub(super) enum Along {
     /// Idle instances beside the measured one.
     Background,
+    /// The instances themselves, of which none is measured apart.
+    Instances,
     /// Victims at once.
     Victims,
 }
@@ -38,14 +41,22 @@ impl Along {
     /// A case's place on the axis.
     pub(super) fn of(self, case: &Case) -> u32 {
         match self {
-            Along::Background => case.background,
+            Along::Background | Along::Instances => case.background,
             Along::Victims => case.victims,
+        }
+    }
+
+    fn start(self) -> Start {
+        match self {
+            Along::Background | Along::Instances => Start::Zero,
+            Along::Victims => Start::Fit,
         }
     }
 
     fn label(self) -> &'static str {
         match self {
             Along::Background => "idle background instances",
+            Along::Instances => "idle instances",
             Along::Victims => "victims at once",
         }
     }
@@ -54,7 +65,7 @@ impl Along {
 /// One platform's cases by rising place on the axis.
 pub(super) fn rungs<'v>(view: &'v View<'_>, platform: &'v PlatformId, along: Along) -> Vec<&'v CaseResult> {
     let one = move |case: &Case| match along {
-        Along::Background => case.victims <= 1,
+        Along::Background | Along::Instances => case.victims <= 1,
         Along::Victims => case.background == 0,
     };
     let mut rungs: Vec<&CaseResult> = view.measured(platform, one).collect();
@@ -123,10 +134,10 @@ impl Drawing<'_> {
         Some(Figure {
             id: view.id(part),
             title: title.to_owned(),
-            caption: format!("{}. Bars or band: one standard deviation either way.", trials(view, &series)),
+            caption: caption(view, &series),
             alternative: alternative(title, &series, self.along, unit, relative),
             plot: Plot::Lines(LineChart {
-                x: axis(self.along.label(), Unit::Count, Start::Zero),
+                x: axis(self.along.label(), Unit::Count, self.along.start()),
                 y: axis(&label, unit, self.start),
                 series,
                 references,
@@ -142,6 +153,14 @@ fn point(summary: &Summary, unit: f64, text: impl Fn(f64) -> String) -> Point {
     let plus_minus = sd.map_or_else(String::new, |sd| format!(" ± {}", text(sd)));
     let hover = format!("{}{plus_minus} (mean of {})", text(mean), summary.count);
     Point { x: 0.0, y: mean, spread, hover }
+}
+
+fn caption(view: &View<'_>, series: &[Series]) -> String {
+    let theirs = match series.iter().any(|s| s.origin == Origin::Published) {
+        true => " Dashed: means published for another machine, cited below.",
+        false => "",
+    };
+    format!("{}. Bars or band: one standard deviation either way.{theirs}", trials(view, series))
 }
 
 /// `Mean of 5 trials at each point`, or from how many to how many.
@@ -166,4 +185,28 @@ fn alternative(title: &str, series: &[Series], along: Along, unit: Unit, relativ
         _ => format!(" {}: nothing measured.", s.name),
     };
     format!("{title}.{}", series.iter().map(of).collect::<String>())
+}
+
+/// `; each further idle instance adds 3.4 µs (Theil-Sen over 5 levels, 95 % 3.1 to 3.9 µs)`: where the ladder was
+/// climbed in shuffled order and has enough levels for an interval; on a rising one, drift looks like a trend.
+pub(super) fn trend(view: &View<'_>, rungs: &[&CaseResult], metric: &str) -> Option<String> {
+    if view.run.file.configuration.ladder_order != LadderOrder::Shuffled {
+        return None;
+    }
+    let point = |c: &&CaseResult| Some((f64::from(c.case.background), c.summary(metric)?.median));
+    let points: Vec<(f64, f64)> = rungs.iter().filter_map(point).collect();
+    let unit = rungs.iter().find_map(|c| c.metric(metric))?.unit;
+    let fit = theil_sen(&points, Level::P95).ok()?;
+    let interval = fit.interval?;
+    if interval.contains(0.0) {
+        return Some(format!("; no trend that {} levels can show", points.len()));
+    }
+    let scale = Scale::of(unit, interval.low.abs().max(interval.high.abs()));
+    Some(format!(
+        "; each further idle instance adds {} (Theil-Sen over {} levels, 95 % {} to {})",
+        scale.text(fit.slope),
+        points.len(),
+        scale.number(interval.low),
+        scale.text(interval.high),
+    ))
 }

@@ -42,7 +42,7 @@ pub(super) fn findings(view: &View<'_>) -> Vec<Finding> {
         let text = format!(
             "{} victims at once on {}: each takes {} as long as one alone ({}){fair}.",
             most.case.victims,
-            view.name(platform),
+            platform,
             ratio(response),
             ratio_spread(response),
         );

@@ -1,9 +1,10 @@
 //! A victim's time over the number of idle instances, and of victims at once.
 
 use super::beside::{context, statements};
-use super::ladder::{Along, Drawing, rungs};
+use super::ladder::{Along, Drawing, rungs, trend};
 use super::text::{
-    column_scale, count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, times, trials_cell,
+    column_scale, count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, thousands, times,
+    trials_cell,
 };
 use super::{Block, Cell, Finding, Section, Table, View, parallel};
 use crate::platform::PlatformId;
@@ -49,7 +50,8 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             let n = count(c.case.background as usize, "idle instance");
             format!("; with {n} beside it {} as long ({})", ratio(response), ratio_spread(response))
         });
-        let text = format!("{} on {} takes {alone}{beside}.", first.case.workload, view.name(platform));
+        let trend = trend(view, &rungs, "insert_time").unwrap_or_default();
+        let text = format!("{} on {} takes {alone}{beside}{trend}.", first.case.workload, platform);
         Some(Finding {
             section: view.id(""),
             topic: view.title("scalability"),
@@ -89,7 +91,7 @@ fn table(view: &View<'_>) -> Table {
     table.note = format!(
         "{} rows. Medians with their 95 % interval (below six trials: the range). Against none beside: ratio of paired \
          trials, above 1 is slower, with its 95 % interval.",
-        view.run.file.configuration.rows
+        thousands(view.run.file.configuration.rows.into())
     );
     table.without_empty_columns()
 }
@@ -105,7 +107,7 @@ fn series(ladder: &PublishedLadder, top: u32) -> Option<Series> {
     let point = |l: &crate::report::published::PublishedLevel| {
         let (y, sd) = (l.mean_s / first, l.sd_s / first);
         let hover = format!("at {}: {} ± {} (mean of {}, published)", l.background, times(y), times(sd), ladder.runs);
-        Point { x: f64::from(l.background), y, spread: Some((y - sd, y + sd)), hover }
+        Point { x: f64::from(l.background), y, spread: None, hover }
     };
     let points: Vec<Point> = ladder.levels.iter().filter(|l| l.background <= top).map(point).collect();
     let name = format!("{}, published", ladder.platform);

@@ -26,6 +26,8 @@ pub struct Column {
     pub name: String,
     /// Its cells are numbers, to be aligned at the right.
     pub numeric: bool,
+    /// It is left out where there is little room: on a terminal.
+    pub minor: bool,
 }
 
 /// One cell.
@@ -78,11 +80,15 @@ impl Cell {
 }
 
 impl Table {
-    /// A table without rows yet; names of numeric columns begin with `#`.
+    /// A table without rows yet; names of numeric columns begin with `#`, of minor numeric ones with `~`.
     pub(super) fn new(id: impl Into<String>, title: impl Into<String>, columns: &[&str]) -> Self {
         let column = |name: &&str| match name.strip_prefix('#') {
-            Some(name) => Column { name: name.into(), numeric: true },
-            None => Column { name: (*name).into(), numeric: false },
+            Some(name) => Column { name: name.into(), numeric: true, minor: false },
+            None => Column {
+                name: name.trim_start_matches('~').into(),
+                numeric: name.starts_with('~'),
+                minor: name.starts_with('~'),
+            },
         };
         let columns = columns.iter().map(column).collect();
         Table { id: id.into(), title: title.into(), columns, rows: Vec::new(), note: String::new() }

@@ -1,1 +1,190 @@
-//! The model.
+//! The model at its edges: nothing, one trial, failures only, a victim that stops, very many levels, odd values.
+
+use super::*;
+use crate::attacker::Attacker;
+use crate::placement::Placement;
+use crate::platform::{Accelerator, Capabilities, Event, PlatformFacts, PlatformId};
+use crate::report::figures::{Bar, Plot};
+use crate::report::text::{Look, terminal};
+use crate::store::testing::{record, run_file};
+use crate::store::{Metric, Outcome, PlatformEntry, Role, RunOutcome, TrialRecord};
+use crate::units::{Direction, Nanos, Unit};
+
+fn run_of(trials: Vec<TrialRecord>) -> StoredRun {
+    let mut file = run_file();
+    file.planned = trials.len() as u64;
+    file.configuration.experiment = trials.first().map_or(Experiment::Boot, |t| t.case.experiment);
+    StoredRun { dir: "/runs/x".into(), file, trials, warnings: Vec::new() }
+}
+
+fn report(trials: Vec<TrialRecord>) -> Report {
+    Report::of(&[run_of(trials)], &[])
+}
+
+fn failed(order: u64, reason: &str) -> TrialRecord {
+    let reason = Some(reason.into());
+    TrialRecord { outcome: Outcome::Failed, reason, metrics: Vec::new(), ..record(order) }
+}
+
+fn boot(level: u32, trial: u32, value: f64) -> TrialRecord {
+    let mut record = record(u64::from(level) * 100 + u64::from(trial));
+    (record.case.background, record.trial, record.metrics[0].value) = (level, trial, value);
+    record
+}
+
+fn insert(role: Role, attacker: Option<Attacker>, trial: u32, seconds: f64) -> TrialRecord {
+    let mut record = record(u64::from(trial));
+    (record.case.experiment, record.case.workload) = (Experiment::Isolation, "sqlite".into());
+    (record.role, record.case.attacker, record.case.placement) = (role, attacker, Placement::SameThread);
+    record.trial = trial;
+    let value = seconds * 1e9;
+    record.metrics = vec![Metric {
+        name: "insert_time".into(),
+        unit: Unit::Nanos,
+        direction: Direction::Lower,
+        value,
+        samples: Vec::new(),
+    }];
+    record.events = [(Event::Main, Nanos(1)), (Event::Result, Nanos(value as u64))].into();
+    record
+}
+
+/// Seven blocks in which `prime` makes the victim take `seconds`, or not answer at all.
+fn blocks(seconds: Option<f64>) -> Vec<TrialRecord> {
+    let block = |trial: u32| {
+        let drift = 1.0 + f64::from(trial) * 0.1;
+        let mut loaded = insert(Role::Measured, Some(Attacker::Prime), trial, seconds.unwrap_or(1.0) * drift);
+        if seconds.is_none() {
+            (loaded.outcome, loaded.reason) = (Outcome::Failed, Some("waited 60 s for result".into()));
+            loaded.metrics.clear();
+            loaded.events.remove(&Event::Result);
+        }
+        [insert(Role::Reference, None, trial, drift), insert(Role::Placebo, None, trial, drift), loaded]
+    };
+    (0..7).flat_map(block).collect()
+}
+
+fn heads(report: &Report) -> Vec<&str> {
+    report.notices.iter().map(|n| n.head.as_str()).collect()
+}
+
+#[test]
+fn without_any_run_the_report_says_so() {
+    let report = Report::of(&[], &["x/run.json, line 1: odd".into()]);
+    assert_eq!(heads(&report), ["Nothing measured", "Not read"]);
+    assert!(report.sections.is_empty() && report.findings.is_empty());
+}
+
+#[test]
+fn a_run_without_trials_has_a_section_without_numbers() {
+    let report = report(Vec::new());
+    assert_eq!((report.sections.len(), report.figures().count(), report.findings.len()), (1, 0, 0));
+}
+
+#[test]
+fn a_single_trial_is_shown_without_an_interval() {
+    let report = report(vec![record(0)]);
+    assert_eq!(report.findings[0].text, "fake boots hello in 7.19 ms (a single trial).");
+}
+
+#[test]
+fn failures_alone_make_no_number() {
+    let report = report(vec![failed(0, "no <room>"), failed(1, "no <room>")]);
+    assert_eq!(report.findings[0].text, "fake boots hello in no good trial in 2.");
+    let failure = Failure { case: "fake hello unpinned".into(), count: 2, reason: "no <room>".into() };
+    assert_eq!(report.runs[0].failures, [failure]);
+    assert_eq!(report.figures().count(), 0);
+}
+
+#[test]
+fn a_slowdown_is_paired_within_blocks_so_that_drift_cancels() {
+    let report = report(blocks(Some(1.98)));
+    assert_eq!(
+        report.findings[0].text,
+        "The worst attack on the same hardware thread: prime makes sqlite take 1.98 × as long on fake (95 % 1.98 to \
+         1.98, 7 pairs; placebo 1.00 ×, 95 % 1.00 to 1.00, 7 pairs)."
+    );
+}
+
+#[test]
+fn a_victim_that_never_answers_did_not_respond() {
+    let report = report(blocks(None));
+    assert!(report.findings[0].text.contains("prime stops sqlite on fake (did not respond in 7 of 7 pairs;"));
+    let bars: Vec<&Bar> = report
+        .figures()
+        .filter_map(|f| match &f.plot {
+            Plot::Bars(chart) => Some(chart),
+            Plot::Lines(_) => None,
+        })
+        .flat_map(|chart| chart.series[0].bars.iter())
+        .collect();
+    assert!(matches!(bars[1], Bar::Word(word, _) if word == "DNR"), "{bars:?}");
+}
+
+#[test]
+fn a_trial_that_failed_for_another_reason_is_not_held_against_the_victim() {
+    let mut trials = blocks(Some(2.0));
+    let loaded = trials.iter_mut().rev().find(|t| t.case.attacker.is_some()).unwrap();
+    (loaded.outcome, loaded.reason) = (Outcome::Failed, Some("the attacker made no progress".into()));
+    let report = report(trials);
+    assert!(report.findings[0].text.contains("2.00 × as long on fake (95 % 2.00 to 2.00, 6 pairs;"));
+}
+
+#[test]
+fn a_simulated_platform_is_called_so_everywhere() {
+    let mut run = run_of(vec![record(0), record(1)]);
+    let capabilities = Capabilities {
+        accelerator: Accelerator::None,
+        fork: true,
+        limits: true,
+        launch_concurrency: 1,
+        simulated: true,
+    };
+    let facts = PlatformFacts { version: "1".into(), notes: Vec::new() };
+    run.file.platforms.push(PlatformEntry { id: PlatformId::new("fake"), capabilities, facts });
+    let report = Report::of(std::slice::from_ref(&run), &[]);
+    assert_eq!(heads(&report), ["SIMULATED"]);
+    assert!(report.findings.iter().all(|f| f.simulated));
+    assert!(terminal(&run, Look::Plain, None).matches("SIMULATED").count() > 2, "above, in the table and below it");
+}
+
+#[test]
+fn a_run_that_did_not_end_says_how_far_it_came() {
+    let mut run = run_of(vec![record(0)]);
+    (run.file.planned, run.file.outcome) = (120, RunOutcome::Interrupted);
+    let report = Report::of(&[run], &[]);
+    assert!(report.notices[0].text.contains("partial: 1 of 120 trials"));
+}
+
+#[test]
+fn accelerators_never_share_a_section() {
+    let mut kvm = record(1);
+    kvm.case.accelerator = Accelerator::Kvm;
+    let report = report(vec![record(0), kvm]);
+    let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
+    assert_eq!(titles, ["Boot", "Boot (kvm)"]);
+    let ids: Vec<&str> = report.figures().map(|f| f.id.as_str()).collect();
+    let mut unique = ids.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), ids.len(), "{ids:?}");
+}
+
+#[test]
+fn a_thousand_levels_are_all_there() {
+    let trials = (0..1000).flat_map(|level| (0..2).map(move |t| boot(level * 10, t, 7e6 + f64::from(level + t) * 1e3)));
+    let report = report(trials.collect());
+    let Block::Table(table) = &report.sections[0].blocks[0] else { panic!("the table comes first") };
+    assert_eq!(table.rows.len(), 1000);
+    assert!(report.findings[0].text.contains("each further idle instance adds 100 ns (Theil-Sen over 1000 levels"));
+}
+
+#[test]
+fn huge_and_tiny_values_keep_their_units() {
+    let report = report(vec![boot(0, 0, 1e-3), boot(10, 0, 9e18)]);
+    assert_eq!(
+        report.findings[0].text,
+        "fake boots hello in 0.001 ns (a single trial); with 10 idle instances beside it \
+         9.0e21 × as long (no interval, 1 pair)."
+    );
+}

@@ -4,6 +4,9 @@ use super::{Cell, Tone};
 use crate::stats::{Response, Summary};
 use crate::units::{Scale, Unit};
 
+/// A number ten times smaller than its scale still has two digits.
+const TEN: f64 = 10.0;
+
 /// What stands where nothing was measured.
 pub const MISSING: &str = "—";
 
@@ -57,6 +60,7 @@ pub fn times(ratio: f64) -> String {
 /// A ratio with the digits that differ from one.
 pub fn factor(ratio: f64) -> String {
     match ratio {
+        r if r >= 1e6 => format!("{r:.1e}"),
         r if r >= 100.0 => format!("{r:.0}"),
         r if r >= 10.0 => format!("{r:.1}"),
         r if r >= 0.1 => format!("{r:.2}"),
@@ -119,9 +123,27 @@ pub fn trials_cell(ok: usize, failed: usize, skipped: usize) -> Cell {
     Cell::new(ok.to_string()).detail(rest.join(", ")).tone(tone)
 }
 
-/// The scale for a column of summaries, by its largest median.
+/// The scale for a column of summaries: by its largest median, unless the smallest would lose its digits there.
 pub fn column_scale<'a>(unit: Unit, column: impl Iterator<Item = &'a Summary>) -> Scale {
-    Scale::of(unit, column.map(|s| s.median.abs()).filter(|m| m.is_finite()).fold(0.0, f64::max))
+    let medians = column.map(|s| s.median.abs()).filter(|m| m.is_finite() && *m > 0.0);
+    let (least, most) = medians.fold((f64::INFINITY, 0.0), |(lo, hi), m| (m.min(lo), m.max(hi)));
+    Scale::of(unit, f64::min(most, least * TEN))
+}
+
+/// `+96 %`, `−2 %`, `0 %`.
+pub fn percent(percent: f64) -> String {
+    match percent.round() {
+        0.0 => "0 %".into(),
+        p if p < 0.0 => format!("−{:.0} %", -p),
+        p => format!("+{p:.0} %"),
+    }
+}
+
+/// `60,000`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|c| str::from_utf8(c).unwrap_or_default()).collect();
+    groups.join(",")
 }
 
 /// Joins words as a sentence does.

@@ -1,0 +1,125 @@
+//! Nothing is left of a run, and nothing of anybody else's is touched.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use featherweight::cgroup::{Controller, Hierarchies};
+use featherweight::guest::{Image, Program};
+use featherweight::platform::{LaunchSpec, Limits, Milestone};
+use featherweight::units::Bytes;
+
+use crate::host;
+use crate::stand::{Stand, contracts};
+
+contracts! {
+    Host nothing_is_left_of_a_stopped_instance,
+    Host nothing_is_left_of_a_dropped_instance,
+    Host nothing_is_left_of_a_failed_launch,
+    Fork forked_children_end_with_their_guest,
+    Fork children_that_outlive_their_guest_are_ended,
+    Host a_strangers_process_and_group_are_left_alone,
+}
+
+fn limited(stand: &Stand, program: Program, arguments: &[&str]) -> LaunchSpec {
+    let can = stand.platform().capabilities().limits;
+    let limits = can.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
+    LaunchSpec { limits, ..stand.spec(program, arguments) }
+}
+
+/// Fails if anything carries the instance's name, or a guest of the run still lives.
+#[track_caller]
+pub(crate) fn assert_clean(stand: &Stand, spec: &LaunchSpec) {
+    assert_eq!(host::traces(&spec.name), [] as [&Path; 0]);
+    let guest = spec.image.program.name();
+    let alive: Vec<_> = host::marked(stand.ledger.run())
+        .into_iter()
+        .filter(|&pid| host::status(pid, "Name").is_some_and(|name| name == guest))
+        .collect();
+    assert_eq!(alive, [0; 0]);
+    let named = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().any(|e| *e.file_name() == *spec.name);
+    let folders = fs::read_dir(stand.ledger.dir()).expect("the run's folder").flatten();
+    assert!(folders.map(|entry| entry.path()).all(|dir| !named(&dir)), "in the run's own folder");
+}
+
+fn nothing_is_left_of_a_stopped_instance(stand: &Stand) {
+    for spec in [stand.spec(Program::Probe, &["do=hang"]), limited(stand, Program::Probe, &["do=hang"])] {
+        let mut instance = stand.launch(&spec);
+        stand.wait(&mut instance, Milestone::Ready).expect("it hangs");
+        instance.stop().expect("stopped");
+        assert_clean(stand, &spec);
+    }
+}
+
+fn nothing_is_left_of_a_dropped_instance(stand: &Stand) {
+    let spec = limited(stand, Program::Probe, &["do=hang"]);
+    let mut instance = stand.launch(&spec);
+    stand.wait(&mut instance, Milestone::Ready).expect("it hangs");
+    drop(instance);
+    assert_clean(stand, &spec);
+}
+
+fn nothing_is_left_of_a_failed_launch(stand: &Stand) {
+    let spec = limited(stand, Program::Probe, &[]);
+    // It is there and may be executed, but no kernel can.
+    let rootfs = stand.ledger.dir().join("broken");
+    for dir in ["fw", "proc", "sys", "dev", "tmp"] {
+        fs::create_dir_all(rootfs.join(dir)).expect("a folder is made");
+    }
+    let broken = LaunchSpec { image: Image { rootfs, ..spec.image.clone() }, ..spec };
+    fs::write(broken.image.binary(), "no program").expect("written");
+    match stand.platform().launch(&broken) {
+        Err(e) => assert!(e.to_string().contains(&broken.name), "{e}"),
+        Ok(mut instance) => {
+            stand.wait(&mut instance, Milestone::Main).expect_err("it cannot run");
+            instance.stop().expect("stopped");
+        }
+    }
+    assert_clean(stand, &broken);
+}
+
+fn forked_children_end_with_their_guest(stand: &Stand) {
+    for spec in [
+        stand.spec(Program::Probe, &["do=spawn", "count=5", "then=pause"]),
+        limited(stand, Program::Probe, &["do=spawn", "count=5", "then=pause"]),
+    ] {
+        let mut instance = stand.launch(&spec);
+        assert_eq!(stand.result(&mut instance)["spawned"], 5);
+        let threads = instance.threads();
+        assert_eq!(threads.len(), 6, "{threads:?}");
+        instance.stop().expect("stopped");
+        assert!(threads.iter().all(|thread| !host::lives(thread.pid)), "{threads:?}");
+        assert_clean(stand, &spec);
+    }
+}
+
+fn children_that_outlive_their_guest_are_ended(stand: &Stand) {
+    let spec = limited(stand, Program::Probe, &["do=spawn", "count=5", "then=pause"]);
+    let mut instance = stand.launch(&spec);
+    stand.result(&mut instance);
+    instance.kill();
+    stand.wait(&mut instance, Milestone::Exit).expect("it ends");
+    instance.stop().expect("stopped");
+    assert_clean(stand, &spec);
+}
+
+fn a_strangers_process_and_group_are_left_alone(stand: &Stand) {
+    let probe = stand.spec(Program::Probe, &[]).image.binary();
+    let mut command = Command::new(probe);
+    command.args(["do=hang", "deadline=60"]).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    let mut stranger = command.spawn().expect("the stranger starts");
+    let hierarchies = Hierarchies::read(Path::new("/")).expect("the mount table").only(&[Controller::Pids]);
+    let group = Arc::new(hierarchies).group(Path::new(&format!("stranger-{}", std::process::id())));
+    let made = group.create().is_ok();
+
+    let instance = stand.launch(&limited(stand, Program::Probe, &["do=hang"]));
+    instance.stop().expect("stopped");
+    stand.ledger.close().expect("swept");
+
+    let lived = stranger.try_wait().expect("asked").is_none();
+    let stayed = group.exists() || !made;
+    stranger.kill().and_then(|()| stranger.wait()).expect("the stranger is ended");
+    group.remove_if_empty();
+    assert!(lived && stayed, "process {lived}, group {stayed}");
+}

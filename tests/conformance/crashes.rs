@@ -1,0 +1,81 @@
+//! A harness that crashes, and helpers that do: whatever they made is found and removed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use featherweight::guest::Program;
+use featherweight::ledger::{self, Leftovers};
+use featherweight::platform::{LaunchSpec, Limits, Milestone};
+use featherweight::run::{Folders, RunId};
+use featherweight::units::Bytes;
+
+use crate::cleanliness::assert_clean;
+use crate::host;
+use crate::stand::{Stand, Subject, contracts};
+
+/// Set for the process that is to crash: the name of its platform.
+const VICTIM: &str = "FEATHERWEIGHT_CONFORMANCE_VICTIM";
+
+contracts! {
+    Host a_crashed_harness_leaves_nothing_that_is_not_found,
+    Host a_run_survives_the_death_of_its_helpers,
+}
+
+/// Becomes the harness that is to crash, if this process was started as one.
+pub(crate) fn victim_entry(subjects: &[Subject]) {
+    let Ok(name) = std::env::var(VICTIM) else { return };
+    let subject = subjects.iter().find(|subject| subject.name == name).expect("a platform of that name");
+    let stand = Stand::open(subject).expect("it can run, or nobody had asked");
+    let can = stand.platform().capabilities().limits;
+    let limits = can.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
+    let limited = LaunchSpec { limits, ..stand.spec(Program::Probe, &["do=spawn", "count=3", "then=pause"]) };
+    let launches = [
+        (limited, Milestone::Result),
+        (stand.spec(Program::Write, &[]), Milestone::Attacking),
+        (stand.spec(Program::Probe, &["do=hang"]), Milestone::Ready),
+    ];
+    let _living = launches.map(|(spec, milestone)| {
+        let mut instance = stand.launch(&spec);
+        stand.wait(&mut instance, milestone).expect("it lives");
+        instance
+    });
+    println!("{}", stand.ledger.run());
+    std::io::stdout().flush().expect("said");
+    loop {
+        thread::park();
+    }
+}
+
+fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
+    let mut command = Command::new(std::env::current_exe().expect("our own path"));
+    command.env(VICTIM, stand.subject.name).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut victim = command.spawn().expect("it starts");
+    let output = victim.stdout.take().expect("a pipe");
+    let run: Option<RunId> = BufReader::new(output).lines().find_map(|line| line.expect("a line of text").parse().ok());
+    victim.kill().and_then(|()| victim.wait()).expect("it crashes");
+    let run = run.expect("it ran until it was killed");
+
+    let left = ledger::reap(&Folders::from_env().state, &run).expect("reaped");
+    // The two that print nothing more lived on; the third ends as soon as nobody reads its lines.
+    assert!(left.processes >= 2, "{left:?}");
+    assert_eq!(host::marked(&run), [0; 0]);
+    assert_eq!(host::traces(&run.name()), [] as [&std::path::Path; 0]);
+    assert_eq!(ledger::reap(&Folders::from_env().state, &run).expect("reaped"), Leftovers::default());
+}
+
+fn a_run_survives_the_death_of_its_helpers(stand: &Stand) {
+    let spec = stand.spec(Program::Sleep, &[]);
+    let mut instance = stand.launch(&spec);
+    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    let guests: Vec<_> = instance.threads().iter().map(|thread| thread.pid).collect();
+    for helper in host::marked(stand.ledger.run()).into_iter().filter(|pid| !guests.contains(pid)) {
+        host::kill(helper);
+    }
+    // How it ended may be unknown now, but it has ended and nothing is left.
+    let _ = instance.stop();
+    assert_clean(stand, &spec);
+    for code in [3, 4] {
+        assert_eq!(stand.run(&["do=exit", &format!("code={code}")]).exit, featherweight::platform::Exit::Code(code));
+    }
+}

@@ -1,0 +1,53 @@
+//! Every platform keeps the contract of `Platform` and `Instance`: each platform that can run here, times each contract.
+//!
+//! A platform is one line in [`subjects`]. One that cannot run here, or cannot do what a contract is about, is ignored
+//! with the reason; a contract never branches on a platform's name.
+
+mod cleanliness;
+mod crashes;
+mod crowds;
+mod failures;
+mod host;
+mod life;
+mod limits;
+mod stand;
+
+use featherweight::platform::{launcher_entry, native::Native, youki::Youki};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use stand::{Contract, Stand, Subject};
+
+fn subjects() -> Vec<Subject> {
+    vec![
+        Subject { name: "native", make: |context| Box::new(Native::new(context)) },
+        Subject { name: "youki", make: |context| Box::new(Youki::new(context)) },
+    ]
+}
+
+fn main() {
+    launcher_entry();
+    crashes::victim_entry(&subjects());
+    let contracts = [life::ALL, limits::ALL, failures::ALL, crowds::ALL, cleanliness::ALL, crashes::ALL].concat();
+    let mut trials = Vec::new();
+    for subject in subjects() {
+        if let Err(why) = Stand::open(&subject).map(drop) {
+            eprintln!("{} is ignored: {why}", subject.name);
+        }
+        trials.extend(contracts.iter().map(|&contract| {
+            Trial::ignorable_test(format!("{}::{}", subject.name, contract.name), move || keep(&subject, &contract))
+        }));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn keep(subject: &Subject, contract: &Contract) -> Result<Completion, Failed> {
+    let stand = match Stand::open(subject) {
+        Ok(stand) => stand,
+        Err(why) => return Ok(Completion::ignored_with(why)),
+    };
+    if let Some(why) = contract.needs.lacking(&stand.platform().capabilities()) {
+        return Ok(Completion::ignored_with(why));
+    }
+    (contract.check)(&stand);
+    stand.close();
+    Ok(Completion::Completed)
+}

@@ -1,0 +1,203 @@
+//! What a contract is checked with: a fresh run with one platform, and the guest images.
+
+use std::fmt::Debug;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use featherweight::guest::{self, GuestLine, Image, Program};
+use featherweight::interrupt::Interrupt;
+use featherweight::ledger::{Ledger, Leftovers};
+use featherweight::platform::{
+    Capabilities, Context, Error, Instance, LaunchSpec, Limits, Milestone, Platform, Stopped,
+};
+use featherweight::run::{Folders, RunId};
+use featherweight::units::{Bytes, Nanos};
+use serde_json::Value;
+
+/// A platform and how it is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Makes it for a run.
+    pub(crate) make: fn(Context) -> Box<dyn Platform>,
+}
+
+/// One promise of every platform.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Contract {
+    /// The promise as a sentence.
+    pub(crate) name: &'static str,
+    /// What a platform must be able to do for it.
+    pub(crate) needs: Needs,
+    /// Panics when it is not kept.
+    pub(crate) check: fn(&Stand),
+}
+
+/// What a contract is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Needs {
+    /// Nothing in particular: simulated platforms keep it as well.
+    Nothing,
+    /// Guests are processes of this host's kernel, in real time.
+    Host,
+    /// Guests can fork.
+    Fork,
+    /// Instances can be limited by the kernel.
+    Limits,
+}
+
+impl Needs {
+    /// Why a platform with these capabilities is ignored.
+    pub(crate) fn lacking(self, can: &Capabilities) -> Option<&'static str> {
+        match self {
+            Needs::Nothing => None,
+            _ if can.simulated => Some("its guests are simulated"),
+            Needs::Fork if !can.fork => Some("its guests cannot fork"),
+            Needs::Limits if !can.limits => Some("it cannot limit instances here"),
+            _ => None,
+        }
+    }
+}
+
+/// Declares the contracts of a file: name, need and function from one word.
+macro_rules! contracts {
+    ($($need:ident $name:ident,)+) => {
+        /// The contracts of this file.
+        pub(crate) const ALL: &[$crate::stand::Contract] = &[$($crate::stand::Contract {
+            name: stringify!($name),
+            needs: $crate::stand::Needs::$need,
+            check: $name,
+        }),+];
+    };
+}
+pub(crate) use contracts;
+
+/// Longer than anything takes that works: only a hang is as slow.
+pub(crate) const HANG: Duration = Duration::from_secs(60);
+
+/// A run with one platform.
+#[derive(Debug)]
+pub(crate) struct Stand {
+    /// The platform that is checked.
+    pub(crate) subject: Subject,
+    platform: Option<Box<dyn Platform>>,
+    /// The run's ledger.
+    pub(crate) ledger: Arc<Ledger>,
+    /// What a user's Ctrl-C would set.
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Stand {
+    /// A new run; or why the platform cannot run here.
+    pub(crate) fn open(subject: &Subject) -> Result<Self, String> {
+        let ledger = Arc::new(open_ledger());
+        let interrupt = Interrupt::new().expect("an interrupt can be made");
+        let platform = (subject.make)(Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() });
+        let can_run = platform.check().map_err(|why| why.to_string());
+        let stand = Self { subject: *subject, platform: Some(platform), ledger, interrupt };
+        can_run.map(|_| stand)
+    }
+
+    pub(crate) fn platform(&self) -> &dyn Platform {
+        self.platform.as_deref().expect("it lives until the stand is closed")
+    }
+
+    /// What a guest is launched with when nothing in particular is asked for.
+    pub(crate) fn spec(&self, program: Program, arguments: &[&str]) -> LaunchSpec {
+        LaunchSpec {
+            name: self.ledger.instance_name(),
+            image: image(program),
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            cpus: None,
+            limits: None,
+            deadline: HANG,
+        }
+    }
+
+    pub(crate) fn launch(&self, spec: &LaunchSpec) -> Box<dyn Instance> {
+        self.platform().prepare(&spec.image).expect("the image can be prepared");
+        self.platform().launch(spec).expect("it launches")
+    }
+
+    /// Launches the probe.
+    pub(crate) fn probe(&self, arguments: &[&str]) -> Box<dyn Instance> {
+        self.launch(&self.spec(Program::Probe, arguments))
+    }
+
+    /// Launches the probe within limits.
+    pub(crate) fn limited_probe(&self, arguments: &[&str], memory: Bytes, pids: u32) -> Box<dyn Instance> {
+        let limits = Some(Limits { memory, pids });
+        self.launch(&LaunchSpec { limits, ..self.spec(Program::Probe, arguments) })
+    }
+
+    /// That instant from now.
+    pub(crate) fn within(&self, span: Duration) -> Nanos {
+        self.platform().clock().now() + span.into()
+    }
+
+    /// Waits as long as it takes.
+    pub(crate) fn wait(&self, instance: &mut Box<dyn Instance>, milestone: Milestone) -> Result<Nanos, Error> {
+        instance.wait_for(milestone, self.within(HANG))
+    }
+
+    /// Waits for the result and reads it.
+    pub(crate) fn result(&self, instance: &mut Box<dyn Instance>) -> Value {
+        self.wait(instance, Milestone::Result).expect("a result");
+        let mut results = instance.lines().iter().filter_map(|stamped| match &stamped.line {
+            GuestLine::Result(value) => Some(value.clone()),
+            _ => None,
+        });
+        results.next_back().expect("a result among the lines")
+    }
+
+    /// Runs the probe to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Stopped {
+        let mut instance = self.probe(arguments);
+        self.wait(&mut instance, Milestone::Exit).expect("it ends");
+        instance.stop().expect("it is removed")
+    }
+
+    /// Ends the run: the platform leaves nothing for the ledger to remove.
+    pub(crate) fn close(mut self) {
+        assert_eq!(self.end(), Leftovers::default(), "everything was removed before");
+    }
+
+    fn end(&mut self) -> Leftovers {
+        self.platform = None;
+        self.ledger.close().expect("the ledger is swept")
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        if self.platform.is_some() {
+            self.end();
+        }
+    }
+}
+
+/// Fails unless `error` is a failed trial whose text has all of `words`.
+#[track_caller]
+pub(crate) fn assert_failed(outcome: Result<impl Debug, Error>, words: &[&str]) {
+    let error = outcome.expect_err("a failure");
+    assert!(matches!(error, Error::Failed { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
+}
+
+/// Contracts are checked at once, and two run ids of one second can be the same.
+fn open_ledger() -> Ledger {
+    let state = Folders::from_env().state;
+    let mut tries = (0..5).map(|_| Ledger::open(&state, &RunId::generate()));
+    tries.find_map(Result::ok).unwrap_or_else(|| panic!("no ledger can be opened in {}", state.display()))
+}
+
+fn image(program: Program) -> Image {
+    static IMAGES: OnceLock<Vec<Image>> = OnceLock::new();
+    let wanted = [Program::Hello, Program::Sleep, Program::Probe, Program::Write];
+    let images = IMAGES.get_or_init(|| {
+        guest::ensure(&Folders::from_env(), &wanted, &mut |_| {}).expect("the guest programs are built")
+    });
+    images.iter().find(|image| image.program == program).cloned().expect("it is among those that are built")
+}
