@@ -162,13 +162,13 @@ impl Session {
     }
 
     fn entries(&self, offer: &Offer) -> Vec<PlatformEntry> {
-        let entry = |platform: &Box<dyn Platform>| {
+        let entry = |platform: &dyn Platform| {
             let id = platform.id().clone();
             let facts = platform.check().ok()?;
             let known = offer.platforms.iter().any(|(name, here)| *name == id && here.is_ok());
             known.then(|| PlatformEntry { id, capabilities: platform.capabilities(), facts })
         };
-        self.platforms.iter().filter_map(entry).collect()
+        self.platforms.iter().map(AsRef::as_ref).filter_map(entry).collect()
     }
 
     /// Runs what is not recorded yet, and removes everything that was made.
