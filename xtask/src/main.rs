@@ -8,6 +8,7 @@ mod images;
 mod platforms;
 mod report;
 mod stored;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Chore {
     Report(report::Report),
     Export(export::Export),
     Clean(clean::Clean),
+    Tidy(tidy::Tidy),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +61,7 @@ impl Chore {
             Chore::Report(report) => report.run().map(|()| Exit::Fine),
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
             Chore::Clean(clean) => clean.run(),
+            Chore::Tidy(tidy) => tidy.run(),
         }
     }
 }
