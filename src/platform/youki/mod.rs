@@ -77,6 +77,7 @@ impl Youki {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),
+            most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
             swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
         };
         let dirs = self.dirs(&spec.name);
