@@ -1,6 +1,6 @@
 //! `youki`: containers made in-process by the `libcontainer` crate, with no daemon and nothing installed.
 //!
-//! Data flow: the harness writes a bundle, asks a [`launcher`] for the container and hands it the writing end of the
+//! Data flow: the harness writes a bundle, asks a launcher for the container and hands it the writing end of the
 //! guest's output; it watches the output and the process itself. Invariant: a container is deleted only after its
 //! process has ended, since a group with a process in it cannot be removed.
 
