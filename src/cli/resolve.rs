@@ -135,7 +135,7 @@ fn profile(experiment: Experiment, profile: Profile) -> Configuration {
         // Six is the least that a 95 % interval of a median or of a slowdown can stand on.
         runs: 6,
         boots: 4,
-        rows: 6_000,
+        rows: 5_000,
         noise_quanta: 2_000,
         timeout_s: 60,
         seed: 0,
