@@ -140,7 +140,7 @@ fn print_plan(plan: &Plan, options: &Options) {
     for (trial, name) in plan.trials.iter().zip(&names) {
         println!("{:5}  {name} #{}", trial.order, trial.trial);
     }
-    plan.skips.iter().for_each(|skip| println!("skipped: {}", skip.reason));
+    plan.skips.iter().for_each(|skip| println!("skipped: {skip}"));
     let estimate = observe::in_words(Duration::from(plan.estimate()));
     println!("{} trials, about {estimate}", plan.trials.len());
 }
@@ -165,6 +165,7 @@ fn finish(summary: &RunSummary, folders: &Folders) -> Exit {
     };
     let (look, width) = terminal();
     println!("{}", report::terminal(&run, look, width));
+    run.file.skips.iter().for_each(|skip| println!("skipped: {skip}"));
     let own = report::write(std::slice::from_ref(&run), &summary.dir.join("report"));
     let page = own.and_then(|_| report::write_with(&report::latest(&folders.runs()), &folders.report()));
     let verdict = judge(summary, &run);

@@ -1,6 +1,7 @@
 //! `run.json`: what a run is, written when it begins and again when it ends.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -90,6 +91,15 @@ pub struct Skip {
     pub placement: Option<Placement>,
     /// Why, and the cure.
     pub reason: String,
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(platform) = &self.platform {
+            write!(f, "{platform}: ")?;
+        }
+        f.write_str(&self.reason)
+    }
 }
 
 /// The noise guard's readings around a run, one a measuring CPU.
