@@ -372,3 +372,7 @@ fn open_platform(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>
     platform.check()?;
     Ok(platform)
 }
+
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests;
