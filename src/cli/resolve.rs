@@ -132,9 +132,10 @@ fn profile(experiment: Experiment, profile: Profile) -> Configuration {
         ladder: few(!isolation, &[0, 10, 50, 100]),
         ladder_order: LadderOrder::Shuffled,
         victims: few(scalability, &[2, 4]),
-        runs: 5,
-        boots: 5,
-        rows: 10_000,
+        // Six is the least that a 95 % interval of a median or of a slowdown can stand on.
+        runs: 6,
+        boots: 4,
+        rows: 6_000,
         noise_quanta: 2_000,
         timeout_s: 60,
         seed: 0,

@@ -14,12 +14,17 @@ use crate::units::Nanos;
 /// [`Error::Interrupted`] and [`Error::Fatal`] only: then there is no record.
 pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &PlannedTrial) -> Result<TrialRecord, Error> {
     let started = now();
-    let (measured, outcome, reason) = match experiment::run(stage, background, trial) {
-        Ok(measured) => (measured, Outcome::Ok, None),
+    let mut measured = Measured::default();
+    let (outcome, reason) = match experiment::run(stage, background, trial, &mut measured) {
+        Ok(()) => (Outcome::Ok, None),
         Err(error @ (Error::Interrupted | Error::Fatal(_))) => return Err(error),
-        Err(Error::Unavailable(why)) => (Measured::default(), Outcome::Skipped, Some(why.to_string())),
-        Err(error) => (Measured::default(), Outcome::Failed, Some(error.to_string())),
+        Err(Error::Unavailable(why)) => (Outcome::Skipped, Some(why.to_string())),
+        Err(error) => (Outcome::Failed, Some(error.to_string())),
     };
+    if outcome != Outcome::Ok {
+        measured.metrics.clear();
+        measured.attack_ops = None;
+    }
     Ok(TrialRecord {
         schema: SCHEMA,
         run: run_of(stage),

@@ -9,18 +9,22 @@ use crate::engine::Background;
 use crate::plan::PlannedTrial;
 use crate::platform::{Error, Instance};
 use crate::sampler::{ProcessMemory, process};
-use crate::store::{Cpus, Metric};
+use crate::store::Metric;
 use crate::units::{Bytes, Unit};
 
-pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &PlannedTrial) -> Result<Measured, Error> {
+pub(super) fn run(
+    stage: &Stage<'_>,
+    background: &mut Background,
+    trial: &PlannedTrial,
+    measured: &mut Measured,
+) -> Result<(), Error> {
     background.ensure(stage, trial.background, Some(ROOMY))?;
     let image = stage.image(trial.workload)?;
-    let mut metrics = vec![bytes("image_size", image.size.0 as f64)];
-    metrics.extend(background.start_each().map(|each| time("start_per_instance", each)));
-    metrics.extend(host_metrics(background, trial.background));
-    metrics.extend(instance_metrics(stage, background.members())?);
-    metrics.extend(background.contexts().map(|(_, now)| now.metrics()).unwrap_or_default());
-    Ok(Measured { metrics, cpus: Cpus::default(), ..Measured::default() })
+    measured.metrics.push(bytes("image_size", image.size.0 as f64));
+    measured.metrics.extend(background.start_each().map(|each| time("start_per_instance", each)));
+    measured.metrics.extend(host_metrics(background, trial.background));
+    measured.metrics.extend(instance_metrics(stage, background.members())?);
+    Ok(())
 }
 
 /// What the host lost since it was empty, in all and per instance. At level 0 only the whole has a meaning.

@@ -13,7 +13,7 @@ use crate::engine::{Background, Crew};
 use crate::guest::{GuestLine, Program};
 use crate::placement::{self, Assignment};
 use crate::plan::PlannedTrial;
-use crate::platform::{Error, Instance, Limits, Milestone, Unavailable};
+use crate::platform::{Error, Limits, Milestone, Unavailable};
 use crate::store::{Cpus, Role};
 use crate::units::Bytes;
 
@@ -30,7 +30,12 @@ const ARRAY_PER_CACHE: u64 = 2;
 /// The last-level cache that is assumed when the kernel tells none.
 const ASSUMED_CACHE: Bytes = Bytes(32 << 20);
 
-pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &PlannedTrial) -> Result<Measured, Error> {
+pub(super) fn run(
+    stage: &Stage<'_>,
+    background: &mut Background,
+    trial: &PlannedTrial,
+    measured: &mut Measured,
+) -> Result<(), Error> {
     background.ensure(stage, trial.background, None)?;
     let places = placement::assign(stage.topology, trial.placement)
         .map_err(|e| Unavailable { reason: e.to_string(), cure: "choose another placement".to_owned() })?;
@@ -38,19 +43,15 @@ pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &Planne
         Role::Reference => Vec::new(),
         Role::Measured | Role::Placebo => places.attackers.clone(),
     };
-    let mut measured = stage.with_crew(|crew| {
+    measured.cpus =
+        Cpus { victim: places.victim.iter().collect(), attackers: neighbours.iter().flat_map(CpuSet::iter).collect() };
+    stage.with_crew(|crew| {
         settle_in(stage, crew, trial, &neighbours)?;
         let before = operations(crew);
-        let measured = measure_victim(stage, trial, &places)?;
-        let attack_ops = match trial.attacker {
-            Some(attacker) => Some(progress(stage, crew, attacker, before)?),
-            None => None,
-        };
-        Ok(Measured { attack_ops, ..measured })
-    })?;
-    measured.cpus.attackers = neighbours.iter().flat_map(CpuSet::iter).collect();
-    measured.metrics.extend(background.contexts().map(|(_, now)| now.metrics()).unwrap_or_default());
-    Ok(measured)
+        measure_victim(stage, trial, &places, measured)?;
+        measured.attack_ops = trial.attacker.map(|attacker| progress(stage, crew, attacker, before)).transpose()?;
+        Ok(())
+    })
 }
 
 /// Launches the neighbours and waits until each attacks, or sleeps, where it should.
@@ -64,7 +65,7 @@ fn settle_in(stage: &Stage<'_>, crew: &mut Crew, trial: &PlannedTrial, cpus: &[C
     let milestone = if trial.attacker.is_some() { Milestone::Attacking } else { Milestone::Ready };
     crew.wait(milestone, stage.deadline())?;
     let mut members = crew.members().iter().zip(cpus);
-    members.try_for_each(|(member, set)| verify(stage, member.as_ref(), set))
+    members.try_for_each(|(member, set)| victim::verify(stage, member.as_ref(), set))
 }
 
 /// What runs in an attacker's place: its guest, its arguments and the limits it lives in.
@@ -86,33 +87,17 @@ fn array_bytes(stage: &Stage<'_>, cpus: &[CpuSet]) -> Bytes {
     Bytes(cache.0 * ARRAY_PER_CACHE)
 }
 
-fn measure_victim(stage: &Stage<'_>, trial: &PlannedTrial, places: &Assignment) -> Result<Measured, Error> {
+fn measure_victim(
+    stage: &Stage<'_>,
+    trial: &PlannedTrial,
+    places: &Assignment,
+    measured: &mut Measured,
+) -> Result<(), Error> {
     let rows = stage.configuration.rows;
     let spec = stage.spec(trial.workload, &victim::sqlite_arguments(rows), Some(&places.victim), None)?;
-    let name = spec.name.clone();
-    let quiet = stage.quiet();
-    let mut instance = stage.platform.launch(&spec)?;
-    // Read back while the guest still sets up: nothing may happen between `ready` and `result`.
-    let placed = verify(stage, instance.as_ref(), &places.victim);
-    let deadline = stage.deadline();
-    let waited = placed
-        .and_then(|()| instance.wait_for(Milestone::Result, deadline))
-        .and_then(|_| instance.wait_for(Milestone::Exit, deadline));
-    let stopped = instance.stop();
-    drop(quiet);
-    waited?;
-    let stopped = stopped?;
-    let metrics = victim::sqlite_metrics(&name, rows, &stopped)?;
-    let cpus = Cpus { victim: places.victim.iter().collect(), attackers: Vec::new() };
-    Ok(Measured { metrics, events: stopped.events, cpus, attack_ops: None })
-}
-
-/// Reads back from the kernel that every thread of `instance` may run on `cpus` only.
-fn verify(stage: &Stage<'_>, instance: &dyn Instance, cpus: &CpuSet) -> Result<(), Error> {
-    instance.threads().into_iter().try_for_each(|thread| {
-        placement::verify(stage.proc, thread.tid as u32, cpus)
-            .map_err(|e| Error::failed(format!("read back the placement of {}", instance.name()), e))
-    })
+    let stopped = victim::live(stage, &spec, Milestone::Result, &mut measured.events)?;
+    measured.metrics = victim::sqlite_metrics(&spec.name, rows, &stopped)?;
+    Ok(())
 }
 
 /// The operations that every member has told of so far, in the order of the members.

@@ -16,7 +16,7 @@ use crate::plan::PlannedTrial;
 use crate::platform::{Error, Events};
 use crate::store::{Cpus, Experiment, Metric};
 
-/// What a good trial yields.
+/// What a trial yields: all of it when it is good, the events and CPUs alone when it fails.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measured {
     /// Its numbers.
@@ -29,15 +29,23 @@ pub struct Measured {
     pub attack_ops: Option<u64>,
 }
 
-/// Runs one trial on `stage`, beside the background it asks for. Everything it launches is gone when it returns.
+/// Runs one trial on `stage`, beside the background it asks for, into `measured`. Everything it launches is gone when it
+/// returns. The events of a victim that failed are kept: they tell one that stopped answering from one that never began.
 ///
 /// # Errors
 /// The class tells what follows: a failed record, a skip, or the end of the run.
-pub fn run(stage: &Stage<'_>, background: &mut Background, trial: &PlannedTrial) -> Result<Measured, Error> {
+pub fn run(
+    stage: &Stage<'_>,
+    background: &mut Background,
+    trial: &PlannedTrial,
+    measured: &mut Measured,
+) -> Result<(), Error> {
     match trial.experiment {
-        Experiment::Boot => boot::run(stage, background, trial),
-        Experiment::Footprint => footprint::run(stage, background, trial),
-        Experiment::Scalability => scalability::run(stage, background, trial),
-        Experiment::Isolation => isolation::run(stage, background, trial),
+        Experiment::Boot => boot::run(stage, background, trial, measured)?,
+        Experiment::Footprint => footprint::run(stage, background, trial, measured)?,
+        Experiment::Scalability => scalability::run(stage, background, trial, measured)?,
+        Experiment::Isolation => isolation::run(stage, background, trial, measured)?,
     }
+    measured.metrics.extend(background.contexts().map(|(_, now)| now.metrics()).unwrap_or_default());
+    Ok(())
 }

@@ -10,7 +10,7 @@ use crate::units::Nanos;
 const LAUNCH: Nanos = Nanos(8_000_000);
 const REMOVAL: Nanos = Nanos(3_000_000);
 const SETTLE: Nanos = Nanos(400_000_000);
-const ROW: Nanos = Nanos(8_000);
+const ROW: Nanos = Nanos(40_000);
 const READING: Nanos = Nanos(60_000);
 
 /// The time of `trial` when `before` instances live as it begins.

@@ -1,7 +1,7 @@
 //! Platforms: what can run an instance, behind one small synchronous interface.
 //!
 //! An experiment asks a platform for its [`Capabilities`], never for its name. Every platform passes
-//! `tests/conformance.rs`. Adding one is one file here and one line in [`registry`].
+//! `tests/conformance`. Adding one is one file here and one line in [`registry`].
 
 mod arguments;
 mod console;

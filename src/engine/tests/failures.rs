@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::platform::Event;
 
 fn script(what: &str, launch: u64) -> Script {
     let mut script = Script::default();
@@ -26,7 +27,8 @@ fn a_failed_boot_is_recorded_with_its_reason_and_the_next_is_good(#[case] what: 
     assert_eq!(ran.outcomes(), [Outcome::Ok, Outcome::Failed, Outcome::Ok]);
     assert!(ran.reason(1).contains(reason), "{}", ran.reason(1));
     assert!(ran.reason(1).contains(&ran.stored.file.run.name()), "it names the instance: {}", ran.reason(1));
-    assert!(ran.stored.trials[1].metrics.is_empty() && ran.stored.trials[1].events.is_empty());
+    assert!(ran.stored.trials[1].metrics.is_empty(), "a failure has no number");
+    assert_eq!(ran.stored.trials[1].events.contains_key(&Event::Main), what != "fail", "what was seen of it is kept");
     assert_eq!(ran.summary.outcome, RunOutcome::Complete);
 }
 

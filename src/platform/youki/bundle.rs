@@ -29,7 +29,12 @@ pub(super) struct Surroundings<'a> {
     pub(super) mode: CgroupMode,
     /// Whether the kernel accounts for swap.
     pub(super) swap: Swap,
+    /// The most open files that this process may allow another; raising its own limit takes `CAP_SYS_RESOURCE`.
+    pub(super) most_files: u64,
 }
+
+/// The open files of a container in `runc spec`.
+const FILES: u64 = 1024;
 
 /// Whether memory limits can cover swap here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,7 @@ pub(super) fn write(dir: &Path, config: &Value) -> io::Result<PathBuf> {
 pub(super) fn config(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
     let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
     let command: Vec<String> = std::iter::once(spec.image.guest_path()).chain(arguments::of_guest(spec, dir)).collect();
+    let files = around.most_files.min(FILES);
     let capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
     json!({
         "ociVersion": "1.0.2",
@@ -61,7 +67,7 @@ pub(super) fn config(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
             "env": ["PATH=/fw", format!("{RUN_VARIABLE}={}", around.run)],
             "cwd": "/",
             "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
-            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": files, "soft": files}],
             "noNewPrivileges": true,
         },
         "root": {"path": spec.image.rootfs, "readonly": true},
@@ -142,7 +148,8 @@ mod tests {
 
     fn made(spec: &LaunchSpec, mode: CgroupMode, swap: Swap) -> Value {
         let run = "20261121-084514-3f9a".parse().expect("a run id");
-        config(spec, &Surroundings { run: &run, cgroups_path: format!("/x/{}", spec.name), mode, swap })
+        let cgroups_path = format!("/x/{}", spec.name);
+        config(spec, &Surroundings { run: &run, cgroups_path, mode, swap, most_files: 512 })
     }
 
     #[test]
@@ -150,6 +157,7 @@ mod tests {
         let config = made(&spec(Program::Hello, None), CgroupMode::Hybrid, Swap::Limited);
         assert_eq!(config["linux"]["resources"], json!({"devices": [{"allow": false, "access": "rwm"}]}));
         assert_eq!(config["process"]["args"], json!(["/fw/hello", "rows=3", "deadline=2"]));
+        assert_eq!(config["process"]["rlimits"][0]["hard"], 512, "no more than may be given");
     }
 
     #[test]

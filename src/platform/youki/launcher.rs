@@ -57,6 +57,8 @@ fn serve() -> io::Result<()> {
     // The Rust runtime ignores SIGPIPE, and a guest would inherit that.
     // SAFETY: the default action is no handler of ours.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl)? };
+    // Else it would be called `exe`, after the link it was started by.
+    nix::sys::prctl::set_name(c"fw-launcher")?;
     let socket = take_socket()?;
     let mut launcher = Launcher::default();
     while let Some((request, file)) = receive(socket.as_fd())? {

@@ -1,6 +1,6 @@
 //! `youki`: containers made in-process by the `libcontainer` crate, with no daemon and nothing installed.
 //!
-//! Data flow: the harness writes a bundle, asks a [`launcher`] for the container and hands it the writing end of the
+//! Data flow: the harness writes a bundle, asks a launcher for the container and hands it the writing end of the
 //! guest's output; it watches the output and the process itself. Invariant: a container is deleted only after its
 //! process has ended, since a group with a process in it cannot be removed.
 
@@ -77,6 +77,7 @@ impl Youki {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),
+            most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
             swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
         };
         let dirs = self.dirs(&spec.name);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::launcher;
 use super::message::{Reply, Request, channel, receive, send};
@@ -154,19 +154,25 @@ impl Launcher {
 
     /// Waits until the container runs.
     fn await_start(&mut self, watch: &mut Watch) -> io::Result<()> {
+        let mut lacking = None;
         loop {
             match self.await_reply(watch)? {
-                Reply::Created { pid: raw } => {
-                    let handle = pidfd_open(pid(raw)?, PidfdFlags::empty())?;
-                    watch.follow(Process { pid: raw, handle });
-                }
+                Reply::Created { pid } => lacking = follow(watch, pid).err(),
                 Reply::Started { at } => {
                     watch.stamp_at(Event::Guest, at);
-                    return Ok(());
+                    return lacking.map_or(Ok(()), |e| self.give_up(watch, &e));
                 }
                 other => return Err(unexpected(other)),
             }
         }
+    }
+
+    /// Has a container removed that was killed, since it cannot be watched: the launcher and its other containers are
+    /// all right.
+    fn give_up(&mut self, watch: &mut Watch, why: &io::Error) -> io::Result<()> {
+        send(self.socket.as_fd(), &Request::Remove { name: watch.name().to_owned() }, None)?;
+        self.await_reply(watch)?;
+        Err(io::Error::new(ANSWERED, format!("watch its process: {why}")))
     }
 
     /// Waits for an answer and stamps meanwhile what the guest prints.
@@ -207,6 +213,21 @@ impl Drop for Pool {
             if let Some(launcher) = slot.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
                 launcher.end();
             }
+        }
+    }
+}
+
+/// Lets `watch` follow the process `raw`, which its launcher does not reap yet; kills it if that cannot be.
+fn follow(watch: &mut Watch, raw: i32) -> io::Result<()> {
+    let process = pid(raw)?;
+    match pidfd_open(process, PidfdFlags::empty()) {
+        Ok(handle) => {
+            watch.follow(Process { pid: raw, handle });
+            Ok(())
+        }
+        Err(e) => {
+            let _ = kill_process(process, Signal::KILL);
+            Err(e.into())
         }
     }
 }
