@@ -95,7 +95,7 @@ pub struct Options {
     pub list: bool,
 
     /// Seeds the order of the trials [default: the time of day]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,
 
     /// Give a trial up after this many seconds

@@ -55,7 +55,8 @@ impl Background {
     /// Makes `wanted` sleepers live on the stage's platform and lets the host settle, if anything changes.
     ///
     /// # Errors
-    /// When an instance cannot be started or removed; those that live stay, and the next call mends it.
+    /// When an instance cannot be started, does not get ready or cannot be removed. Then all are ended, and the next call
+    /// begins from an empty host: one that hangs or has died would pass for a background otherwise.
     pub fn ensure(&mut self, stage: &Stage<'_>, wanted: u32, limits: Option<Limits>) -> Result<(), Error> {
         self.move_to(stage, limits)?;
         if self.crew.len() == wanted as usize {
@@ -65,6 +66,10 @@ impl Background {
         let before = self.crew.len();
         let changed = self.change(stage, wanted as usize, limits);
         self.count.store(self.crew.len() as u32, Ordering::Relaxed);
+        if changed.is_err() {
+            // What cannot be removed stands in the ledger; the first error tells more.
+            let _ = self.clear(stage.platform);
+        }
         changed?;
         let took = stage.clock().now().saturating_sub(began);
         let started = (wanted as usize).checked_sub(before).filter(|&n| n > 0);

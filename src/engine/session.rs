@@ -365,3 +365,7 @@ fn open_platform(id: &PlatformId, context: &Context) -> Result<(Box<dyn Platform
     let facts = platform.check()?;
     Ok((platform, facts))
 }
+
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests;

@@ -1,0 +1,105 @@
+//! The bench targets as a user starts them: the real binaries, in folders of their own.
+//!
+//! Invariant: nothing here touches the runs, the report or the noise history of the project itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use featherweight::run::{Folders, RUN_VARIABLE};
+use featherweight::store::{Experiment, StoredRun, list_runs, read_run};
+use serde_json::Value;
+
+/// The folders that the targets of one test use.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    /// Fresh folders. The guests that the project has built are used and built on.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        let desk = Self { dir };
+        std::fs::create_dir_all(desk.output()).expect("a folder can be made");
+        let images = Folders::from_env().images();
+        std::fs::create_dir_all(&images).expect("the images' folder can be made");
+        std::os::unix::fs::symlink(&images, desk.output().join("images")).expect("a link can be made");
+        desk
+    }
+
+    /// The command line of `experiment`'s target as `cargo bench` gives it.
+    pub(crate) fn command(&self, experiment: Experiment, arguments: &str) -> Command {
+        let mut command = self.bare_command(experiment, arguments);
+        command.arg("--bench");
+        command
+    }
+
+    /// The same without what `cargo bench` adds: as `cargo test` starts the target.
+    pub(crate) fn bare_command(&self, experiment: Experiment, arguments: &str) -> Command {
+        let mut command = Command::new(target(experiment));
+        command.args(arguments.split_whitespace());
+        command.env("CARGO_TARGET_DIR", self.path("target")).env("FEATHERWEIGHT_STATE", self.state());
+        command.env_remove(RUN_VARIABLE).env_remove("NO_COLOR");
+        command
+    }
+
+    /// A path of that name in the test's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What the targets call `target/featherweight`.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.path("target/featherweight")
+    }
+
+    /// Where their ledgers are.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// The folders of the runs that were made, oldest first.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        list_runs(&self.output().join("runs"))
+    }
+
+    /// The only run.
+    pub(crate) fn run(&self) -> StoredRun {
+        match self.runs().as_slice() {
+            [one] => read_run(one).expect("the run is readable"),
+            other => panic!("one run, not {other:?}"),
+        }
+    }
+}
+
+/// What stands directly in a folder; nothing when there is none.
+pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).collect()
+}
+
+/// The path of a bench target. Cargo names the paths of its own binaries only, so it is asked; what is built is up to
+/// date then, in the profile of this test.
+fn target(experiment: Experiment) -> &'static Path {
+    static TARGETS: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    let targets = TARGETS.get_or_init(build);
+    targets.get(experiment.name()).unwrap_or_else(|| panic!("no target {experiment} among {targets:?}"))
+}
+
+fn build() -> BTreeMap<String, PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--benches", "--no-run", "--message-format=json-render-diagnostics"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().expect("cargo starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let messages = built.stdout.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let target = |message: Value| {
+        let name = message["target"]["name"].as_str()?.to_owned();
+        Some((name, PathBuf::from(message["executable"].as_str()?)))
+    };
+    messages.filter_map(target).collect()
+}

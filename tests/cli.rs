@@ -1,0 +1,159 @@
+//! The bench targets' command line, on the real binaries: what is printed, where, and the exit code.
+
+mod bench;
+#[path = "cli/refusals.rs"]
+mod refusals;
+#[path = "cli/thesis.rs"]
+mod thesis;
+
+use std::fs;
+
+use assert_cmd::assert::{Assert, OutputAssertExt};
+use bench::{Desk, entries};
+use featherweight::store::{Experiment, RunOutcome};
+use rstest::rstest;
+
+/// A run that is over in a moment.
+const TINY: &str = "--platform fake --runs 1 --benchmark_time 1 --instances_per_benchmark 2";
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).expect("text")
+}
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stderr.clone()).expect("text")
+}
+
+#[rstest]
+fn help_teaches_by_examples_and_names_every_accepted_value(
+    #[values(Experiment::Boot, Experiment::Isolation)] experiment: Experiment,
+) {
+    let help = stdout(&Desk::new().command(experiment, "--help").assert().success());
+    let taught = ["Examples:", "cargo bench --bench isolation -- --resume last", "Exit codes: 0 fine, 2 bad input"];
+    let options = ["--profile", "--platform", "--attacker", "--placement", "--runs", "--benchmark_time", "--out"];
+    let values = ["quick", "standard", "paper", "native", "youki", "prime", "same-thread", "[default: native,youki]"];
+    for text in taught.iter().chain(&options).chain(&values) {
+        assert!(help.contains(text), "`{text}` in {help}");
+    }
+    assert!(!help.contains("--nocapture"), "what test runners say is not for people");
+}
+
+#[test]
+fn a_list_names_every_case_once_and_runs_nothing() {
+    let desk = Desk::new();
+    let line = "--platform fake --placement same-thread --attacker prime,open --list";
+    let text = stdout(&desk.command(Experiment::Isolation, line).assert().success());
+    let names: Vec<&str> = text.lines().collect();
+    let expected = ["open", "placebo", "prime", "reference"].map(|n| format!("isolation/fake/sqlite/same-thread/{n}"));
+    assert_eq!(names, expected);
+    assert!(desk.runs().is_empty());
+    assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+}
+
+#[test]
+fn a_dry_run_prints_every_trial_with_the_time_it_takes_and_runs_nothing() {
+    let desk = Desk::new();
+    let assert = desk.command(Experiment::Scalability, &format!("{TINY} --dry-run")).assert().success();
+    let text = stdout(&assert);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["    0  scalability/fake/sqlite/0 #0", "    1  scalability/fake/sqlite/2 #0"]);
+    assert!(lines[2].starts_with("2 trials, about ") && lines.len() == 3, "{text}");
+    assert!(desk.runs().is_empty());
+    assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+}
+
+#[test]
+fn a_seed_gives_the_same_plan_again_and_another_seed_another() {
+    let desk = Desk::new();
+    let plan = |seed| {
+        let line = format!("--platform fake --placement same-thread --dry-run --seed {seed}");
+        stdout(&desk.command(Experiment::Isolation, &line).assert().success())
+    };
+    assert_eq!(plan(7), plan(7));
+    assert_ne!(plan(7), plan(8));
+}
+
+#[rstest]
+fn a_run_prints_its_table_its_folder_and_last_its_report(
+    #[values(Experiment::Boot, Experiment::Footprint, Experiment::Scalability)] experiment: Experiment,
+) {
+    let desk = Desk::new();
+    let assert = desk.command(experiment, TINY).assert().success();
+    let text = stdout(&assert);
+    let lines: Vec<&str> = text.lines().collect();
+    let [.., run, report] = lines.as_slice() else { panic!("{text}") };
+    let stored = desk.run();
+    assert_eq!(*run, format!("run: {}", stored.dir.display()));
+    assert_eq!(*report, format!("report: {}", desk.output().join("report/index.html").display()));
+    assert_eq!((stored.file.outcome, stored.trials.len()), (RunOutcome::Complete, 2));
+    assert!(text.contains("fake") && text.contains("SIMULATED"), "{text}");
+}
+
+#[test]
+fn a_run_leaves_its_records_its_series_and_both_reports() {
+    let desk = Desk::new();
+    desk.command(Experiment::Boot, TINY).assert().success();
+    let run = desk.run().dir;
+    let own = ["run.json", "trials.jsonl", "series/host.csv", "report/index.html", "report/summary.json"];
+    let common = ["report/index.html", "report/summary.json"];
+    let files = own.iter().map(|f| run.join(f)).chain(common.iter().map(|f| desk.output().join(f)));
+    for file in files {
+        assert!(fs::metadata(&file).is_ok_and(|m| m.len() > 0), "{}", file.display());
+    }
+    let figures = entries(&run.join("report/figures"));
+    assert!(!figures.is_empty() && figures.iter().all(|f| f.extension().is_some_and(|e| e == "svg")), "{figures:?}");
+    for json in ["run.json", "report/summary.json"] {
+        let text = fs::read_to_string(run.join(json)).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object(), "{json}");
+    }
+    assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+}
+
+#[test]
+fn the_run_goes_where_out_says_whatever_the_folders_name() {
+    let desk = Desk::new();
+    let out = desk.path("a folder, größer");
+    desk.command(Experiment::Boot, TINY).arg("--out").arg(&out).assert().success();
+    assert_eq!((entries(&out).len(), desk.runs().len()), (1, 0));
+}
+
+#[rstest]
+#[case::not_a_terminal(None)]
+#[case::no_color(Some("1"))]
+fn what_is_no_terminal_gets_no_escape_sequence(#[case] no_color: Option<&str>) {
+    let desk = Desk::new();
+    let mut command = desk.command(Experiment::Boot, TINY);
+    no_color.map(|value| command.env("NO_COLOR", value));
+    let assert = command.assert().success();
+    assert!(!stdout(&assert).contains('\u{1b}'));
+    assert!(!stderr(&assert).contains('\u{1b}'));
+}
+
+#[test]
+fn progress_and_problems_go_to_standard_error_only() {
+    let desk = Desk::new();
+    let assert = desk.command(Experiment::Boot, TINY).assert().success();
+    assert!(stderr(&assert).contains("2 trials, about "));
+    assert!(!stdout(&assert).contains("trials, about "));
+}
+
+#[rstest]
+fn a_test_runner_tries_a_target_once_on_fake_and_leaves_no_run(
+    #[values(Experiment::Boot, Experiment::Footprint, Experiment::Scalability, Experiment::Isolation)]
+    experiment: Experiment,
+) {
+    let desk = Desk::new();
+    let assert = desk.bare_command(experiment, "").assert().success();
+    assert!(stdout(&assert).starts_with(&format!("{experiment}: tried on fake, ")));
+    assert_eq!(entries(&desk.output()), [desk.output().join("images")]);
+    assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+}
+
+#[test]
+fn a_test_runner_that_asks_is_told_of_one_test() {
+    let desk = Desk::new();
+    let listed = desk.bare_command(Experiment::Boot, "--list --format terse").assert().success();
+    assert_eq!(stdout(&listed), "boot: test\n");
+    let ignored = desk.bare_command(Experiment::Boot, "--list --format terse --ignored").assert().success();
+    assert_eq!(stdout(&ignored), "");
+}

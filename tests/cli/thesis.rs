@@ -1,0 +1,62 @@
+//! The thesis's experiments by their codes.
+
+use std::collections::BTreeMap;
+
+use assert_cmd::assert::OutputAssertExt;
+use featherweight::store::{Experiment, Outcome};
+use rstest::rstest;
+
+use super::stderr;
+use crate::bench::{Desk, entries};
+
+#[rstest]
+#[case(Experiment::Boot, "d_boot", "docker")]
+#[case(Experiment::Footprint, "d_mem", "docker")]
+#[case(Experiment::Scalability, "d_sql_s", "docker")]
+#[case(Experiment::Scalability, "d_ng_s", "docker")]
+#[case(Experiment::Isolation, "d_sqlite_perf_iso", "docker")]
+#[case(Experiment::Boot, "uk_boot", "qemu")]
+#[case(Experiment::Footprint, "uk_mem", "qemu")]
+#[case(Experiment::Scalability, "uk_sql_s", "qemu")]
+#[case(Experiment::Isolation, "uk_sqlite_perf_iso", "qemu")]
+fn a_code_whose_platform_is_not_here_says_so(
+    #[case] experiment: Experiment,
+    #[case] code: &str,
+    #[case] platform: &str,
+) {
+    let desk = Desk::new();
+    let assert = desk.command(experiment, &format!("--name {code}")).assert().code(3);
+    let message = stderr(&assert);
+    assert!(message.contains(code) && message.contains(platform), "{message}");
+    assert!(desk.runs().is_empty() && entries(&desk.state()).is_empty(), "nothing was begun");
+}
+
+#[rstest]
+#[case(Experiment::Boot, "d_boot")]
+#[case(Experiment::Boot, "uk_boot")]
+#[case(Experiment::Footprint, "d_mem")]
+#[case(Experiment::Scalability, "uk_sql_s")]
+fn a_code_gives_runs_times_steps_plus_one_results_elsewhere(#[case] experiment: Experiment, #[case] code: &str) {
+    let desk = Desk::new();
+    let line =
+        format!("--name {code} --platform fake --runs 2 --benchmark_time 3 --instances_per_benchmark 4 --rows 100");
+    desk.command(experiment, &line).assert().success();
+    let run = desk.run();
+    let mut results = BTreeMap::new();
+    for trial in run.trials.iter().filter(|trial| trial.outcome == Outcome::Ok) {
+        *results.entry(trial.case.background).or_insert(0) += 1;
+    }
+    assert_eq!(results, BTreeMap::from([(0, 2), (4, 2), (8, 2), (12, 2)]));
+    assert_eq!(run.file.configuration.name.as_deref(), Some(code));
+}
+
+#[test]
+fn an_isolation_code_brings_the_attackers_of_its_victim() {
+    let desk = Desk::new();
+    let line = "--name d_sqlite_perf_iso --platform fake --placement same-thread --runs 1 --rows 100";
+    desk.command(Experiment::Isolation, line).assert().success();
+    let trials = desk.run().trials;
+    let mut sorted: Vec<String> = trials.iter().filter_map(|trial| Some(trial.case.attacker?.to_string())).collect();
+    sorted.sort();
+    assert_eq!(sorted, ["fork", "open", "prime", "read", "stat", "stream", "write"]);
+}

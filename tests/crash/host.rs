@@ -1,0 +1,167 @@
+//! What the host shows of a run, looked for without the run's own ledger; and what is none of the run's business.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use featherweight::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
+
+/// Everything on the host that belongs to `run`: processes, control groups, mounts, directories.
+pub(crate) fn traces(run: &RunId, state: &Path) -> Vec<String> {
+    let name = run.name();
+    let processes = processes().filter(|&pid| belongs(pid, run)).map(describe);
+    let groups = group_mounts().into_iter().flat_map(|top| named_below(&top, &name));
+    let folders = [Path::new("/dev/shm"), Path::new("/tmp"), Path::new("/run"), state].into_iter();
+    let dirs = folders.flat_map(entries).filter(|path| carries(path, &name));
+    let paths = groups.chain(dirs).map(|path| path.display().to_string());
+    let mounts = lines("/proc/self/mountinfo").filter(|line| line.contains(&name));
+    processes.chain(paths).chain(mounts).collect()
+}
+
+/// The namespaces that processes of `run` have and this process has not.
+pub(crate) fn namespaces(run: &RunId) -> BTreeSet<PathBuf> {
+    let own: BTreeSet<_> = namespaces_of("self").collect();
+    processes()
+        .filter(|&pid| belongs(pid, run))
+        .flat_map(|pid| namespaces_of(&pid.to_string()))
+        .filter(|n| !own.contains(n))
+        .collect()
+}
+
+/// The living processes that hold one of `namespaces` and are no other run's: the kernel gives the numbers of
+/// namespaces that have ended to new ones.
+pub(crate) fn holders(namespaces: &BTreeSet<PathBuf>, runs: &[RunId]) -> Vec<String> {
+    let holds = |&pid: &i32| namespaces_of(&pid.to_string()).any(|namespace| namespaces.contains(&namespace));
+    let ours = |&pid: &i32| marker(pid).is_none_or(|other| runs.iter().any(|run| run.as_str() == other));
+    processes().filter(|&pid| lives(pid)).filter(holds).filter(ours).map(describe).collect()
+}
+
+/// The run that a process carries in its environment.
+fn marker(pid: i32) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+    variables.find_map(|variable| Some(variable.strip_prefix(RUN_VARIABLE)?.strip_prefix('=')?.to_owned()))
+}
+
+/// Whether the process, which must not be this one, carries the run in its environment, its control group or its
+/// command line.
+fn belongs(pid: i32, run: &RunId) -> bool {
+    let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let marked = marker(pid).is_some_and(|carried| carried == run.as_str());
+    let named = ["cgroup", "cmdline"].iter().any(|file| String::from_utf8_lossy(&of(file)).contains(&run.name()));
+    pid != std::process::id() as i32 && lives(pid) && (marked || named)
+}
+
+/// Whether it has not ended: a dead process waits for its parent, or for the host's first process, to take note.
+fn lives(pid: i32) -> bool {
+    let dead = |stat: String| [") Z ", ") X "].iter().any(|state| stat.contains(state));
+    !lines(&format!("/proc/{pid}/stat")).any(dead)
+}
+
+fn describe(pid: i32) -> String {
+    let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    format!("process {pid}: {}", String::from_utf8_lossy(&of("cmdline")).replace('\0', " "))
+}
+
+fn namespaces_of(process: &str) -> impl Iterator<Item = PathBuf> + use<> {
+    let dir = PathBuf::from(format!("/proc/{process}/ns"));
+    NAMESPACES.into_iter().filter_map(move |kind| fs::read_link(dir.join(kind)).ok())
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    entries(Path::new("/proc")).into_iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok())
+}
+
+/// Where control groups are mounted, whatever their version and controllers.
+fn group_mounts() -> Vec<PathBuf> {
+    let mounts = lines("/proc/self/mountinfo").filter(|line| line.contains(" - cgroup"));
+    mounts.filter_map(|line| line.split(' ').nth(4).map(PathBuf::from)).collect()
+}
+
+fn named_below(dir: &Path, name: &str) -> Vec<PathBuf> {
+    let below = entries(dir).into_iter().filter(|path| path.is_dir());
+    below.flat_map(|path| if carries(&path, name) { vec![path] } else { named_below(&path, name) }).collect()
+}
+
+fn carries(path: &Path, name: &str) -> bool {
+    path.file_name().is_some_and(|file| file.to_string_lossy().contains(name))
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn lines(file: &str) -> impl Iterator<Item = String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+/// Somebody else's: a process and a directory of another run, and control groups where they can be made.
+#[derive(Debug)]
+pub(crate) struct Stranger {
+    process: Child,
+    dirs: Vec<PathBuf>,
+}
+
+impl Stranger {
+    pub(crate) fn new() -> Self {
+        let other: RunId = "20010101-000000-0000".parse().expect("a well-formed id");
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{NAME_PREFIX}stranger-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let process = Command::new("sleep").arg("600").env(RUN_VARIABLE, other.as_str()).spawn().expect("sleep starts");
+        let tops = group_mounts().into_iter().chain([PathBuf::from("/dev/shm")]);
+        let dirs = tops.map(|top| top.join(&name)).filter(|dir| fs::create_dir(dir).is_ok()).collect();
+        Self { process, dirs }
+    }
+
+    /// Fails if anything was done to it.
+    pub(crate) fn assert_unharmed(&mut self) {
+        assert!(self.process.try_wait().expect("asked").is_none(), "a stranger's process was ended");
+        assert!(!self.dirs.is_empty() && self.dirs.iter().all(|dir| dir.is_dir()), "a stranger's folder was removed");
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.process.kill().and_then(|()| self.process.wait());
+        for dir in &self.dirs {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+/// A small file system of its own, unmounted when dropped.
+#[derive(Debug)]
+pub(crate) struct Disk(PathBuf);
+
+impl Disk {
+    /// Mounts `bytes` at `path`; says why it cannot.
+    pub(crate) fn mount(path: PathBuf, bytes: u64) -> Result<Self, String> {
+        fs::create_dir_all(&path).map_err(|e| e.to_string())?;
+        let options = format!("size={bytes}");
+        mount(Some("tmpfs"), &path, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+            .map_err(|e| format!("a file system cannot be mounted: {e}"))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn free(&self) -> u64 {
+        let stat = nix::sys::statvfs::statvfs(&self.0).expect("it is mounted");
+        stat.blocks_available() * stat.fragment_size()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
