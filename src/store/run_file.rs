@@ -109,6 +109,9 @@ pub struct NoiseGuard {
     pub before: Vec<NoiseReading>,
     /// After the last trial.
     pub after: Vec<NoiseReading>,
-    /// Why the run is invalid; empty when it is valid.
+    /// Why the run is invalid; empty when nothing speaks against it.
     pub invalid: Vec<String>,
+    /// Why there was nothing to judge by; `None` when the run was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjudged: Option<String>,
 }
