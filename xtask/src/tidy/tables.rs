@@ -56,6 +56,11 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
     ),
     ("src/cgroup/group.rs", 1, "a group that empties cannot be awaited on v1: removal is tried again, with a deadline"),
     ("src/ledger/reap.rs", 2, "a stranger's process and its group are looked at until they are gone, with a deadline"),
+    (
+        "tests/crash.rs",
+        3,
+        "a harness is killed at any moment at all; its death is looked at until it shows, with a deadline",
+    ),
     ("src/platform/youki/pool.rs", 1, "a launcher that was told to end is looked at until it has, with a deadline"),
 ];
 
