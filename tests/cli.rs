@@ -10,7 +10,7 @@ use std::fs;
 
 use assert_cmd::assert::{Assert, OutputAssertExt};
 use bench::{Desk, entries};
-use featherweight::store::{Experiment, RunOutcome};
+use featherweight::store::{Experiment, RunOutcome, list_runs};
 use rstest::rstest;
 
 /// A run that is over in a moment.
@@ -114,7 +114,8 @@ fn the_run_goes_where_out_says_whatever_the_folders_name() {
     let desk = Desk::new();
     let out = desk.path("a folder, größer");
     desk.command(Experiment::Boot, TINY).arg("--out").arg(&out).assert().success();
-    assert_eq!((entries(&out).len(), desk.runs().len()), (1, 0));
+    let page = out.join("report/index.html");
+    assert_eq!((list_runs(&out).len(), desk.runs().len(), page.is_file()), (1, 0, true));
 }
 
 #[rstest]

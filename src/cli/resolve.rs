@@ -78,12 +78,6 @@ fn check_target(experiment: Experiment, options: &Options) -> Result<(), BadInpu
         let problem = format!("is measured by another target: cargo bench --bench {target} -- --name {code}");
         return Err(BadInput::new(format!("--name {code}"), problem));
     }
-    let has_victim = matches!(experiment, Experiment::Scalability | Experiment::Isolation);
-    let victims_only = [("--workload", !options.workload.is_empty()), ("--rows", options.rows.is_some())];
-    if let Some((option, _)) = victims_only.iter().find(|(_, given)| *given && !has_victim) {
-        let problem = format!("belongs to --bench scalability and --bench isolation; this is {experiment}");
-        return Err(BadInput::new(*option, problem));
-    }
     let isolation_only = [("--attacker", !options.attacker.is_empty()), ("--placement", !options.placement.is_empty())];
     if let Some((option, _)) = isolation_only.iter().find(|(_, given)| *given && experiment != Experiment::Isolation) {
         let problem = format!("belongs to --bench isolation; this is {experiment}");

@@ -59,7 +59,7 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
     (
         "tests/crash.rs",
         3,
-        "the random moment of a kill, and looks at files and processes of another process, with a deadline",
+        "a harness is killed at any moment at all; its death is looked at until it shows, with a deadline",
     ),
     ("src/platform/youki/pool.rs", 1, "a launcher that was told to end is looked at until it has, with a deadline"),
 ];
