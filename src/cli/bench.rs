@@ -1,7 +1,7 @@
 //! A bench target from its command line to its exit code.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
         return Ok(Exit::Fine);
     }
     let summary = session.run(observe::for_stderr().as_mut()).map_err(refusal)?;
-    Ok(finish(&summary, &folders))
+    Ok(finish(&summary, &Pages::of(options, &folders)))
 }
 
 /// Runs the target once, tiny, on the fake platform, and leaves no run behind: what `cargo test --benches` does.
@@ -140,7 +140,7 @@ fn print_plan(plan: &Plan, options: &Options) {
     for (trial, name) in plan.trials.iter().zip(&names) {
         println!("{:5}  {name} #{}", trial.order, trial.trial);
     }
-    plan.skips.iter().for_each(|skip| println!("skipped: {}", skip.reason));
+    plan.skips.iter().for_each(|skip| println!("skipped: {skip}"));
     let estimate = observe::in_words(Duration::from(plan.estimate()));
     println!("{} trials, about {estimate}", plan.trials.len());
 }
@@ -153,8 +153,24 @@ fn list_for_test_runner(experiment: Experiment, options: &Options) -> Exit {
     Exit::Fine
 }
 
+/// Where runs are, and the page over the latest of them.
+struct Pages {
+    runs: PathBuf,
+    report: PathBuf,
+}
+
+impl Pages {
+    /// Runs that were sent elsewhere have their page there, too.
+    fn of(options: &Options, folders: &Folders) -> Self {
+        match &options.out {
+            Some(out) => Self { runs: out.clone(), report: out.join("report") },
+            None => Self { runs: folders.runs(), report: folders.report() },
+        }
+    }
+}
+
 /// Prints the table and writes the reports; the report's path is the last line.
-fn finish(summary: &RunSummary, folders: &Folders) -> Exit {
+fn finish(summary: &RunSummary, pages: &Pages) -> Exit {
     summary.problems.iter().for_each(|problem| eprintln!("error: {problem}"));
     let run = match read_run(&summary.dir) {
         Ok(run) => run,
@@ -165,8 +181,9 @@ fn finish(summary: &RunSummary, folders: &Folders) -> Exit {
     };
     let (look, width) = terminal();
     println!("{}", report::terminal(&run, look, width));
+    run.file.skips.iter().for_each(|skip| println!("skipped: {skip}"));
     let own = report::write(std::slice::from_ref(&run), &summary.dir.join("report"));
-    let page = own.and_then(|_| report::write_with(&report::latest(&folders.runs()), &folders.report()));
+    let page = own.and_then(|_| report::write_with(&report::latest(&pages.runs), &pages.report));
     let verdict = judge(summary, &run);
     match page {
         Ok(path) => {

@@ -78,6 +78,12 @@ fn check_target(experiment: Experiment, options: &Options) -> Result<(), BadInpu
         let problem = format!("is measured by another target: cargo bench --bench {target} -- --name {code}");
         return Err(BadInput::new(format!("--name {code}"), problem));
     }
+    let has_victim = matches!(experiment, Experiment::Scalability | Experiment::Isolation);
+    let victims_only = [("--workload", !options.workload.is_empty()), ("--rows", options.rows.is_some())];
+    if let Some((option, _)) = victims_only.iter().find(|(_, given)| *given && !has_victim) {
+        let problem = format!("belongs to --bench scalability and --bench isolation; this is {experiment}");
+        return Err(BadInput::new(*option, problem));
+    }
     let isolation_only = [("--attacker", !options.attacker.is_empty()), ("--placement", !options.placement.is_empty())];
     if let Some((option, _)) = isolation_only.iter().find(|(_, given)| *given && experiment != Experiment::Isolation) {
         let problem = format!("belongs to --bench isolation; this is {experiment}");
@@ -135,7 +141,7 @@ fn profile(experiment: Experiment, profile: Profile) -> Configuration {
         // Six is the least that a 95 % interval of a median or of a slowdown can stand on.
         runs: 6,
         boots: 4,
-        rows: 6_000,
+        rows: 5_000,
         noise_quanta: 2_000,
         timeout_s: 60,
         seed: 0,

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn all_are_done_and_a_failure_begins_no_more() {
-        let done = in_parallel(4, 100, |index| Ok(index));
+        let done = in_parallel(4, 100, Ok);
         assert!(done.into_iter().enumerate().all(|(i, r)| matches!(r, Some(Ok(n)) if n == i)));
         let done = in_parallel(1, 100, |index| if index == 3 { Err(Error::Interrupted) } else { Ok(()) });
         assert_eq!(done.iter().filter(|r| r.is_some()).count(), 4);

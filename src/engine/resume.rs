@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::plan::{Plan, PlannedTrial};
-use crate::store::{Experiment, RunOutcome, StoredRun, TrialRecord, list_runs, read_run};
+use crate::store::{Experiment, RunOutcome, StoredRun, TrialRecord, list_runs, read_run, run_folder};
 
 /// Why a run cannot be gone on with. Exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum ResumeError {
     },
 }
 
-/// Finds and reads the run that `--resume` names: a folder, or `last` for the latest unfinished one.
+/// Finds and reads the run that `--resume` names: its id, its folder, or `last` for the latest unfinished one.
 ///
 /// # Errors
 /// When there is none, or it is not to be gone on with.
@@ -51,7 +51,7 @@ pub(super) fn find(wanted: Experiment, name: &str, runs: &Path) -> Result<Stored
     let run = match name {
         "last" => latest_unfinished(wanted, runs)
             .ok_or_else(|| ResumeError::NoneUnfinished { experiment: wanted, runs: runs.to_owned() })?,
-        folder => read_run(Path::new(folder))?,
+        name => read_run(&run_folder(runs, name))?,
     };
     let found = run.file.experiment();
     match run.file.outcome {

@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::ledger::{self, Ledger, Leftovers, RunState};
 use crate::placement;
 use crate::plan::{self, Configuration, Offer, Plan, PlannedTrial};
-use crate::platform::{Context, Error, Platform, PlatformId, Unavailable, fake, registry};
+use crate::platform::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, registry};
 use crate::run::{Folders, RunId};
 use crate::sampler::Sampler;
 use crate::store::{Experiment, PlatformEntry, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer};
@@ -68,12 +68,7 @@ pub enum EngineError {
 }
 
 fn reasons(skips: &[Skip]) -> String {
-    let line = |skip: &Skip| match (&skip.platform, skip.placement) {
-        (Some(platform), _) => format!("  {platform}: {}", skip.reason),
-        (None, Some(placement)) => format!("  {placement}: {}", skip.reason),
-        (None, None) => format!("  {}", skip.reason),
-    };
-    skips.iter().map(line).collect::<Vec<_>>().join("\n")
+    skips.iter().map(|skip| format!("  {skip}")).collect::<Vec<_>>().join("\n")
 }
 
 /// How a run ended.
@@ -128,11 +123,12 @@ impl Session {
         let ledger = open_ledger(&folders, &file.run)?;
         let context = Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() };
         let topology = read_topology()?;
-        let (platforms, offer) = offer(&file.configuration, &context, &topology);
+        let (platforms, entries, offer) = offer(&file.configuration, &context, &topology);
+        let file = RunFile { platforms: entries, ..file };
         let plan = plan::build(&file.configuration, &offer);
         let mut session =
             Self { folders, interrupt, ledger, platforms, topology, plan, dir, file, done: BTreeSet::new() };
-        session.admit(&offer, stored.as_ref()).inspect_err(|_| drop(session.ledger.close()))?;
+        session.admit(stored.as_ref()).inspect_err(|_| drop(session.ledger.close()))?;
         Ok(session)
     }
 
@@ -148,8 +144,7 @@ impl Session {
     }
 
     /// Refuses a plan without trials, and a stored run that the plan does not fit.
-    fn admit(&mut self, offer: &Offer, stored: Option<&StoredRun>) -> Result<(), EngineError> {
-        self.file.platforms = self.entries(offer);
+    fn admit(&mut self, stored: Option<&StoredRun>) -> Result<(), EngineError> {
         self.file.skips = self.plan.skips.clone();
         if let Some(stored) = stored {
             self.done = resume::recorded(stored, &self.plan)?;
@@ -159,16 +154,6 @@ impl Session {
             (Some(word), true) if !self.platforms.is_empty() => Err(EngineError::FilteredOut(word.clone())),
             (_, true) => Err(EngineError::NothingToRun(self.plan.skips.clone())),
         }
-    }
-
-    fn entries(&self, offer: &Offer) -> Vec<PlatformEntry> {
-        let entry = |platform: &Box<dyn Platform>| {
-            let id = platform.id().clone();
-            let facts = platform.check().ok()?;
-            let known = offer.platforms.iter().any(|(name, here)| *name == id && here.is_ok());
-            known.then(|| PlatformEntry { id, capabilities: platform.capabilities(), facts })
-        };
-        self.platforms.iter().filter_map(entry).collect()
     }
 
     /// Runs what is not recorded yet, and removes everything that was made.
@@ -181,6 +166,9 @@ impl Session {
         let (mut writer, mut surroundings) = began?;
         let begun = EngineEvent::Begun { run: &self.file.run, dir: &self.dir, plan: &self.plan, done: self.done.len() };
         observer.notice(&begun);
+        for skip in &self.file.skips {
+            observer.notice(&EngineEvent::Preparing(&format!("skipped: {skip}")));
+        }
         surroundings.measure_noise(observer);
 
         let mut background = Background::new(surroundings.background_count());
@@ -345,13 +333,18 @@ fn read_topology() -> Result<Topology, EngineError> {
 }
 
 /// Opens the platforms that can run here and asks what they and the host offer.
-fn offer(configuration: &Configuration, context: &Context, topology: &Topology) -> (Vec<Box<dyn Platform>>, Offer) {
-    let mut opened = Vec::new();
-    let mut offered = Vec::new();
+fn offer(
+    configuration: &Configuration,
+    context: &Context,
+    topology: &Topology,
+) -> (Vec<Box<dyn Platform>>, Vec<PlatformEntry>, Offer) {
+    let (mut opened, mut entries, mut offered) = (Vec::new(), Vec::new(), Vec::new());
     for id in &configuration.platforms {
         match open_platform(id, context) {
-            Ok(platform) => {
-                offered.push((id.clone(), Ok(platform.capabilities())));
+            Ok((platform, facts)) => {
+                let capabilities = platform.capabilities();
+                entries.push(PlatformEntry { id: id.clone(), capabilities, facts });
+                offered.push((id.clone(), Ok(capabilities)));
                 opened.push(platform);
             }
             Err(why) => offered.push((id.clone(), Err(why))),
@@ -361,16 +354,16 @@ fn offer(configuration: &Configuration, context: &Context, topology: &Topology) 
         let here = placement::assign(topology, wanted).map(drop).map_err(|e| e.to_string());
         (wanted, here)
     });
-    (opened, Offer { platforms: offered, placements: placements.collect() })
+    (opened, entries, Offer { platforms: offered, placements: placements.collect() })
 }
 
-fn open_platform(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>, Unavailable> {
+fn open_platform(id: &PlatformId, context: &Context) -> Result<(Box<dyn Platform>, PlatformFacts), Unavailable> {
     let platform = registry::open(id, context).map_err(|error| match error {
         Error::Unavailable(why) => why,
         other => Unavailable { reason: other.to_string(), cure: "see cargo xtask doctor".to_owned() },
     })?;
-    platform.check()?;
-    Ok(platform)
+    let facts = platform.check()?;
+    Ok((platform, facts))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct HostContext {
 pub(super) fn settle(clock: &dyn Clock, proc: &Path) -> HostContext {
     let first = HostReading::read(proc);
     let give_up = clock.now() + PATIENCE.into();
-    let (mut before, mut quiet) = (first.clone(), 0);
+    let (mut before, mut quiet) = (first, 0);
     loop {
         clock.pause(LOOK_EVERY);
         let now = HostReading::read(proc);

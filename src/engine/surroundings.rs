@@ -234,10 +234,11 @@ impl Guard {
         let verdict = noise::judge(&before, &after, &baselines);
         // A past that cannot be written is a past that stays as it is.
         let _ = noise::append(&self.history, &before).and_then(|()| noise::append(&self.history, &after));
-        let invalid = match verdict {
-            Verdict::Invalid { reasons } => reasons,
-            Verdict::Valid | Verdict::Unjudged { .. } => Vec::new(),
+        let (invalid, unjudged) = match verdict {
+            Verdict::Valid => (Vec::new(), None),
+            Verdict::Invalid { reasons } => (reasons, None),
+            Verdict::Unjudged { reason } => (Vec::new(), Some(reason)),
         };
-        Some(NoiseGuard { before, after, invalid })
+        Some(NoiseGuard { before, after, invalid, unjudged })
     }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-pub use reap::{Leftovers, RunState, list, reap};
+pub use reap::{Leftovers, RunState, list, reap, resources};
 
 use crate::host::limits::Change;
 use crate::run::RunId;

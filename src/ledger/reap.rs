@@ -63,6 +63,14 @@ pub fn list(state: &Path) -> io::Result<Vec<(RunId, RunState)>> {
     Ok(runs)
 }
 
+/// What the run `run` has written down, in the order of making; a part of it may be gone, or was never made.
+///
+/// # Errors
+/// When its ledger exists but cannot be read.
+pub fn resources(state: &Path, run: &RunId) -> io::Result<Vec<Resource>> {
+    read(&state.join(run.name()).join(LINES))
+}
+
 /// Removes everything that the dead run `run` left.
 ///
 /// # Errors

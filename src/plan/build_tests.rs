@@ -1,3 +1,5 @@
+//! What a plan has to be, whatever was asked for.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

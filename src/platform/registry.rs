@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Context, Error, Platform, PlatformId, fake, native, youki};
+use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, youki};
 use crate::names::UnknownName;
 
 /// How a platform is made. Making it changes nothing on the host.
@@ -55,6 +55,16 @@ pub fn open(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>, Err
     let entry = ENTRIES.iter().find(|e| e.name == id.as_str());
     let unknown = || Error::Fatal(format!("`{id}` is no platform of this version"));
     (entry.ok_or_else(unknown)?.open)(context)
+}
+
+/// Asks every platform whether it can run here. Changes nothing on the host.
+pub fn survey(context: &Context) -> Vec<(&'static Entry, Result<PlatformFacts, Unavailable>)> {
+    let ask = |entry: &Entry| match (entry.open)(context) {
+        Ok(platform) => platform.check(),
+        Err(Error::Unavailable(why)) => Err(why),
+        Err(other) => Err(Unavailable { reason: other.to_string(), cure: "this is a fault: report it".to_owned() }),
+    };
+    ENTRIES.iter().map(|entry| (entry, ask(entry))).collect()
 }
 
 impl FromStr for PlatformId {

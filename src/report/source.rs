@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::{Experiment, ReadError, StoredRun, list_runs, read_run};
+use crate::store::{Experiment, ReadError, StoredRun, list_runs, read_run, run_folder};
 
 /// The latest readable run of every experiment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,8 +46,7 @@ pub fn latest(runs: &Path) -> Latest {
 pub fn find(runs: &Path, name: &str) -> Result<StoredRun, NoSuchRun> {
     let dir = match name {
         "last" => list_runs(runs).pop().ok_or_else(|| NoSuchRun::Empty(runs.to_owned()))?,
-        id if runs.join(id).is_dir() => runs.join(id),
-        path => PathBuf::from(path),
+        name => run_folder(runs, name),
     };
     Ok(read_run(&dir)?)
 }

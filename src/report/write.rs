@@ -37,7 +37,7 @@ pub fn write(runs: &[StoredRun], dir: &Path) -> Result<PathBuf, WriteError> {
 /// The same, with what could not be read shown in it.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_with(latest: &Latest, dir: &Path) -> Result<PathBuf, WriteError> {
     let report = Report::of(&latest.runs, &latest.warnings);
     let figures = dir.join("figures");

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::writer::{RUN_FILE, TRIALS_FILE};
 use super::{RunFile, SCHEMA, TrialRecord};
+use crate::run::RunId;
 
 /// A run as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +118,17 @@ struct Versioned {
     schema: u64,
 }
 
+/// The folder of the run that `name` means: the id of a run under `runs`, the name of its folder there, or a path.
+pub fn run_folder(runs: &Path, name: &str) -> PathBuf {
+    let wanted = name.parse::<RunId>().ok();
+    let is_it = |dir: &PathBuf| {
+        let folder = dir.file_name().and_then(|f| f.to_str()).unwrap_or_default();
+        let id = folder.get(..name.len()).filter(|_| wanted.is_some());
+        folder == name || (id == Some(name) && folder[name.len()..].starts_with('-'))
+    };
+    list_runs(runs).into_iter().rfind(is_it).unwrap_or_else(|| PathBuf::from(name))
+}
+
 /// The folders under `runs` that hold a run, oldest first. Folders that do not are passed over.
 pub fn list_runs(runs: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(runs) else { return Vec::new() };
@@ -186,6 +198,19 @@ mod tests {
         let dir = stored(1);
         fs::write(dir.path().join(TRIALS_FILE), "{\"schema\":5000000000,\"renamed\":[]}\n").unwrap();
         assert!(matches!(read_run(dir.path()), Err(ReadError::Newer { found: 5_000_000_000, .. })));
+    }
+
+    #[test]
+    fn a_run_is_found_by_its_id_its_folders_name_or_a_path() {
+        let runs = tempfile::tempdir().unwrap();
+        let dir = runs.path().join(format!("{}-boot", super::super::testing::run_id()));
+        Writer::open(&dir).unwrap().describe(&run_file()).unwrap();
+        for name in ["20261121-084514-3f9a", "20261121-084514-3f9a-boot"] {
+            assert_eq!(run_folder(runs.path(), name), dir);
+        }
+        for path in ["20261121", "20261121-084514", "elsewhere/x"] {
+            assert_eq!(run_folder(runs.path(), path), Path::new(path));
+        }
     }
 
     #[test]

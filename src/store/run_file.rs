@@ -1,6 +1,7 @@
 //! `run.json`: what a run is, written when it begins and again when it ends.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,6 +93,15 @@ pub struct Skip {
     pub reason: String,
 }
 
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(platform) = &self.platform {
+            write!(f, "{platform}: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
 /// The noise guard's readings around a run, one a measuring CPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoiseGuard {
@@ -99,6 +109,9 @@ pub struct NoiseGuard {
     pub before: Vec<NoiseReading>,
     /// After the last trial.
     pub after: Vec<NoiseReading>,
-    /// Why the run is invalid; empty when it is valid.
+    /// Why the run is invalid; empty when nothing speaks against it.
     pub invalid: Vec<String>,
+    /// Why there was nothing to judge by; `None` when the run was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjudged: Option<String>,
 }

@@ -162,7 +162,7 @@ fn noise() -> NoiseGuard {
         involuntary_switches: Some(3),
         frequency_khz: None,
     };
-    NoiseGuard { before: vec![reading(100_310)], after: vec![reading(100_402)], invalid: Vec::new() }
+    NoiseGuard { before: vec![reading(100_310)], after: vec![reading(100_402)], invalid: Vec::new(), unjudged: None }
 }
 
 fn trial(experiment: Experiment, platform: &str, workload: &str, number: u32) -> TrialRecord {

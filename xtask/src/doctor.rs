@@ -16,6 +16,8 @@ use featherweight::run::Folders;
 use featherweight::units::Bytes;
 use serde::Serialize;
 
+use crate::platforms::{self, Answer};
+
 /// A thousand small containers on one bridge: the suite's largest step.
 const THOUSAND: Needs = Needs {
     instances: 1000,
@@ -25,6 +27,14 @@ const THOUSAND: Needs = Needs {
     network: true,
     memory_each: Bytes(16 << 20),
 };
+
+/// Show what can run here, what cannot and why, and what to do about it; changes nothing
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Print it as one JSON object, for programs
+    #[arg(long)]
+    json: bool,
+}
 
 /// Everything that doctor found.
 #[derive(Debug, Serialize)]
@@ -57,18 +67,23 @@ enum State {
     Missing { reason: String },
 }
 
-/// Prints what can run here: as tables, or as JSON. `platforms` are the platforms' own answers.
-pub(crate) fn run(json: bool, platforms: &[(String, Result<String, String>)]) -> anyhow::Result<()> {
-    let findings = Findings::gather(platforms)?;
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(&findings)?),
-        false => println!("{}", findings.as_text()),
+impl Doctor {
+    /// Prints what can run here.
+    ///
+    /// # Errors
+    /// When the host cannot be read.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let findings = Findings::gather(&platforms::survey()?)?;
+        match self.json {
+            true => println!("{}", serde_json::to_string_pretty(&findings)?),
+            false => println!("{}", findings.as_text()),
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Findings {
-    fn gather(platforms: &[(String, Result<String, String>)]) -> anyhow::Result<Self> {
+    fn gather(platforms: &[Answer]) -> anyhow::Result<Self> {
         let usable = placement::usable_cpus().context("ask for the usable CPUs")?;
         let topology = Topology::read(Path::new("/sys"), &usable)?;
         let facts = HostFacts::survey(&Folders::from_env().project);

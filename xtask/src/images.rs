@@ -10,26 +10,29 @@ use featherweight::run::Folders;
 /// Which images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ImageSet {
-    /// The static programs, for every Linux platform.
+    /// The static programs, for every Linux platform
     Programs,
 }
 
-/// Builds the guest images.
+/// Build the guest images, or list them; `cargo bench` builds what it misses
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+        cargo xtask images --list      what is built, from what and by which compiler\n  \
+        cargo xtask images --offline   build with what Cargo has fetched already")]
 pub(crate) struct Images {
-    /// List what is built and build nothing.
+    /// List what is built and build nothing
     #[arg(long, conflicts_with_all = ["force", "offline", "locked"])]
     list: bool,
-    /// Which images.
+    /// Which images
     #[arg(long, value_enum, value_delimiter = ',', default_value = "programs")]
     platform: Vec<ImageSet>,
-    /// Fetch nothing.
+    /// Fetch nothing
     #[arg(long)]
     offline: bool,
-    /// Fail unless Cargo.lock pins the sources. They are never taken from elsewhere; this says so in scripts.
+    /// Fail unless Cargo.lock pins the sources. They are never taken from elsewhere; this says so in scripts
     #[arg(long)]
     locked: bool,
-    /// Build everything again.
+    /// Build everything again
     #[arg(long)]
     force: bool,
 }

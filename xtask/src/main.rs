@@ -1,3 +1,67 @@
-//! Featherweight's own chores.
+//! Featherweight's own chores: everything around a measurement that is not the measurement.
 
-fn main() {}
+mod clean;
+mod doctor;
+mod exit;
+mod export;
+mod images;
+mod platforms;
+mod report;
+mod stored;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use featherweight::cli::Exit;
+
+/// Featherweight's chores around `cargo bench`.
+#[derive(Debug, Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    version,
+    after_help = "Examples:\n  \
+        cargo xtask doctor                    before the first run: what can run here, what cannot and why\n  \
+        cargo xtask report last               the page of the latest run; without `last`, of every experiment\n  \
+        cargo xtask export --output all.csv   the stored trials, for R, pandas or a spreadsheet\n  \
+        cargo xtask clean                     after a crash: remove what it left, and nothing else\n\n\
+        Exit codes: 0 fine, 2 bad input, 3 nothing to work on, 4 something failed or was left behind."
+)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    Images(images::Images),
+    Doctor(doctor::Doctor),
+    Report(report::Report),
+    Export(export::Export),
+    Clean(clean::Clean),
+    Tidy(tidy::Tidy),
+}
+
+fn main() -> ExitCode {
+    // Doctor asks the platforms, and one of them starts this executable again.
+    featherweight::platform::launcher_entry();
+    let done = Cli::parse().chore.run();
+    let exit = done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        exit::of(&error)
+    });
+    exit.into()
+}
+
+impl Chore {
+    fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Chore::Images(images) => images.run().map(|()| Exit::Fine),
+            Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
+            Chore::Report(report) => report.run().map(|()| Exit::Fine),
+            Chore::Export(export) => export.run().map(|()| Exit::Fine),
+            Chore::Clean(clean) => clean.run(),
+            Chore::Tidy(tidy) => tidy.run(),
+        }
+    }
+}

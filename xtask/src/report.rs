@@ -1,12 +1,18 @@
 //! `cargo xtask report`: writes the page over the latest run of every experiment, or over one run.
 
-use featherweight::report::{Latest, find, latest, write_with};
+use featherweight::report::{Latest, write_with};
 use featherweight::run::Folders;
 
-/// Write the report and print where it is.
+use crate::stored;
+
+/// Write the report over stored runs and print the path of its page
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+        cargo xtask report                        one page over the latest run of every experiment\n  \
+        cargo xtask report last                   the page of the latest run, in its own folder\n  \
+        cargo xtask report 20261121-084514-3f9a-boot")]
 pub(crate) struct Report {
-    /// A run's id, its folder, or `last`; without it, the latest run of every experiment.
+    /// A run's id, its folder, or `last`; without it, the latest run of every experiment
     run: Option<String>,
 }
 
@@ -18,9 +24,9 @@ impl Report {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let folders = Folders::from_env();
         let (runs, dir) = match &self.run {
-            None => (latest(&folders.runs()), folders.report()),
+            None => (stored::latest(&folders.runs())?, folders.report()),
             Some(name) => {
-                let run = find(&folders.runs(), name)?;
+                let run = stored::named(&folders.runs(), name)?;
                 let dir = run.dir.join("report");
                 (Latest { runs: vec![run], warnings: Vec::new() }, dir)
             }

@@ -62,7 +62,7 @@ impl Axis {
         let unit = Scale::of(self.unit, max.abs().max(min.abs()));
         let (min, max) = (min / unit.factor, max / unit.factor);
         let ticks = match self.scale {
-            AxisScale::Linear => linear_ticks(min, max, self.start, wanted),
+            AxisScale::Linear => linear_ticks(min, max, self.start, wanted, self.unit == Unit::Count),
             AxisScale::Log => log_ticks(min, max),
         };
         let (low, high) = (ticks[0], ticks[ticks.len() - 1]);
@@ -90,12 +90,13 @@ impl Fitted {
     }
 }
 
-/// Round ticks that enclose both ends.
-fn linear_ticks(min: f64, max: f64, start: Start, wanted: usize) -> Vec<f64> {
+/// Round ticks that enclose both ends; whole ones for counts.
+fn linear_ticks(min: f64, max: f64, start: Start, wanted: usize, is_count: bool) -> Vec<f64> {
     let min = if start == Start::Zero { min.min(0.0) } else { min };
     let max = if start == Start::Zero { max.max(0.0) } else { max };
     let span = if max > min { max - min } else { max.abs().max(1.0) };
-    let step = nice(span / wanted.max(1) as f64);
+    let whole = if is_count { 1.0 } else { 0.0 };
+    let step = nice(span / wanted.max(1) as f64).max(whole);
     let first = (min / step + 1e-9).floor();
     let last = ((max / step) - 1e-9).ceil().max(first + 1.0);
     (0..=(last - first) as usize).map(|i| (first + i as f64) * step).collect()
@@ -158,7 +159,7 @@ mod tests {
     #[case(&[0.97, 1.21], Unit::Ratio, Start::Fit, "", &["0.9", "1.0", "1.1", "1.2", "1.3"])]
     #[case(&[0.0, 1000.0], Unit::Count, Start::Zero, "", &["0", "500", "1,000"])]
     #[case(&[5.0, 5.0], Unit::Count, Start::Fit, "", &["4", "6"])]
-    #[case(&[], Unit::Count, Start::Zero, "", &["0.0", "0.5", "1.0"])]
+    #[case(&[], Unit::Count, Start::Zero, "", &["0", "1"])]
     fn linear_ticks_are_round_and_enclose_the_values(
         #[case] values: &[f64],
         #[case] unit: Unit,

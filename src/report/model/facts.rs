@@ -99,7 +99,8 @@ fn noise(run: &StoredRun) -> Vec<(String, String)> {
         let of = |when: &'static str, readings: &[NoiseReading]| {
             readings.iter().map(move |r| (when.to_owned(), noise_in_words(r))).collect::<Vec<_>>()
         };
-        [of("before", &n.before), of("after", &n.after)].concat()
+        let unjudged = n.unjudged.iter().map(|reason| ("not judged".to_owned(), reason.clone())).collect();
+        [of("before", &n.before), of("after", &n.after), unjudged].concat()
     });
     readings.collect()
 }

@@ -149,7 +149,9 @@ impl Drawing<'_> {
 fn point(summary: &Summary, unit: f64, text: impl Fn(f64) -> String) -> Point {
     let mean = summary.mean / unit;
     let sd = summary.sd.map(|sd| sd / unit);
-    let spread = sd.map(|sd| (mean - sd, mean + sd));
+    // A bar that would fall below zero, where no time or size can lie, ends there.
+    let floor = if mean >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+    let spread = sd.map(|sd| ((mean - sd).max(floor), mean + sd));
     let plus_minus = sd.map_or_else(String::new, |sd| format!(" ± {}", text(sd)));
     let hover = format!("{}{plus_minus} (mean of {})", text(mean), summary.count);
     Point { x: 0.0, y: mean, spread, hover }

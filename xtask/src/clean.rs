@@ -1,0 +1,217 @@
+//! `cargo xtask clean`: removes whatever crashed runs left.
+//!
+//! Invariant: only what stands in a dead run's ledger, or carries its id, is touched. A live run is left alone.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use featherweight::cli::Exit;
+use featherweight::ledger::{self, Leftovers, Resource, RunState};
+use featherweight::run::{Folders, RunId};
+
+/// Remove what crashed runs left on this host; live runs and everything else are left alone
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A run writes down what it makes before it makes it: processes, control groups, mounts, folders, \
+                        kernel settings. Stored results are no leftovers: they stay.\n\n\
+                        Exit codes: 0 nothing is left; 4 something could not be removed or, with --dry-run, something \
+                        would be."
+)]
+pub(crate) struct Clean {
+    /// List what would be removed and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Whether to remove or only to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Remove,
+    Tell,
+}
+
+impl Clean {
+    /// Does what the options say.
+    ///
+    /// # Errors
+    /// When the state folder cannot be read, or nothing can be printed.
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let state = Folders::from_env().state;
+        let mode = if self.dry_run { Mode::Tell } else { Mode::Remove };
+        clean(&state, mode, &mut io::stdout().lock())
+    }
+}
+
+fn clean(state: &Path, mode: Mode, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let runs = ledger::list(state).with_context(|| format!("read {}", state.display()))?;
+    let mut left = 0;
+    for (run, _) in runs.iter().filter(|(_, state)| *state == RunState::Alive) {
+        writeln!(out, "run {run}: in progress, left alone")?;
+    }
+    for (run, _) in runs.iter().filter(|(_, state)| *state == RunState::Dead) {
+        left += match mode {
+            Mode::Tell => tell(state, run, out)?,
+            Mode::Remove => remove(state, run, out)?,
+        };
+    }
+    if runs.iter().all(|(_, state)| *state == RunState::Alive) {
+        writeln!(out, "nothing to clean in {}", state.display())?;
+    }
+    Ok(if left == 0 { Exit::Fine } else { Exit::Trouble })
+}
+
+/// Prints what is there of a dead run. Returns how many runs that is.
+fn tell(state: &Path, run: &RunId, out: &mut impl Write) -> anyhow::Result<usize> {
+    writeln!(out, "run {run}: dead; would be removed: its processes, {}", state.join(run.name()).display())?;
+    for thing in present(state, run) {
+        writeln!(out, "  {thing}")?;
+    }
+    Ok(1)
+}
+
+/// Removes a dead run. Returns how many runs stay: none, or this one.
+fn remove(state: &Path, run: &RunId, out: &mut impl Write) -> anyhow::Result<usize> {
+    let there = present(state, run);
+    match ledger::reap(state, run) {
+        Ok(left) => {
+            writeln!(out, "run {run}: {}", in_words(&left))?;
+            there.iter().try_for_each(|thing| writeln!(out, "  {thing}"))?;
+            Ok(0)
+        }
+        Err(e) => {
+            writeln!(out, "run {run}: not removed entirely: {e}")?;
+            Ok(1)
+        }
+    }
+}
+
+/// What stands in the run's ledger and is there.
+fn present(state: &Path, run: &RunId) -> Vec<String> {
+    let resources = ledger::resources(state, run).unwrap_or_default();
+    let named = |resource: Resource| match resource {
+        Resource::Process { .. } => None,
+        Resource::Cgroup { path } => path.exists().then(|| format!("control group {}", path.display())),
+        Resource::Dir { path } => path.exists().then(|| format!("folder {}", path.display())),
+        Resource::Setting(change) => Some(format!("kernel setting {}", change.path.display())),
+    };
+    resources.into_iter().filter_map(named).collect()
+}
+
+fn in_words(left: &Leftovers) -> String {
+    let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    format!(
+        "ended {}; removed {}, {}, {} and its ledger",
+        count(left.processes, "process", "processes"),
+        count(left.cgroups, "control group", "control groups"),
+        count(left.mounts, "mount", "mounts"),
+        count(left.dirs, "folder", "folders"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{Child, Command};
+
+    use featherweight::ledger::Ledger;
+    use featherweight::run::RUN_VARIABLE;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A state folder with a dead run that left a process and a folder, a live run, and somebody else's file.
+    struct Scene {
+        state: TempDir,
+        dead: RunId,
+        left_dir: std::path::PathBuf,
+        left_process: Child,
+        alive: Ledger,
+    }
+
+    impl Scene {
+        /// Reaping finds processes by their run's id alone, so that every test has a `dead` run of its own.
+        fn new(dead: &str) -> Self {
+            let state = tempfile::tempdir().unwrap();
+            let dead: RunId = dead.parse().unwrap();
+            let left_dir = state.path().join("elsewhere").join(dead.name());
+            let ledger = Ledger::open(state.path(), &dead).unwrap();
+            ledger.record(&Resource::Dir { path: left_dir.clone() }).unwrap();
+            drop(ledger);
+            fs::create_dir_all(&left_dir).unwrap();
+            fs::write(state.path().join("notes.txt"), "not ours").unwrap();
+            let left_process = Command::new("sleep").arg("60").env(RUN_VARIABLE, dead.as_str()).spawn().unwrap();
+            let alive = Ledger::open(state.path(), &"20261121-084515-0002".parse().unwrap()).unwrap();
+            Self { state, dead, left_dir, left_process, alive }
+        }
+
+        fn clean(&self, mode: Mode) -> (Exit, String) {
+            let mut out = Vec::new();
+            let exit = clean(self.state.path(), mode, &mut out).unwrap();
+            (exit, String::from_utf8(out).unwrap())
+        }
+
+        fn is_running(&mut self) -> bool {
+            self.left_process.try_wait().unwrap().is_none()
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            let _ = self.left_process.kill();
+            let _ = self.left_process.wait();
+        }
+    }
+
+    #[test]
+    fn a_dead_run_is_removed_and_a_live_one_and_foreign_files_stay() {
+        let mut scene = Scene::new("20261121-084514-0001");
+        let (exit, told) = scene.clean(Mode::Remove);
+        assert_eq!(exit, Exit::Fine, "{told}");
+        assert!(told.contains("0002: in progress, left alone"), "{told}");
+        assert!(told.contains("0001: ended 1 process; removed 0 control groups, 0 mounts, 1 folder"), "{told}");
+        assert!(told.contains(&scene.left_dir.display().to_string()), "{told}");
+        assert!(!scene.left_dir.exists() && !scene.state.path().join(scene.dead.name()).exists());
+        assert!(!scene.left_process.wait().unwrap().success(), "killed");
+        assert!(scene.alive.dir().is_dir() && scene.state.path().join("notes.txt").is_file());
+        assert!(scene.left_dir.parent().unwrap().is_dir(), "the folder around a run's folder is not the run's");
+
+        let (exit, told) = scene.clean(Mode::Remove);
+        assert_eq!(exit, Exit::Fine);
+        assert!(told.contains("nothing to clean"), "{told}");
+        assert!(!scene.is_running());
+    }
+
+    #[test]
+    fn a_dry_run_lists_and_removes_nothing() {
+        let mut scene = Scene::new("20261121-084514-0004");
+        let (exit, told) = scene.clean(Mode::Tell);
+        assert_eq!(exit, Exit::Trouble, "something would be removed");
+        assert!(told.contains("0004: dead") && told.contains(&scene.left_dir.display().to_string()), "{told}");
+        assert!(scene.is_running() && scene.left_dir.is_dir());
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_removed_entirely_is_trouble_with_the_reason() {
+        let state = tempfile::tempdir().unwrap();
+        let run: RunId = "20261121-084514-0003".parse().unwrap();
+        let ledger = Ledger::open(state.path(), &run).unwrap();
+        ledger.record(&Resource::Dir { path: "/somebody/elses".into() }).unwrap();
+        drop(ledger);
+        let mut out = Vec::new();
+        assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Trouble);
+        let told = String::from_utf8(out).unwrap();
+        assert!(told.contains("0003: not removed entirely: /somebody/elses"), "{told}");
+        assert!(state.path().join(run.name()).is_dir(), "its ledger stays");
+    }
+
+    #[test]
+    fn no_state_folder_means_nothing_to_clean() {
+        let mut out = Vec::new();
+        let exit = clean(Path::new("/nowhere/at/all"), Mode::Remove, &mut out).unwrap();
+        assert_eq!(
+            (exit, String::from_utf8(out).unwrap().as_str()),
+            (Exit::Fine, "nothing to clean in /nowhere/at/all\n")
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! What the platforms say of themselves, for doctor.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use featherweight::interrupt::Interrupt;
+use featherweight::ledger::Ledger;
+use featherweight::platform::{Context, PlatformFacts, registry};
+use featherweight::run::RunId;
+
+/// A platform's name, and what it is and its version, or why it cannot run here and the cure.
+pub(crate) type Answer = (String, Result<String, String>);
+
+/// Asks every platform of the registry whether it can run here. The ledger they are asked with lives in a temporary
+/// folder and makes nothing.
+pub(crate) fn survey() -> anyhow::Result<Vec<Answer>> {
+    let state = tempfile::tempdir().context("make a folder for the platforms' ledger")?;
+    let ledger = Ledger::open(state.path(), &RunId::generate()).context("open a ledger for the platforms")?;
+    let context = Context { ledger: Arc::new(ledger), interrupt: Interrupt::new().context("make an interrupt")? };
+    let answers = registry::survey(&context);
+    let told = |facts: PlatformFacts| std::iter::once(facts.version).chain(facts.notes).collect::<Vec<_>>().join("; ");
+    let answer = |entry: &registry::Entry, facts: Result<PlatformFacts, _>| {
+        let known = facts.map(|facts| format!("{}: {}", entry.about, told(facts)));
+        (entry.name.to_owned(), known.map_err(|why: featherweight::platform::Unavailable| why.to_string()))
+    };
+    Ok(answers.into_iter().map(|(entry, facts)| answer(entry, facts)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_platform_of_the_registry_answers() {
+        let answers = survey().expect("the platforms can be asked");
+        let names: Vec<_> = answers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, registry::ENTRIES.iter().map(|e| e.name).collect::<Vec<_>>());
+        let (_, native) = &answers[0];
+        assert!(native.as_ref().is_ok_and(|told| told.contains("Linux ")), "{native:?}");
+        let (_, youki) = &answers[1];
+        // This test's executable has no launcher entry, and an ordinary user may not make containers.
+        assert!(youki.as_ref().is_err_and(|why| why.contains("; ")), "{youki:?}");
+    }
+}

@@ -1,0 +1,68 @@
+//! The chores as a script sees them: the real executable, its output and its exit codes.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use featherweight::ledger::Ledger;
+use featherweight::run::RunId;
+use rstest::rstest;
+
+/// Runs xtask over an empty world below `home`.
+fn xtask(home: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).env("CARGO_TARGET_DIR", home).env("FEATHERWEIGHT_STATE", home.join("state"));
+    command.output().expect("xtask starts")
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[rstest]
+#[case::unknown_chore(&["frobnicate"], 2, "'frobnicate'")]
+#[case::unknown_format(&["export", "--format", "pdf"], 2, "'pdf'")]
+#[case::unknown_run(&["report", "tuesday"], 2, "RUN tuesday: tuesday/run.json holds no run")]
+#[case::nothing_to_report(&["report"], 3, "`cargo bench` makes runs")]
+#[case::nothing_to_export(&["export", "last"], 3, "`cargo bench` makes runs")]
+fn what_cannot_be_done_has_its_own_code_and_names_the_cause(
+    #[case] arguments: &[&str],
+    #[case] code: i32,
+    #[case] cause: &str,
+) {
+    let home = tempfile::tempdir().unwrap();
+    let output = xtask(home.path(), arguments);
+    assert_eq!(output.status.code(), Some(code), "{}", error(&output));
+    assert!(error(&output).contains(cause), "{}", error(&output));
+}
+
+#[test]
+fn an_export_that_cannot_be_written_is_bad_input() {
+    let home = tempfile::tempdir().unwrap();
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00");
+    let output = xtask(home.path(), &["export", frozen.to_str().unwrap(), "--output", "/nowhere/at/all.csv"]);
+    assert_eq!(output.status.code(), Some(2), "{}", error(&output));
+    assert!(error(&output).contains("--output /nowhere/at/all.csv"), "{}", error(&output));
+    assert_eq!(xtask(home.path(), &["export", frozen.to_str().unwrap()]).status.code(), Some(0));
+}
+
+#[test]
+fn doctor_answers_in_json_for_every_platform_and_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let output = xtask(home.path(), &["doctor", "--json"]);
+    assert!(output.status.success(), "{}", error(&output));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let native = &findings["platforms"][0];
+    assert_eq!((native["what"].as_str(), native["state"].as_str()), (Some("native"), Some("ok")), "{native}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "doctor changes nothing");
+}
+
+#[test]
+fn clean_tells_by_its_code_whether_something_is_left() {
+    let home = tempfile::tempdir().unwrap();
+    let run: RunId = "20261121-084514-00cc".parse().unwrap();
+    drop(Ledger::open(&home.path().join("state"), &run).unwrap());
+    let codes = [&["clean", "--dry-run"][..], &["clean"], &["clean", "--dry-run"]]
+        .map(|arguments| xtask(home.path(), arguments).status.code());
+    assert_eq!(codes, [Some(4), Some(0), Some(0)], "left, removed, nothing left");
+}
