@@ -1,2 +1,215 @@
-//! To be written.
-fn main() {}
+//! `cargo bench --bench micro`: what the harness itself costs, by criterion. It says nothing about a platform; a slower
+//! harness shows here before it shows in a measurement.
+
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use clap::Parser;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use featherweight::cli::{self, Options};
+use featherweight::cpuset::CpuSet;
+use featherweight::guest::{self, Image, Program};
+use featherweight::interrupt::Interrupt;
+use featherweight::ledger::Ledger;
+use featherweight::plan::{self, Configuration, Offer};
+use featherweight::platform::{
+    Accelerator, Capabilities, Context, LaunchSpec, Milestone, Platform, fake, launcher_entry, registry,
+};
+use featherweight::report::model::Report;
+use featherweight::run::{Folders, RunId};
+use featherweight::sampler::{HostReading, Sampler, SamplerConfig, Sharing};
+use featherweight::stats::{self, Sample};
+use featherweight::store::{Experiment, StoredRun, TRIALS_FILE, TrialRecord, Writer, list_runs, read_run};
+
+/// As many as a long study of several platforms has.
+const MANY: u64 = 100_000;
+
+fn main() {
+    launcher_entry();
+    let mut criterion = Criterion::default().configure_from_args();
+    launches(&mut criterion);
+    sampling(&mut criterion);
+    storing(&mut criterion);
+    planning_and_reporting(&mut criterion);
+    criterion.final_summary();
+}
+
+/// From `launch` over the guest's end to its removal, one after another: on `fake` the harness's own share.
+fn launches(criterion: &mut Criterion) {
+    let folders = Folders::from_env();
+    let mut group = criterion.benchmark_group("launch to gone");
+    group.sample_size(20).measurement_time(Duration::from_secs(8));
+    for id in ["fake", "native", "youki"] {
+        match Ground::open(id, &folders) {
+            Ok(ground) => drop(group.bench_function(id, |bencher| bencher.iter(|| ground.run_hello()))),
+            Err(why) => eprintln!("{id} is skipped: {why}"),
+        }
+    }
+    group.finish();
+}
+
+/// A platform with everything that a launch needs.
+struct Ground {
+    platform: Option<Box<dyn Platform>>,
+    ledger: Arc<Ledger>,
+    hello: Image,
+}
+
+impl Ground {
+    fn open(id: &str, folders: &Folders) -> Result<Self, String> {
+        let ledger = Arc::new(Ledger::open(&folders.state, &RunId::generate()).map_err(|e| e.to_string())?);
+        let interrupt = Interrupt::new().map_err(|e| e.to_string())?;
+        let context = Context { ledger: Arc::clone(&ledger), interrupt };
+        let mut ground = Self { platform: None, ledger, hello: fake::image(Program::Hello) };
+        let id = id.parse().map_err(|e| format!("{e}"))?;
+        let platform = registry::open(&id, &context).map_err(|e| e.to_string())?;
+        platform.check().map_err(|e| e.to_string())?;
+        if !platform.capabilities().simulated {
+            let images = guest::ensure(folders, &[Program::Hello], &mut |_| {}).map_err(|e| e.to_string())?;
+            ground.hello = images.into_iter().next().ok_or("the guest was not built")?;
+        }
+        platform.prepare(&ground.hello).map_err(|e| e.to_string())?;
+        ground.platform = Some(platform);
+        Ok(ground)
+    }
+
+    fn run_hello(&self) {
+        let platform = self.platform.as_deref().expect("it was opened");
+        let spec = LaunchSpec {
+            name: self.ledger.instance_name(),
+            image: self.hello.clone(),
+            arguments: Vec::new(),
+            cpus: None,
+            limits: None,
+            deadline: Duration::from_secs(60),
+        };
+        let deadline = platform.clock().now() + Duration::from_secs(60).into();
+        let mut instance = platform.launch(&spec).expect("it launches");
+        instance.wait_for(Milestone::Exit, deadline).expect("it ends");
+        black_box(instance.stop().expect("it is removed"));
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        self.platform = None;
+        if let Err(e) = self.ledger.close() {
+            eprintln!("left behind: {e}");
+        }
+    }
+}
+
+/// What a sample of the host costs: the readings alone, and a sampler from its start over its first line to its end.
+fn sampling(criterion: &mut Criterion) {
+    let dir = scratch();
+    let mut group = criterion.benchmark_group("sampler");
+    group.bench_function("host reading", |bencher| bencher.iter(|| HostReading::read(Path::new("/proc"))));
+    group.bench_function("start, one line, stop", |bencher| {
+        bencher.iter(|| {
+            let config = SamplerConfig {
+                proc: PathBuf::from("/proc"),
+                file: dir.path().join("host.csv"),
+                period: Duration::from_secs(3600),
+                cpus: CpuSet::default(),
+                sharing: Sharing::OwnCore,
+                background: Arc::<AtomicU32>::default(),
+                extra: Vec::new(),
+            };
+            Sampler::start(config).and_then(Sampler::stop).expect("it samples")
+        });
+    });
+    group.finish();
+}
+
+/// The store: one trial written and synced, and a large run read.
+fn storing(criterion: &mut Criterion) {
+    let frozen = frozen_runs();
+    let record = frozen[0].trials[0].clone();
+    let mut group = criterion.benchmark_group("store");
+
+    let dir = scratch();
+    let mut writer = Writer::open(dir.path()).expect("a run's folder");
+    group.sample_size(50);
+    group.bench_function("append a trial and sync", |bencher| {
+        bencher.iter(|| writer.append(&record).expect("there is room"));
+    });
+
+    let dir = scratch();
+    write_large_run(dir.path(), &frozen[0]);
+    group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(MANY));
+    group.bench_function(BenchmarkId::new("read a run", MANY), |bencher| {
+        bencher.iter(|| read_run(dir.path()).expect("it is readable"));
+    });
+    group.finish();
+}
+
+fn planning_and_reporting(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pure");
+    for experiment in [Experiment::Boot, Experiment::Isolation] {
+        let configuration = paper(experiment);
+        let offer = everything(&configuration);
+        group.bench_function(BenchmarkId::new("plan, paper profile", experiment), |bencher| {
+            bencher.iter(|| plan::build(&configuration, &offer));
+        });
+    }
+    group.bench_function(BenchmarkId::new("summarise values", MANY), |bencher| {
+        let values: Vec<f64> = (0..MANY).map(|i| (i.wrapping_mul(2_654_435_761) % 1_000_003) as f64).collect();
+        let summarise = |values| stats::summarize(&Sample::new(values).expect("finite values"));
+        bencher.iter_batched(|| values.clone(), summarise, BatchSize::LargeInput);
+    });
+    group.sample_size(20);
+    let frozen = frozen_runs();
+    group.bench_function("report model, the frozen runs", |bencher| bencher.iter(|| Report::of(&frozen, &[])));
+    group.finish();
+}
+
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder can be written")
+}
+
+/// The small runs of the repository, of every experiment one.
+fn frozen_runs() -> Vec<StoredRun> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/runs");
+    let runs: Vec<_> = list_runs(&dir).iter().map(|dir| read_run(dir).expect("it is readable")).collect();
+    assert!(!runs.is_empty(), "no run in {}", dir.display());
+    runs
+}
+
+/// A run of [`MANY`] trials like those of `model`. Written at once: a sync a trial would take minutes.
+fn write_large_run(dir: &Path, model: &StoredRun) {
+    Writer::open(dir).and_then(|writer| writer.describe(&model.file)).expect("a run's folder");
+    let mut file = BufWriter::new(File::create(dir.join(TRIALS_FILE)).expect("a file"));
+    for (order, trial) in (0..MANY).zip(model.trials.iter().cycle()) {
+        let record = TrialRecord { order, ..trial.clone() };
+        let line = serde_json::to_string(&record).expect("a record is text");
+        writeln!(file, "{line}").expect("there is room");
+    }
+    file.flush().expect("there is room");
+    let size = fs::metadata(dir.join(TRIALS_FILE)).map_or(0, |file| file.len());
+    eprintln!("a run of {MANY} trials, {} MiB", size >> 20);
+}
+
+fn paper(experiment: Experiment) -> Configuration {
+    let options = Options::parse_from(["micro", "--profile", "paper"]);
+    cli::resolve(experiment, &options, 1).expect("the paper profile makes sense")
+}
+
+/// A host that has all that is asked for.
+fn everything(configuration: &Configuration) -> Offer {
+    let can = Capabilities {
+        accelerator: Accelerator::None,
+        fork: true,
+        limits: true,
+        launch_concurrency: 2,
+        simulated: true,
+    };
+    Offer {
+        platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
+        placements: configuration.placements.iter().map(|&placement| (placement, Ok(()))).collect(),
+    }
+}

@@ -3,8 +3,12 @@
 mod bench;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/thesis.rs"]
 mod thesis;
+#[path = "cli/verdicts.rs"]
+mod verdicts;
 
 use std::fs;
 
@@ -118,14 +122,10 @@ fn the_run_goes_where_out_says_whatever_the_folders_name() {
     assert_eq!((list_runs(&out).len(), desk.runs().len(), page.is_file()), (1, 0, true));
 }
 
-#[rstest]
-#[case::not_a_terminal(None)]
-#[case::no_color(Some("1"))]
-fn what_is_no_terminal_gets_no_escape_sequence(#[case] no_color: Option<&str>) {
+#[test]
+fn what_is_no_terminal_gets_no_escape_sequence() {
     let desk = Desk::new();
-    let mut command = desk.command(Experiment::Boot, TINY);
-    no_color.map(|value| command.env("NO_COLOR", value));
-    let assert = command.assert().success();
+    let assert = desk.command(Experiment::Boot, TINY).assert().success();
     assert!(!stdout(&assert).contains('\u{1b}'));
     assert!(!stderr(&assert).contains('\u{1b}'));
 }

@@ -63,7 +63,7 @@ pub enum ReadError {
 pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
     let path = dir.join(RUN_FILE);
     let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
-    let file: RunFile = parse(&text, &path, 1)?;
+    let file: RunFile = parse(&text, &path, 1, |file: &RunFile| file.schema)?;
     let mut run = StoredRun { dir: dir.to_owned(), file, trials: Vec::new(), warnings: Vec::new() };
     read_trials(&mut run)?;
     Ok(run)
@@ -85,7 +85,7 @@ fn read_trials(run: &mut StoredRun) -> Result<(), ReadError> {
             break;
         }
         let text = str::from_utf8(&line).map_err(|e| damaged(e.to_string()))?;
-        let record: TrialRecord = parse(text, &path, number)?;
+        let record: TrialRecord = parse(text, &path, number, |record: &TrialRecord| record.schema)?;
         if record.run != run.file.run {
             return Err(damaged(format!("belongs to run {}, not {}", record.run, run.file.run)));
         }
@@ -94,21 +94,28 @@ fn read_trials(run: &mut StoredRun) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Parses one object, telling a newer schema from damage.
-fn parse<T: for<'de> Deserialize<'de>>(text: &str, path: &Path, line: usize) -> Result<T, ReadError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        schema: u64,
-    }
-    let versioned = serde_json::from_str::<Versioned>(text);
-    match versioned {
-        Ok(v) if v.schema > u64::from(SCHEMA) => Err(ReadError::Newer { path: path.to_owned(), found: v.schema }),
-        _ => serde_json::from_str(text).map_err(|e| ReadError::Damaged {
-            path: path.to_owned(),
-            line,
-            reason: e.to_string(),
+/// Parses one object, telling a newer schema from damage. Only what does not fit is parsed again, for its schema alone.
+fn parse<T: for<'de> Deserialize<'de>>(
+    text: &str,
+    path: &Path,
+    line: usize,
+    schema: fn(&T) -> u32,
+) -> Result<T, ReadError> {
+    let newer = |found| ReadError::Newer { path: path.to_owned(), found };
+    match serde_json::from_str(text) {
+        Ok(object) if schema(&object) <= SCHEMA => Ok(object),
+        Ok(object) => Err(newer(schema(&object).into())),
+        Err(e) => Err(match serde_json::from_str::<Versioned>(text) {
+            Ok(versioned) if versioned.schema > u64::from(SCHEMA) => newer(versioned.schema),
+            _ => ReadError::Damaged { path: path.to_owned(), line, reason: e.to_string() },
         }),
     }
+}
+
+/// All that is sure of an object of a newer schema.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: u64,
 }
 
 /// The folder of the run that `name` means: the id of a run under `runs`, the name of its folder there, or a path.
@@ -184,6 +191,13 @@ mod tests {
             });
             assert!(matches!(read_run(dir.path()), Err(ReadError::Newer { found: 7, .. })), "{file}");
         }
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_by_its_number_whatever_else_it_holds() {
+        let dir = stored(1);
+        fs::write(dir.path().join(TRIALS_FILE), "{\"schema\":5000000000,\"renamed\":[]}\n").unwrap();
+        assert!(matches!(read_run(dir.path()), Err(ReadError::Newer { found: 5_000_000_000, .. })));
     }
 
     #[test]

@@ -77,8 +77,10 @@ impl Surroundings {
 
     /// `span`, up to 1 % shorter or longer by the number of the launch.
     fn vary(&self, span: Nanos) -> Nanos {
-        // Knuth's multiplicative hash spreads neighbouring numbers evenly (The Art of Computer Programming, 6.4).
-        let parts_per_10_000 = (self.number.wrapping_mul(2_654_435_761) >> 7) % 201;
+        // Knuth's multiplicative hash spreads neighbouring numbers evenly over 32 bits (The Art of Computer Programming,
+        // 6.4); without the cut to 32 bits they would rise one after another, which is a trend.
+        let hash = u64::from((self.number as u32).wrapping_mul(2_654_435_761));
+        let parts_per_10_000 = (hash * 201) >> 32;
         Nanos(span.0 / 10_000 * (9_900 + parts_per_10_000))
     }
 }
