@@ -117,9 +117,11 @@ fn a_run_leaves_its_records_its_series_and_both_reports() {
 fn the_run_goes_where_out_says_whatever_the_folders_name() {
     let desk = Desk::new();
     let out = desk.path("a folder, größer");
-    desk.command(Experiment::Boot, TINY).arg("--out").arg(&out).assert().success();
+    let assert = desk.command(Experiment::Boot, TINY).arg("--out").arg(&out).assert().success();
+    assert_eq!((list_runs(&out).len(), desk.runs().len()), (1, 0));
     let page = out.join("report/index.html");
-    assert_eq!((list_runs(&out).len(), desk.runs().len(), page.is_file()), (1, 0, true));
+    assert_eq!(stdout(&assert).lines().last(), Some(format!("report: {}", page.display()).as_str()));
+    assert!(page.is_file() && !desk.output().join("report").exists(), "the usual page tells of the usual runs");
 }
 
 #[test]

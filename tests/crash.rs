@@ -35,7 +35,7 @@ const HANG: Duration = Duration::from_secs(120);
 const PROMPT: Duration = Duration::from_secs(5);
 
 /// A small run with attackers in control groups on the platforms that can run here.
-fn small(experiment: Experiment) -> String {
+fn small(experiment: Experiment, runs: u32) -> String {
     let platforms = if rustix::process::geteuid().is_root() {
         "native,youki"
     } else {
@@ -44,9 +44,9 @@ fn small(experiment: Experiment) -> String {
     };
     match experiment {
         Experiment::Isolation => {
-            format!("--platform {platforms} --attacker write,fork --placement same-thread --runs 2 --rows 200")
+            format!("--platform {platforms} --attacker write,fork --placement same-thread --runs {runs} --rows 200")
         }
-        _ => format!("--platform {platforms} --runs 2 --benchmark_time 2 --instances_per_benchmark 8 --rows 200"),
+        _ => format!("--platform {platforms} --runs {runs} --benchmark_time 2 --instances_per_benchmark 8 --rows 200"),
     }
 }
 
@@ -90,11 +90,12 @@ fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles
 #[case::terminate(Signal::TERM, false)]
 fn a_run_that_is_asked_to_stop_does_so_and_can_be_gone_on_with(#[case] signal: Signal, #[case] to_group: bool) {
     let (desk, mut stranger) = (Desk::new(), Stranger::new());
-    let mut command = desk.command(Experiment::Isolation, &small(Experiment::Isolation));
+    let mut command = desk.command(Experiment::Isolation, &small(Experiment::Isolation, 4));
     let mut harness = command.process_group(0).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
     let mut said = BufReader::new(harness.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
     said.find(|line| line.contains(": about ") && line.contains(" left")).expect("it tells of its progress");
 
+    assert_lives(&desk);
     let pid = Pid::from_child(&harness);
     let asked = Instant::now();
     let sent = if to_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
@@ -145,11 +146,25 @@ fn a_full_disk_stops_the_run_and_what_was_recorded_is_gone_on_with() {
     assert_whole(&read_run(&dir).expect("the run is readable"));
 }
 
+/// The run is seen on the host, which is what makes its absence worth something later, and nobody else can take it.
+fn assert_lives(desk: &Desk) {
+    let run = desk.run().file.run;
+    let seen = host::traces(&run, &desk.state());
+    assert!(seen.iter().any(|trace| trace.ends_with(&run.name())), "its folder: {seen:?}");
+    if rustix::process::geteuid().is_root() {
+        assert!(seen.iter().any(|trace| trace.starts_with("process ")), "its launchers: {seen:?}");
+    }
+    let second = desk.command(Experiment::Isolation, "--resume last").output().expect("it starts");
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success() && said.contains(&format!("run {run} is still in progress")), "{said}");
+    assert_eq!(ledger::list(&desk.state()).expect("listed"), [(run, RunState::Alive)]);
+}
+
 /// Goes on with the run that was killed, or begins one.
 fn begin_or_resume(desk: &Desk, experiment: Experiment) -> Child {
     let mut command = match unfinished(desk) {
         true => desk.command(experiment, "--resume last"),
-        false => desk.command(experiment, &small(experiment)),
+        false => desk.command(experiment, &small(experiment, 2)),
     };
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }
@@ -162,7 +177,7 @@ fn unfinished(desk: &Desk) -> bool {
 
 /// Lets the last run end, and expects that all is well.
 fn finish(desk: &Desk, experiment: Experiment) {
-    let line = if unfinished(desk) { "--resume last".to_owned() } else { small(experiment) };
+    let line = if unfinished(desk) { "--resume last".to_owned() } else { small(experiment, 2) };
     let mut command: Command = desk.command(experiment, &line);
     let done = command.output().expect("it starts");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

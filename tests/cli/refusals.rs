@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::assert::OutputAssertExt;
-use featherweight::store::{Experiment, RUN_FILE, RunOutcome, Writer};
+use featherweight::store::{Experiment, RUN_FILE, RunOutcome, Writer, read_run};
 use rstest::rstest;
 
 use super::{TINY, stderr};
@@ -72,6 +72,7 @@ fn a_count_out_of_range_is_refused_with_the_range(#[case] option: &str, #[case] 
 #[case(Experiment::Scalability, "--name d_boot", &["--name d_boot", "cargo bench --bench boot -- --name d_boot"])]
 #[case(Experiment::Boot, "--benchmark_time 10000 --instances_per_benchmark 10000", &["--benchmark_time 10000", "10000 together"])]
 #[case(Experiment::Boot, "--resume last --runs 3", &["--resume", "--runs"])]
+#[case(Experiment::Boot, "--rows 100", &["--rows", "scalability", "isolation", "boot"])]
 #[case(Experiment::Boot, "--no-such-option", &["--no-such-option"])]
 fn options_that_do_not_go_together_are_refused(
     #[case] experiment: Experiment,
@@ -132,6 +133,25 @@ fn a_resume_of_a_newer_schema_is_refused_by_its_number() {
     fs::write(&path, text).unwrap();
     let message = refused(&desk, Experiment::Boot, &format!("--resume {}", dir.display()));
     assert!(message.contains("schema 9") && message.contains("up to 1"), "{message}");
+}
+
+#[test]
+fn a_run_is_gone_on_with_by_its_folder_its_id_or_last_wherever_it_is() {
+    let desk = Desk::new();
+    let dir = interrupted_run(&desk);
+    let run = desk.run();
+    let elsewhere = desk.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let moved = elsewhere.join(dir.file_name().unwrap());
+    let names = [moved.display().to_string(), run.file.run.to_string(), "last".to_owned()];
+    fs::rename(&dir, &moved).unwrap();
+    for name in names {
+        Writer::open(&moved).and_then(|writer| writer.describe(&run.file)).expect("interrupted again");
+        let line = format!("--resume {name} --out {}", elsewhere.display());
+        desk.command(Experiment::Boot, &line).assert().success();
+        let resumed = read_run(&moved).unwrap();
+        assert_eq!((resumed.file.outcome, resumed.trials.len()), (RunOutcome::Complete, run.trials.len()), "{name}");
+    }
 }
 
 /// A run that seems to have been interrupted.

@@ -38,8 +38,7 @@ fn a_code_whose_platform_is_not_here_says_so(
 #[case(Experiment::Scalability, "uk_sql_s")]
 fn a_code_gives_runs_times_steps_plus_one_results_elsewhere(#[case] experiment: Experiment, #[case] code: &str) {
     let desk = Desk::new();
-    let line =
-        format!("--name {code} --platform fake --runs 2 --benchmark_time 3 --instances_per_benchmark 4 --rows 100");
+    let line = format!("--name {code} --platform fake --runs 2 --benchmark_time 3 --instances_per_benchmark 4");
     desk.command(experiment, &line).assert().success();
     let run = desk.run();
     let mut results = BTreeMap::new();
