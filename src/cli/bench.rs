@@ -101,7 +101,9 @@ fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Resu
         let missing = code.missing_workload().or_else(|| options.platform.is_empty().then(|| code.missing_platform()));
         missing.map_or(Ok(()), |message| Err((Exit::NothingRan, message)))?;
     }
-    check_writable(&out).map_err(|e| (Exit::BadInput, e.to_string()))?;
+    if !(options.list || options.dry_run) {
+        check_writable(&out).map_err(|e| (Exit::BadInput, e.to_string()))?;
+    }
     Ok(Request::New { configuration, out })
 }
 
@@ -122,7 +124,7 @@ fn fresh_seed() -> u64 {
 
 fn refusal(error: EngineError) -> Refusal {
     let exit = match &error {
-        EngineError::Resume(_) | EngineError::FilteredOut(_) => Exit::BadInput,
+        EngineError::Resume(_) | EngineError::InProgress(_) | EngineError::FilteredOut(_) => Exit::BadInput,
         EngineError::NothingToRun(_) => Exit::NothingRan,
         EngineError::Folder { .. } | EngineError::Host(_) => Exit::Trouble,
     };

@@ -1,6 +1,7 @@
 //! One run from opening to closing.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +47,9 @@ pub enum EngineError {
     /// `--resume` cannot be followed.
     #[error("--resume: {0}")]
     Resume(#[from] ResumeError),
+    /// Another harness runs it just now.
+    #[error("run {0} is still in progress; wait until it ends, or stop it with Ctrl-C")]
+    InProgress(RunId),
     /// A folder cannot be written or read.
     #[error("{what} {path}: {source}")]
     Folder {
@@ -54,7 +58,7 @@ pub enum EngineError {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The host cannot be read, or a guest cannot be built.
     #[error("{0}")]
@@ -318,7 +322,10 @@ fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
 
 /// Opens the run's ledger, after reaping what a crash of the same run left.
 fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineError> {
-    let failed = |source| EngineError::Folder { what: "open the ledger in", path: folders.state.clone(), source };
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::ResourceBusy => EngineError::InProgress(run.clone()),
+        _ => EngineError::Folder { what: "open the ledger in", path: folders.state.clone(), source },
+    };
     let dead = ledger::list(&folders.state).map_err(failed)?.contains(&(run.clone(), RunState::Dead));
     if dead {
         ledger::reap(&folders.state, run).map_err(failed)?;

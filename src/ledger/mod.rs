@@ -8,6 +8,7 @@ mod reap;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,11 +61,7 @@ impl Ledger {
     pub fn open(state: &Path, run: &RunId) -> io::Result<Self> {
         let dir = state.join(run.name());
         fs::create_dir_all(&dir)?;
-        let lock = File::create(dir.join(LOCK))?;
-        lock.try_lock().map_err(|e| match e {
-            TryLockError::WouldBlock => io::Error::other(format!("run {run} is still in progress")),
-            TryLockError::Error(e) => e,
-        })?;
+        let lock = hold(&dir, run)?;
         let file = OpenOptions::new().create(true).append(true).open(dir.join(LINES))?;
         Ok(Self { run: run.clone(), dir, file: Mutex::new(file), next_instance: AtomicU64::new(0), _lock: lock })
     }
@@ -104,6 +101,27 @@ impl Ledger {
     pub fn close(&self) -> io::Result<Leftovers> {
         reap::sweep(&self.dir, &self.run)
     }
+}
+
+/// Takes the lock of the run in `dir`, as its harness or to reap it; released when the file is closed.
+///
+/// # Errors
+/// [`io::ErrorKind::ResourceBusy`] when somebody else holds it, or swept the folder in this very moment.
+pub(crate) fn hold(dir: &Path, run: &RunId) -> io::Result<File> {
+    let busy = || io::Error::new(io::ErrorKind::ResourceBusy, format!("run {run} is still in progress"));
+    let path = dir.join(LOCK);
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+    lock.try_lock().map_err(|e| match e {
+        TryLockError::WouldBlock => busy(),
+        TryLockError::Error(e) => e,
+    })?;
+    // Between the opening and the locking, a reaper may have taken the folder away: then this lock holds nothing.
+    let held = lock.metadata()?;
+    let there = fs::metadata(&path).map_err(|_| busy())?;
+    if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
+        return Err(busy());
+    }
+    Ok(lock)
 }
 
 pub(crate) const LINES: &str = "ledger.jsonl";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, umount2};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{LINES, LOCK, Resource};
+use super::{LINES, LOCK, Resource, hold};
 use crate::host::limits::{Change, restore};
 use crate::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
 
@@ -54,7 +54,11 @@ pub fn list(state: &Path) -> io::Result<Vec<(RunId, RunState)>> {
         .filter_map(Result::ok)
         .filter_map(|entry| entry.file_name().to_str()?.strip_prefix(NAME_PREFIX)?.parse::<RunId>().ok())
         .map(|run| {
-            let held = File::open(state.join(run.name()).join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err());
+            let held = match File::open(state.join(run.name()).join(LOCK)) {
+                Ok(lock) => lock.try_lock().is_err(),
+                // Another user's: not ours to judge, let alone to reap.
+                Err(e) => e.kind() != io::ErrorKind::NotFound,
+            };
             let run_state = if held { RunState::Alive } else { RunState::Dead };
             (run, run_state)
         })
@@ -74,9 +78,14 @@ pub fn resources(state: &Path, run: &RunId) -> io::Result<Vec<Resource>> {
 /// Removes everything that the dead run `run` left.
 ///
 /// # Errors
-/// Names what could not be removed; its ledger then stays.
+/// Names what could not be removed; its ledger then stays. [`io::ErrorKind::ResourceBusy`] when the run lives after all.
 pub fn reap(state: &Path, run: &RunId) -> io::Result<Leftovers> {
-    sweep(&state.join(run.name()), run)
+    let dir = state.join(run.name());
+    match hold(&dir, run) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Leftovers::default()),
+        Err(e) => Err(e),
+        Ok(_lock) => sweep(&dir, run),
+    }
 }
 
 /// Removes what stands in the ledger in `dir`, then `dir`. Idempotent.
