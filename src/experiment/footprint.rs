@@ -43,10 +43,15 @@ fn host_metrics(background: &Background, level: u32) -> Vec<Metric> {
     metrics.into_iter().flatten().collect()
 }
 
+/// Of so many instances, spread evenly over their order of starting, each one's own memory is read. They are alike, and
+/// the kernel takes 60 us to add up one's mappings: reading all of a thousand was a tenth of a run.
+const READ_AT_MOST: usize = 100;
+
 /// What the instances' processes and cgroups tell, as means over the instances. A platform that has neither leaves them
 /// out.
-fn instance_metrics(stage: &Stage<'_>, members: &mut [Box<dyn Instance>]) -> Result<Vec<Metric>, Error> {
+fn instance_metrics(stage: &Stage<'_>, members: &[Box<dyn Instance>]) -> Result<Vec<Metric>, Error> {
     let mut metrics = Vec::new();
+    let members: Vec<_> = members.iter().step_by(members.len().div_ceil(READ_AT_MOST).max(1)).collect();
     let memories = members.iter().map(|member| memory(stage, member.as_ref())).collect::<Result<Vec<_>, _>>()?;
     if let Some(memories) = memories.into_iter().collect::<Option<Vec<_>>>().filter(|m| !m.is_empty()) {
         metrics.push(mean("pss_per_instance", memories.iter().map(|m| m.pss)));
