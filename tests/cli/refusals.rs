@@ -72,7 +72,6 @@ fn a_count_out_of_range_is_refused_with_the_range(#[case] option: &str, #[case] 
 #[case(Experiment::Scalability, "--name d_boot", &["--name d_boot", "cargo bench --bench boot -- --name d_boot"])]
 #[case(Experiment::Boot, "--benchmark_time 10000 --instances_per_benchmark 10000", &["--benchmark_time 10000", "10000 together"])]
 #[case(Experiment::Boot, "--resume last --runs 3", &["--resume", "--runs"])]
-#[case(Experiment::Boot, "--rows 100", &["--rows", "scalability", "isolation", "boot"])]
 #[case(Experiment::Boot, "--no-such-option", &["--no-such-option"])]
 fn options_that_do_not_go_together_are_refused(
     #[case] experiment: Experiment,
