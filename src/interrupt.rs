@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, as a flag to ask and a descriptor to poll.
+//! Ctrl-C, SIGTERM and SIGHUP, as a flag to ask and a descriptor to poll.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -23,11 +23,11 @@ impl Interrupt {
         Ok(Self(Arc::new(Inner { raised: Arc::default(), wake })))
     }
 
-    /// An interrupt that SIGINT and SIGTERM set; a second signal ends the process at once, leaving the rest to
+    /// An interrupt that SIGINT, SIGTERM and SIGHUP set; a second signal ends the process at once, leaving the rest to
     /// `cargo xtask clean`.
     pub fn on_signals() -> std::io::Result<Self> {
         let interrupt = Self::new()?;
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        for signal in SIGNALS.into_iter().filter(|&signal| !is_ignored(signal)) {
             let inner = Arc::clone(&interrupt.0);
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&inner.raised))?;
             // SAFETY: the action only stores to an atomic and writes eight bytes to an eventfd, both
@@ -50,6 +50,19 @@ impl Interrupt {
     /// A descriptor that becomes readable when the flag is set and stays so: put it in every poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.wake.as_fd()
+    }
+}
+
+/// What asks to stop: Ctrl-C, a service manager, a terminal that closes.
+const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// Whether whoever started this process had the signal ignored, as `nohup(1)` does: then it stays so.
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: with no new action the call only stores the present one; it is read only if the call succeeded.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }
 

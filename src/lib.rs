@@ -26,6 +26,7 @@ pub mod platform;
 pub mod report;
 pub mod run;
 pub mod sampler;
+mod say;
 pub mod stats;
 pub mod store;
 pub mod units;

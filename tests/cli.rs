@@ -48,7 +48,7 @@ fn a_list_names_every_case_once_and_runs_nothing() {
     let line = "--platform fake --placement same-thread --attacker prime,open --list";
     let text = stdout(&desk.command(Experiment::Isolation, line).assert().success());
     let names: Vec<&str> = text.lines().collect();
-    let expected = ["open", "placebo", "prime", "reference"].map(|n| format!("isolation/fake/sqlite/same-thread/{n}"));
+    let expected = ["open", "prime"].map(|n| format!("isolation/fake/sqlite/same-thread/{n}"));
     assert_eq!(names, expected);
     assert!(desk.runs().is_empty());
     assert!(entries(&desk.state()).is_empty(), "no ledger is left");

@@ -1,5 +1,6 @@
 //! A bench target from its command line to its exit code.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +17,8 @@ use crate::plan::Plan;
 use crate::platform;
 use crate::report::{self, Look};
 use crate::run::Folders;
-use crate::store::{Experiment, Outcome, RunOutcome, StoredRun, read_run};
+use crate::say;
+use crate::store::{Experiment, Outcome, Role, RunOutcome, StoredRun, read_run};
 
 /// The exit codes of a bench target and of xtask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub fn bench(experiment: Experiment) -> ExitCode {
     platform::launcher_entry();
     let options = Options::parse();
     let exit = target(experiment, &options).unwrap_or_else(|(exit, message)| {
-        eprintln!("error: {message}");
+        say::err!("error: {message}");
         exit
     });
     exit.into()
@@ -87,7 +89,7 @@ fn try_once(experiment: Experiment, folders: Folders) -> Result<Exit, Refusal> {
     let written = report::write(std::slice::from_ref(&run), &folders.report());
     written.map_err(|e| (Exit::Trouble, format!("write the report: {e}")))?;
     std::fs::remove_dir_all(&output).map_err(|e| (Exit::Trouble, format!("remove {}: {e}", output.display())))?;
-    println!("{experiment}: tried on fake, {} trials", run.trials.len());
+    say::out!("{experiment}: tried on fake, {} trials", run.trials.len());
     Ok(verdict)
 }
 
@@ -132,25 +134,25 @@ fn refusal(error: EngineError) -> Refusal {
 }
 
 fn print_plan(plan: &Plan, options: &Options) {
-    let mut names: Vec<String> = plan.trials.iter().map(ToString::to_string).collect();
     if options.list {
-        names.sort();
-        names.dedup();
-        names.iter().for_each(|name| println!("{name}"));
+        // References and placebos come with what they stand beside: a filter cannot name them.
+        let measured = plan.trials.iter().filter(|trial| trial.role == Role::Measured);
+        let names: BTreeSet<String> = measured.map(ToString::to_string).collect();
+        names.iter().for_each(|name| say::out!("{name}"));
         return;
     }
-    for (trial, name) in plan.trials.iter().zip(&names) {
-        println!("{:5}  {name} #{}", trial.order, trial.trial);
+    for trial in &plan.trials {
+        say::out!("{:5}  {trial} #{}", trial.order, trial.trial);
     }
-    plan.skips.iter().for_each(|skip| println!("skipped: {skip}"));
+    plan.skips.iter().for_each(|skip| say::out!("skipped: {skip}"));
     let estimate = observe::in_words(Duration::from(plan.estimate()));
-    println!("{} trials, about {estimate}", plan.trials.len());
+    say::out!("{} trials, about {estimate}", plan.trials.len());
 }
 
 /// Answers a test runner that asks which tests there are: one, the target itself.
 fn list_for_test_runner(experiment: Experiment, options: &Options) -> Exit {
     if options.list && !options.ignored {
-        println!("{experiment}: test");
+        say::out!("{experiment}: test");
     }
     Exit::Fine
 }
@@ -173,28 +175,28 @@ impl Pages {
 
 /// Prints the table and writes the reports; the report's path is the last line.
 fn finish(summary: &RunSummary, pages: &Pages) -> Exit {
-    summary.problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+    summary.problems.iter().for_each(|problem| say::err!("error: {problem}"));
     let run = match read_run(&summary.dir) {
         Ok(run) => run,
         Err(e) => {
-            eprintln!("error: {e}");
+            say::err!("error: {e}");
             return Exit::Trouble;
         }
     };
     let (look, width) = terminal();
-    println!("{}", report::terminal(&run, look, width));
-    run.file.skips.iter().for_each(|skip| println!("skipped: {skip}"));
+    say::out!("{}", report::terminal(&run, look, width));
+    run.file.skips.iter().for_each(|skip| say::out!("skipped: {skip}"));
     let own = report::write(std::slice::from_ref(&run), &summary.dir.join("report"));
     let page = own.and_then(|_| report::write_with(&report::latest(&pages.runs), &pages.report));
     let verdict = judge(summary, &run);
     match page {
         Ok(path) => {
-            println!("run: {}", summary.dir.display());
-            println!("report: {}", path.display());
+            say::out!("run: {}", summary.dir.display());
+            say::out!("report: {}", path.display());
             verdict
         }
         Err(e) => {
-            eprintln!("error: write the report: {e}");
+            say::err!("error: write the report: {e}");
             Exit::Trouble
         }
     }
@@ -203,10 +205,10 @@ fn finish(summary: &RunSummary, pages: &Pages) -> Exit {
 /// The exit code of a run, with what is wrong printed.
 fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
     let barren = barren_cases(&run.trials);
-    barren.iter().for_each(|case| eprintln!("error: not one good trial of {case}"));
+    barren.iter().for_each(|case| say::err!("error: not one good trial of {case}"));
     let leak = summary.leftovers != Default::default();
     if leak {
-        eprintln!("error: left behind and removed by the ledger: {:?}", summary.leftovers);
+        say::err!("error: left behind and removed by the ledger: {:?}", summary.leftovers);
     }
     match summary.outcome {
         RunOutcome::Interrupted => Exit::Interrupted,

@@ -83,7 +83,7 @@ pub struct Options {
     pub out: Option<PathBuf>,
 
     /// Go on with a run that did not finish: its id, its folder, or "last"
-    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["profile", "platform", "workload", "attacker", "placement", "runs", "benchmark_time", "instances_per_benchmark", "name", "rows", "seed", "filter"])]
+    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["profile", "platform", "workload", "attacker", "placement", "runs", "benchmark_time", "instances_per_benchmark", "name", "rows", "seed", "timeout", "filter"])]
     pub resume: Option<String>,
 
     /// Print the plan with the time it will take, and do nothing

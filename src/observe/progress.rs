@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::estimate::{Estimate, in_words};
 use crate::engine::{EngineEvent, Observer};
+use crate::say;
 use crate::store::{Outcome, RunOutcome};
 
 #[derive(Debug)]
@@ -37,9 +38,9 @@ impl Progress {
 impl Observer for Progress {
     fn notice(&mut self, event: &EngineEvent<'_>) {
         match event {
-            EngineEvent::Preparing(text) => self.bar.suspend(|| eprintln!("{text}")),
+            EngineEvent::Preparing(text) => self.bar.suspend(|| say::err!("{text}")),
             EngineEvent::Begun { run, dir, plan, done } => {
-                self.bar.suspend(|| eprintln!("run {run} in {}", dir.display()));
+                self.bar.suspend(|| say::err!("run {run} in {}", dir.display()));
                 self.begin(plan.trials.len(), *done);
                 let rest = plan.trials.iter().skip(*done).fold(crate::units::Nanos(0), |sum, t| sum + t.estimate);
                 self.estimate = Estimate::new(rest);
@@ -53,14 +54,14 @@ impl Observer for Progress {
                 if record.outcome == Outcome::Failed {
                     self.failed += 1;
                     let reason = record.reason.as_deref().unwrap_or("no reason given");
-                    self.bar.suspend(|| eprintln!("failed: {trial} #{}: {reason}", record.trial));
+                    self.bar.suspend(|| say::err!("failed: {trial} #{}: {reason}", record.trial));
                 }
                 self.bar.inc(1);
             }
             EngineEvent::Ended(outcome) => {
                 self.bar.finish_and_clear();
                 if *outcome != RunOutcome::Complete {
-                    eprintln!("the run is {outcome}; --resume last goes on");
+                    say::err!("the run is {outcome}; --resume last goes on");
                 }
             }
         }

@@ -7,6 +7,7 @@ use crate::cgroup::Cgroup;
 use crate::clock::{Clock, VirtualClock};
 use crate::guest::GuestLine;
 use crate::interrupt::Interrupt;
+use crate::say;
 use crate::units::Nanos;
 
 /// How many lines are kept.
@@ -159,7 +160,7 @@ impl Instance for FakeInstance {
 impl Drop for FakeInstance {
     fn drop(&mut self) {
         if !self.stopped {
-            eprintln!("featherweight: {} was dropped without a stop: removed", self.name);
+            say::err!("featherweight: {} was dropped without a stop: removed", self.name);
             lock(&self.world).remove(&self.name);
         }
     }

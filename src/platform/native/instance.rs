@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use crate::cgroup::Cgroup;
 use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of, wait_ended};
 use crate::platform::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use crate::say;
 use crate::units::Nanos;
 
 /// How long the killed children of an ended guest may hold its output.
@@ -140,7 +141,7 @@ impl Drop for NativeInstance {
         if self.stage == Stage::Running {
             let ended = self.end();
             let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
-            eprintln!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
+            say::err!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
         }
     }
 }

@@ -136,7 +136,7 @@ impl Child {
             libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored over `exec`. The others are the
             // ones the harness handles: none of its handlers may run in the memory that both share.
-            for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM] {
+            for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
                 libc::signal(signal, libc::SIG_DFL);
             }
             let mut empty = MaybeUninit::uninit();

@@ -8,6 +8,7 @@ use super::pool::{LauncherId, Pool, remove_dirs};
 use crate::cgroup::Cgroup;
 use crate::platform::watch::{KILL_PATIENCE, Watch, threads_of};
 use crate::platform::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use crate::say;
 use crate::units::Nanos;
 
 /// A container.
@@ -97,7 +98,7 @@ impl Drop for YoukiInstance {
         if self.stage == Stage::Running {
             let ended = self.end();
             let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
-            eprintln!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
+            say::err!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
         }
     }
 }

@@ -24,6 +24,7 @@ use nix::unistd::Pid;
 use super::message::{Reply, Request, receive, send};
 use crate::clock::{Clock, HostClock};
 use crate::platform::Exit;
+use crate::say;
 
 /// The name by which a launcher knows that it is one: its `argv[0]`.
 pub(super) const NAME: &str = "featherweight-launcher";
@@ -39,7 +40,7 @@ pub fn launcher_entry() {
         let code = match serve() {
             Ok(()) => 0,
             Err(e) => {
-                eprintln!("{NAME}: {e}");
+                say::err!("{NAME}: {e}");
                 1
             }
         };
