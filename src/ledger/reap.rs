@@ -88,25 +88,30 @@ pub fn reap(state: &Path, run: &RunId) -> io::Result<Leftovers> {
     }
 }
 
-/// Removes what stands in the ledger in `dir`, then `dir`. Idempotent.
+/// Removes what stands in the ledger in `dir`, then `dir`. Idempotent. What cannot be removed keeps nothing else from
+/// being removed; `dir` stays then, and the first error is returned.
 pub(super) fn sweep(dir: &Path, run: &RunId) -> io::Result<Leftovers> {
     let resources = read(&dir.join(LINES))?;
     let processes = end_processes(run)?;
     let mut left = Leftovers { processes, ..Leftovers::default() };
-    for resource in resources.iter().rev() {
-        match resource {
-            Resource::Process { .. } => {}
-            Resource::Setting(change) => restore(&[setting(change)?.clone()])?,
-            Resource::Cgroup { path } => left.cgroups += remove_cgroup(owned(path, run)?)?,
-            Resource::Dir { path } => {
-                left.mounts += unmount_below(owned(path, run)?)?;
-                left.dirs += remove_dir(path)?;
-            }
-        }
-    }
+    let removed: Vec<_> = resources.iter().rev().map(|resource| remove(resource, run, &mut left)).collect();
+    removed.into_iter().collect::<io::Result<()>>()?;
     left.mounts += unmount_below(dir)?;
     remove_dir(dir)?;
     Ok(left)
+}
+
+fn remove(resource: &Resource, run: &RunId, left: &mut Leftovers) -> io::Result<()> {
+    match resource {
+        Resource::Process { .. } => {}
+        Resource::Setting(change) => restore(&[setting(change)?.clone()])?,
+        Resource::Cgroup { path } => left.cgroups += remove_cgroup(owned(path, run)?)?,
+        Resource::Dir { path } => {
+            left.mounts += unmount_below(owned(path, run)?)?;
+            left.dirs += remove_dir(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a ledger. A torn last line is passed over: its resource was not made, since the line comes first.
