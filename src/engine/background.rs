@@ -55,10 +55,16 @@ impl Background {
     /// Makes `wanted` sleepers live on the stage's platform and lets the host settle, if anything changes.
     ///
     /// # Errors
-    /// When an instance cannot be started, does not get ready or cannot be removed. Then all are ended, and the next call
-    /// begins from an empty host: one that hangs or has died would pass for a background otherwise.
+    /// When an instance cannot be started, does not get ready, has ended since or cannot be removed. Then all are ended,
+    /// and the next call begins from an empty host: one that hangs or has died would pass for a background otherwise.
     pub fn ensure(&mut self, stage: &Stage<'_>, wanted: u32, limits: Option<Limits>) -> Result<(), Error> {
         self.move_to(stage, limits)?;
+        let ended = self.crew.ended(stage.clock().now());
+        if ended > 0 {
+            let _ = self.clear(stage.platform);
+            let reason = format!("{ended} of its instances had ended by themselves");
+            return Err(Error::failed("keep the background", reason));
+        }
         if self.crew.len() == wanted as usize {
             return Ok(());
         }
@@ -83,6 +89,14 @@ impl Background {
             level.start_each = started.map(|n| Nanos(took.0 / n as u64));
         }
         Ok(())
+    }
+
+    /// Reads the host at rest once more at the same level, so that a trial never repeats the reading of another.
+    pub fn look_again(&mut self, stage: &Stage<'_>) {
+        if let Some(level) = &mut self.at {
+            level.context = settle(stage.clock(), stage.proc);
+            level.start_each = None;
+        }
     }
 
     /// Ends every background instance.

@@ -50,7 +50,7 @@ impl Crew {
     }
 
     /// Waits until every member has reached `milestone`. The instants are those of the reading: use
-    /// [`Crew::wait_at_once`] where they are measured.
+    /// [`Crew::launch_and_wait`] where they are measured.
     ///
     /// # Errors
     /// The first member that does not reach it.
@@ -58,20 +58,43 @@ impl Crew {
         self.members.iter_mut().try_for_each(|member| member.wait_for(milestone, deadline).map(drop))
     }
 
-    /// Waits for all members at the same time, each on its own thread, so that every instant is stamped as it happens.
+    /// Launches every spec on a thread of its own, which then waits for `milestone` at once, so that every instant is
+    /// stamped as it happens. What was launched stays in the crew, in the order of the specs.
     ///
     /// # Errors
-    /// The first member that does not reach it.
-    pub fn wait_at_once(&mut self, milestone: Milestone, deadline: Nanos) -> Result<(), Error> {
-        thread::scope(|scope| {
-            let waits: Vec<_> = self
-                .members
-                .iter_mut()
-                .map(|member| scope.spawn(move || member.wait_for(milestone, deadline).map(drop)))
-                .collect();
-            let joined = waits.into_iter().map(|wait| wait.join().unwrap_or_else(|_| Err(panicked("wait"))));
-            joined.collect::<Vec<_>>().into_iter().collect()
-        })
+    /// The first launch or wait that failed.
+    pub fn launch_and_wait(
+        &mut self,
+        platform: &dyn Platform,
+        specs: &[LaunchSpec],
+        milestone: Milestone,
+        deadline: Nanos,
+    ) -> Result<(), Error> {
+        let live = |spec| {
+            let mut member = platform.launch(spec)?;
+            let waited = member.wait_for(milestone, deadline).map(drop);
+            Ok((member, waited))
+        };
+        let lives: Vec<Result<_, Error>> = thread::scope(|scope| {
+            let threads: Vec<_> = specs.iter().map(|spec| scope.spawn(move || live(spec))).collect();
+            threads.into_iter().map(|life| life.join().unwrap_or_else(|_| Err(panicked("launch")))).collect()
+        });
+        let mut outcomes = Vec::new();
+        for life in lives {
+            match life {
+                Ok((member, waited)) => {
+                    self.members.push(member);
+                    outcomes.push(waited);
+                }
+                Err(error) => outcomes.push(Err(error)),
+            }
+        }
+        outcomes.into_iter().collect()
+    }
+
+    /// The members that have ended by themselves.
+    pub fn ended(&mut self, now: Nanos) -> usize {
+        self.members.iter_mut().filter_map(|member| member.wait_for(Milestone::Exit, now).ok()).count()
     }
 
     /// Ends the youngest members until `keep` are left.

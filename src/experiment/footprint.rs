@@ -18,7 +18,11 @@ pub(super) fn run(
     trial: &PlannedTrial,
     measured: &mut Measured,
 ) -> Result<(), Error> {
+    let level = background.members().len();
     background.ensure(stage, trial.background, Some(ROOMY))?;
+    if level == background.members().len() {
+        background.look_again(stage);
+    }
     let image = stage.image(trial.workload)?;
     measured.metrics.push(bytes("image_size", image.size.0 as f64));
     measured.metrics.extend(background.start_each().map(|each| time("start_per_instance", each)));

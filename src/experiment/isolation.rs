@@ -1,7 +1,7 @@
 //! Isolation: a SQLite victim beside attackers that run where the placement says.
 //!
 //! The reference is the victim alone, the placebo the victim beside idle neighbours in the attackers' places. An attack
-//! that made no progress while the victim lived is a failed trial.
+//! that ended before its victim, or made no progress beside it, is a failed trial.
 
 use std::time::Duration;
 
@@ -18,7 +18,11 @@ use crate::store::{Cpus, Role};
 use crate::units::Bytes;
 
 /// How often attackers tell their operations. A second, their default, is as long as a whole victim of the quick profile.
-const OPS_EVERY_MS: u32 = 100;
+const OPS_EVERY_MS: u64 = 100;
+
+/// An attacker lives through settling, its victim's time and the count after it: this many times the trial's timeout at
+/// the most.
+const LIVES: u64 = 3;
 
 /// How often their count is looked at when it has not moved yet.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -26,6 +30,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// An array of STREAM's is at least this many times the last-level cache (its own rule for the three together is four
 /// times: McCalpin, STREAM benchmark, run rules).
 const ARRAY_PER_CACHE: u64 = 2;
+
+/// However many attackers share a cache, an array stays larger than a core's own.
+const LEAST_ARRAY: Bytes = Bytes(8 << 20);
 
 /// The last-level cache that is assumed when the kernel tells none.
 const ASSUMED_CACHE: Bytes = Bytes(32 << 20);
@@ -71,7 +78,7 @@ fn settle_in(stage: &Stage<'_>, crew: &mut Crew, trial: &PlannedTrial, cpus: &[C
 /// What runs in an attacker's place: its guest, its arguments and the limits it lives in.
 fn neighbour(stage: &Stage<'_>, attacker: Option<Attacker>, cpus: &[CpuSet]) -> (Program, Vec<String>, Limits) {
     let Some(attacker) = attacker else { return (Program::Sleep, Vec::new(), ROOMY) };
-    let mut arguments = vec![format!("report_ms={OPS_EVERY_MS}")];
+    let mut arguments = vec![format!("report_ms={}", report_ms(stage.configuration.timeout_s))];
     let mut limits = ROOMY;
     if attacker == Attacker::Stream {
         let array = array_bytes(stage, cpus);
@@ -81,10 +88,17 @@ fn neighbour(stage: &Stage<'_>, attacker: Option<Attacker>, cpus: &[CpuSet]) -> 
     (attacker.program(), arguments, limits)
 }
 
+/// The arrays of all attackers together are as large as one attacker's: a hundred of them must not fill the host.
 fn array_bytes(stage: &Stage<'_>, cpus: &[CpuSet]) -> Bytes {
     let cpu = cpus.first().and_then(CpuSet::first);
     let cache = cpu.and_then(|cpu| stage.topology.last_level_cache(cpu)).unwrap_or(ASSUMED_CACHE);
-    Bytes(cache.0 * ARRAY_PER_CACHE)
+    Bytes((cache.0 * ARRAY_PER_CACHE / cpus.len().max(1) as u64).max(LEAST_ARRAY.0))
+}
+
+/// Nobody reads an attacker's lines while its victim is timed, so as many as it can print in its life must fit into its
+/// pipe: 64 KiB (`pipe(7)`), of which a line takes up to 20 bytes.
+fn report_ms(timeout_s: u64) -> u64 {
+    OPS_EVERY_MS.max(timeout_s * LIVES * 1000 / 3000)
 }
 
 fn measure_victim(
@@ -109,9 +123,15 @@ fn operations(crew: &mut Crew) -> Vec<u64> {
     crew.members().iter_mut().map(|m| m.lines().iter().rev().find_map(|l| told(&l.line)).unwrap_or(0)).collect()
 }
 
-/// The operations of all attackers since `before`, waiting for the next count of one that has not moved yet.
+/// The operations of all attackers since `before`, waiting for the next count of one that has not moved yet: for two
+/// counts at the most, so that an attacker that was held up while the victim lived is told from one that attacked.
 fn progress(stage: &Stage<'_>, crew: &mut Crew, attacker: Attacker, before: Vec<u64>) -> Result<u64, Error> {
-    let give_up = stage.clock().now() + Duration::from_millis(u64::from(OPS_EVERY_MS) * 20).into();
+    let ended = crew.ended(stage.clock().now());
+    if ended > 0 {
+        let reason = format!("{ended} of {} attackers had ended before the victim", crew.len());
+        return Err(Error::failed(format!("attack with {attacker}"), reason));
+    }
+    let give_up = stage.clock().now() + Duration::from_millis(report_ms(stage.configuration.timeout_s) * 2).into();
     loop {
         let done: Vec<u64> =
             operations(crew).iter().zip(&before).map(|(now, then)| now.saturating_sub(*then)).collect();

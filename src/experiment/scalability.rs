@@ -37,8 +37,7 @@ fn live_together(stage: &Stage<'_>, specs: &[LaunchSpec], seen: &mut Events) -> 
     let stopped = stage.with_crew(|crew| {
         let deadline = stage.deadline();
         let waited = crew
-            .launch(stage.platform, specs)
-            .and_then(|()| crew.wait_at_once(Milestone::Result, deadline))
+            .launch_and_wait(stage.platform, specs, Milestone::Result, deadline)
             .and_then(|()| crew.wait(Milestone::Exit, deadline));
         if let Some(first) = crew.members().first() {
             seen.clone_from(first.events());

@@ -76,7 +76,8 @@ impl Stage<'_> {
         // Background instances live as long as their run, which may be days; attackers carry limits and their trial's time.
         let deadline = match program {
             Program::Sleep => Duration::from_secs(7 * 86_400),
-            _ => self.timeout() + GUEST_GRACE,
+            // A neighbour is there before its victim and after it, each of which may take the whole timeout.
+            _ => self.timeout() * 3 + GUEST_GRACE,
         };
         Ok(LaunchSpec {
             name: self.ledger.instance_name(),

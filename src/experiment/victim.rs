@@ -73,9 +73,9 @@ pub(super) fn verify(stage: &Stage<'_>, instance: &dyn Instance, cpus: &CpuSet) 
             Err(elsewhere) => return Err(failed(elsewhere.to_string())),
         }
     }
-    match vouching > 0 || threads.is_empty() {
+    match vouching > 0 || stage.platform.capabilities().simulated {
         true => Ok(()),
-        false => Err(failed(format!("all {} threads had ended", threads.len()))),
+        false => Err(failed(format!("none of {} threads was left to ask", threads.len()))),
     }
 }
 
