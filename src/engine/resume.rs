@@ -1,10 +1,16 @@
 //! Going on with a run that did not finish: what is recorded stays, the rest is run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use crate::guest::Image;
+use crate::host::{self, HostFacts};
 use crate::plan::{Plan, PlannedTrial};
-use crate::store::{Experiment, RunOutcome, StoredRun, TrialRecord, list_runs, read_run, run_folder};
+use crate::store::{
+    Experiment, PlatformEntry, RunFile, RunOutcome, StoredRun, TrialRecord, list_runs, read_run, run_folder,
+};
 
 /// Why a run cannot be gone on with. Exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,14 @@ pub(super) fn find(wanted: Experiment, name: &str, runs: &Path) -> Result<Stored
             .ok_or_else(|| ResumeError::NoneUnfinished { experiment: wanted, runs: runs.to_owned() })?,
         name => read_run(&run_folder(runs, name))?,
     };
+    check(run, wanted)
+}
+
+/// Refuses a run of another target, and one that is complete.
+///
+/// # Errors
+/// As said.
+pub(super) fn check(run: StoredRun, wanted: Experiment) -> Result<StoredRun, ResumeError> {
     let found = run.file.experiment();
     match run.file.outcome {
         _ if found != wanted => Err(ResumeError::OtherTarget { dir: run.dir, found, wanted }),
@@ -66,12 +80,25 @@ fn latest_unfinished(wanted: Experiment, runs: &Path) -> Option<StoredRun> {
     readable.into_iter().find(|run| run.file.experiment() == wanted && run.file.outcome != RunOutcome::Complete)
 }
 
-/// The orders that are recorded already, once it is sure that the plan is the one they belong to.
+/// The orders that are recorded already, once it is sure that the plan is the one they belong to and that the platforms
+/// are still what they were.
 ///
 /// # Errors
-/// When the plan differs from the one that was recorded, such as after a platform went missing.
-pub(super) fn recorded(run: &StoredRun, plan: &Plan) -> Result<BTreeSet<u64>, ResumeError> {
+/// When the plan differs from the one that was recorded, such as after a platform went missing, or a platform has
+/// another version: one run must not mix them.
+pub(super) fn recorded(
+    run: &StoredRun,
+    plan: &Plan,
+    platforms: &[PlatformEntry],
+) -> Result<BTreeSet<u64>, ResumeError> {
     let differs = |reason: String| ResumeError::OtherPlan { dir: run.dir.clone(), reason };
+    for before in &run.file.platforms {
+        let now = platforms.iter().find(|now| now.id == before.id);
+        if let Some(now) = now.filter(|now| (&now.facts, now.capabilities) != (&before.facts, before.capabilities)) {
+            let (id, then, now) = (&before.id, &before.facts.version, &now.facts.version);
+            return Err(differs(format!("{id} was {then} and is {now}, or can do other things than then")));
+        }
+    }
     if plan.trials.len() as u64 != run.file.planned {
         return Err(differs(format!("it has {} trials now and had {}", plan.trials.len(), run.file.planned)));
     }
@@ -80,6 +107,30 @@ pub(super) fn recorded(run: &StoredRun, plan: &Plan) -> Result<BTreeSet<u64>, Re
         planned.ok_or_else(|| differs(format!("trial {} is another case now", record.order)))?;
     }
     Ok(run.trials.iter().map(|record| record.order).collect())
+}
+
+/// Refuses to go on with other guests, or on another host or kernel, than the run began with.
+///
+/// # Errors
+/// Names what differs.
+pub(super) fn same_surroundings(
+    dir: &Path,
+    before: &RunFile,
+    images: &[Image],
+    host: &BTreeMap<String, Value>,
+) -> Result<(), ResumeError> {
+    let differs = |reason: String| ResumeError::OtherPlan { dir: dir.to_owned(), reason };
+    for image in &before.images {
+        let now = images.iter().find(|now| now.program == image.program);
+        if now.is_none_or(|now| now.digest != image.digest) {
+            return Err(differs(format!("the guest {} is another than then", image.program)));
+        }
+    }
+    let facts = |facts: &BTreeMap<String, Value>| {
+        serde_json::from_value::<HostFacts>(Value::Object(facts.clone().into_iter().collect())).ok()
+    };
+    let differences = facts(&before.host).zip(facts(host)).map(|(a, b)| host::differences(&a, &b)).unwrap_or_default();
+    if differences.is_empty() { Ok(()) } else { Err(differs(differences.join("; "))) }
 }
 
 fn is_of(record: &TrialRecord, trial: &PlannedTrial) -> bool {

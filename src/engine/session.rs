@@ -18,7 +18,9 @@ use crate::plan::{self, Configuration, Offer, Plan, PlannedTrial};
 use crate::platform::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, registry};
 use crate::run::{Folders, RunId};
 use crate::sampler::Sampler;
-use crate::store::{Experiment, PlatformEntry, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer};
+use crate::store::{
+    Experiment, NoiseGuard, PlatformEntry, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer, read_run,
+};
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -113,20 +115,25 @@ impl Session {
         interrupt: Interrupt,
         command: Vec<String>,
     ) -> Result<Self, EngineError> {
-        let (file, dir, stored) = match request {
+        let topology = read_topology()?;
+        let (file, dir, stored, ledger) = match request {
             Request::New { configuration, out } => {
                 let file = new_file(configuration, command);
                 let dir = out.join(format!("{}-{}", file.run, file.experiment()));
-                (file, dir, None)
+                let ledger = open_ledger(&folders, &file.run)?;
+                (file, dir, None, ledger)
             }
             Request::Resume { experiment, name, runs } => {
-                let stored = resume::find(experiment, &name, &runs)?;
-                (stored.file.clone(), stored.dir.clone(), Some(stored))
+                let found = resume::find(experiment, &name, &runs)?;
+                let ledger = open_ledger(&folders, &found.file.run)?;
+                // Read again now that nobody else can be adding to it.
+                let stored = read_run(&found.dir).map_err(ResumeError::from);
+                let stored = stored.and_then(|run| resume::check(run, experiment));
+                let stored = stored.inspect_err(|_| drop(ledger.close()))?;
+                (stored.file.clone(), found.dir, Some(stored), ledger)
             }
         };
-        let ledger = open_ledger(&folders, &file.run)?;
         let context = Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() };
-        let topology = read_topology()?;
         let (platforms, entries, offer) = offer(&file.configuration, &context, &topology);
         let file = RunFile { platforms: entries, ..file };
         let plan = plan::build(&file.configuration, &offer);
@@ -151,7 +158,7 @@ impl Session {
     fn admit(&mut self, stored: Option<&StoredRun>) -> Result<(), EngineError> {
         self.file.skips = self.plan.skips.clone();
         if let Some(stored) = stored {
-            self.done = resume::recorded(stored, &self.plan)?;
+            self.done = resume::recorded(stored, &self.plan, &self.file.platforms)?;
         }
         match (&self.file.configuration.filter, self.plan.trials.is_empty()) {
             (_, false) => Ok(()),
@@ -173,14 +180,15 @@ impl Session {
         for skip in &self.file.skips {
             observer.notice(&EngineEvent::Preparing(&format!("skipped: {skip}")));
         }
-        surroundings.measure_noise(observer);
+        self.measure_noise(&mut surroundings, observer);
 
         let mut background = Background::new(surroundings.background_count());
         let ended = self.trials(&images, surroundings.sampler(), &mut background, &mut writer, observer);
         let mut problems = self.clear(&mut background);
 
-        surroundings.measure_noise(observer);
-        self.file.noise = surroundings.close(&mut problems);
+        self.measure_noise(&mut surroundings, observer);
+        let noise = surroundings.close(&mut problems);
+        self.file.noise = NoiseGuard::of_both(self.file.noise.take(), noise);
         let leftovers = self.close_platforms(&mut problems);
         (self.file.outcome, self.file.reason) = outcome_of(ended);
         self.file.ended = Some(trial::now());
@@ -190,6 +198,13 @@ impl Session {
         }
         observer.notice(&EngineEvent::Ended(self.file.outcome));
         Ok(RunSummary { dir: self.dir, outcome: self.file.outcome, problems, leftovers })
+    }
+
+    /// A user who wants to stop does not wait for the noise guard.
+    fn measure_noise(&self, surroundings: &mut Surroundings, observer: &mut dyn Observer) {
+        if !self.interrupt.is_raised() {
+            surroundings.measure_noise(observer);
+        }
     }
 
     fn build_guests(&self, observer: &mut dyn Observer) -> Result<Vec<Image>, EngineError> {
@@ -210,8 +225,10 @@ impl Session {
             platform.prepare(image).map_err(|e| EngineError::Host(e.to_string()))?;
         }
         let folder = |source| EngineError::Folder { what: "write the run's folder", path: self.dir.clone(), source };
+        let host = host_facts(&self.folders);
+        resume::same_surroundings(&self.dir, &self.file, images, &host)?;
         let writer = Writer::open(&self.dir).map_err(folder)?;
-        self.file.host = host_facts(&self.folders);
+        self.file.host = host;
         let surroundings = Surroundings::prepare(
             &self.file.configuration,
             &self.topology,
@@ -256,9 +273,8 @@ impl Session {
         background: &mut Background,
         trial: &PlannedTrial,
     ) -> Result<TrialRecord, Error> {
-        if let Some(before) = background.platform().filter(|before| **before != trial.platform).cloned() {
-            background.clear(self.platform(&before)?)?;
-        }
+        let before = background.platform().filter(|before| **before != trial.platform).cloned();
+        let cleared = before.map_or(Ok(()), |before| background.clear(self.platform(&before)?));
         let stage = Stage {
             platform: self.platform(&trial.platform)?,
             ledger: &self.ledger,
@@ -268,7 +284,7 @@ impl Session {
             proc: Path::new("/proc"),
             sampler,
         };
-        trial::run(&stage, background, trial)
+        trial::run(&stage, background, trial, cleared)
     }
 
     fn platform(&self, id: &PlatformId) -> Result<&dyn Platform, Error> {

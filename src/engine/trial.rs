@@ -8,14 +8,20 @@ use crate::run::RunId;
 use crate::store::{Case, Outcome, Role, SCHEMA, TrialRecord};
 use crate::units::Nanos;
 
-/// Runs one trial and makes its record. A failure is a record, too.
+/// Runs one trial and makes its record. A failure is a record, too, also one in making room for the trial (`cleared`).
 ///
 /// # Errors
 /// [`Error::Interrupted`] and [`Error::Fatal`] only: then there is no record.
-pub(super) fn run(stage: &Stage<'_>, background: &mut Background, trial: &PlannedTrial) -> Result<TrialRecord, Error> {
+pub(super) fn run(
+    stage: &Stage<'_>,
+    background: &mut Background,
+    trial: &PlannedTrial,
+    cleared: Result<(), Error>,
+) -> Result<TrialRecord, Error> {
     let started = now();
     let mut measured = Measured::default();
-    let (outcome, reason) = match experiment::run(stage, background, trial, &mut measured) {
+    let ended = cleared.and_then(|()| experiment::run(stage, background, trial, &mut measured));
+    let (outcome, reason) = match ended {
         Ok(()) => (Outcome::Ok, None),
         Err(error @ (Error::Interrupted | Error::Fatal(_))) => return Err(error),
         Err(Error::Unavailable(why)) => (Outcome::Skipped, Some(why.to_string())),

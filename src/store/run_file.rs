@@ -93,6 +93,22 @@ pub struct Skip {
     pub reason: String,
 }
 
+impl NoiseGuard {
+    /// The guard over an earlier session of a run and the one that goes on with it: one noisy session makes the run
+    /// invalid, however quiet the other was.
+    pub fn of_both(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
+        match (earlier, later) {
+            (Some(a), Some(b)) => Some(Self {
+                before: [a.before, b.before].concat(),
+                after: [a.after, b.after].concat(),
+                invalid: [a.invalid, b.invalid].concat(),
+                unjudged: a.unjudged.or(b.unjudged),
+            }),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(platform) = &self.platform {
