@@ -11,6 +11,7 @@ mod thesis;
 mod verdicts;
 
 use std::fs;
+use std::process::Stdio;
 
 use assert_cmd::assert::{Assert, OutputAssertExt};
 use bench::{Desk, entries};
@@ -111,6 +112,16 @@ fn a_run_leaves_its_records_its_series_and_both_reports() {
         assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object(), "{json}");
     }
     assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    let desk = Desk::new();
+    let mut command = desk.command(Experiment::Boot, TINY);
+    let mut harness = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop((harness.stdout.take(), harness.stderr.take()));
+    assert_eq!(harness.wait().expect("waited").code(), Some(0));
+    assert_eq!(desk.run().file.outcome, RunOutcome::Complete);
 }
 
 #[test]

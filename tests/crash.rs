@@ -88,6 +88,7 @@ fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles
 #[case::interrupt(Signal::INT, false)]
 #[case::ctrl_c_on_a_terminal(Signal::INT, true)]
 #[case::terminate(Signal::TERM, false)]
+#[case::terminal_closed(Signal::HUP, false)]
 fn a_run_that_is_asked_to_stop_does_so_and_can_be_gone_on_with(#[case] signal: Signal, #[case] to_group: bool) {
     let (desk, mut stranger) = (Desk::new(), Stranger::new());
     let mut command = desk.command(Experiment::Isolation, &small(Experiment::Isolation, 4));

@@ -59,15 +59,14 @@ impl Background {
     /// and the next call begins from an empty host: one that hangs or has died would pass for a background otherwise.
     pub fn ensure(&mut self, stage: &Stage<'_>, wanted: u32, limits: Option<Limits>) -> Result<(), Error> {
         self.move_to(stage, limits)?;
-        let ended = self.crew.ended(stage.clock().now());
-        if ended > 0 {
-            let _ = self.clear(stage.platform);
-            let reason = format!("{ended} of its instances had ended by themselves");
-            return Err(Error::failed("keep the background", reason));
+        if self.crew.len() != wanted as usize {
+            self.climb(stage, wanted, limits)?;
         }
-        if self.crew.len() == wanted as usize {
-            return Ok(());
-        }
+        self.check_living(stage)
+    }
+
+    /// Goes to another level and settles there.
+    fn climb(&mut self, stage: &Stage<'_>, wanted: u32, limits: Option<Limits>) -> Result<(), Error> {
         let began = stage.clock().now();
         let before = self.crew.len();
         let changed = self.change(stage, wanted as usize, limits);
@@ -113,6 +112,18 @@ impl Background {
     /// Whose instances these are; `None` before the first level.
     pub fn platform(&self) -> Option<&PlatformId> {
         self.at.as_ref().map(|level| &level.platform)
+    }
+
+    /// Refuses a background of which an instance has ended by itself, and ends the rest.
+    fn check_living(&mut self, stage: &Stage<'_>) -> Result<(), Error> {
+        match self.crew.ended(stage.clock().now()) {
+            0 => Ok(()),
+            ended => {
+                // What cannot be removed stands in the ledger; this error tells more.
+                let _ = self.clear(stage.platform);
+                Err(Error::failed("keep the background", format!("{ended} of its instances had ended by themselves")))
+            }
+        }
     }
 
     /// Begins the ladder of another platform, or of other limits, from an empty host.

@@ -265,6 +265,22 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_removed_keeps_nothing_else_from_it() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let run = RunId::generate();
+        let ledger = Ledger::open(state.path(), &run).expect("a ledger opens");
+        let ours = state.path().join(format!("{}-files", run.name()));
+        fs::create_dir(&ours).expect("a folder is made");
+        for path in [ours.clone(), PathBuf::from("/etc")] {
+            ledger.record(&Resource::Dir { path }).expect("a line is written");
+        }
+        drop(ledger);
+        let error = reap(state.path(), &run).expect_err("/etc is not ours").to_string();
+        assert!(error.contains("left alone") && !ours.exists(), "{error}");
+        assert_eq!(list(state.path()).expect("listed"), [(run, RunState::Dead)], "the ledger stays");
+    }
+
+    #[test]
     fn a_torn_line_does_not_stop_the_reaper() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let run = RunId::generate();

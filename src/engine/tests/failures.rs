@@ -98,3 +98,23 @@ fn a_folder_that_cannot_be_written_begins_nothing_and_leaves_nothing() {
     assert!(error.expect_err("refused").to_string().starts_with("write the run's folder "));
     assert!(ledger::list(&rig.folders().state).expect("listed").is_empty());
 }
+
+#[test]
+fn a_background_instance_that_ends_by_itself_is_never_counted_as_one() {
+    let rig = Rig::new();
+    let wanted = Configuration { ladder: vec![2], boots: 2, ..configuration(Experiment::Boot) };
+    let script = Script { fade: [1].into(), ..Script::default() };
+    let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
+    assert_eq!(ran.outcomes()[..2], [Outcome::Failed, Outcome::Ok]);
+    assert!(ran.reason(0).contains("1 of its instances had ended by themselves"), "{}", ran.reason(0));
+}
+
+#[test]
+fn an_attacker_that_ends_before_its_victim_is_a_failed_trial() {
+    let rig = Rig::new();
+    let script = Script { fade: (0..40).collect(), ..Script::default() };
+    let ran = rig.run(rig.new_run(configuration(Experiment::Isolation)), script, &mut |_, _| {});
+    let attacked = ran.stored.trials.iter().filter(|trial| trial.role == Role::Measured);
+    let reasons: Vec<_> = attacked.map(|trial| trial.reason.clone().unwrap_or_default()).collect();
+    assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason.contains("ended")), "{reasons:?}");
+}

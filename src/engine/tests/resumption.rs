@@ -111,6 +111,7 @@ fn last_is_the_latest_run_of_the_target_that_is_not_complete() {
 #[case::longer(Experiment::Boot, RUN_FILE, "\"boots\": 3", "\"boots\": 4", "it has 12 trials now and had 9")]
 #[case::another_plan(Experiment::Boot, RUN_FILE, "\"seed\": 1", "\"seed\": 3", "is another case now")]
 #[case::complete(Experiment::Boot, RUN_FILE, "\"interrupted\"", "\"complete\"", "is complete")]
+#[case::another_version(Experiment::Boot, RUN_FILE, "simulated: its", "simulates its", "can do other things than then")]
 #[case::gone_platform(Experiment::Boot, RUN_FILE, "\"fake\"", "\"moon\"", "had 9")]
 fn a_run_that_does_not_fit_is_refused_and_untouched(
     #[case] experiment: Experiment,
@@ -125,6 +126,20 @@ fn a_run_that_does_not_fit_is_refused_and_untouched(
     let error = rig.open(rig.resume(experiment, dir.to_string_lossy())).expect_err("refused").to_string();
     assert!(error.starts_with("--resume: ") && error.contains(reason), "{error}");
     assert_eq!([RUN_FILE, TRIALS_FILE].map(|name| fs::read(dir.join(name)).expect("readable")), before);
+    assert!(ledger::list(&rig.folders().state).expect("listed").is_empty(), "nothing was begun");
+}
+
+#[rstest]
+#[case::guest("\"digest\": \"simulated\"", "\"digest\": \"other\"", "the guest hello is another than then")]
+#[case::kernel("\"kernel\": \"", "\"kernel\": \"9", "kernel: 9")]
+fn a_run_never_mixes_guests_or_hosts(#[case] from: &str, #[case] to: &str, #[case] reason: &str) {
+    let (rig, dir) = interrupted(4);
+    edit(&dir.join(RUN_FILE), |text| text.replacen(from, to, 1));
+    let session = rig.open(rig.resume(Experiment::Boot, "last")).expect("its plan fits");
+    let error = std::thread::scope(|scope| scope.spawn(|| session.run(&mut ())).join().expect("no panic"));
+    let error = error.expect_err("refused").to_string();
+    assert!(error.contains(reason), "{error}");
+    assert_eq!(read_run(&dir).expect("readable").trials.len(), 4);
     assert!(ledger::list(&rig.folders().state).expect("listed").is_empty(), "nothing was begun");
 }
 

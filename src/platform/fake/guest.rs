@@ -133,6 +133,12 @@ impl Timeline {
         self.end = self.lines.first().map(|&(main, _)| (main + WIND_DOWN, Exit::Code(9)));
     }
 
+    /// The guest ends with exit code 9 a millisecond after it is ready.
+    pub(super) fn fade_when_ready(&mut self) {
+        let ready = self.lines.iter().find(|(_, line)| *line == GuestLine::Ready).map(|&(at, _)| at);
+        self.end = ready.map(|at| (at + Nanos::MILLI, Exit::Code(9)));
+    }
+
     /// Operations done until `now`.
     pub(super) fn operations(&self, now: Nanos) -> Option<u64> {
         self.attacking_since.map(|since| now.saturating_sub(since).0 / OPERATION.0)

@@ -34,6 +34,8 @@ pub struct Script {
     pub hang: BTreeSet<u64>,
     /// These guests end with exit code 9 before they are ready.
     pub crash: BTreeSet<u64>,
+    /// These guests end with exit code 9 a millisecond after they are ready.
+    pub fade: BTreeSet<u64>,
     /// From this launch on, none succeeds and the run cannot go on.
     pub fatal_from: Option<u64>,
 }
@@ -93,6 +95,9 @@ impl FakePlatform {
         }
         if self.script.crash.contains(&number) {
             timeline.crash_after_main();
+        }
+        if self.script.fade.contains(&number) {
+            timeline.fade_when_ready();
         }
         Ok(timeline)
     }
