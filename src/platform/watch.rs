@@ -280,7 +280,8 @@ fn exit_of(status: &rustix::process::WaitIdStatus) -> Option<Exit> {
     status.exit_status().map(Exit::Code).or_else(signal)
 }
 
-fn awaited(milestone: Milestone) -> &'static str {
+/// What `milestone` is, in error messages.
+pub(super) fn awaited(milestone: Milestone) -> &'static str {
     match milestone {
         Milestone::Main => "`FW main`",
         Milestone::Ready => "`FW ready`",

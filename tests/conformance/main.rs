@@ -12,12 +12,13 @@ mod life;
 mod limits;
 mod stand;
 
-use featherweight::platform::{launcher_entry, native::Native, youki::Youki};
+use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, youki::Youki};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::{Contract, Stand, Subject};
 
 fn subjects() -> Vec<Subject> {
     vec![
+        Subject { name: "fake", make: |context| Box::new(FakePlatform::new(&context)) },
         Subject { name: "native", make: |context| Box::new(Native::new(context)) },
         Subject { name: "youki", make: |context| Box::new(Youki::new(context)) },
     ]

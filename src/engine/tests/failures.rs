@@ -116,5 +116,8 @@ fn an_attacker_that_ends_before_its_victim_is_a_failed_trial() {
     let ran = rig.run(rig.new_run(configuration(Experiment::Isolation)), script, &mut |_, _| {});
     let attacked = ran.stored.trials.iter().filter(|trial| trial.role == Role::Measured);
     let reasons: Vec<_> = attacked.map(|trial| trial.reason.clone().unwrap_or_default()).collect();
-    assert!(!reasons.is_empty() && reasons.iter().all(|reason| reason.contains("ended")), "{reasons:?}");
+    assert!(
+        !reasons.is_empty() && reasons.iter().all(|why| why.contains("ended") || why.contains("exited")),
+        "{reasons:?}"
+    );
 }

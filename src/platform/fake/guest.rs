@@ -102,14 +102,21 @@ fn probe(timeline: &mut Timeline, main: Nanos, spec: &LaunchSpec) -> Result<(), 
             let code = argument(spec, "code")?.unwrap_or(0);
             timeline.end = Some((soon, Exit::Code(code as i32)));
         }
-        "hang" => {}
+        "hang" => timeline.lines.push((main + SETUP, GuestLine::Ready)),
+        "where" => {
+            timeline.lines.push((soon, GuestLine::Result(json!({ "pid": 1 }))));
+            timeline.end = Some((soon + WIND_DOWN, Exit::Code(0)));
+        }
         "crash" => timeline.end = Some((soon, Exit::Signal(6))),
         "flood" => timeline.lines.extend((0..10_000).map(|_| (soon, GuestLine::Other("flood".to_owned())))),
         "silent" => {
             timeline.lines.clear();
             timeline.end = Some((soon, Exit::Code(0)));
         }
-        other => return Err(format!("the fake platform has no probe `{other}`")),
+        other => {
+            timeline.lines.push((soon, GuestLine::Error(format!("do={other}: not simulated"))));
+            timeline.end = Some((soon, Exit::Code(2)));
+        }
     }
     Ok(())
 }

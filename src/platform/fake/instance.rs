@@ -1,5 +1,6 @@
 //! A fake instance: waiting for it moves the virtual clock.
 
+use super::super::watch::awaited;
 use super::super::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use super::guest::Timeline;
 use super::{FakePlatform, World, lock};
@@ -89,7 +90,24 @@ impl FakeInstance {
     }
 
     fn last_seen(&self) -> String {
-        self.events.keys().last().map_or_else(|| "nothing".to_owned(), ToString::to_string)
+        let mut lines = self.events.keys().filter(|event| **event != Event::Spawn && **event != Event::Exit);
+        lines.next_back().map_or_else(|| "no output".to_owned(), ToString::to_string)
+    }
+
+    fn how_it_ended(&self) -> String {
+        match self.timeline.end {
+            Some((_, Exit::Code(code))) => format!("exited with code {code}"),
+            Some((_, Exit::Signal(signal))) => format!("was ended by signal {signal}"),
+            None => "ended".to_owned(),
+        }
+    }
+
+    /// What the guest has said of itself in an `FW error` line so far.
+    fn reported_error(&self) -> Option<&str> {
+        self.lines.iter().find_map(|stamped| match &stamped.line {
+            GuestLine::Error(text) => Some(text.as_str()),
+            _ => None,
+        })
     }
 }
 
@@ -116,15 +134,20 @@ impl Instance for FakeInstance {
         let until = instant.or(end).filter(|&at| at <= deadline);
         self.clock.advance_to(until.unwrap_or(deadline));
         self.catch_up(until.unwrap_or(deadline));
+        let awaited = awaited(milestone);
+        let failed = |reason: String| Err(Error::failed(format!("wait for {awaited} of {}", self.name), reason));
+        if let Some(error) = self.reported_error() {
+            return failed(format!("the guest reports: {error}"));
+        }
         match (instant, until) {
             (Some(at), Some(_)) => Ok(at),
             (None, Some(_)) => {
-                Err(Error::failed(format!("wait for {milestone:?} of {}", self.name), "the guest ended before it"))
+                failed(format!("the guest {} before; last seen: {}", self.how_it_ended(), self.last_seen()))
             }
             (_, None) => Err(Error::Deadline {
                 name: self.name.clone(),
                 after: deadline.saturating_sub(self.timeline.spawn).to_string(),
-                awaited: format!("{milestone:?}").to_lowercase(),
+                awaited: awaited.to_owned(),
                 last: self.last_seen(),
             }),
         }
