@@ -27,7 +27,7 @@ impl Interrupt {
     /// `cargo xtask clean`.
     pub fn on_signals() -> std::io::Result<Self> {
         let interrupt = Self::new()?;
-        for signal in SIGNALS.into_iter().filter(|&signal| !is_ignored(signal)) {
+        for signal in SIGNALS.into_iter().filter(|&signal| signal != libc::SIGHUP || !is_ignored(signal)) {
             let inner = Arc::clone(&interrupt.0);
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&inner.raised))?;
             // SAFETY: the action only stores to an atomic and writes eight bytes to an eventfd, both
@@ -56,7 +56,8 @@ impl Interrupt {
 /// What asks to stop: Ctrl-C, a service manager, a terminal that closes.
 const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
-/// Whether whoever started this process had the signal ignored, as `nohup(1)` does: then it stays so.
+/// Whether whoever started this process had the signal ignored, as `nohup(1)` has SIGHUP: then it stays so. A shell's
+/// background jobs ignore SIGINT, too, but whoever sends one to a run by hand wants it to stop.
 fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: with no new action the call only stores the present one; it is read only if the call succeeded.
