@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::HostFacts;
+use crate::cgroup::{CgroupMode, Hierarchies};
 use crate::host::Topology;
 use crate::host::tree;
 
@@ -21,7 +22,7 @@ impl HostFacts {
             mitigations: mitigations(&sys),
             kernel: tree::line(&kernel.join("osrelease")),
             os: tree::line(&root.join("etc/os-release")).and_then(|t| os(&t)),
-            cgroup: tree::line(&root.join("proc/self/mountinfo")).and_then(|t| cgroup_mode(&t)).map(str::to_owned),
+            cgroup: cgroup_mode(root),
             machine: machine(&sys.join("class/dmi/id")),
             transparent_hugepages: hugepages(&sys),
             aslr: tree::known(&kernel.join("randomize_va_space")),
@@ -90,15 +91,10 @@ fn os(os_release: &str) -> Option<String> {
     Some(name.trim_matches('"').to_owned())
 }
 
-/// How control groups are mounted. The file system's type stands behind the ` - ` of a line (`proc_pid_mountinfo(5)`).
-fn cgroup_mode(mountinfo: &str) -> Option<&'static str> {
-    let kinds: Vec<&str> = mountinfo.lines().filter_map(|l| l.split_once(" - ")?.1.split(' ').next()).collect();
-    match (kinds.contains(&"cgroup"), kinds.contains(&"cgroup2")) {
-        (true, true) => Some("hybrid"),
-        (true, false) => Some("v1"),
-        (false, true) => Some("v2"),
-        (false, false) => None,
-    }
+/// How the host mounts its control groups; `None` where it does not, or does not tell.
+fn cgroup_mode(root: &Path) -> Option<String> {
+    let mode = Hierarchies::read(root).ok()?.mode();
+    (mode != CgroupMode::None).then(|| mode.to_string())
 }
 
 fn machine(dmi: &Path) -> Option<String> {
@@ -216,7 +212,10 @@ mod tests {
     #[case("30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", Some("v1"))]
     #[case("30 23 0:26 / /home/cgroup2 rw - ext4 /dev/sda rw", None)]
     fn the_cgroup_mode_is_by_file_system_type(#[case] mountinfo: &str, #[case] mode: Option<&str>) {
-        assert_eq!(cgroup_mode(mountinfo), mode);
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("proc/self")).unwrap();
+        fs::write(root.path().join("proc/self/mountinfo"), mountinfo).unwrap();
+        assert_eq!(cgroup_mode(root.path()).as_deref(), mode);
     }
 
     const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
