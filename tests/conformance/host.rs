@@ -13,6 +13,13 @@ pub(crate) fn status(pid: i32, field: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
+/// The session of a process, as this PID namespace counts it: 0 where its leader is outside.
+pub(crate) fn session(pid: i32) -> i32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
+    let after_the_name = stat.rsplit_once(')').expect("a name in brackets").1;
+    after_the_name.split_whitespace().nth(3).expect("a session").parse().expect("a number")
+}
+
 /// Whether the process exists and has not ended.
 pub(crate) fn lives(pid: i32) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
