@@ -18,7 +18,8 @@ use featherweight::interrupt::Interrupt;
 use featherweight::ledger::Ledger;
 use featherweight::plan::{self, Configuration, Offer};
 use featherweight::platform::{
-    Accelerator, Capabilities, Context, LaunchSpec, Milestone, Platform, fake, launcher_entry, registry,
+    Accelerator, Capabilities, Context, LaunchSpec, Milestone, Networking, Platform, Purpose, fake, launcher_entry,
+    registry,
 };
 use featherweight::report::model::Report;
 use featherweight::run::{Folders, RunId};
@@ -86,6 +87,8 @@ impl Ground {
             arguments: Vec::new(),
             cpus: None,
             limits: None,
+            network: Networking::None,
+            purpose: Purpose::Measured,
             deadline: Duration::from_secs(60),
         };
         let deadline = platform.clock().now() + Duration::from_secs(60).into();
@@ -206,6 +209,7 @@ fn everything(configuration: &Configuration) -> Offer {
         fork: true,
         limits: true,
         launch_concurrency: 2,
+        network: false,
         simulated: true,
     };
     Offer {

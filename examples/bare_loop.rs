@@ -24,7 +24,8 @@ use featherweight::guest::{self, Image, Program};
 use featherweight::interrupt::Interrupt;
 use featherweight::ledger::{Ledger, Resource};
 use featherweight::platform::{
-    Context, Event, Instance, LaunchSpec, Milestone, Platform, launcher_entry, native::Native, youki::Youki,
+    Context, Event, Instance, LaunchSpec, Milestone, Networking, Platform, Purpose, launcher_entry, native::Native,
+    youki::Youki,
 };
 use featherweight::run::{Folders, RUN_VARIABLE, RunId};
 use featherweight::units::Nanos;
@@ -91,6 +92,8 @@ impl Stage {
             arguments: Vec::new(),
             cpus: None,
             limits: None,
+            network: Networking::None,
+            purpose: Purpose::Measured,
             deadline: PATIENCE,
         }
     }

@@ -30,3 +30,4 @@ mod say;
 pub mod stats;
 pub mod store;
 pub mod units;
+pub mod workload;

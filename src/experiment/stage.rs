@@ -10,7 +10,7 @@ use crate::guest::{Image, Program};
 use crate::host::Topology;
 use crate::ledger::Ledger;
 use crate::plan::Configuration;
-use crate::platform::{Error, LaunchSpec, Limits, Platform};
+use crate::platform::{Error, LaunchSpec, Limits, Networking, Platform, Purpose};
 use crate::sampler::{Quiet, Sampler};
 use crate::store::Metric;
 use crate::units::{Bytes, Direction, Nanos, Unit};
@@ -85,6 +85,8 @@ impl Stage<'_> {
             arguments: arguments.to_vec(),
             cpus: cpus.filter(|set| !set.is_empty()).cloned(),
             limits,
+            network: Networking::None,
+            purpose: Purpose::Measured,
             deadline,
         })
     }

@@ -30,8 +30,23 @@ named_enum! {
         Fork = "fork",
         /// 60,000 single-row INSERTs: the victim.
         Sqlite = "sqlite",
+        /// A web server with one static page: a victim that a load generator drives.
+        Nginx = "nginx",
+        /// An in-memory store without persistence: a victim that a load generator drives.
+        Redis = "redis",
         /// Misbehaves on demand, or says where it is: what the tests of a platform run.
         Probe = "probe",
+    }
+}
+
+impl Program {
+    /// The TCP port on which a server answers inside its instance; `None` for a program that serves nothing.
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Program::Nginx => Some(80),
+            Program::Redis => Some(6379),
+            _ => None,
+        }
     }
 }
 

@@ -23,7 +23,14 @@ fn configuration(experiment: Experiment) -> Configuration {
 }
 
 fn can(fork: bool) -> Result<Capabilities, Unavailable> {
-    Ok(Capabilities { accelerator: Accelerator::None, fork, limits: true, launch_concurrency: 1, simulated: true })
+    Ok(Capabilities {
+        accelerator: Accelerator::None,
+        fork,
+        limits: true,
+        launch_concurrency: 1,
+        network: false,
+        simulated: true,
+    })
 }
 
 fn offer() -> Offer {

@@ -6,7 +6,14 @@ use crate::guest::Program;
 /// Whether `program` works on files of its own and so needs `dir=`.
 pub(super) fn needs_files(program: Program) -> bool {
     match program {
-        Program::Open | Program::Read | Program::Write | Program::Stat | Program::Sqlite | Program::Probe => true,
+        Program::Open
+        | Program::Read
+        | Program::Write
+        | Program::Stat
+        | Program::Sqlite
+        | Program::Probe
+        | Program::Nginx
+        | Program::Redis => true,
         Program::Hello | Program::Sleep | Program::Prime | Program::Stream | Program::Fork => false,
     }
 }

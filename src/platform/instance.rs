@@ -1,6 +1,8 @@
 //! One running instance of a platform.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,8 @@ named_enum! {
     pub enum Event ("event") {
         /// The harness asks for the instance.
         Spawn = "spawn",
+        /// The platform has made it; it is not started yet.
+        Created = "created",
         /// The monitor or runtime process is alive.
         Vmm = "vmm",
         /// The guest began: first byte, or the runtime's start.
@@ -58,6 +62,15 @@ pub struct StampedLine {
     pub at: Nanos,
     /// What.
     pub line: GuestLine,
+}
+
+/// Where the server in an instance answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The network namespace from which that address can be reached; `None` is the harness's own.
+    pub netns: Option<PathBuf>,
 }
 
 /// How an instance's process ended.
@@ -124,6 +137,9 @@ pub trait Instance: Send + std::fmt::Debug {
 
     /// Its cgroup, where it has one of its own.
     fn cgroup(&self) -> Option<&Cgroup>;
+
+    /// Where its server answers; `None` when it serves nothing or has no network.
+    fn endpoint(&self) -> Option<Endpoint>;
 
     /// Begins to end it, without waiting. Harmless if it has ended.
     fn kill(&mut self);

@@ -4,6 +4,7 @@
 //! `tests/conformance`. Adding one is one file here and one line in [`registry`].
 
 mod arguments;
+mod bundle;
 mod console;
 pub mod fake;
 mod groups;
@@ -20,13 +21,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use id::{Accelerator, PlatformId};
-pub use instance::{Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
+pub use instance::{Endpoint, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
 pub use youki::launcher_entry;
 
 use crate::clock::Clock;
 use crate::cpuset::CpuSet;
 use crate::guest::Image;
 use crate::ledger::Ledger;
+use crate::names::named_enum;
 use crate::units::Bytes;
 
 /// Something that runs instances. Implementations are safe to call from several threads at once.
@@ -72,6 +74,9 @@ pub struct Capabilities {
     pub limits: bool,
     /// How many launches at once are worth while here.
     pub launch_concurrency: usize,
+    /// Its instances can have a network, so that servers in them can be reached from this host.
+    #[serde(default)]
+    pub network: bool,
     /// Events are stamped by a virtual clock: its times are no measurements.
     pub simulated: bool,
 }
@@ -108,8 +113,35 @@ pub struct LaunchSpec {
     pub cpus: Option<CpuSet>,
     /// Memory, processes; `None` leaves the instance without a cgroup of its own where the platform does not need one.
     pub limits: Option<Limits>,
+    /// How it is connected. A server needs a network to be reached.
+    pub network: Networking,
+    /// What it is launched for.
+    pub purpose: Purpose,
     /// The guest ends itself after this time, whatever becomes of the harness.
     pub deadline: Duration,
+}
+
+named_enum! {
+    /// How an instance is connected.
+    pub enum Networking ("network") {
+        /// Not at all, but for its own loopback where it has one.
+        None = "none",
+        /// By the platform's usual way: a bridge with a virtual pair for containers; the host's own loopback for a bare
+        /// process.
+        Bridge = "bridge",
+    }
+}
+
+/// What an instance is launched for. A platform may start a background instance the cheapest way it has, and keep no
+/// connection to it once it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Its life is measured: it is started the way the platform's name promises.
+    Measured,
+    /// It is an attacker, or an idle neighbour in an attacker's place.
+    Neighbour,
+    /// It only has to be there.
+    Background,
 }
 
 /// What an instance may use at the most.

@@ -5,46 +5,62 @@ use std::str::FromStr;
 use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, youki};
 use crate::names::UnknownName;
 
-/// How a platform is made. Making it changes nothing on the host.
-type Open = fn(&Context) -> Result<Box<dyn Platform>, Error>;
+/// How a platform is made, with the runtime that its name carries. Making it changes nothing on the host.
+type Open = fn(&Context, Option<&str>) -> Result<Box<dyn Platform>, Error>;
 
-/// A platform of the registry.
+/// A platform of the registry, or a family of them that differ in their runtime.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name on the command line.
+    /// Its name on the command line, before the colon of a family's.
     pub name: &'static str,
+    /// Whether a runtime is named after a colon: `docker:crun`.
+    pub runtime: Runtime,
     /// What it is, for `--help` and `doctor`.
     pub about: &'static str,
-    /// Whether it is measured when the user names none.
-    pub default: bool,
+    /// The names that are measured when the user names none.
+    pub defaults: &'static [&'static str],
     open: Open,
+}
+
+/// Whether a platform's name carries a runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// Never: `native`.
+    None,
+    /// It may: `docker`, `docker:crun`.
+    Optional,
+    /// Always: `oci:runc`.
+    Required,
 }
 
 /// Every platform of this version.
 pub const ENTRIES: &[Entry] = &[
     Entry {
         name: "native",
+        runtime: Runtime::None,
         about: "a plain process",
-        default: true,
-        open: |c| Ok(Box::new(native::Native::new(c.clone()))),
+        defaults: &["native"],
+        open: |c, _| Ok(Box::new(native::Native::new(c.clone()))),
     },
     Entry {
         name: "youki",
+        runtime: Runtime::None,
         about: "a container made in-process by youki's libcontainer; needs root",
-        default: true,
-        open: |c| Ok(Box::new(youki::Youki::new(c.clone()))),
+        defaults: &["youki"],
+        open: |c, _| Ok(Box::new(youki::Youki::new(c.clone()))),
     },
     Entry {
         name: "fake",
+        runtime: Runtime::None,
         about: "a simulation in virtual time: proves the harness, measures nothing",
-        default: false,
-        open: |c| Ok(Box::new(fake::FakePlatform::new(c))),
+        defaults: &[],
+        open: |c, _| Ok(Box::new(fake::FakePlatform::new(c))),
     },
 ];
 
 /// The platforms that are measured when the user names none.
 pub fn defaults() -> Vec<PlatformId> {
-    ENTRIES.iter().filter(|e| e.default).map(|e| PlatformId::new(e.name)).collect()
+    ENTRIES.iter().flat_map(|entry| entry.defaults).map(|&name| PlatformId::new(name)).collect()
 }
 
 /// Makes the platform of that name for a run.
@@ -52,19 +68,59 @@ pub fn defaults() -> Vec<PlatformId> {
 /// # Errors
 /// When the platform cannot even be made here.
 pub fn open(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>, Error> {
-    let entry = ENTRIES.iter().find(|e| e.name == id.as_str());
-    let unknown = || Error::Fatal(format!("`{id}` is no platform of this version"));
-    (entry.ok_or_else(unknown)?.open)(context)
+    let (entry, runtime) = find(id.as_str()).map_err(|e| Error::Fatal(e.to_string()))?;
+    (entry.open)(context, runtime)
 }
 
-/// Asks every platform whether it can run here. Changes nothing on the host.
-pub fn survey(context: &Context) -> Vec<(&'static Entry, Result<PlatformFacts, Unavailable>)> {
-    let ask = |entry: &Entry| match (entry.open)(context) {
+/// Asks every platform, and of a family those that are measured by default, whether it can run here. Changes nothing on
+/// the host.
+pub fn survey(context: &Context) -> Vec<(PlatformId, &'static Entry, Result<PlatformFacts, Unavailable>)> {
+    let ask = |id: &PlatformId| match open(id, context) {
         Ok(platform) => platform.check(),
         Err(Error::Unavailable(why)) => Err(why),
         Err(other) => Err(Unavailable { reason: other.to_string(), cure: "this is a fault: report it".to_owned() }),
     };
-    ENTRIES.iter().map(|entry| (entry, ask(entry))).collect()
+    let names = |entry: &'static Entry| match entry.defaults {
+        [] => vec![PlatformId::new(entry.name)],
+        names => names.iter().map(|&name| PlatformId::new(name)).collect(),
+    };
+    let all = ENTRIES.iter().flat_map(|entry| names(entry).into_iter().map(move |id| (id, entry)));
+    all.map(|(id, entry)| (id.clone(), entry, ask(&id))).collect()
+}
+
+/// The names that the command line accepts.
+pub fn accepted() -> String {
+    ENTRIES.iter().map(Entry::form).collect::<Vec<_>>().join(", ")
+}
+
+impl Entry {
+    /// Its name as the user writes it: `native`, `docker[:RUNTIME]`, `oci:RUNTIME`.
+    pub fn form(&self) -> String {
+        match self.runtime {
+            Runtime::None => self.name.to_owned(),
+            Runtime::Optional => format!("{}[:RUNTIME]", self.name),
+            Runtime::Required => format!("{}:RUNTIME", self.name),
+        }
+    }
+}
+
+/// The entry of a name, and the runtime in it.
+fn find(name: &str) -> Result<(&'static Entry, Option<&str>), UnknownName> {
+    let (family, runtime) = name.split_once(':').map_or((name, None), |(family, runtime)| (family, Some(runtime)));
+    let fits = |entry: &&Entry| match (entry.runtime, runtime) {
+        (Runtime::None | Runtime::Optional, None) => true,
+        (Runtime::Optional | Runtime::Required, Some(runtime)) => is_runtime(runtime),
+        _ => false,
+    };
+    let entry = ENTRIES.iter().filter(|entry| entry.name == family).find(fits);
+    let unknown = || UnknownName { given: name.to_owned(), what: "platform", accepted: accepted() };
+    entry.map(|entry| (entry, runtime)).ok_or_else(unknown)
+}
+
+/// Names of runtimes become names of folders and containers: letters, digits, `-`, `_` and `.`, as engines accept them.
+fn is_runtime(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(fits)
 }
 
 impl FromStr for PlatformId {
@@ -72,14 +128,7 @@ impl FromStr for PlatformId {
 
     /// Accepts the names of the registry only.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match ENTRIES.iter().any(|e| e.name == text) {
-            true => Ok(PlatformId::new(text)),
-            false => Err(UnknownName {
-                given: text.to_owned(),
-                what: "platform",
-                accepted: ENTRIES.iter().map(|e| e.name).collect::<Vec<_>>().join(", "),
-            }),
-        }
+        find(text).map(|_| PlatformId::new(text))
     }
 }
 
@@ -90,6 +139,12 @@ mod tests {
     #[test]
     fn an_unknown_platform_is_refused_with_the_accepted_ones() {
         let error = "xen".parse::<PlatformId>().unwrap_err().to_string();
-        assert_eq!(error, "`xen` is no platform; accepted: native, youki, fake");
+        assert_eq!(error, format!("`xen` is no platform; accepted: {}", accepted()));
+    }
+
+    #[test]
+    fn a_runtime_is_taken_only_where_there_is_one() {
+        assert!("native:crun".parse::<PlatformId>().is_err());
+        assert!(!is_runtime("../x") && !is_runtime("") && is_runtime("io.containerd.runc.v2"));
     }
 }

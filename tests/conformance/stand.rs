@@ -8,7 +8,7 @@ use featherweight::guest::{self, GuestLine, Image, Program};
 use featherweight::interrupt::Interrupt;
 use featherweight::ledger::{Ledger, Leftovers};
 use featherweight::platform::{
-    Capabilities, Context, Error, Instance, LaunchSpec, Limits, Milestone, Platform, Stopped,
+    Capabilities, Context, Error, Instance, LaunchSpec, Limits, Milestone, Networking, Platform, Purpose, Stopped,
 };
 use featherweight::run::{Folders, RunId};
 use featherweight::units::{Bytes, Nanos};
@@ -111,6 +111,8 @@ impl Stand {
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             cpus: None,
             limits: None,
+            network: Networking::None,
+            purpose: Purpose::Measured,
             deadline: HANG,
         }
     }

@@ -138,6 +138,7 @@ fn platform(name: &str) -> PlatformEntry {
             fork: true,
             limits: true,
             launch_concurrency: 8,
+            network: false,
             simulated: true,
         },
         facts: PlatformFacts { version: "virtual clock".into(), notes: vec!["no cgroup: limits by rlimit".into()] },

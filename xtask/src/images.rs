@@ -49,7 +49,8 @@ impl Images {
         anyhow::ensure!(!self.locked || lock.is_file(), "--locked, but there is no {}", lock.display());
         match set {
             ImageSet::Programs => {
-                let outcomes = build(folders, Program::ALL, self.options(), &mut |step| eprintln!("{step}"))
+                let programs: Vec<_> = Program::ALL.iter().copied().filter(|p| p.port().is_none()).collect();
+                let outcomes = build(folders, &programs, self.options(), &mut |step| eprintln!("{step}"))
                     .context("build the guest programs")?;
                 println!("{}", table(["program", "digest", "size", "state"], outcomes.iter().map(outcome_row)));
             }

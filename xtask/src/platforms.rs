@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use featherweight::interrupt::Interrupt;
 use featherweight::ledger::Ledger;
-use featherweight::platform::{Context, PlatformFacts, registry};
+use featherweight::platform::{Context, PlatformFacts, PlatformId, Unavailable, registry};
 use featherweight::run::RunId;
 
 /// A platform's name, and what it is and its version, or why it cannot run here and the cure.
@@ -19,11 +19,11 @@ pub(crate) fn survey() -> anyhow::Result<Vec<Answer>> {
     let context = Context { ledger: Arc::new(ledger), interrupt: Interrupt::new().context("make an interrupt")? };
     let answers = registry::survey(&context);
     let told = |facts: PlatformFacts| std::iter::once(facts.version).chain(facts.notes).collect::<Vec<_>>().join("; ");
-    let answer = |entry: &registry::Entry, facts: Result<PlatformFacts, _>| {
+    let answer = |(id, entry, facts): (PlatformId, &registry::Entry, Result<PlatformFacts, Unavailable>)| {
         let known = facts.map(|facts| format!("{}: {}", entry.about, told(facts)));
-        (entry.name.to_owned(), known.map_err(|why: featherweight::platform::Unavailable| why.to_string()))
+        (id.to_string(), known.map_err(|why| why.to_string()))
     };
-    Ok(answers.into_iter().map(|(entry, facts)| answer(entry, facts)).collect())
+    Ok(answers.into_iter().map(answer).collect())
 }
 
 #[cfg(test)]
@@ -34,7 +34,7 @@ mod tests {
     fn every_platform_of_the_registry_answers() {
         let answers = survey().expect("the platforms can be asked");
         let names: Vec<_> = answers.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, registry::ENTRIES.iter().map(|e| e.name).collect::<Vec<_>>());
+        assert!(registry::defaults().iter().all(|id| names.contains(&id.as_str())), "{names:?}");
         let (_, native) = &answers[0];
         assert!(native.as_ref().is_ok_and(|told| told.contains("Linux ")), "{native:?}");
         let (_, youki) = &answers[1];

@@ -14,7 +14,8 @@ use crate::run::Folders;
 pub(super) fn binary(program: Program) -> PathBuf {
     static IMAGES: OnceLock<Vec<Image>> = OnceLock::new();
     let images = IMAGES.get_or_init(|| {
-        ensure(&Folders::from_env(), Program::ALL, &mut |step| eprintln!("{step}")).expect("the guests build")
+        let programs: Vec<_> = Program::ALL.iter().copied().filter(|program| program.port().is_none()).collect();
+        ensure(&Folders::from_env(), &programs, &mut |step| eprintln!("{step}")).expect("the guests build")
     });
     images.iter().find(|image| image.program == program).expect("every program was built").binary()
 }

@@ -1,7 +1,7 @@
 //! A fake instance: waiting for it moves the virtual clock.
 
 use super::super::watch::awaited;
-use super::super::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use super::super::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use super::guest::Timeline;
 use super::{FakePlatform, World, lock};
 use crate::cgroup::Cgroup;
@@ -158,6 +158,10 @@ impl Instance for FakeInstance {
     }
 
     fn cgroup(&self) -> Option<&Cgroup> {
+        None
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
         None
     }
 

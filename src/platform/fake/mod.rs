@@ -114,6 +114,7 @@ impl Platform for FakePlatform {
             fork: true,
             limits: false,
             launch_concurrency: 1,
+            network: false,
             simulated: true,
         }
     }

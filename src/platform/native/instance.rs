@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::cgroup::Cgroup;
 use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of, wait_ended};
-use crate::platform::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use crate::say;
 use crate::units::Nanos;
 
@@ -122,6 +122,10 @@ impl Instance for NativeInstance {
 
     fn cgroup(&self) -> Option<&Cgroup> {
         self.cgroup.as_ref()
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        None
     }
 
     fn kill(&mut self) {

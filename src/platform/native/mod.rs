@@ -117,6 +117,7 @@ impl Platform for Native {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: thread::available_parallelism().map_or(1, usize::from),
+            network: false,
             simulated: false,
         }
     }
@@ -198,7 +199,7 @@ mod tests {
     use crate::guest::{Program, ensure};
     use crate::interrupt::Interrupt;
     use crate::ledger::Ledger;
-    use crate::platform::Milestone;
+    use crate::platform::{Milestone, Networking, Purpose};
     use crate::run::{Folders, RunId};
     use crate::units::Bytes;
 
@@ -213,6 +214,8 @@ mod tests {
             arguments: ["do=allocate", "bytes=268435456"].map(str::to_owned).to_vec(),
             cpus: None,
             limits: Some(Limits { memory: Bytes(64 << 20), pids: 4 }),
+            network: Networking::None,
+            purpose: Purpose::Measured,
             deadline: Duration::from_secs(60),
         };
         let context = Context { ledger, interrupt: Interrupt::new().expect("an eventfd") };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::pool::{LauncherId, Pool, remove_dirs};
 use crate::cgroup::Cgroup;
 use crate::platform::watch::{KILL_PATIENCE, Watch, threads_of};
-use crate::platform::{Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use crate::say;
 use crate::units::Nanos;
 
@@ -79,6 +79,10 @@ impl Instance for YoukiInstance {
 
     fn cgroup(&self) -> Option<&Cgroup> {
         Some(&self.cgroup)
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        None
     }
 
     fn kill(&mut self) {

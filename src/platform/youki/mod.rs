@@ -4,7 +4,6 @@
 //! guest's output; it watches the output and the process itself. Invariant: a container is deleted only after its
 //! process has ended, since a group with a process in it cannot be removed.
 
-mod bundle;
 mod instance;
 mod launcher;
 mod message;
@@ -16,12 +15,12 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bundle::{Surroundings, Swap};
 use instance::YoukiInstance;
 pub use launcher::launcher_entry;
 use nix::sched::CloneFlags;
 use pool::{Order, Pool, remove_dirs};
 
+use super::bundle::{self, Surroundings, Swap};
 use super::groups::Groups;
 use super::watch::{KILL_PATIENCE, Watch, pipe};
 use super::{
@@ -79,6 +78,7 @@ impl Youki {
             mode: groups.mode(),
             most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
             swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
+            netns: None,
         };
         let dirs = self.dirs(&spec.name);
         fs::create_dir_all(self.states())?;
@@ -110,6 +110,7 @@ impl Platform for Youki {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: self.pool.size(),
+            network: false,
             simulated: false,
         }
     }

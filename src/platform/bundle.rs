@@ -31,6 +31,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) swap: Swap,
     /// The most open files that this process may allow another; raising its own limit takes `CAP_SYS_RESOURCE`.
     pub(super) most_files: u64,
+    /// The network namespace that it joins; it gets an empty one of its own without.
+    pub(super) netns: Option<&'a Path>,
 }
 
 /// The open files of a container in `runc spec`.
@@ -76,7 +78,7 @@ pub(super) fn config(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
         "linux": {
             "cgroupsPath": around.cgroups_path,
             "resources": resources(spec, around.swap),
-            "namespaces": namespaces(around.mode),
+            "namespaces": namespaces(around.mode, around.netns),
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
                 "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware", "/proc/scsi",
@@ -99,13 +101,15 @@ fn mounts() -> Value {
     ])
 }
 
-/// A control group namespace only in version 2, as `runc spec` has it.
-fn namespaces(mode: CgroupMode) -> Value {
-    let mut kinds = vec!["pid", "network", "ipc", "uts", "mount"];
+/// A control group namespace only in version 2, as `runc spec` has it. Who joins a network namespace keeps what is
+/// set up in it.
+fn namespaces(mode: CgroupMode, netns: Option<&Path>) -> Value {
+    let mut kinds = vec!["pid", "ipc", "uts", "mount"];
     if mode == CgroupMode::V2 {
         kinds.push("cgroup");
     }
-    kinds.into_iter().map(|kind| json!({"type": kind})).collect()
+    let network = netns.map_or(json!({"type": "network"}), |path| json!({"type": "network", "path": path}));
+    kinds.into_iter().map(|kind| json!({"type": kind})).chain([network]).collect()
 }
 
 fn resources(spec: &LaunchSpec, swap: Swap) -> Value {
@@ -131,7 +135,7 @@ mod tests {
     use super::*;
     use crate::cpuset::CpuSet;
     use crate::guest::{Image, Program};
-    use crate::platform::Limits;
+    use crate::platform::{Limits, Networking, Purpose};
     use crate::units::Bytes;
 
     fn spec(program: Program, limits: Option<Limits>) -> LaunchSpec {
@@ -142,6 +146,8 @@ mod tests {
             arguments: vec!["rows=3".into()],
             cpus: limits.is_some().then(|| CpuSet::from_iter([0, 1])),
             limits,
+            network: Networking::None,
+            purpose: Purpose::Measured,
             deadline: Duration::from_millis(1500),
         }
     }
@@ -149,7 +155,7 @@ mod tests {
     fn made(spec: &LaunchSpec, mode: CgroupMode, swap: Swap) -> Value {
         let run = "20261121-084514-3f9a".parse().expect("a run id");
         let cgroups_path = format!("/x/{}", spec.name);
-        config(spec, &Surroundings { run: &run, cgroups_path, mode, swap, most_files: 512 })
+        config(spec, &Surroundings { run: &run, cgroups_path, mode, swap, most_files: 512, netns: None })
     }
 
     #[test]
