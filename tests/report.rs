@@ -2,6 +2,8 @@
 
 #[path = "report/frozen.rs"]
 mod frozen;
+#[path = "report/many.rs"]
+mod many;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,6 +50,37 @@ fn the_report_is_a_page_with_its_figures_and_a_summary_for_programs() {
 }
 
 #[test]
+fn nine_platforms_fit_a_terminal_of_a_hundred_columns() {
+    for run in many::generate() {
+        let text = report::terminal(&run, report::Look::Plain, Some(100));
+        let framed: Vec<&str> = text.lines().filter(|line| line.starts_with(['|', '+'])).collect();
+        let widest = framed.iter().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= 100, "{}: {widest} columns", run.file.experiment());
+        let squeezed = framed.iter().find(|line| line.contains("|dock ") || line.contains("|plat "));
+        assert_eq!(squeezed, None, "{}", run.file.experiment());
+    }
+}
+
+#[test]
+fn nine_platforms_and_three_victims_keep_their_names_apart() {
+    let report = report::model::Report::of(&many::generate(), &[]);
+    if let Some(keep) = env::var_os("FEATHERWEIGHT_KEEP_CROWD") {
+        report::write(&many::generate(), Path::new(&keep)).unwrap();
+    }
+    let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
+    insta::assert_snapshot!(titles.join("\n"));
+    let mut ids: Vec<&str> = report.figures().map(|f| f.id.as_str()).collect();
+    ids.sort_unstable();
+    let all = ids.len();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+    let first = report.findings.chunk_by(|a, b| a.topic == b.topic).map(|topic| &topic[..topic.len().min(2)]);
+    let findings = first.flatten().map(|f| format!("{}: {}", f.topic, f.text));
+    let notices = report.notices.iter().map(|n| format!("{}: {}", n.head, n.text));
+    insta::assert_snapshot!("crowd-in-words", notices.chain(findings).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
 fn the_page_needs_nothing_from_outside_and_is_balanced() {
     let dir = written();
     let page = fs::read_to_string(dir.path().join("index.html")).unwrap();
@@ -61,7 +94,7 @@ fn the_page_needs_nothing_from_outside_and_is_balanced() {
 
 /// The elements that are opened and not closed in their order. Void elements and comments never are.
 fn open_elements(page: &str) -> Vec<String> {
-    const VOID: [&str; 6] = ["meta", "link", "br", "hr", "img", "!DOCTYPE"];
+    const VOID: [&str; 7] = ["meta", "link", "br", "hr", "img", "wbr", "!DOCTYPE"];
     let mut open: Vec<String> = Vec::new();
     for tag in page.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
         let name = tag.split([' ', '\n', '/']).find(|word| !word.is_empty()).unwrap_or_default();

@@ -43,6 +43,7 @@ pub(super) fn run(
         metrics: measured.metrics,
         events: relative(&measured.events),
         attack_ops: measured.attack_ops.filter(|_| trial.role == Role::Measured),
+        flags: Vec::new(),
         outcome,
         reason,
     })

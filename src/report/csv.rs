@@ -7,7 +7,7 @@ use crate::store::{StoredRun, TrialRecord};
 use crate::units::Unit;
 
 /// The fixed columns, in their order.
-const DIMENSIONS: [&str; 21] = [
+const DIMENSIONS: [&str; 22] = [
     "run",
     "order",
     "trial",
@@ -25,6 +25,7 @@ const DIMENSIONS: [&str; 21] = [
     "victim_cpus",
     "attacker_cpus",
     "attack_ops",
+    "flags",
     "outcome",
     "reason",
     "simulated",
@@ -93,6 +94,7 @@ fn dimensions(run: &StoredRun, trial: &TrialRecord) -> Vec<String> {
         cpus(&trial.cpus.victim),
         cpus(&trial.cpus.attackers),
         trial.attack_ops.map(|n| n.to_string()).unwrap_or_default(),
+        trial.flags.join("; "),
         trial.outcome.to_string(),
         trial.reason.clone().unwrap_or_default(),
         simulated.map(|s| s.to_string()).unwrap_or_default(),

@@ -9,10 +9,14 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 
 use super::figures::{STYLE, Sheet, svg};
-use super::model::Report;
+use super::model::{Finding, Report};
 
 /// Longer tables are folded away at first.
 const FOLD: usize = 24;
+/// More sentences about one topic are folded away at first.
+const MANY: usize = 4;
+/// Tables with more columns are set smaller, and their numbers may be broken before brackets and intervals.
+const WIDE: usize = 9;
 
 /// The page of `report`. `links` gives each run's folder, relative to the page.
 ///
@@ -27,13 +31,28 @@ pub(super) fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<
         svgs => Value::from(Serde(&svgs)),
         links => Value::from(Serde(links)),
         heading => heading(report),
+        topics => Value::from(Serde(&topics(&report.findings))),
         fold => FOLD,
+        many => MANY,
+        wide => WIDE,
         css => include_str!("templates/page.css"),
         figure_css => STYLE,
         version => env!("CARGO_PKG_VERSION"),
     })?;
     // A sign is never parted from its number by the end of a line.
     Ok(page.replace(" %", "\u{a0}%").replace(" ×", "\u{a0}×"))
+}
+
+/// The sentences about one thing.
+#[derive(Debug, serde::Serialize)]
+struct Topic<'a> {
+    name: &'a str,
+    findings: &'a [Finding],
+}
+
+fn topics(findings: &[Finding]) -> Vec<Topic<'_>> {
+    let alike = |a: &Finding, b: &Finding| (&a.section, &a.topic) == (&b.section, &b.topic);
+    findings.chunk_by(alike).map(|findings| Topic { name: &findings[0].topic, findings }).collect()
 }
 
 fn heading(report: &Report) -> String {

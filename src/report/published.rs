@@ -13,9 +13,9 @@ use crate::store::Experiment;
 pub struct Published {
     /// Where the numbers come from.
     pub source: Source,
-    /// SQLite's slowdown beside an attacker.
+    /// Slowdowns of a victim beside an attacker.
     pub slowdowns: Vec<PublishedSlowdown>,
-    /// SQLite's time over the number of background instances.
+    /// A victim over the number of background instances.
     pub ladders: Vec<PublishedLadder>,
     /// Single statements.
     pub statements: Vec<Statement>,
@@ -39,6 +39,8 @@ pub struct Source {
 /// One published slowdown.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PublishedSlowdown {
+    /// The victim, as a case names it.
+    pub workload: String,
     /// Where it was measured, as the publication names it.
     pub platform: String,
     /// The neighbour.
@@ -49,9 +51,11 @@ pub struct PublishedSlowdown {
     pub percent: f64,
 }
 
-/// A published ladder of the time of 60,000 inserts.
+/// A published ladder of a victim's time.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PublishedLadder {
+    /// The victim, as a case names it.
+    pub workload: String,
     /// Where it was measured.
     pub platform: String,
     /// How many runs are behind each level.
@@ -76,6 +80,8 @@ pub struct PublishedLevel {
 pub struct Statement {
     /// Which of our experiments it belongs to.
     pub experiment: Experiment,
+    /// Which guest or victim it is about, as a case names it.
+    pub workload: String,
     /// Where it was measured.
     pub platform: String,
     /// What was measured.

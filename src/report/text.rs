@@ -54,17 +54,27 @@ fn bold(text: &str, look: Look) -> String {
     }
 }
 
+/// The table as text, in as many parts as its columns need, each with the columns that name the row.
 fn grid(table: &Table, look: Look, width: u16) -> String {
+    let rows = thin(&table.rows.iter().map(|row| row[0].text.as_str()).collect::<Vec<_>>());
+    let parts: Vec<String> = parts(table, &rows, usize::from(width))
+        .iter()
+        .map(|columns| part(table, &rows, columns, look, width))
+        .collect();
+    let left_out = table.rows.len() - rows.len();
+    let more = if left_out == 0 { String::new() } else { format!("\n{left_out} more rows are in the report.") };
+    format!("{}{more}", parts.join("\n"))
+}
+
+fn part(table: &Table, rows: &[usize], columns: &[usize], look: Look, width: u16) -> String {
     let mut grid = Grid::new();
     grid.load_style(match look {
         Look::Plain => presets::ASCII_BORDERS_ONLY_CONDENSED,
         Look::Styled => presets::UTF8_BORDERS_ONLY,
     });
     grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| !table.columns[c].minor).collect();
     grid.set_header(columns.iter().map(|&c| table.columns[c].name.as_str()));
-    let kept = thin(table.rows.len());
-    for &row in &kept {
+    for &row in rows {
         grid.add_row(columns.iter().map(|&c| shown(&table.rows[row][c])));
     }
     for (i, column) in columns.iter().map(|&c| &table.columns[c]).enumerate() {
@@ -74,16 +84,44 @@ fn grid(table: &Table, look: Look, width: u16) -> String {
             laid_out.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let left_out = table.rows.len() - kept.len();
-    let more = if left_out == 0 { String::new() } else { format!("\n{left_out} more rows are in the report.") };
-    format!("{grid}{more}").replace(TIE, " ")
+    grid.to_string().replace(TIE, " ")
 }
+
+/// The columns of each part: those that name the row, and as many others as fit beside them without being squeezed.
+fn parts(table: &Table, rows: &[usize], width: usize) -> Vec<Vec<usize>> {
+    let shown: Vec<usize> = (0..table.columns.len()).filter(|&c| !table.columns[c].minor).collect();
+    let (keys, others) = shown.split_at(table.keys.min(shown.len()));
+    let needs = |columns: &[usize]| columns.iter().map(|&c| column_width(table, rows, c) + 2).sum::<usize>();
+    let room = width.saturating_sub(needs(keys) + 2);
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    for &column in others {
+        match parts.last_mut() {
+            Some(part) if needs(&part[keys.len()..]) + needs(&[column]) <= room => part.push(column),
+            _ => parts.push(keys.iter().copied().chain([column]).collect()),
+        }
+    }
+    if parts.is_empty() { vec![keys.to_vec()] } else { parts }
+}
+
+/// How wide a column must be for its cells to stay whole; long words and sentences may be broken.
+fn column_width(table: &Table, rows: &[usize], column: usize) -> usize {
+    let long = |text: &str| if text.chars().count() < WHOLE { text.chars().count() } else { WHOLE };
+    let heading = table.columns[column].name.split(' ').map(long).max().unwrap_or(0);
+    let cell = |row: &usize| {
+        let cell = &table.rows[*row][column];
+        long(cell.text.trim_end_matches(" (SIMULATED)")).max(long(&cell.detail.replace(" – ", "–")))
+    };
+    rows.iter().map(cell).max().unwrap_or(0).max(heading)
+}
+
+/// Texts up to this length are kept on one line.
+const WHOLE: usize = 24;
 
 /// Keeps a number, its unit and its interval on one line while the table is laid out.
 const TIE: char = '\u{a0}';
 
 fn shown(cell: &Cell) -> Shown {
-    let tie = |text: &str| if text.len() < 24 { text.replace(' ', &TIE.to_string()) } else { text.to_owned() };
+    let tie = |text: &str| if text.len() < WHOLE { text.replace(' ', &TIE.to_string()) } else { text.to_owned() };
     let text = cell.text.replace(" (SIMULATED)", "\n(SIMULATED)");
     match cell.detail.is_empty() {
         true => Shown::new(text),
@@ -91,12 +129,22 @@ fn shown(cell: &Cell) -> Shown {
     }
 }
 
-/// The rows to show of `count`: all, or evenly spread ones with the first and the last.
-fn thin(count: usize) -> Vec<usize> {
-    if count <= ROWS {
-        return (0..count).collect();
+/// The rows to show: all where they are few, else evenly spread ones of every run of rows with the same name, the first
+/// and the last of each among them.
+fn thin(names: &[&str]) -> Vec<usize> {
+    if names.len() <= ROWS {
+        return (0..names.len()).collect();
     }
-    (0..ROWS).map(|i| i * (count - 1) / (ROWS - 1)).collect()
+    let groups: Vec<&[&str]> = names.chunk_by(|a, b| a == b).collect();
+    let each = (ROWS / groups.len()).max(2);
+    let mut first = 0;
+    let mut kept = Vec::new();
+    for count in groups.iter().map(|group| group.len()) {
+        let few = count.min(each);
+        kept.extend((0..few).map(|i| first + i * (count - 1) / (few - 1).max(1)));
+        first += count;
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -104,10 +152,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_table_keeps_its_ends() {
-        assert_eq!(thin(3), [0, 1, 2]);
-        let rows = thin(1000);
+    fn a_long_table_keeps_the_ends_of_every_group() {
+        assert_eq!(thin(&["a"; 3]), [0, 1, 2]);
+        let rows = thin(&["a"; 1000]);
         assert_eq!((rows.len(), rows[0], rows[ROWS - 1]), (ROWS, 0, 999));
+        let names: Vec<&str> = ["native", "youki", "docker"].iter().flat_map(|n| [*n; 101]).collect();
+        let rows = thin(&names);
+        assert_eq!((rows.len(), rows[7], rows[8], rows[23]), (ROWS, 100, 101, 302));
         assert!(rows.is_sorted());
+    }
+
+    #[test]
+    fn rows_that_all_differ_are_all_kept() {
+        let names: Vec<String> = (0..40).map(|i| i.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(thin(&names).len(), 40);
     }
 }

@@ -61,7 +61,7 @@ pub struct Case {
     pub platform: PlatformId,
     /// What makes the guest execute.
     pub accelerator: Accelerator,
-    /// The measured guest or server: `hello`, `sleep`, `sqlite`.
+    /// The measured guest or server: `hello`, `sleep`, `sqlite`, `nginx`, `redis`.
     pub workload: String,
     /// The attacker; `None` for references, placebos and other experiments.
     pub attacker: Option<Attacker>,
@@ -125,6 +125,9 @@ pub struct TrialRecord {
     pub events: BTreeMap<Event, Nanos>,
     /// Operations that all attackers did while the victim worked; `None` without attackers.
     pub attack_ops: Option<u64>,
+    /// Why the numbers of a good trial deserve caution, such as a load generator that was the limit itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it failed or was skipped.

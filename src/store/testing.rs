@@ -44,6 +44,7 @@ pub(crate) fn record(order: u64) -> TrialRecord {
         }],
         events: BTreeMap::from([(Event::Spawn, Nanos(0)), (Event::Main, Nanos(7_190_081 + order))]),
         attack_ops: None,
+        flags: Vec::new(),
         outcome: Outcome::Ok,
         reason: None,
     }

@@ -25,7 +25,7 @@ use serde_json::json;
 const PLATFORMS: [&str; 2] = ["fake", "fake:steady"];
 const LADDER: [u32; 5] = [0, 10, 50, 100, 200];
 const TRIALS: u32 = 7;
-const MS: f64 = 1e6;
+pub(crate) const MS: f64 = 1e6;
 const MIB: f64 = 1048576.0;
 
 /// Where the frozen runs are.
@@ -48,11 +48,11 @@ pub(crate) fn freeze(runs: &[StoredRun], dir: &Path) {
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014): the same numbers on every machine.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     /// Evenly from 0 to 1.
-    fn even(&mut self) -> f64 {
+    pub(crate) fn even(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -61,14 +61,14 @@ impl Dice {
     }
 
     /// About 1, off by about `share`, with the long upper tail that times have.
-    fn near_one(&mut self, share: f64) -> f64 {
+    pub(crate) fn near_one(&mut self, share: f64) -> f64 {
         let sum: f64 = (0..4).map(|_| self.even()).sum::<f64>() / 4.0 - 0.5;
         let tail = if self.even() > 0.93 { self.even() * share * 3.0 } else { 0.0 };
         1.0 + sum * 3.4 * share + tail
     }
 }
 
-fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) -> StoredRun {
+pub(crate) fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) -> StoredRun {
     let planned = trials.len() as u64;
     let id: featherweight::run::RunId = id.parse().unwrap();
     let mut run = StoredRun {
@@ -130,7 +130,7 @@ fn host() -> BTreeMap<String, serde_json::Value> {
     serde_json::from_value(facts).unwrap()
 }
 
-fn platform(name: &str) -> PlatformEntry {
+pub(crate) fn platform(name: &str) -> PlatformEntry {
     PlatformEntry {
         id: PlatformId::new(name),
         capabilities: Capabilities {
@@ -166,7 +166,7 @@ fn noise() -> NoiseGuard {
     NoiseGuard { before: vec![reading(100_310)], after: vec![reading(100_402)], invalid: Vec::new(), unjudged: None }
 }
 
-fn trial(experiment: Experiment, platform: &str, workload: &str, number: u32) -> TrialRecord {
+pub(crate) fn trial(experiment: Experiment, platform: &str, workload: &str, number: u32) -> TrialRecord {
     TrialRecord {
         schema: SCHEMA,
         run: "20261121-084514-0000".parse().unwrap(),
@@ -189,25 +189,26 @@ fn trial(experiment: Experiment, platform: &str, workload: &str, number: u32) ->
         metrics: Vec::new(),
         events: BTreeMap::new(),
         attack_ops: None,
+        flags: Vec::new(),
         outcome: Outcome::Ok,
         reason: None,
     }
 }
 
-fn metric(name: &str, unit: Unit, direction: Direction, value: f64) -> Metric {
+pub(crate) fn metric(name: &str, unit: Unit, direction: Direction, value: f64) -> Metric {
     let value = if unit == Unit::Ratio { (value * 1e4).round() / 1e4 } else { value.round() };
     Metric { name: name.into(), unit, direction, value, samples: Vec::new() }
 }
 
-fn time(name: &str, value: f64) -> Metric {
+pub(crate) fn time(name: &str, value: f64) -> Metric {
     metric(name, Unit::Nanos, Direction::Lower, value)
 }
 
-fn size(name: &str, value: f64) -> Metric {
+pub(crate) fn size(name: &str, value: f64) -> Metric {
     metric(name, Unit::Bytes, Direction::Lower, value)
 }
 
-fn context(dice: &mut Dice, instances: u32, each: f64) -> [Metric; 3] {
+pub(crate) fn context(dice: &mut Dice, instances: u32, each: f64) -> [Metric; 3] {
     let n = f64::from(instances);
     let neutral = |name: &str, unit, value| metric(name, unit, Direction::Neutral, value);
     [
@@ -392,7 +393,7 @@ fn isolation() -> StoredRun {
     run
 }
 
-fn fail(trial: &mut TrialRecord, reason: &str) {
+pub(crate) fn fail(trial: &mut TrialRecord, reason: &str) {
     (trial.outcome, trial.reason, trial.attack_ops) = (Outcome::Failed, Some(reason.into()), None);
     trial.metrics.clear();
 }

@@ -1,44 +1,144 @@
-//! Bar charts: side by side with error bars, or stacked.
+//! Bar charts: side by side with error bars, in rows where they would become too thin, or stacked.
 
 use super::axis::Fitted;
 use super::canvas::{Anchor, Canvas, short, text_width};
 use super::frame::{self, Entry, PLOT};
-use super::style::colours;
-use super::{Arrangement, AxisScale, Bar, BarChart, Origin};
+use super::style::colour;
+use super::{Arrangement, AxisScale, Bar, BarChart, BarSeries, Origin};
+use crate::units::Scale;
 
-/// The height of the plotting area.
-const HEIGHT: f64 = 260.0;
+/// The height of a plotting area that is alone, and of one among several.
+const HEIGHT: (f64, f64) = (260.0, 190.0);
 /// The widest bar that still looks like one.
 const WIDEST: f64 = 64.0;
+/// The thinnest bar that is still told from its neighbour.
+const THINNEST: f64 = 9.0;
+/// How much of its slot a group of bars fills; a stack alone needs less.
+const FILLED: (f64, f64) = (0.84, 0.6);
+
+/// A part of the groups, drawn in one row.
+struct Row<'a> {
+    chart: &'a BarChart,
+    /// The first group and the one after the last.
+    groups: std::ops::Range<usize>,
+    /// The series that stand in this row.
+    series: Vec<&'a BarSeries>,
+    /// The width of a group's slot.
+    slot: f64,
+}
 
 /// Draws the chart and returns the drawing's height.
 pub(super) fn draw(canvas: &mut Canvas, chart: &BarChart) -> f64 {
-    let colours = colours(chart.series.iter().map(|s| s.origin));
-    let entries: Vec<Entry<'_>> = chart
-        .series
-        .iter()
-        .zip(&colours)
-        .map(|(s, &colour)| Entry { name: &s.name, colour, origin: s.origin })
-        .collect();
-    let after_legend = frame::legend(canvas, &entries, |canvas, _, entry, (x, y)| {
-        canvas.rect(&format!("fw-f{}", entry.colour), x + 4.0, y - 6.0, (14.0, 12.0));
+    let entry = |s: &BarSeries| Entry { name: s.name.clone(), slot: s.slot, origin: s.origin };
+    let entries: Vec<Entry> = chart.series.iter().map(entry).collect();
+    let mut below = frame::legend(canvas, &entries, |canvas, entry, (x, y)| {
+        canvas.rect(&fill(entry.slot, entry.origin), x + 4.0, y - 6.0, (14.0, 12.0));
     });
-    let top = after_legend + 26.0;
-    let bottom = top + HEIGHT;
-    let y = chart.y.fit(heights(chart).chain(chart.references.iter().map(|r| r.value)), (bottom, top), 5);
-    frame::vertical(canvas, &chart.y, &y, top - 16.0);
-    let slot = (PLOT.1 - PLOT.0) / chart.groups.len().max(1) as f64;
-    let base = base(chart, &y);
-    for group in 0..chart.groups.len() {
-        let left = PLOT.0 + slot * group as f64;
-        match chart.arrangement {
-            Arrangement::Grouped => grouped(canvas, chart, group, (left, slot), (base, &y), &colours),
-            Arrangement::Stacked => stacked(canvas, chart, group, (left, slot), &y, &colours),
+    let rows = rows(chart);
+    let height = if rows.len() > 1 { HEIGHT.1 } else { HEIGHT.0 };
+    for row in &rows {
+        below = row.draw(canvas, below + 26.0, height);
+    }
+    below
+}
+
+/// The groups in as many rows as keep the bars wide enough, filled alike.
+fn rows(chart: &BarChart) -> Vec<Row<'_>> {
+    let count = chart.groups.len().max(1);
+    let room = (PLOT.1 - PLOT.0) * FILLED.0 / THINNEST;
+    let fit = match chart.arrangement {
+        Arrangement::Stacked => count,
+        Arrangement::Grouped => ((room / chart.series.len().max(1) as f64) as usize).clamp(1, count),
+    };
+    let each = count.div_ceil(count.div_ceil(fit));
+    let row = |first: usize| {
+        let groups = first..(first + each).min(chart.groups.len());
+        let series = chart.series.iter().filter(|s| shown(s, groups.clone())).collect();
+        Row { chart, groups, series, slot: (PLOT.1 - PLOT.0) / each as f64 }
+    };
+    (0..count).step_by(each).map(row).collect()
+}
+
+/// What others did not publish needs no room; what we did not measure is marked as missing.
+fn shown(series: &BarSeries, mut groups: std::ops::Range<usize>) -> bool {
+    let there = |g: usize| series.bars.get(g).is_some_and(|b| !matches!(b, Bar::Missing));
+    series.origin == Origin::Measured || groups.any(there)
+}
+
+impl Row<'_> {
+    /// Draws the row from `top` and returns where the next may begin.
+    fn draw(&self, canvas: &mut Canvas, top: f64, height: f64) -> f64 {
+        let chart = self.chart;
+        let bottom = top + height;
+        let y = chart.y.fit(heights(chart).chain(chart.references.iter().map(|r| r.value)), (bottom, top), 5);
+        frame::vertical(canvas, &chart.y, &y, top - 16.0);
+        let base = base(chart, &y);
+        for (place, group) in self.groups.clone().enumerate() {
+            let left = PLOT.0 + self.slot * place as f64;
+            match chart.arrangement {
+                Arrangement::Grouped => self.grouped(canvas, group, left, (base, &y)),
+                Arrangement::Stacked => self.stacked(canvas, group, left, &y),
+            }
+        }
+        canvas.line("fw-axis", (PLOT.0, base), (PLOT.1, base));
+        frame::references(canvas, &chart.references, &y);
+        bottom + self.labels(canvas, bottom)
+    }
+
+    fn grouped(&self, canvas: &mut Canvas, group: usize, left: f64, (base, y): (f64, &Fitted)) {
+        let count = self.series.len().max(1) as f64;
+        let width = (self.slot * FILLED.0 / count).min(WIDEST);
+        let first = left + (self.slot - width * count) / 2.0;
+        for (index, series) in self.series.iter().enumerate() {
+            let x = first + width * index as f64;
+            bar(canvas, series, group, (x, width), (base, y));
         }
     }
-    canvas.line("fw-axis", (PLOT.0, base), (PLOT.1, base));
-    frame::references(canvas, &chart.references, &y);
-    bottom + group_labels(canvas, chart, slot, bottom)
+
+    fn stacked(&self, canvas: &mut Canvas, group: usize, left: f64, y: &Fitted) {
+        let width = (self.slot * FILLED.1).min(WIDEST);
+        let x = left + (self.slot - width) / 2.0;
+        let mut below = 0.0;
+        for series in &self.series {
+            let Some(Bar::Value { value, hover, .. }) = series.bars.get(group) else { continue };
+            canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
+                let (tip, foot) = (y.at(below + value), y.at(below));
+                canvas.rect(&fill(series.slot, series.origin), x, tip, (width, foot - tip));
+            });
+            below += value;
+        }
+        // A stack beside much higher ones is a line at the bottom: its height in figures tells it all the same.
+        let height = if below == 0.0 { "—".into() } else { Scale::of(self.chart.y.unit, below).text(below) };
+        if below.is_finite() {
+            canvas.text("fw-w", (x + width / 2.0, y.at(below) - 6.0), Anchor::Middle, &height);
+        }
+    }
+
+    /// Draws the groups' names, slanted where they would run into each other; returns the room they take.
+    fn labels(&self, canvas: &mut Canvas, bottom: f64) -> f64 {
+        let names = self.chart.groups.get(self.groups.clone()).unwrap_or_default();
+        let longest = names.iter().map(|g| text_width(g)).fold(0.0, f64::max);
+        // Steeper where the first name would leave the drawing.
+        let turn: f64 = if longest * 0.87 < PLOT.0 + self.slot / 2.0 { 30.0 } else { 60.0 };
+        for (i, name) in names.iter().enumerate() {
+            let middle = PLOT.0 + self.slot * (i as f64 + 0.5);
+            if longest < self.slot {
+                canvas.text("fw-t", (middle, bottom + 20.0), Anchor::Middle, name);
+            } else {
+                canvas.slanted("fw-t", (middle + 4.0, bottom + 16.0), name, turn);
+            }
+        }
+        if longest < self.slot { 32.0 } else { 28.0 + longest * turn.to_radians().sin() }
+    }
+}
+
+/// Published bars are outlines: no grey is mistaken for a colour.
+fn fill(slot: usize, origin: Origin) -> String {
+    let colour = colour(slot, origin);
+    match origin {
+        Origin::Measured => format!("fw-f{colour}"),
+        Origin::Published => format!("fw-hollow fw-out fw-c{colour}"),
+    }
 }
 
 /// Where bars begin: at zero, or at one on a log axis, where as much worse and as much better are as long.
@@ -68,62 +168,32 @@ fn heights(chart: &BarChart) -> Box<dyn Iterator<Item = f64> + '_> {
     }
 }
 
-fn grouped(
-    canvas: &mut Canvas,
-    chart: &BarChart,
-    group: usize,
-    (left, slot): (f64, f64),
-    (base, y): (f64, &Fitted),
-    colours: &[usize],
-) {
-    let count = chart.series.len().max(1) as f64;
-    let width = (slot * 0.8 / count).min(WIDEST);
-    let first = left + (slot - width * count) / 2.0;
-    for (index, series) in chart.series.iter().enumerate() {
-        let x = first + width * index as f64;
-        let middle = x + width / 2.0;
-        match series.bars.get(group) {
-            Some(Bar::Value { value, spread, hover }) => {
-                canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
-                    let tip = y.at(*value);
-                    let size = ((width - 2.0).max(1.0), (tip - base).abs());
-                    canvas.rect(&format!("fw-f{}", colours[index]), x + 1.0, tip.min(base), size);
-                    if let Some((low, high)) = spread {
-                        whisker(canvas, middle, (y.at(*low), y.at(*high)), (width / 4.0).min(4.0));
-                    }
-                })
+fn bar(canvas: &mut Canvas, series: &BarSeries, group: usize, (x, width): (f64, f64), (base, y): (f64, &Fitted)) {
+    let middle = x + width / 2.0;
+    match series.bars.get(group) {
+        Some(Bar::Value { value, spread, hover }) => canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
+            let tip = y.at(*value);
+            let size = ((width - 1.5).max(1.0), (tip - base).abs());
+            canvas.rect(&fill(series.slot, series.origin), x + 0.75, tip.min(base), size);
+            if let Some((low, high)) = spread {
+                whisker(canvas, middle, (y.at(*low), y.at(*high)), (width / 4.0).min(4.0));
             }
-            Some(Bar::Word(word, hover)) => canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
-                canvas.text("fw-w", (middle, base - 6.0), Anchor::Middle, word);
-            }),
-            // What others did not publish is not ours to mark as missing.
-            _ if series.origin == Origin::Published => {}
-            _ => canvas.text("fw-w", (middle, base - 6.0), Anchor::Middle, "—"),
-        }
+        }),
+        Some(Bar::Word(word, hover)) => canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
+            word_at(canvas, word, (middle, base), width);
+        }),
+        // What others did not publish is not ours to mark as missing.
+        _ if series.origin == Origin::Published => {}
+        _ => word_at(canvas, "—", (middle, base), width),
     }
 }
 
-fn stacked(
-    canvas: &mut Canvas,
-    chart: &BarChart,
-    group: usize,
-    (left, slot): (f64, f64),
-    y: &Fitted,
-    colours: &[usize],
-) {
-    let width = (slot * 0.6).min(WIDEST);
-    let x = left + (slot - width) / 2.0;
-    let mut below = 0.0;
-    for (index, series) in chart.series.iter().enumerate() {
-        let Some(Bar::Value { value, hover, .. }) = series.bars.get(group) else { continue };
-        canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
-            let (tip, foot) = (y.at(below + value), y.at(below));
-            canvas.rect(&format!("fw-f{}", colours[index]), x, tip, (width, foot - tip));
-        });
-        below += value;
-    }
-    if below == 0.0 {
-        canvas.text("fw-w", (x + width / 2.0, y.at(0.0) - 6.0), Anchor::Middle, "—");
+/// A word in a bar's place, upright where the bar would be too narrow for it.
+fn word_at(canvas: &mut Canvas, word: &str, (middle, base): (f64, f64), width: f64) {
+    if text_width(word) <= width + 2.0 {
+        canvas.text("fw-w", (middle, base - 6.0), Anchor::Middle, word);
+    } else {
+        canvas.upright("fw-w", (middle + 4.0, base - 6.0), word);
     }
 }
 
@@ -131,18 +201,4 @@ fn whisker(canvas: &mut Canvas, x: f64, (low, high): (f64, f64), half: f64) {
     let (left, right, middle) = (short(x - half), short(x + half), short(x));
     let (low, high) = (short(low), short(high));
     canvas.path("fw-bar-e", &format!("M{left} {low}H{right}M{middle} {low}V{high}M{left} {high}H{right}"));
-}
-
-/// Draws the groups' names, slanted where they would run into each other; returns the room they take.
-fn group_labels(canvas: &mut Canvas, chart: &BarChart, slot: f64, bottom: f64) -> f64 {
-    let longest = chart.groups.iter().map(|g| text_width(g)).fold(0.0, f64::max);
-    for (i, name) in chart.groups.iter().enumerate() {
-        let middle = PLOT.0 + slot * (i as f64 + 0.5);
-        if longest < slot {
-            canvas.text("fw-t", (middle, bottom + 20.0), Anchor::Middle, name);
-        } else {
-            canvas.slanted("fw-t", (middle + 4.0, bottom + 16.0), name);
-        }
-    }
-    if longest < slot { 32.0 } else { 28.0 + longest / 2.0 }
 }

@@ -44,10 +44,16 @@ impl Canvas {
         self.place(class, at, anchor, text, "");
     }
 
-    /// A line of text that rises to its end.
-    pub(super) fn slanted(&mut self, class: &str, at: (f64, f64), text: &str) {
-        let turn = format!(r#" transform="rotate(-30 {} {})""#, short(at.0), short(at.1));
+    /// A line of text that rises to its end by so many degrees.
+    pub(super) fn slanted(&mut self, class: &str, at: (f64, f64), text: &str, degrees: f64) {
+        let turn = format!(r#" transform="rotate(-{degrees} {} {})""#, short(at.0), short(at.1));
         self.place(class, at, Anchor::End, text, &turn);
+    }
+
+    /// A line of text that runs upwards.
+    pub(super) fn upright(&mut self, class: &str, at: (f64, f64), text: &str) {
+        let turn = format!(r#" transform="rotate(-90 {} {})""#, short(at.0), short(at.1));
+        self.place(class, at, Anchor::Start, text, &turn);
     }
 
     fn place(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str, extra: &str) {
@@ -118,5 +124,5 @@ pub fn escape(text: &str) -> String {
 
 /// About how wide `text` is in the figures' font.
 pub(super) fn text_width(text: &str) -> f64 {
-    6.7 * text.chars().count() as f64
+    6.9 * text.chars().count() as f64
 }

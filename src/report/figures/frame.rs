@@ -2,6 +2,7 @@
 
 use super::axis::Fitted;
 use super::canvas::{Anchor, Canvas, WIDTH, text_width};
+use super::style::colour;
 use super::{Axis, AxisScale, Origin, Reference};
 
 /// The left and right ends of the plotting area.
@@ -12,27 +13,29 @@ const LINE: f64 = 20.0;
 
 /// One entry of a legend.
 #[derive(Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct Entry {
     /// The series' name.
-    pub(super) name: &'a str,
-    /// Its colour.
-    pub(super) colour: usize,
+    pub(super) name: String,
+    /// Its place among the series of its origin.
+    pub(super) slot: usize,
     /// Whose numbers it holds.
     pub(super) origin: Origin,
 }
 
 /// The marker shapes, one a series: told apart without colour.
-pub(super) fn marker(canvas: &mut Canvas, index: usize, colour: usize, origin: Origin, at: (f64, f64), size: f64) {
+pub(super) fn marker(canvas: &mut Canvas, slot: usize, origin: Origin, at: (f64, f64), size: f64) {
     let (x, y) = at;
+    let colour = colour(slot, origin);
     let class = match origin {
         Origin::Measured => format!("fw-f{colour} fw-c{colour}"),
         Origin::Published => format!("fw-hollow fw-c{colour}"),
     };
     let s = size;
-    let data = match index % 4 {
+    let data = match slot % 5 {
         0 => format!("M{:.1} {y:.1}a{s} {s} 0 1 0 {} 0a{s} {s} 0 1 0 {} 0z", x - s, 2.0 * s, -2.0 * s),
         1 => format!("M{:.1} {:.1}h{}v{}h{}z", x - s * 0.9, y - s * 0.9, s * 1.8, s * 1.8, -s * 1.8),
         2 => format!("M{x:.1} {:.1}L{:.1} {:.1}H{:.1}z", y - s * 1.2, x + s * 1.15, y + s * 0.9, x - s * 1.15),
+        3 => format!("M{x:.1} {:.1}L{:.1} {:.1}H{:.1}z", y + s * 1.2, x + s * 1.15, y - s * 0.9, x - s * 1.15),
         _ => format!(
             "M{x:.1} {:.1}l{} {}l{} {}l{} {}z",
             y - s * 1.25,
@@ -49,20 +52,16 @@ pub(super) fn marker(canvas: &mut Canvas, index: usize, colour: usize, origin: O
 
 /// Draws the legend in as many lines as it needs, with `sample` drawing each entry's mark, and returns where the next
 /// line may stand.
-pub(super) fn legend(
-    canvas: &mut Canvas,
-    entries: &[Entry<'_>],
-    sample: impl Fn(&mut Canvas, usize, &Entry<'_>, (f64, f64)),
-) -> f64 {
+pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], sample: impl Fn(&mut Canvas, &Entry, (f64, f64))) -> f64 {
     let (mut x, mut y) = (MARGIN, MARGIN + 8.0);
-    for (index, entry) in entries.iter().enumerate() {
-        let width = 34.0 + text_width(entry.name);
+    for entry in entries {
+        let width = 34.0 + text_width(&entry.name);
         if x > MARGIN && x + width > WIDTH - MARGIN {
             (x, y) = (MARGIN, y + LINE);
         }
-        sample(canvas, index, entry, (x, y));
-        canvas.text("fw-t", (x + 28.0, y + 4.5), Anchor::Start, entry.name);
-        x += width + 10.0;
+        sample(canvas, entry, (x, y));
+        canvas.text("fw-t", (x + 28.0, y + 4.5), Anchor::Start, &entry.name);
+        x += width + 18.0;
     }
     if entries.is_empty() { MARGIN } else { y + LINE }
 }

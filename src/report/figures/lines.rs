@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::axis::Fitted;
 use super::canvas::{Canvas, short};
 use super::frame::{self, Entry, PLOT};
-use super::style::colours;
+use super::style::colour;
 use super::{LineChart, Origin, Point, Series};
 
 /// The height of the plotting area.
@@ -15,16 +15,11 @@ const FEW: usize = 24;
 
 /// Draws the chart and returns the drawing's height.
 pub(super) fn draw(canvas: &mut Canvas, chart: &LineChart) -> f64 {
-    let colours = colours(chart.series.iter().map(|s| s.origin));
-    let entries: Vec<Entry<'_>> = chart
-        .series
-        .iter()
-        .zip(&colours)
-        .map(|(s, &colour)| Entry { name: &s.name, colour, origin: s.origin })
-        .collect();
-    let after_legend = frame::legend(canvas, &entries, |canvas, index, entry, (x, y)| {
-        canvas.line(&line_class(entry.colour, entry.origin), (x, y), (x + 22.0, y));
-        frame::marker(canvas, index, entry.colour, entry.origin, (x + 11.0, y), 3.6);
+    let entry = |s: &Series| Entry { name: s.name.clone(), slot: s.slot, origin: s.origin };
+    let entries: Vec<Entry> = chart.series.iter().map(entry).collect();
+    let after_legend = frame::legend(canvas, &entries, |canvas, entry, (x, y)| {
+        canvas.line(&line_class(entry.slot, entry.origin), (x, y), (x + 22.0, y));
+        frame::marker(canvas, entry.slot, entry.origin, (x + 11.0, y), 3.6);
     });
     let top = after_legend + 26.0;
     let bottom = top + HEIGHT;
@@ -32,8 +27,8 @@ pub(super) fn draw(canvas: &mut Canvas, chart: &LineChart) -> f64 {
     frame::vertical(canvas, &chart.y, &y, top - 16.0);
     frame::horizontal(canvas, &chart.x, &x, bottom);
     frame::references(canvas, &chart.references, &y);
-    for (index, (series, colour)) in chart.series.iter().zip(colours).enumerate() {
-        draw_series(canvas, series, (index, colour), &x, &y);
+    for series in &chart.series {
+        draw_series(canvas, series, &x, &y);
     }
     bottom + 56.0
 }
@@ -46,19 +41,21 @@ fn fit(chart: &LineChart, (top, bottom): (f64, f64)) -> (Fitted, Fitted) {
     (x, y)
 }
 
-fn draw_series(canvas: &mut Canvas, series: &Series, (index, colour): (usize, usize), x: &Fitted, y: &Fitted) {
+fn draw_series(canvas: &mut Canvas, series: &Series, x: &Fitted, y: &Fitted) {
+    let colour = colour(series.slot, series.origin);
     let many = series.points.len() > FEW;
     if many {
         band(canvas, series, colour, x, y);
     }
-    canvas.path(&line_class(colour, series.origin), &outline(series.points.iter().map(|p| (x.at(p.x), y.at(p.y)))));
+    canvas
+        .path(&line_class(series.slot, series.origin), &outline(series.points.iter().map(|p| (x.at(p.x), y.at(p.y)))));
     for point in &series.points {
         let at = (x.at(point.x), y.at(point.y));
         canvas.titled(&format!("{}: {}", series.name, point.hover), |canvas| {
             if !many {
                 whisker(canvas, point, colour, at.0, y);
             }
-            frame::marker(canvas, index, colour, series.origin, at, if many { 1.6 } else { 3.6 });
+            frame::marker(canvas, series.slot, series.origin, at, if many { 1.6 } else { 3.6 });
         });
     }
 }
@@ -92,7 +89,8 @@ fn outline(points: impl Iterator<Item = (f64, f64)>) -> String {
     data
 }
 
-fn line_class(colour: usize, origin: Origin) -> String {
+fn line_class(slot: usize, origin: Origin) -> String {
+    let colour = colour(slot, origin);
     match origin {
         Origin::Measured => format!("fw-l fw-c{colour}"),
         Origin::Published => format!("fw-l fw-pub fw-c{colour}"),

@@ -74,6 +74,8 @@ pub struct Series {
     pub name: String,
     /// Whose numbers they are.
     pub origin: Origin,
+    /// Its place among the series of its origin: it decides colour and marker, the same ones in every figure.
+    pub slot: usize,
     /// Its points by rising `x`.
     pub points: Vec<Point>,
 }
@@ -132,6 +134,8 @@ pub struct BarSeries {
     pub name: String,
     /// Whose numbers they are.
     pub origin: Origin,
+    /// Its place among the series of its origin: it decides the colour, the same one in every figure.
+    pub slot: usize,
     /// One entry a group.
     pub bars: Vec<Bar>,
 }

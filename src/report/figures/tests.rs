@@ -14,8 +14,12 @@ fn ladder(points: u32) -> Figure {
         spread: Some((6.5e6, 8e6)),
         hover: format!("{x} < y & \"z\""),
     };
-    let series =
-        Series { name: "youki <b>".into(), origin: Origin::Measured, points: (0..points).map(point).collect() };
+    let series = Series {
+        name: "youki <b>".into(),
+        origin: Origin::Measured,
+        slot: 0,
+        points: (0..points).map(point).collect(),
+    };
     let plot = Plot::Lines(LineChart {
         x: axis("background instances", Unit::Count),
         y: axis("boot time", Unit::Nanos),
@@ -26,7 +30,7 @@ fn ladder(points: u32) -> Figure {
 }
 
 fn bars(bars: Vec<Bar>, arrangement: Arrangement) -> Figure {
-    let series = vec![BarSeries { name: "native".into(), origin: Origin::Measured, bars: bars.clone() }];
+    let series = vec![BarSeries { name: "native".into(), origin: Origin::Measured, slot: 0, bars: bars.clone() }];
     let groups = (0..bars.len()).map(|i| format!("group {i}")).collect();
     let plot =
         Plot::Bars(BarChart { y: axis("slowdown", Unit::Ratio), arrangement, groups, series, references: Vec::new() });
@@ -60,6 +64,38 @@ fn a_missing_bar_is_a_dash_and_a_victim_that_stopped_is_a_word() {
     );
     assert!(drawing.contains(">—<") && drawing.contains(">DNR<"));
     assert_eq!(drawing.matches("class=\"fw-f0\"").count(), 2, "one bar and its legend");
+}
+
+/// A chart of `series` platforms over `groups` attackers, with the drawn bars' widths.
+fn crowded(series: usize, groups: usize) -> (String, Vec<f64>) {
+    let bar = Bar::Value { value: 1.5, spread: None, hover: String::new() };
+    let of =
+        |slot| BarSeries { name: format!("p{slot}"), origin: Origin::Measured, slot, bars: vec![bar.clone(); groups] };
+    let mut figure = bars(vec![bar.clone(); groups], Arrangement::Grouped);
+    if let Plot::Bars(chart) = &mut figure.plot {
+        chart.series = (0..series).map(of).collect();
+    }
+    let drawing = svg(&figure, Sheet::Page);
+    let bars = drawing.split("<g><title>").skip(1);
+    let width = |g: &str| g.split("width=\"").nth(1)?.split('"').next()?.parse().ok();
+    let widths = bars.filter_map(width).collect();
+    (drawing, widths)
+}
+
+#[test]
+fn groups_stand_in_rows_where_bars_would_become_too_thin() {
+    let (few, _) = crowded(2, 8);
+    let (many, widths) = crowded(9, 8);
+    assert_eq!((few.matches(">slowdown<").count(), many.matches(">slowdown<").count()), (1, 2));
+    assert_eq!(widths.len(), 72, "every bar is there");
+    assert!(widths.iter().all(|w| *w >= 7.0), "{widths:?}");
+}
+
+#[test]
+fn nine_series_have_nine_colours() {
+    let (drawing, _) = crowded(9, 1);
+    assert!((0..9).all(|c| drawing.contains(&format!("class=\"fw-f{c}\""))));
+    assert!((0..9).all(|c| STYLE.matches(&format!(".fw-f{c}{{")).count() == 2), "light and dark");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What stands beside the results of every section: the host's state, and what others published.
 
-use super::ladder::{Along, Drawing};
+use super::ladder::{Along, Drawing, Share};
 use super::{Block, Cell, Table, Tone, View};
 use crate::report::figures::Start;
 use crate::report::published::Published;
@@ -12,7 +12,15 @@ pub(super) fn context(view: &View<'_>) -> Vec<Block> {
         Experiment::Footprint => Along::Instances,
         _ => Along::Background,
     };
-    let drawing = |part, title, metric, label| Drawing { part, title, metric, label, along, start: Start::Zero };
+    let drawing = |part, title, metric, label| Drawing {
+        part,
+        title,
+        metric,
+        label,
+        along,
+        share: Share::All,
+        start: Start::Zero,
+    };
     let cpu = drawing("host-cpu", "Host: CPU available", "host_cpu_available", "share of the host's CPU");
     let memory = drawing("host-memory", "Host: memory available", "host_mem_available", "memory available");
     let swap = drawing("host-swap", "Host: swap used", "host_swap_used", "swap used");
@@ -41,7 +49,7 @@ pub(super) fn statements(view: &View<'_>, published: &Published) -> Option<Block
     let mut table =
         Table::new(view.id("published"), "Published elsewhere", &["platform", "what", "published result", "place"]);
     let cell = |text: &str| Cell::new(text).tone(Tone::Published);
-    for s in published.statements.iter().filter(|s| s.experiment == experiment) {
+    for s in published.statements.iter().filter(|s| s.experiment == experiment && s.workload == view.workload) {
         table.rows.push(vec![cell(&s.platform), cell(&s.what), cell(&s.result), cell(&s.place)]);
     }
     table.note = format!("Published: {}. Another machine: compare shapes, not sizes.", published.source.cite());

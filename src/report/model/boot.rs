@@ -1,21 +1,25 @@
 //! Boot time: from the request to the guest program's own first line, over the ladder.
 
 use super::beside::{context, statements};
-use super::ladder::{Along, Drawing, rungs, trend};
-use super::text::{
-    column_scale, count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, trials_cell,
-};
+use super::ladder::{Along, Drawing, Share, rungs, trend};
+use super::overview::{Subject, overview};
+use super::text::{count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, trials_cell};
+use super::victim::{name, scale};
 use super::{Block, Cell, Finding, Section, Table, View};
 use crate::platform::{Event, PlatformId};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
 use crate::report::published::Published;
 use crate::stats::{Sample, Summary, summarize};
 use crate::store::{Outcome, TrialRecord};
-use crate::units::{Scale, Unit};
+use crate::units::{Direction, Scale, Unit};
 
-const INTRO: &str = "A program that prints one line and exits is started again and again, alone and beside idle \
-    instances. Boot is the time from the request to its first line; whole is the time to its exit; removal is the time \
-    from there until nothing of it is left. All on the host's monotonic clock.";
+/// What the usual guest does; a server is started and stopped in its place.
+const HELLO: &str = "A program that prints one line and exits";
+
+const INTRO: &str = "is started again and again, alone and beside idle instances. Boot is the time from the request to \
+    its first line; whole is the time to its exit; removal is the time from there until nothing of it is left. Where the \
+    platform tells when it had made the instance, boot falls into create, until then, and start, from then on; run is \
+    from the first line to the exit. All on the host's monotonic clock.";
 
 /// The section of a boot run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
@@ -25,6 +29,7 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
         metric,
         label,
         along: Along::Background,
+        share: Share::All,
         start: Start::Zero,
     };
     let boot = drawing("ladder", "Boot time over background instances", "boot", "request to first line");
@@ -40,7 +45,9 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
     blocks.extend(figures.into_iter().flatten().map(Block::Figure));
     blocks.extend(statements(view, published));
     blocks.extend(context(view));
-    let section = Section { id: view.id(""), title: view.title("Boot"), intro: INTRO.into(), blocks };
+    let guest = if view.workload == "hello" || view.workload.is_empty() { HELLO } else { name(&view.workload) };
+    let intro = format!("{guest} {INTRO}");
+    let section = Section { id: view.id(""), title: view.title("Boot"), intro, blocks };
     (section, findings(view))
 }
 
@@ -51,37 +58,46 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
         let alone = first
             .summary("boot")
             .map_or_else(|| format!("no good trial in {}", first.failed + first.skipped), |s| quantity(s, Unit::Nanos));
-        let most = rungs.iter().rev().find(|c| c.response("boot").is_some());
-        let beside = most.map_or_else(String::new, |c| {
-            let Some(response) = c.response("boot") else { return String::new() };
+        let most = rungs.iter().rev().find_map(|c| Some((c, c.response("boot")?)));
+        let beside = most.map_or_else(String::new, |(c, response)| {
             let n = count(c.case.background as usize, "idle instance");
             format!("; with {n} beside it {} as long ({})", ratio(response), ratio_spread(response))
         });
         let trend = trend(view, &rungs, "boot").unwrap_or_default();
-        let text = format!("{} boots {} in {alone}{beside}{trend}.", platform, first.case.workload);
+        let text = format!("{platform} boots {} in {alone}{beside}{trend}.", name(&view.workload));
         let simulated = view.simulated(platform);
         Some(Finding { section: view.id(""), topic: view.title("boot"), text, simulated })
     };
-    view.platforms().iter().filter_map(of).collect()
+    let subject = Subject {
+        topic: "boot",
+        what: &format!("Boot time of {}", name(&view.workload)),
+        metric: "boot",
+        unit: Unit::Nanos,
+        direction: Direction::Lower,
+    };
+    overview(view, &subject, |p| view.first(p)).into_iter().chain(view.platforms().iter().filter_map(of)).collect()
 }
 
 fn table(view: &View<'_>) -> Table {
-    let columns =
-        ["platform", "#beside", "#boot", "#mean ± sd", "#whole", "#removal", "#against none beside", "#trials"];
-    let mut table = Table::new(view.id("table"), "Boot time", &columns);
-    let scale = |metric| column_scale(Unit::Nanos, view.cases.iter().filter_map(|c| c.summary(metric)));
-    let (boot, whole, removal) = (scale("boot"), scale("boot_whole"), scale("removal"));
+    let mut columns = vec!["platform", "#beside", "#boot", "#mean ± sd"];
+    columns.extend(["~create", "~start", "~run", "#removal", "#whole", "#against none beside", "#trials"]);
+    let mut table = Table::new(view.id("table"), view.title("Boot time"), &columns).keys(2);
+    let boot = scale(&view.cases, "boot", Unit::Nanos);
     for platform in view.platforms() {
         for case in rungs(view, &platform, Along::Background) {
+            let cell = |metric| median_cell(case.summary(metric), scale(&view.cases, metric, Unit::Nanos));
             table.rows.push(vec![
                 Cell::new(view.name(&platform)),
                 Cell::new(case.case.background.to_string()),
-                median_cell(case.summary("boot"), boot),
+                cell("boot"),
                 mean_cell(case.summary("boot"), boot),
-                median_cell(case.summary("boot_whole"), whole),
-                median_cell(case.summary("removal"), removal),
+                cell("create"),
+                cell("start"),
+                cell("run"),
+                cell("removal"),
+                cell("boot_whole"),
                 ratio_cell(case.response("boot")),
-                trials_cell(case.ok, case.failed, case.skipped),
+                trials_cell([case]),
             ]);
         }
     }
@@ -108,10 +124,10 @@ fn phases(view: &View<'_>) -> Option<Figure> {
     let names: Vec<String> = platforms.iter().map(|(name, _)| name.clone()).collect();
     Some(Figure {
         id: view.id("phases"),
-        title: "The phases of a boot".into(),
+        title: view.title("The parts of a boot"),
         caption: format!(
-            "Mean of {} with nothing beside. A phase lasts until the named event; a platform without an event has its \
-             time in the next phase.",
+            "Mean of {} with nothing beside. A part that a platform does not tell apart is within the next one: where \
+             create is missing, start begins with the request.",
             count(platforms.iter().flat_map(|(_, p)| p.iter().map(|(_, s)| s.count)).max().unwrap_or(0), "trial"),
         ),
         alternative: alternative(&platforms),
@@ -144,18 +160,31 @@ fn bars(event: Event, platforms: &[(String, Vec<(Event, Summary)>)]) -> BarSerie
         }
     };
     let bars = platforms.iter().map(bar).collect();
-    BarSeries { name: format!("to {event}"), origin: Origin::Measured, bars }
+    BarSeries { name: part(event), origin: Origin::Measured, slot: slot(event), bars }
+}
+
+/// The colour of a part: those that every platform has come first.
+fn slot(event: Event) -> usize {
+    const ORDER: [Event; 4] = [Event::Created, Event::Main, Event::Exit, Event::Gone];
+    let rest = Event::ALL.iter().filter(|e| !ORDER.contains(e));
+    ORDER.iter().chain(rest).position(|e| *e == event).unwrap_or(0)
+}
+
+/// The name of the part of a boot that ends with `event`.
+fn part(event: Event) -> String {
+    match event {
+        Event::Created => "create".into(),
+        Event::Main => "start, to main".into(),
+        Event::Exit => "run, to exit".into(),
+        Event::Gone => "removal".into(),
+        other => format!("to {other}"),
+    }
 }
 
 /// How long each phase lasts on a platform with nothing beside: only events that every good trial has.
 fn phases_of(view: &View<'_>, platform: &PlatformId) -> Vec<(Event, Summary)> {
-    let wanted = |t: &&TrialRecord| {
-        t.outcome == Outcome::Ok
-            && t.case.platform == *platform
-            && t.case.accelerator == view.accelerator
-            && t.case.background == 0
-    };
-    let trials: Vec<&TrialRecord> = view.run.trials.iter().filter(wanted).collect();
+    let wanted = |t: &&TrialRecord| t.outcome == Outcome::Ok && t.case.platform == *platform && t.case.background == 0;
+    let trials: Vec<&TrialRecord> = view.trials().filter(wanted).collect();
     let everywhere = |e: &Event| trials.iter().all(|t| t.events.contains_key(e));
     let events: Vec<Event> = Event::ALL.iter().copied().filter(everywhere).collect();
     let phase = |pair: &[Event]| {

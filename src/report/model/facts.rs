@@ -201,6 +201,7 @@ pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
         notices.extend(invalid(run));
         notices.extend(partial(run));
         notices.extend(failed(run));
+        notices.extend(flagged(run));
     }
     let warnings = runs.iter().flat_map(|r| &r.warnings).chain(warnings);
     notices.extend(warnings.map(|w| Notice { tone: Tone::Warning, head: "Not read".into(), text: w.clone() }));
@@ -254,4 +255,28 @@ fn failed(run: &StoredRun) -> Option<Notice> {
             count(run.trials.len(), "trial"),
         ),
     })
+}
+
+fn flagged(run: &StoredRun) -> Option<Notice> {
+    let good = || run.trials.iter().filter(|t| t.outcome == Outcome::Ok);
+    let mut alike: BTreeMap<String, (usize, &str)> = BTreeMap::new();
+    for flag in good().flat_map(|t| &t.flags) {
+        alike.entry(without_digits(flag)).or_insert((0, flag)).0 += 1;
+    }
+    let (often, flag) = alike.into_values().max_by_key(|(count, _)| *count)?;
+    let trials = good().filter(|t| !t.flags.is_empty()).count();
+    Some(Notice {
+        tone: Tone::Warning,
+        head: "Caution".into(),
+        text: format!(
+            "{}: {trials} of {} good trials are flagged, most often ({often}) for this: {flag}.",
+            run.file.experiment(),
+            good().count(),
+        ),
+    })
+}
+
+/// A reason without its numbers, so that equal reasons with other measurements count as one.
+fn without_digits(reason: &str) -> String {
+    reason.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

@@ -1,14 +1,16 @@
 //! Image size and memory: what an idle instance costs, by every honest way to count it.
 
 use super::beside::{context, statements};
-use super::ladder::{Along, Drawing, rungs};
+use super::ladder::{Along, Drawing, Share, rungs};
+use super::overview::{Subject, overview};
 use super::text::{column_scale, count, median_cell, quantity, trials_cell};
-use super::{Block, CaseResult, Cell, Finding, Section, Table, View};
+use super::victim::name;
+use super::{Block, CaseResult, Cell, Finding, Heading, Section, Table, View};
 use crate::platform::PlatformId;
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
 use crate::report::published::Published;
 use crate::stats::Summary;
-use crate::units::{Scale, Unit};
+use crate::units::{Direction, Scale, Unit};
 
 const INTRO: &str = "Idle instances are started, and what they take is counted in several ways that do not add up: PSS \
     divides shared pages among those who share them, USS leaves them out, the charge is what the instance's cgroup is \
@@ -32,6 +34,7 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
         metric: "mem_used",
         label: "memory no longer available",
         along: Along::Instances,
+        share: Share::All,
         start: Start::Zero,
     };
     let start = Drawing {
@@ -64,8 +67,11 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             format!("; its image is {}", Scale::of(Unit::Bytes, s.median).text(s.median))
         });
         let instances = count(case.case.background as usize, "instance");
-        let text =
-            format!("An idle {} instance takes {}, with {instances} running{image}.", platform, words.join(" and "));
+        let who = match view.heading {
+            Heading::Experiment => format!("{platform} instance"),
+            Heading::Workload => format!("{} instance on {platform}", name(&view.workload)),
+        };
+        let text = format!("An idle {who} takes {}, with {instances} running{image}.", words.join(" and "));
         Some(Finding {
             section: view.id(""),
             topic: view.title("footprint"),
@@ -73,7 +79,14 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             simulated: view.simulated(platform),
         })
     };
-    view.platforms().iter().filter_map(of).collect()
+    let subject = Subject {
+        topic: "footprint",
+        what: "Memory of an idle instance (PSS)",
+        metric: WAYS[0].0,
+        unit: Unit::Bytes,
+        direction: Direction::Lower,
+    };
+    overview(view, &subject, |p| most(view, p)).into_iter().chain(view.platforms().iter().filter_map(of)).collect()
 }
 
 fn table(view: &View<'_>) -> Table {
@@ -83,7 +96,7 @@ fn table(view: &View<'_>) -> Table {
     columns.extend(WAYS.iter().map(|(_, name)| format!("{}{name}", mark(name))));
     columns.extend(["#all, host memory", "#start", "~image", "#trials"].map(str::to_owned));
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut table = Table::new(view.id("table"), "Memory for each instance", &columns);
+    let mut table = Table::new(view.id("table"), view.title("Memory for each instance"), &columns).keys(2);
     let scale = |metric, unit| column_scale(unit, view.cases.iter().filter_map(|c| c.summary(metric)));
     for platform in view.platforms() {
         for case in rungs(view, &platform, Along::Instances) {
@@ -91,7 +104,7 @@ fn table(view: &View<'_>) -> Table {
             let mut row = vec![Cell::new(view.name(&platform)), Cell::new(case.case.background.to_string())];
             row.extend(WAYS.iter().map(|(metric, _)| cell(metric, Unit::Bytes)));
             row.extend([cell("mem_used", Unit::Bytes), cell("start_per_instance", Unit::Nanos)]);
-            row.extend([cell("image_size", Unit::Bytes), trials_cell(case.ok, case.failed, case.skipped)]);
+            row.extend([cell("image_size", Unit::Bytes), trials_cell([case])]);
             table.rows.push(row);
         }
     }
@@ -114,10 +127,11 @@ fn components(view: &View<'_>) -> Option<Figure> {
     let series = |(platform, case): &(PlatformId, &CaseResult)| BarSeries {
         name: format!("{}, {}", view.name(platform), count(case.case.background as usize, "instance")),
         origin: Origin::Measured,
+        slot: view.slot(platform),
         bars: ways.iter().map(|(metric, _)| bar(case, metric)).collect(),
     };
     let series: Vec<BarSeries> = platforms.iter().map(series).collect();
-    let title = "Memory for each instance, by way of counting".to_owned();
+    let title = view.title("Memory for each instance, by way of counting");
     Some(Figure {
         id: view.id("components"),
         caption:

@@ -1,35 +1,41 @@
-//! A victim beside an attacker: how much slower than alone, paired block by block.
+//! A victim beside an attacker: how much worse off than alone, paired block by block.
+
+mod figure;
 
 use super::beside::statements;
-use super::text::{column_scale, median_cell, percent, ratio, ratio_cell, ratio_spread, thousands, times, trials_cell};
+use super::overview::FEW;
+use super::text::{column_scale, median_cell, percent, ratio_cell, share, thousands, times, trials_cell};
+use super::victim::{Victim, scale, victim};
 use super::{Block, CaseResult, Cell, Finding, Section, Table, Tone, View};
 use crate::attacker::Attacker;
 use crate::placement::Placement;
 use crate::platform::PlatformId;
-use crate::report::figures::{
-    Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Reference, Start,
-};
 use crate::report::published::{Published, PublishedSlowdown};
 use crate::stats::Response;
 use crate::store::Role;
-use crate::units::{Scale, Unit};
+use crate::units::{Direction, Unit};
 
-const INTRO: &str = "The SQLite victim runs beside an attacker. Every block also has it alone (the reference) and beside \
-    an idle neighbour in the attacker's place (the placebo), in shuffled order; slowdown is the ratio of the two times \
-    within a block, above 1 is slower. DNR: the victim did not respond.";
-
-const METRIC: &str = "insert_time";
-/// Above this slowdown a linear axis would flatten all others.
-const LONG: f64 = 5.0;
-
-/// The section of an isolation run.
+/// The section of a victim of an isolation run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
-    let mut blocks = vec![Block::Table(slowdowns(view, published))];
-    blocks.extend(placements(view).into_iter().filter_map(|p| figure(view, p, published)).map(Block::Figure));
-    blocks.push(Block::Table(times_table(view)));
+    let victim = victim(&view.workload);
+    let mut blocks = vec![Block::Table(slowdowns(view, victim, published))];
+    let placements = placements(view);
+    blocks.extend(placements.iter().filter_map(|p| figure::figure(view, *p, published)).map(Block::Figure));
+    blocks.push(Block::Table(numbers(view, victim)));
     blocks.extend(statements(view, published));
-    let section = Section { id: view.id(""), title: view.title("Isolation"), intro: INTRO.into(), blocks };
-    (section, findings(view))
+    let section = Section { id: view.id(""), title: view.title("Isolation"), intro: intro(victim), blocks };
+    (section, findings(view, victim))
+}
+
+fn intro(victim: &Victim) -> String {
+    format!(
+        "{}, beside an attacker. Every block also has it alone (the reference) and beside an idle neighbour in the \
+         attacker's place (the placebo), in shuffled order. Slowdown is the ratio within a block ({}); above 1 is \
+         worse. DNR: the victim did not respond. {}",
+        victim.does,
+        victim.reading(),
+        victim.clock,
+    )
 }
 
 /// What stands in the attacker's place: nothing but an idle neighbour, or an attacker.
@@ -58,34 +64,68 @@ fn neighbour_name(who: Neighbour) -> String {
     who.map_or_else(|| "placebo".into(), |a| a.to_string())
 }
 
-/// The worst attack of each placement, with the placebo beside it.
-fn findings(view: &View<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for platform in view.platforms() {
-        for placement in placements(view) {
-            let attacks =
-                neighbours(view).into_iter().flatten().filter_map(|a| find(view, &platform, placement, Some(a)));
-            let answered = attacks.filter_map(|case| Some((case, case.response(METRIC)?)));
-            let Some((case, response)) = answered.max_by(|a, b| worse(a.1).total_cmp(&worse(b.1))) else { continue };
-            let placebo = find(view, &platform, placement, None)
-                .and_then(|c| c.response(METRIC))
-                .map_or_else(String::new, |r| format!("; placebo {}, {}", ratio(r), ratio_spread(r)));
-            let attacker = neighbour_name(case.case.attacker);
-            let place = place(placement);
-            let effect = match response {
-                Response::Slowdown(_) => format!("makes {} take {} as long", case.case.workload, ratio(response)),
-                Response::DidNotRespond { .. } => format!("stops {}", case.case.workload),
-            };
-            let text = format!(
-                "The worst attack {place}: {attacker} {effect} on {} ({}{placebo}).",
-                platform,
-                ratio_spread(response),
-            );
-            let simulated = view.simulated(&platform);
-            findings.push(Finding { section: view.id(""), topic: view.title("isolation"), text, simulated });
+/// The worst attack of each placement: on every platform where they are few, else on the least and the most harmed.
+fn findings(view: &View<'_>, victim: &Victim) -> Vec<Finding> {
+    let of = |placement: Placement| {
+        let worst: Vec<Worst> =
+            view.platforms().into_iter().filter_map(|p| worst(view, victim, p, placement)).collect();
+        match worst.len() > FEW {
+            true => extremes(view, victim, placement, worst).into_iter().collect(),
+            false => worst.iter().map(|w| alone(view, victim, placement, w)).collect::<Vec<_>>(),
         }
-    }
-    findings
+    };
+    placements(view).into_iter().flat_map(of).collect()
+}
+
+/// The attack that harms a platform's victim most.
+#[derive(Debug)]
+struct Worst {
+    platform: PlatformId,
+    attacker: Neighbour,
+    response: Response,
+}
+
+fn worst(view: &View<'_>, victim: &Victim, platform: PlatformId, placement: Placement) -> Option<Worst> {
+    let attacks = neighbours(view).into_iter().flatten().filter_map(|a| find(view, &platform, placement, Some(a)));
+    let answered = attacks.filter_map(|case| Some((case, *case.response(victim.metric)?)));
+    let (case, response) = answered.max_by(|a, b| worse(&a.1).total_cmp(&worse(&b.1)))?;
+    Some(Worst { attacker: case.case.attacker, response, platform })
+}
+
+fn alone(view: &View<'_>, victim: &Victim, placement: Placement, worst: &Worst) -> Finding {
+    let placebo = find(view, &worst.platform, placement, None)
+        .and_then(|c| c.response(victim.metric))
+        .map_or_else(String::new, |r| format!("; placebo {}, {}", victim.short(r), victim.short_spread(r)));
+    let text = format!(
+        "The worst attack {}: {} {} on {} ({}{placebo}).",
+        place(placement),
+        neighbour_name(worst.attacker),
+        victim.harm(&worst.response),
+        worst.platform,
+        victim.short_spread(&worst.response),
+    );
+    finding(view, text, view.simulated(&worst.platform))
+}
+
+fn extremes(view: &View<'_>, victim: &Victim, placement: Placement, mut worst: Vec<Worst>) -> Option<Finding> {
+    worst.sort_by(|a, b| worse(&a.response).total_cmp(&worse(&b.response)));
+    let [least, .., most] = worst.as_slice() else { return None };
+    let words = |w: &Worst| {
+        let (attacker, harm) = (neighbour_name(w.attacker), victim.harm(&w.response));
+        format!("{}, where {attacker} {harm} ({})", w.platform, victim.short_spread(&w.response))
+    };
+    let text = format!(
+        "The worst attack {}, of {} platforms: it harms least {}; most {}.",
+        place(placement),
+        worst.len(),
+        words(least),
+        words(most),
+    );
+    Some(finding(view, text, worst.iter().any(|w| view.simulated(&w.platform))))
+}
+
+fn finding(view: &View<'_>, text: String, simulated: bool) -> Finding {
+    Finding { section: view.id(""), topic: view.title("isolation"), text, simulated }
 }
 
 fn worse(response: &Response) -> f64 {
@@ -108,15 +148,16 @@ fn place(placement: Placement) -> &'static str {
 }
 
 /// Ours beside the published: the slowdown per attacker and placement.
-fn slowdowns(view: &View<'_>, published: &Published) -> Table {
+fn slowdowns(view: &View<'_>, victim: &Victim, published: &Published) -> Table {
     let platforms = view.platforms();
-    let theirs = published_platforms(published);
+    let theirs = published_platforms(view, published);
     let mut columns = vec!["attacker".to_owned(), "placement".into()];
     columns.extend(platforms.iter().map(|p| format!("#{}", view.name(p))));
     columns.extend(theirs.iter().map(|p| format!("#{p}, published")));
     columns.push("#trials".into());
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut table = Table::new(view.id("slowdowns"), "Slowdown of the SQLite victim", &columns);
+    let title = format!("Slowdown of the {} victim", victim.name);
+    let mut table = Table::new(view.id("slowdowns"), title, &columns).keys(2);
     for placement in placements(view) {
         for who in neighbours(view) {
             let cases: Vec<Option<&CaseResult>> = platforms.iter().map(|p| find(view, p, placement, who)).collect();
@@ -124,46 +165,59 @@ fn slowdowns(view: &View<'_>, published: &Published) -> Table {
                 continue;
             }
             let mut row = vec![Cell::new(neighbour_name(who)), Cell::new(placement.name())];
-            row.extend(cases.iter().map(|c| slowdown_cell(*c)));
-            row.extend(theirs.iter().map(|p| published_cell(lookup(published, p, who, placement))));
-            let sum = |of: fn(&CaseResult) -> usize| cases.iter().flatten().map(|c| of(c)).sum();
-            row.push(trials_cell(sum(|c| c.ok), sum(|c| c.failed), sum(|c| c.skipped)));
+            row.extend(cases.iter().map(|c| slowdown_cell(*c, victim)));
+            row.extend(theirs.iter().map(|p| published_cell(lookup(view, published, p, who, placement))));
+            row.push(trials_cell(cases.iter().copied().flatten()));
             table.rows.push(row);
         }
     }
-    table.note = format!(
-        "Ours: Hodges-Lehmann estimate of the ratio over blocks with its 95 % interval; six blocks are the fewest that \
-         have one. Trials: of all platforms in the row. Published: {}, table 5.1; mean ratio, no interval given.",
-        published.source.cite()
-    );
+    table.note = slowdowns_note(victim, &theirs, published);
     table.without_empty_columns()
 }
 
-fn slowdown_cell(case: Option<&CaseResult>) -> Cell {
-    let Some(case) = case else { return Cell::missing() };
-    match case.response(METRIC) {
-        Some(Response::Slowdown(s)) => {
-            let cell = ratio_cell(case.response(METRIC));
-            Cell { text: format!("{} ({})", cell.text, percent(s.percent())), ..cell }
-        }
-        other => ratio_cell(other),
+fn slowdowns_note(victim: &Victim, theirs: &[String], published: &Published) -> String {
+    let brackets = match victim.direction {
+        Direction::Higher => "In brackets: what is left of the throughput. ",
+        _ => "",
+    };
+    let cited = match theirs {
+        [] => String::new(),
+        _ => format!(" Published: {}, table 5.1; mean ratio, no interval given.", published.source.cite()),
+    };
+    format!(
+        "Ours: Hodges-Lehmann estimate of the ratio over blocks with its 95 % interval; six blocks are the fewest that \
+         have one. {brackets}Trials: of all platforms in the row.{cited}"
+    )
+}
+
+fn slowdown_cell(case: Option<&CaseResult>, victim: &Victim) -> Cell {
+    let Some(response) = case.and_then(|c| c.response(victim.metric)) else { return Cell::missing() };
+    let cell = ratio_cell(Some(response));
+    match (response, victim.direction) {
+        (Response::DidNotRespond { .. }, _) => cell,
+        (_, Direction::Higher) => Cell { text: format!("{} ({})", cell.text, share(response)), ..cell },
+        (Response::Slowdown(s), _) => Cell { text: format!("{} ({})", cell.text, percent(s.percent())), ..cell },
     }
 }
 
-fn published_platforms(published: &Published) -> Vec<String> {
-    let mut names: Vec<String> = published.slowdowns.iter().map(|s| s.platform.clone()).collect();
+/// The platforms of which a slowdown of this victim is published.
+fn published_platforms(view: &View<'_>, published: &Published) -> Vec<String> {
+    let same = published.slowdowns.iter().filter(|s| s.workload == view.workload);
+    let mut names: Vec<String> = same.map(|s| s.platform.clone()).collect();
     names.sort();
     names.dedup();
     names
 }
 
 fn lookup<'p>(
+    view: &View<'_>,
     published: &'p Published,
     platform: &str,
     who: Neighbour,
     place: Placement,
 ) -> Option<&'p PublishedSlowdown> {
-    published.slowdowns.iter().find(|s| s.platform == platform && Some(s.attacker) == who && s.placement == place)
+    let same = |s: &&PublishedSlowdown| s.workload == view.workload && s.platform == platform;
+    published.slowdowns.iter().filter(same).find(|s| Some(s.attacker) == who && s.placement == place)
 }
 
 fn published_cell(theirs: Option<&PublishedSlowdown>) -> Cell {
@@ -171,90 +225,15 @@ fn published_cell(theirs: Option<&PublishedSlowdown>) -> Cell {
     Cell::new(format!("{} ({})", times(1.0 + s.percent / 100.0), percent(s.percent))).tone(Tone::Published)
 }
 
-/// One placement's slowdowns, a group an attacker.
-fn figure(view: &View<'_>, placement: Placement, published: &Published) -> Option<Figure> {
-    let who = neighbours(view);
-    let ours = |platform: &PlatformId| BarSeries {
-        name: view.name(platform),
-        origin: Origin::Measured,
-        bars: who.iter().map(|w| bar(find(view, platform, placement, *w))).collect(),
-    };
-    let theirs = |platform: &String| BarSeries {
-        name: format!("{platform}, published"),
-        origin: Origin::Published,
-        bars: who.iter().map(|w| published_bar(lookup(published, platform, *w, placement))).collect(),
-    };
-    let has_values = |s: &BarSeries| s.bars.iter().any(|b| !matches!(b, Bar::Missing));
-    let mut series: Vec<BarSeries> = view.platforms().iter().map(ours).filter(has_values).collect();
-    if series.is_empty() {
-        return None;
-    }
-    series.extend(published_platforms(published).iter().map(theirs).filter(has_values));
-    let long = series.iter().flat_map(|s| &s.bars).any(|b| matches!(b, Bar::Value { value, .. } if *value > LONG));
-    let (scale, start) = if long { (AxisScale::Log, Start::Fit) } else { (AxisScale::Linear, Start::Zero) };
-    let title = format!("Attackers {}", place(placement));
-    Some(Figure {
-        id: view.id(placement.name()),
-        caption:
-            "Slowdown of the SQLite victim against alone, paired by block; error bars: 95 % interval. The line at 1 \
-            is no slowdown; the placebo is an idle neighbour."
-                .into(),
-        alternative: alternative(&title, &who, &series),
-        title,
-        plot: Plot::Bars(BarChart {
-            y: Axis { label: "slowdown, 1 = alone".into(), unit: Unit::Ratio, scale, start },
-            arrangement: Arrangement::Grouped,
-            groups: who.iter().map(|w| neighbour_name(*w)).collect(),
-            series,
-            references: vec![Reference { value: 1.0, label: String::new() }],
-        }),
-    })
-}
-
-fn bar(case: Option<&CaseResult>) -> Bar {
-    match case.and_then(|c| c.response(METRIC)) {
-        None => Bar::Missing,
-        Some(r @ Response::DidNotRespond { .. }) => Bar::Word("DNR".into(), ratio_spread(r)),
-        Some(r @ Response::Slowdown(s)) => Bar::Value {
-            value: s.ratio,
-            spread: s.interval.map(|i| (i.low, i.high)),
-            hover: format!("{} ({})", ratio(r), ratio_spread(r)),
-        },
-    }
-}
-
-fn published_bar(theirs: Option<&PublishedSlowdown>) -> Bar {
-    let Some(s) = theirs else { return Bar::Missing };
-    let value = 1.0 + s.percent / 100.0;
-    Bar::Value { value, spread: None, hover: format!("{} (published, no interval)", times(value)) }
-}
-
-fn alternative(title: &str, who: &[Neighbour], series: &[BarSeries]) -> String {
-    let word = |(w, bar): (&Neighbour, &Bar)| match bar {
-        Bar::Value { value, .. } => Some(format!("{} {}", neighbour_name(*w), times(*value))),
-        Bar::Word(word, _) => Some(format!("{} {word}", neighbour_name(*w))),
-        Bar::Missing => None,
-    };
-    let of = |s: &BarSeries| {
-        let words: Vec<String> = who.iter().zip(&s.bars).filter_map(word).collect();
-        format!(" {}: {}.", s.name, words.join(", "))
-    };
-    format!("{title}.{}", series.iter().map(of).collect::<String>())
-}
-
-/// The times themselves, and how much the attackers did.
-fn times_table(view: &View<'_>) -> Table {
-    let columns = [
-        "platform",
-        "placement",
-        "beside",
-        "#insert time",
-        "#by the guest's clock",
-        "#attackers' operations",
-        "#trials",
-    ];
-    let mut table = Table::new(view.id("times"), "The victim's times, and what the attackers did", &columns);
-    let scale = column_scale(Unit::Nanos, view.cases.iter().filter_map(|c| c.summary(METRIC)));
+/// The headline itself with its details, and how much the attackers did.
+fn numbers(view: &View<'_>, victim: &Victim) -> Table {
+    let mut columns = vec!["platform".to_owned(), "placement".into(), "beside".into(), format!("#{}", victim.column)];
+    columns.extend(victim.beside.iter().map(|d| format!("#{}", d.column)));
+    columns.extend(["#attackers' operations", "#trials"].map(str::to_owned));
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let title = format!("{}'s {}, and what the attackers did", victim.name, victim.column);
+    let mut table = Table::new(view.id("times"), title, &columns).keys(3);
+    let scale = scale(&view.cases, victim.metric, victim.unit);
     for platform in view.platforms() {
         let mut cases: Vec<&CaseResult> = view.cases.iter().filter(|c| c.case.platform == platform).collect();
         cases.sort_by_key(|c| (c.case.placement, c.case.attacker, c.role));
@@ -263,30 +242,32 @@ fn times_table(view: &View<'_>) -> Table {
                 (Role::Reference, _) => "nobody".into(),
                 (_, who) => neighbour_name(who),
             };
-            let ops = operations(case);
-            table.rows.push(vec![
-                Cell::new(view.name(&platform)),
-                Cell::new(case.case.placement.name()),
-                Cell::new(beside),
-                median_cell(case.summary(METRIC), scale),
-                median_cell(case.summary("insert_time_guest"), scale),
-                ops,
-                trials_cell(case.ok, case.failed, case.skipped),
-            ]);
+            let mut row = vec![Cell::new(view.name(&platform)), Cell::new(case.case.placement.name())];
+            row.extend([Cell::new(beside), median_cell(case.summary(victim.metric), scale)]);
+            row.extend(victim.beside.iter().map(|d| d.cell(case, &view.cases)));
+            row.extend([operations(case), trials_cell([case])]);
+            table.rows.push(row);
         }
     }
-    table.note = format!(
-        "{} rows. Medians with their 95 % interval (below six trials: the range). An attacker without operations did not \
-         attack, and its trial is failed.",
-        thousands(view.run.file.configuration.rows.into())
-    );
+    table.note = numbers_note(view, victim);
     table.without_empty_columns()
+}
+
+fn numbers_note(view: &View<'_>, victim: &Victim) -> String {
+    let rows = match victim.direction {
+        Direction::Lower => format!("{} rows. ", thousands(view.run.file.configuration.rows.into())),
+        _ => String::new(),
+    };
+    format!(
+        "{rows}Medians with their 95 % interval (below six trials: the range). An attacker without operations did not \
+         attack, and its trial is failed."
+    )
 }
 
 /// How many operations the attackers did: the median, with its interval or range.
 fn operations(case: &CaseResult) -> Cell {
     let Some(s) = &case.attack_ops else { return Cell::missing() };
-    let scale = Scale::of(Unit::PerSecond, s.median);
+    let scale = column_scale(Unit::PerSecond, std::iter::once(s));
     let cell = median_cell(Some(s), scale);
     // A count on the scale of rates: thousands and millions without the "per second".
     Cell {

@@ -20,6 +20,18 @@ pub(super) enum Along {
     Victims,
 }
 
+/// Of whom a number is where several victims share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// Of all together, or of the one that there is.
+    All,
+    /// Of each of the case's victims: divided by their number.
+    Each,
+}
+
+/// Beyond this ratio of the largest to the smallest mean a linear axis would flatten the small ones.
+const LONG: f64 = 25.0;
+
 /// What is drawn over a ladder.
 #[derive(Debug, Clone)]
 pub(super) struct Drawing<'a> {
@@ -33,6 +45,8 @@ pub(super) struct Drawing<'a> {
     pub(super) label: &'a str,
     /// What the horizontal axis counts.
     pub(super) along: Along,
+    /// Of whom the metric is.
+    pub(super) share: Share,
     /// Where the vertical axis begins.
     pub(super) start: Start,
 }
@@ -46,11 +60,12 @@ impl Along {
         }
     }
 
-    fn start(self) -> Start {
-        match self {
+    fn axis(self) -> Axis {
+        let start = match self {
             Along::Background | Along::Instances => Start::Zero,
             Along::Victims => Start::Fit,
-        }
+        };
+        Axis { label: self.label().into(), unit: Unit::Count, scale: AxisScale::Linear, start }
     }
 
     fn label(self) -> &'static str {
@@ -60,6 +75,23 @@ impl Along {
             Along::Victims => "victims at once",
         }
     }
+}
+
+impl Share {
+    fn of(self, victims: u32) -> f64 {
+        match self {
+            Share::All => 1.0,
+            Share::Each => f64::from(victims.max(1)),
+        }
+    }
+}
+
+/// Whether platforms are so far apart that only a log axis shows all of them. Times and rates only: of what the host
+/// has left, zero is a part of the picture.
+fn long(series: &[Series], unit: Unit) -> bool {
+    let means = series.iter().flat_map(|s| &s.points).map(|p| p.y);
+    let (least, most) = means.fold((f64::INFINITY, 0.0), |(lo, hi): (f64, f64), y| (lo.min(y), hi.max(y)));
+    matches!(unit, Unit::Nanos | Unit::PerSecond) && least > 0.0 && most > least * LONG
 }
 
 /// One platform's cases by rising place on the axis.
@@ -78,14 +110,14 @@ impl Drawing<'_> {
     pub(super) fn absolute(&self, view: &View<'_>) -> Option<Figure> {
         let unit = self.unit(view)?;
         let scale = column_scale(unit, view.cases.iter().filter_map(|c| c.summary(self.metric)));
-        let series = self.series(view, |s, _| Some(point(s, 1.0, |v| scale.text(v))));
+        let series = self.series(view, |s, _, victims| Some(point(s, self.share.of(victims), |v| scale.text(v))));
         self.figure(view, series, unit, self.part, self.title, Vec::new())
     }
 
     /// The same divided by each platform's own mean at the axis's first rung, with `beside` it.
     pub(super) fn relative(&self, view: &View<'_>, beside: Vec<Series>) -> Option<Figure> {
         self.unit(view)?;
-        let mut series = self.series(view, |s, first| (first.mean != 0.0).then(|| point(s, first.mean, times)));
+        let mut series = self.series(view, |s, first, _| (first.mean != 0.0).then(|| point(s, first.mean, times)));
         if series.iter().all(|s| s.points.len() < 2) {
             return None;
         }
@@ -101,17 +133,17 @@ impl Drawing<'_> {
         view.cases.iter().find_map(|c| c.metric(self.metric)).map(|m| m.unit)
     }
 
-    fn series(&self, view: &View<'_>, point: impl Fn(&Summary, &Summary) -> Option<Point>) -> Vec<Series> {
+    fn series(&self, view: &View<'_>, point: impl Fn(&Summary, &Summary, u32) -> Option<Point>) -> Vec<Series> {
         let of = |platform: &PlatformId| {
             let rungs = rungs(view, platform, self.along);
             let first = rungs.first()?.summary(self.metric)?;
             let place = |c: &&CaseResult| {
                 let x = f64::from(self.along.of(&c.case));
-                let point = point(c.summary(self.metric)?, first)?;
+                let point = point(c.summary(self.metric)?, first, c.case.victims)?;
                 Some(Point { x, hover: format!("at {x}: {}", point.hover), ..point })
             };
             let points: Vec<Point> = rungs.iter().filter_map(place).collect();
-            Some(Series { name: view.name(platform), origin: Origin::Measured, points })
+            Some(Series { name: view.name(platform), origin: Origin::Measured, slot: view.slot(platform), points })
         };
         view.platforms().iter().filter_map(of).collect()
     }
@@ -128,8 +160,9 @@ impl Drawing<'_> {
         if series.iter().all(|s| s.points.is_empty()) {
             return None;
         }
-        let axis = |label: &str, unit, start| Axis { label: label.into(), unit, scale: AxisScale::Linear, start };
         let relative = unit == Unit::Ratio && !references.is_empty();
+        let (scale, start) =
+            if long(&series, unit) { (AxisScale::Log, Start::Fit) } else { (AxisScale::Linear, self.start) };
         let label = if relative { format!("{}, 1 = alone", self.label) } else { self.label.to_owned() };
         Some(Figure {
             id: view.id(part),
@@ -137,8 +170,8 @@ impl Drawing<'_> {
             caption: caption(view, &series),
             alternative: alternative(title, &series, self.along, unit, relative),
             plot: Plot::Lines(LineChart {
-                x: axis(self.along.label(), Unit::Count, self.along.start()),
-                y: axis(&label, unit, self.start),
+                x: self.along.axis(),
+                y: Axis { label, unit, scale, start },
                 series,
                 references,
             }),
@@ -204,11 +237,15 @@ pub(super) fn trend(view: &View<'_>, rungs: &[&CaseResult], metric: &str) -> Opt
         return Some(format!("; no trend that {} levels can show", points.len()));
     }
     let scale = Scale::of(unit, interval.low.abs().max(interval.high.abs()));
+    let (verb, low, high) = match fit.slope < 0.0 {
+        true => ("takes away", -interval.high, -interval.low),
+        false => ("adds", interval.low, interval.high),
+    };
     Some(format!(
-        "; each further idle instance adds {} (Theil-Sen over {} levels, 95 % {} to {})",
-        scale.text(fit.slope),
+        "; each further idle instance {verb} {} (Theil-Sen over {} levels, 95 % {} to {})",
+        scale.text(fit.slope.abs()),
         points.len(),
-        scale.number(interval.low),
-        scale.text(interval.high),
+        scale.number(low),
+        scale.text(high),
     ))
 }

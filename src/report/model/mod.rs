@@ -1,6 +1,6 @@
 //! What the report says, as data: the page, the terminal and `summary.json` only show it.
 //!
-//! Pure: stored runs in, a [`Report`] out. Invariants: runs and accelerators are never mixed in one table or figure;
+//! Pure: stored runs in, a [`Report`] out. Invariants: runs, workloads and accelerators are never mixed in one table or figure;
 //! every number has its unit, its count of trials and its spread; what is missing stays missing.
 
 mod beside;
@@ -9,11 +9,13 @@ mod facts;
 mod footprint;
 mod isolation;
 mod ladder;
+mod overview;
 mod parallel;
 mod scalability;
 mod table;
 mod tally;
 pub mod text;
+mod victim;
 mod view;
 
 use serde::Serialize;
@@ -21,7 +23,7 @@ use serde::Serialize;
 pub use facts::{Failure, Host, RunHead};
 pub use table::{Cell, Column, Table, Tone};
 pub use tally::{Against, Base, CaseResult, MetricResult, tally};
-pub use view::View;
+pub use view::{Heading, View};
 
 use crate::report::figures::Figure;
 use crate::report::published::Published;
@@ -66,7 +68,7 @@ pub struct Finding {
     pub simulated: bool,
 }
 
-/// The results of one run on one accelerator.
+/// The results of one run with one workload on one accelerator.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Section {
     /// Its name in links.

@@ -17,6 +17,8 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
     /// How to read it.
     pub note: String,
+    /// How many columns in front name the row: a table too wide for its place is broken up, and these are repeated.
+    pub keys: usize,
 }
 
 /// A column's heading.
@@ -91,7 +93,12 @@ impl Table {
             },
         };
         let columns = columns.iter().map(column).collect();
-        Table { id: id.into(), title: title.into(), columns, rows: Vec::new(), note: String::new() }
+        Table { id: id.into(), title: title.into(), columns, rows: Vec::new(), note: String::new(), keys: 1 }
+    }
+
+    /// The same with so many columns in front that name the row.
+    pub(super) fn keys(self, keys: usize) -> Self {
+        Table { keys, ..self }
     }
 
     /// Leaves out numeric columns in which nothing was measured at all.

@@ -20,6 +20,8 @@ pub struct CaseResult {
     pub role: Role,
     /// Trials that have their metrics.
     pub ok: usize,
+    /// Those of them whose numbers deserve caution; the records tell why.
+    pub flagged: usize,
     /// Trials that failed.
     pub failed: usize,
     /// Trials that were not run.
@@ -85,6 +87,7 @@ fn result(case: &Case, role: Role, records: &[&TrialRecord], all: &Trials<'_>) -
         case: case.clone(),
         role,
         ok: count(Outcome::Ok),
+        flagged: good(records).filter(|r| !r.flags.is_empty()).count(),
         failed: count(Outcome::Failed),
         skipped: count(Outcome::Skipped),
         metrics: metrics(records, base),

@@ -101,7 +101,7 @@ fn a_slowdown_is_paired_within_blocks_so_that_drift_cancels() {
     let report = report(blocks(Some(1.98)));
     assert_eq!(
         report.findings[0].text,
-        "The worst attack on the same hardware thread: prime makes sqlite take 1.98 × as long on fake (95 % 1.98 to \
+        "The worst attack on the same hardware thread: prime makes SQLite take 1.98 × as long on fake (95 % 1.98 to \
          1.98, 7 pairs; placebo 1.00 ×, 95 % 1.00 to 1.00, 7 pairs)."
     );
 }
@@ -109,7 +109,7 @@ fn a_slowdown_is_paired_within_blocks_so_that_drift_cancels() {
 #[test]
 fn a_victim_that_never_answers_did_not_respond() {
     let report = report(blocks(None));
-    assert!(report.findings[0].text.contains("prime stops sqlite on fake (did not respond in 7 of 7 pairs;"));
+    assert!(report.findings[0].text.contains("prime stops SQLite on fake (did not respond in 7 of 7 pairs;"));
     let bars: Vec<&Bar> = report
         .figures()
         .filter_map(|f| match &f.plot {
@@ -188,4 +188,130 @@ fn huge_and_tiny_values_keep_their_units() {
         "fake boots hello in 0.001 ns (a single trial); with 10 idle instances beside it \
          9.0e21 × as long (no interval, 1 pair)."
     );
+}
+
+/// Nginx on `platform` with that throughput, of `victims` at once.
+fn served(platform: &str, victims: u32, trial: u32, rate: f64) -> TrialRecord {
+    let mut record = record(u64::from(trial));
+    (record.case.experiment, record.case.workload) = (Experiment::Scalability, "nginx".into());
+    (record.case.platform, record.case.victims, record.trial) = (PlatformId::new(platform), victims, trial);
+    record.metrics = vec![Metric {
+        name: "throughput".into(),
+        unit: Unit::PerSecond,
+        direction: Direction::Higher,
+        value: rate,
+        samples: Vec::new(),
+    }];
+    record
+}
+
+fn texts(report: &Report) -> Vec<&str> {
+    report.findings.iter().map(|f| f.text.as_str()).collect()
+}
+
+#[test]
+fn workloads_never_share_a_section_nor_a_figure() {
+    let mut nginx = boot(0, 1, 9e6);
+    nginx.case.workload = "nginx".into();
+    let report = report(vec![boot(0, 0, 7e6), nginx, boot(10, 0, 7e6)]);
+    let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
+    assert_eq!(titles, ["Boot: hello", "Boot: Nginx"]);
+    assert_eq!(texts(&report)[1], "fake boots Nginx in 9.00 ms (a single trial).");
+    assert!(report.figures().all(|f| f.id.starts_with("boot-hello-") || f.id.starts_with("boot-nginx-")));
+}
+
+#[test]
+fn less_throughput_is_a_share_that_is_left_and_a_slowdown_above_one() {
+    let mut trials: Vec<TrialRecord> = (0..6).map(|t| served("fake", 1, t, 50_000.0)).collect();
+    trials.extend((0..6).map(|t| {
+        let mut beside = served("fake", 1, t, 25_000.0);
+        beside.case.background = 100;
+        beside
+    }));
+    let report = report(trials);
+    assert_eq!(
+        texts(&report),
+        [
+            "Nginx on fake serves 50.0 k/s (median of 6, 95 % 50.0 to 50.0 k/s); with 100 idle instances beside it, 50 % of \
+          its throughput is left (95 % 50 to 50 %, 6 pairs)."
+        ]
+    );
+    let Block::Table(table) = &report.sections[0].blocks[0] else { panic!("the table comes first") };
+    assert!(table.rows[1].iter().any(|cell| cell.text == "2.00 ×"), "{:?}", table.rows[1]);
+}
+
+#[test]
+fn an_attacked_server_keeps_a_share_of_its_throughput() {
+    let mut trials = blocks(Some(4.0));
+    for trial in &mut trials {
+        trial.case.workload = "redis".into();
+        let metric = &mut trial.metrics[0];
+        (metric.name, metric.unit, metric.direction) = ("throughput".into(), Unit::PerSecond, Direction::Higher);
+        metric.value = 1e15 / metric.value;
+    }
+    let report = report(trials);
+    assert!(texts(&report)[0].contains("prime leaves Redis 25 % of its throughput on fake (95 % 25 to 25 %, 7 pairs;"));
+    let published =
+        report.sections[0].blocks.iter().any(|b| matches!(b, Block::Table(t) if t.id.ends_with("published")));
+    assert!(published, "figure 5.2");
+    let captions: Vec<&str> = report.figures().map(|f| f.caption.as_str()).collect();
+    assert!(captions[0].contains("2 × here is 0.5 there"), "{captions:?}");
+}
+
+#[test]
+fn servers_at_once_share_what_all_of_them_do() {
+    let alone = (0..6).map(|t| served("fake", 1, t, 50_000.0));
+    let four = (0..6).map(|t| served("fake", 4, t, 100_000.0));
+    let report = report(alone.chain(four).collect());
+    let parallel = texts(&report).into_iter().find(|text| text.starts_with("4 × Nginx")).unwrap();
+    assert!(parallel.contains("each has 50 % of the throughput (95 % 50 to 50 %, 6 pairs)"), "{parallel}");
+    let each = report.figures().find(|f| f.id.ends_with("parallel-each")).unwrap();
+    let Plot::Lines(chart) = &each.plot else { panic!("lines") };
+    assert_eq!(chart.series[0].points.iter().map(|p| p.y).collect::<Vec<_>>(), [50_000.0, 25_000.0]);
+}
+
+#[test]
+fn a_flagged_trial_is_counted_and_its_reason_told() {
+    let flagged = |busy: u32| TrialRecord {
+        flags: vec![format!("wrk was busy {busy} % of the time")],
+        ..served("fake", 1, busy, 50_000.0)
+    };
+    let mut other = served("fake", 1, 1, 50_000.0);
+    other.flags = vec!["ports ran out".into()];
+    let report = report(vec![flagged(96), flagged(98), other, served("fake", 1, 0, 50_000.0)]);
+    assert_eq!(heads(&report), ["Caution"]);
+    assert_eq!(
+        report.notices[0].text,
+        "scalability: 3 of 4 good trials are flagged, most often (2) for this: wrk was busy 96 % of the time."
+    );
+    let Block::Table(table) = &report.sections[0].blocks[0] else { panic!("the table comes first") };
+    assert_eq!(table.rows[0].last().unwrap().detail, "3 flagged");
+}
+
+#[test]
+fn a_platform_keeps_its_colour_where_another_is_missing() {
+    let mut redis = served("b", 1, 0, 1e5);
+    redis.case.workload = "redis".into();
+    let mut run = run_of(vec![served("a", 1, 0, 5e4), served("b", 1, 1, 4e4), redis]);
+    run.file.configuration.platforms = ["a", "b"].map(PlatformId::new).to_vec();
+    let report = Report::of(&[run], &[]);
+    let slot = |id: &str, name: &str| {
+        let figure = report.figures().find(|f| f.id == id).unwrap();
+        let Plot::Lines(chart) = &figure.plot else { panic!("lines") };
+        chart.series.iter().find(|s| s.name == name).unwrap().slot
+    };
+    assert_eq!((slot("scalability-nginx-ladder", "b"), slot("scalability-redis-ladder", "b")), (1, 1));
+}
+
+#[test]
+fn the_parts_of_a_boot_add_up_to_the_whole() {
+    let mut record = record(0);
+    let stamps = [(Event::Spawn, 0), (Event::Created, 6), (Event::Main, 10), (Event::Exit, 11), (Event::Gone, 14)];
+    record.events = stamps.map(|(event, at)| (event, Nanos(at * 1_000_000))).into();
+    let report = report(vec![record]);
+    let phases = report.figures().find(|f| f.id == "boot-phases").unwrap();
+    let Plot::Bars(chart) = &phases.plot else { panic!("bars") };
+    let of = |bar: &Bar| if let Bar::Value { value, .. } = bar { *value } else { panic!("{bar:?}") };
+    let parts: Vec<(&str, f64)> = chart.series.iter().map(|s| (s.name.as_str(), of(&s.bars[0]) / 1e6)).collect();
+    assert_eq!(parts, [("create", 6.0), ("start, to main", 4.0), ("run, to exit", 1.0), ("removal", 3.0)]);
 }

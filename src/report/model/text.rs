@@ -1,7 +1,7 @@
 //! Numbers as words: never without unit, spread and count where they stand alone.
 
-use super::{Cell, Tone};
-use crate::stats::{Response, Summary};
+use super::{CaseResult, Cell, Tone};
+use crate::stats::{Response, Slowdown, Summary};
 use crate::units::{Scale, Unit};
 
 /// A number ten times smaller than its scale still has two digits.
@@ -26,6 +26,42 @@ pub fn quantity(summary: &Summary, unit: Unit) -> String {
     format!("{} ({})", scale.text(summary.median), spread(summary, scale))
 }
 
+/// `52 %`: what a slowdown leaves of a throughput; or that the victim did not respond.
+pub fn share(response: &Response) -> String {
+    match response {
+        Response::Slowdown(s) => format!("{} %", per_cent(1.0 / s.ratio)),
+        Response::DidNotRespond { .. } => "DNR".into(),
+    }
+}
+
+/// `95 % 49 to 55 %, 20 pairs`: what belongs beside a share.
+pub fn share_spread(response: &Response) -> String {
+    match response {
+        Response::Slowdown(s) => {
+            let interval = match s.interval {
+                Some(i) => format!("95 % {} to {} %", per_cent(1.0 / i.high), per_cent(1.0 / i.low)),
+                None => "no interval".into(),
+            };
+            format!("{interval}, {}", pairs(s))
+        }
+        Response::DidNotRespond { .. } => ratio_spread(response),
+    }
+}
+
+/// A share in per cent, with a digit more where it is small.
+fn per_cent(share: f64) -> String {
+    let digits = usize::from(share < 0.1);
+    format!("{:.digits$}", 100.0 * share)
+}
+
+/// `20 pairs, 2 without an answer`.
+fn pairs(slowdown: &Slowdown) -> String {
+    match slowdown.unanswered {
+        0 => count(slowdown.pairs, "pair"),
+        n => format!("{}, {n} without an answer", count(slowdown.pairs, "pair")),
+    }
+}
+
 /// `1.98 x`, or that the victim did not respond.
 pub fn ratio(response: &Response) -> String {
     match response {
@@ -42,11 +78,7 @@ pub fn ratio_spread(response: &Response) -> String {
                 Some(i) => format!("95 % {} to {}", factor(i.low), factor(i.high)),
                 None => "no interval".into(),
             };
-            let unanswered = match s.unanswered {
-                0 => String::new(),
-                n => format!(", {n} without an answer"),
-            };
-            format!("{interval}, {}{unanswered}", count(s.pairs, "pair"))
+            format!("{interval}, {}", pairs(s))
         }
         Response::DidNotRespond { failed, of } => format!("did not respond in {failed} of {}", count(*of, "pair")),
     }
@@ -110,17 +142,16 @@ pub fn ratio_cell(response: Option<&Response>) -> Cell {
     }
 }
 
-/// The cell of how many trials are behind a row.
-pub fn trials_cell(ok: usize, failed: usize, skipped: usize) -> Cell {
-    let mut rest = Vec::new();
-    if failed > 0 {
-        rest.push(format!("{failed} failed"));
-    }
-    if skipped > 0 {
-        rest.push(format!("{skipped} skipped"));
-    }
-    let tone = if failed > 0 { Tone::Bad } else { Tone::Plain };
-    Cell::new(ok.to_string()).detail(rest.join(", ")).tone(tone)
+/// The cell of how many trials are behind a row: the good ones, and how many of them deserve caution.
+pub fn trials_cell<'a>(cases: impl IntoIterator<Item = &'a CaseResult>) -> Cell {
+    let of = |c: &CaseResult| [c.ok, c.flagged, c.failed, c.skipped];
+    let sum = cases.into_iter().map(of).fold([0; 4], |sum, c| std::array::from_fn(|i| sum[i] + c[i]));
+    let [ok, rest @ ..] = sum;
+    let words = rest.iter().zip(["flagged", "failed", "skipped"]).filter(|(n, _)| **n > 0);
+    let words: Vec<String> = words.map(|(n, what)| format!("{n} {what}")).collect();
+    let [flagged, failed, _] = rest;
+    let tone = if failed + flagged > 0 { Tone::Bad } else { Tone::Plain };
+    Cell::new(ok.to_string()).detail(words.join(", ")).tone(tone)
 }
 
 /// The scale for a column of summaries: by its largest median, unless the smallest would lose its digits there.

@@ -1,0 +1,57 @@
+//! One sentence over many platforms: where a number is best and where it is worst.
+
+use super::text::quantity;
+use super::{CaseResult, Finding, View};
+use crate::platform::PlatformId;
+use crate::stats::Summary;
+use crate::units::{Direction, Unit};
+
+/// Up to so many platforms, a sentence for each is overview enough.
+pub(super) const FEW: usize = 3;
+
+/// What a sentence is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// The finding's topic.
+    pub(super) topic: &'a str,
+    /// The beginning of the sentence: `Boot time of Nginx`.
+    pub(super) what: &'a str,
+    /// The metric.
+    pub(super) metric: &'a str,
+    /// Its unit.
+    pub(super) unit: Unit,
+    /// Which way it improves.
+    pub(super) direction: Direction,
+}
+
+/// The sentence over one case of each platform; `None` where the platforms are few.
+pub(super) fn overview<'v>(
+    view: &'v View<'_>,
+    subject: &Subject<'_>,
+    case: impl Fn(&PlatformId) -> Option<&'v CaseResult>,
+) -> Option<Finding> {
+    let number = |p: PlatformId| Some((*case(&p)?.summary(subject.metric)?, p));
+    let mut numbers: Vec<(Summary, PlatformId)> = view.platforms().into_iter().filter_map(number).collect();
+    if numbers.len() <= FEW {
+        return None;
+    }
+    numbers.sort_by(|a, b| a.0.median.total_cmp(&b.0.median));
+    if subject.direction == Direction::Higher {
+        numbers.reverse();
+    }
+    let [best, .., worst] = numbers.as_slice() else { return None };
+    let words =
+        |(summary, platform): &(Summary, PlatformId)| format!("{platform}, {}", quantity(summary, subject.unit));
+    Some(Finding {
+        section: view.id(""),
+        topic: view.title(subject.topic),
+        text: format!(
+            "{} on {} platforms: best on {}; worst on {}.",
+            subject.what,
+            numbers.len(),
+            words(best),
+            words(worst)
+        ),
+        simulated: numbers.iter().any(|(_, p)| view.simulated(p)),
+    })
+}
