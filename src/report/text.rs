@@ -1,6 +1,6 @@
 //! The table at the end of a bench, for a terminal or a log.
 
-use comfy_table::{Cell as Shown, CellAlignment, ContentArrangement, Table as Grid, presets};
+use comfy_table::{Cell as Shown, CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, Width, presets};
 
 use super::model::{Block, Cell, Report, Section, Table, Tone};
 use crate::store::StoredRun;
@@ -77,10 +77,11 @@ fn part(table: &Table, rows: &[usize], columns: &[usize], look: Look, width: u16
     for &row in rows {
         grid.add_row(columns.iter().map(|&c| shown(&table.rows[row][c])));
     }
-    for (i, column) in columns.iter().map(|&c| &table.columns[c]).enumerate() {
+    for (i, &column) in columns.iter().enumerate() {
         let Some(laid_out) = grid.column_mut(i) else { continue };
-        laid_out.set_padding((0, 1));
-        if column.numeric {
+        let least = u16::try_from(column_width(table, rows, column) + 1).unwrap_or(width);
+        laid_out.set_padding((0, 1)).set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+        if table.columns[column].numeric {
             laid_out.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -109,7 +110,8 @@ fn column_width(table: &Table, rows: &[usize], column: usize) -> usize {
     let heading = table.columns[column].name.split(' ').map(long).max().unwrap_or(0);
     let cell = |row: &usize| {
         let cell = &table.rows[*row][column];
-        long(cell.text.trim_end_matches(" (SIMULATED)")).max(long(&cell.detail.replace(" – ", "–")))
+        let lines = broken(&cell.text);
+        lines.split('\n').map(long).max().unwrap_or(0).max(long(&cell.detail.replace(" – ", "–")))
     };
     rows.iter().map(cell).max().unwrap_or(0).max(heading)
 }
@@ -120,9 +122,14 @@ const WHOLE: usize = 24;
 /// Keeps a number, its unit and its interval on one line while the table is laid out.
 const TIE: char = '\u{a0}';
 
+/// What makes a name long stands below it.
+fn broken(text: &str) -> String {
+    text.replace(" (SIMULATED)", "\n(SIMULATED)")
+}
+
 fn shown(cell: &Cell) -> Shown {
     let tie = |text: &str| if text.len() < WHOLE { text.replace(' ', &TIE.to_string()) } else { text.to_owned() };
-    let text = cell.text.replace(" (SIMULATED)", "\n(SIMULATED)");
+    let text = broken(&cell.text);
     match cell.detail.is_empty() {
         true => Shown::new(text),
         false => Shown::new(format!("{}\n{}", tie(&text), tie(&cell.detail.replace(" – ", "–")))),
