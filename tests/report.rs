@@ -60,7 +60,7 @@ fn nine_platforms_fit_a_terminal_of_a_hundred_columns() {
         let widest = framed.iter().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= 100, "{}: {widest} columns", run.file.experiment());
         let whole = |name: &&str| framed.iter().any(|line| line.split([' ', '|']).any(|word| word == *name));
-        assert!(many::PLATFORMS.iter().all(|name| whole(name)), "{}: a name is broken", run.file.experiment());
+        assert!(many::PLATFORMS.iter().all(whole), "{}: a name is broken", run.file.experiment());
     }
 }
 
@@ -169,6 +169,26 @@ fn an_unreadable_run_is_a_warning_in_the_report() {
     assert!(latest.warnings[0].contains("has schema 99"), "{:?}", latest.warnings);
     let page = report::write_with(&latest, &dir.path().join("report")).unwrap();
     assert!(fs::read_to_string(page).unwrap().contains("has schema 99"));
+}
+
+#[test]
+fn an_older_run_speaks_for_the_workloads_that_no_later_one_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let boot = &frozen::generate()[0];
+    let later = |id: &str, workload: &str| {
+        let mut run = boot.clone();
+        run.file.run = id.parse().unwrap();
+        run.trials.iter_mut().for_each(|t| (t.run, t.case.workload) = (id.parse().unwrap(), workload.into()));
+        run
+    };
+    let runs = [later("20261122-000000-0001", "nginx"), boot.clone(), later("20261123-000000-0002", "hello")];
+    frozen::freeze(&runs, dir.path());
+    let latest = report::latest(dir.path());
+    let ids: Vec<&str> = latest.runs.iter().map(|r| r.file.run.as_str()).collect();
+    assert_eq!(ids, ["20261123-000000-0002", "20261122-000000-0001"], "the frozen hello is older than the last one");
+    let report = report::model::Report::of(&latest.runs, &[]);
+    let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
+    assert_eq!(titles, ["Boot", "Boot: Nginx"]);
 }
 
 #[test]

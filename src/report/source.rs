@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::store::{Experiment, ReadError, StoredRun, list_runs, read_run, run_folder};
 
-/// The latest readable run of every experiment.
+/// The latest readable runs: of every experiment, and of every workload in it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Latest {
     /// The runs, in the order of [`Experiment::ALL`].
@@ -24,19 +24,27 @@ pub enum NoSuchRun {
     Unreadable(#[from] ReadError),
 }
 
-/// The latest readable run of every experiment under `runs`. An unreadable folder becomes a warning.
+/// The latest readable run of every experiment under `runs`, and before it those that measured a workload which no later
+/// one has. An unreadable folder becomes a warning.
 pub fn latest(runs: &Path) -> Latest {
     let mut latest = Latest::default();
     for dir in list_runs(runs).into_iter().rev() {
         match read_run(&dir) {
             Err(e) => latest.warnings.push(e.to_string()),
-            Ok(run) if latest.runs.iter().any(|r| r.file.experiment() == run.file.experiment()) => {}
-            Ok(run) => latest.runs.push(run),
+            Ok(run) if is_news(&run, &latest.runs) => latest.runs.push(run),
+            Ok(_) => {}
         }
     }
     let place = |e: Experiment| Experiment::ALL.iter().position(|a| *a == e);
     latest.runs.sort_by_key(|r| place(r.file.experiment()));
     latest
+}
+
+/// Whether `run` tells something that the `later` ones do not.
+fn is_news(run: &StoredRun, later: &[StoredRun]) -> bool {
+    let later: Vec<&StoredRun> = later.iter().filter(|r| r.file.experiment() == run.file.experiment()).collect();
+    let measured = |workload: &str| later.iter().flat_map(|r| &r.trials).any(|t| t.case.workload == workload);
+    later.is_empty() || run.trials.iter().any(|t| !measured(&t.case.workload))
 }
 
 /// The run that `name` means: `last`, a run's id under `runs`, or the path of its folder.

@@ -21,9 +21,11 @@ pub(super) fn context(view: &View<'_>) -> Vec<Block> {
         share: Share::All,
         start: Start::Zero,
     };
-    let cpu = drawing("host-cpu", "Host: CPU available", "host_cpu_available", "share of the host's CPU");
-    let memory = drawing("host-memory", "Host: memory available", "host_mem_available", "memory available");
-    let swap = drawing("host-swap", "Host: swap used", "host_swap_used", "swap used");
+    let titles = ["CPU available on the host", "Memory available on the host", "Swap used on the host"];
+    let titles = titles.map(|title| view.title(title));
+    let cpu = drawing("host-cpu", &titles[0], "host_cpu_available", "share of the host's CPU");
+    let memory = drawing("host-memory", &titles[1], "host_mem_available", "memory available");
+    let swap = drawing("host-swap", &titles[2], "host_swap_used", "swap used");
     let summaries = |metric| view.cases.iter().filter_map(move |c| c.summary(metric));
     let swapped = summaries("host_swap_used").any(|s| s.max > 0.0);
     let quiet = !swapped && summaries("host_swap_used").next().is_some();

@@ -32,8 +32,10 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
         share: Share::All,
         start: Start::Zero,
     };
-    let boot = drawing("ladder", "Boot time over background instances", "boot", "request to first line");
-    let whole = drawing("whole", "Request to exit over background instances", "boot_whole", "request to exit");
+    let titles = ["Boot time over background instances", "Request to exit over background instances"];
+    let [boot_title, whole_title] = titles.map(|title| view.title(title));
+    let boot = drawing("ladder", &boot_title, "boot", "request to first line");
+    let whole = drawing("whole", &whole_title, "boot_whole", "request to exit");
     let figures = [
         boot.absolute(view),
         boot.relative(view, Vec::new()),

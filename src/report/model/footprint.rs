@@ -30,7 +30,7 @@ const WAYS: [(&str, &str); 6] = [
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
     let used = Drawing {
         part: "memory",
-        title: "Memory used over instances",
+        title: &view.title("Memory used over instances"),
         metric: "mem_used",
         label: "memory no longer available",
         along: Along::Instances,
@@ -39,7 +39,7 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
     };
     let start = Drawing {
         part: "start",
-        title: "Start time for each instance",
+        title: &view.title("Start time for each instance"),
         metric: "start_per_instance",
         label: "time for each instance",
         ..used.clone()

@@ -99,7 +99,8 @@ pub enum Block {
 }
 
 impl Report {
-    /// The report over `runs`. `warnings` tell what could not be read.
+    /// The report over `runs`; where two measured the same workload in the same experiment, the first of them speaks.
+    /// `warnings` tell what could not be read.
     pub fn of(runs: &[StoredRun], warnings: &[String]) -> Report {
         let published = Published::load();
         let views = views(runs);
@@ -125,7 +126,11 @@ impl Report {
 
 fn views(runs: &[StoredRun]) -> Vec<View<'_>> {
     let earlier = |i: usize| runs[..i].iter().filter(|r| r.file.experiment() == runs[i].file.experiment()).count();
-    let of = |(i, run)| View::split(run).into_iter().map(move |view| View { earlier: earlier(i), ..view });
+    let told = |i: usize, view: &View<'_>| runs[..i].iter().any(|r| r.trials.iter().any(|t| view.is_about(&t.case)));
+    let of = |(i, run)| {
+        let views = View::split(run).into_iter().filter(move |view| !told(i, view));
+        views.map(move |view| View { earlier: earlier(i), ..view })
+    };
     runs.iter().enumerate().flat_map(of).collect()
 }
 

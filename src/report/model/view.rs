@@ -90,7 +90,13 @@ impl<'a> View<'a> {
 
     /// The trials behind its cases.
     pub fn trials(&self) -> impl Iterator<Item = &'a TrialRecord> + '_ {
-        self.run.trials.iter().filter(|t| t.case.workload == self.workload && t.case.accelerator == self.accelerator)
+        self.run.trials.iter().filter(|t| self.is_about(&t.case))
+    }
+
+    /// Whether a case, of whichever run, is one that this view would hold.
+    pub fn is_about(&self, case: &Case) -> bool {
+        let same = case.workload == self.workload && case.accelerator == self.accelerator;
+        same && case.experiment == self.run.file.experiment()
     }
 
     /// The measured cases of a platform that `wanted` accepts.
