@@ -12,7 +12,7 @@ use super::figures::{STYLE, Sheet, svg};
 use super::model::{Finding, Report};
 
 /// Longer tables are folded away at first.
-const FOLD: usize = 24;
+const FOLD: usize = 40;
 /// More sentences about one topic are folded away at first.
 const MANY: usize = 4;
 /// Tables with more columns are set smaller, and their numbers may be broken before brackets and intervals.

@@ -15,8 +15,8 @@ pub const STYLE: &str = "\
 .fw-c2{stroke:#00805d}.fw-f2{fill:#00805d}.fw-c3{stroke:#a87aa3}.fw-f3{fill:#a87aa3}\
 .fw-c4{stroke:#560499}.fw-f4{fill:#560499}.fw-c5{stroke:#2896f5}.fw-f5{fill:#2896f5}\
 .fw-c6{stroke:#4d203f}.fw-f6{fill:#4d203f}.fw-c7{stroke:#1c500e}.fw-f7{fill:#1c500e}\
-.fw-c8{stroke:#594d63}.fw-f8{fill:#594d63}.fw-c9{stroke:#7a838a}.fw-f9{fill:#7a838a}\
-.fw-c10{stroke:#a9b0b6}.fw-f10{fill:#a9b0b6}\
+.fw-c8{stroke:#594d63}.fw-f8{fill:#594d63}.fw-c9{stroke:#5f6970}.fw-f9{fill:#5f6970}\
+.fw-c10{stroke:#8b949b}.fw-f10{fill:#8b949b}\
 @media screen and (prefers-color-scheme:dark){\
 .fw-bg{fill:#14191e}.fw-t{fill:#e4e9ed}.fw-m{fill:#9fabb5}.fw-w{fill:#9fabb5}\
 .fw-grid{stroke:#2a333b}.fw-axis{stroke:#5d6a75}.fw-ref{stroke:#9fabb5}.fw-halo{fill:#e4e9ed;stroke:#14191e}.fw-bar-e{stroke:#e4e9ed}.fw-hollow{fill:#14191e}\

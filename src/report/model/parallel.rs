@@ -1,7 +1,7 @@
 //! Several victims at once: what each one gets, what all of them do together, and how evenly they share.
 
 use super::ladder::{Along, Drawing, Share, rungs};
-use super::text::{median_cell, quantity, ratio_cell, trials_cell};
+use super::text::{column_scale, median_cell, quantity, ratio_cell, trials_cell};
 use super::victim::{Detail, Victim, scale, victim};
 use super::{Block, CaseResult, Cell, Finding, Table, View};
 use crate::platform::PlatformId;
@@ -125,13 +125,15 @@ fn table(view: &View<'_>, victim: &Victim) -> Table {
     let title = format!("Several {} victims at once", victim.name);
     let mut table = Table::new(view.id("parallel-table"), title, &columns).keys(2);
     let at = |metric, unit| scale(&view.cases, metric, unit);
+    let owns: Vec<Summary> = view.cases.iter().filter_map(|c| own(c, victim)).collect();
+    let own_scale = column_scale(victim.unit, owns.iter());
     let client = victim.beside.iter().find(|d: &&Detail| d.metric == "client_cpu");
     for platform in view.platforms() {
         for case in parallel(view, &platform) {
             table.rows.push(vec![
                 Cell::new(view.name(&platform)),
                 Cell::new(case.case.victims.to_string()),
-                median_cell(own(case, victim).as_ref(), at(victim.metric, victim.unit)),
+                median_cell(own(case, victim).as_ref(), own_scale),
                 ratio_cell(each(case, victim).as_ref()),
                 median_cell(case.summary(TOGETHER), at(TOGETHER, Unit::PerSecond)),
                 median_cell(case.summary("fairness"), at("fairness", Unit::Ratio)),

@@ -5,7 +5,7 @@ use super::ladder::{Along, Drawing, Share, rungs, trend};
 use super::overview::{Subject, overview};
 use super::text::{count, mean_cell, median_cell, ratio_cell, thousands, times, trials_cell};
 use super::victim::{Detail, Victim, scale, victim};
-use super::{Block, Cell, Finding, Section, Table, View, parallel};
+use super::{Block, CaseResult, Cell, Finding, Section, Table, View, parallel};
 use crate::platform::PlatformId;
 use crate::report::figures::{Origin, Point, Series, Start};
 use crate::report::published::{Published, PublishedLadder, PublishedLevel};
@@ -84,7 +84,8 @@ fn table(view: &View<'_>, victim: &Victim) -> Table {
     columns.extend(details.iter().map(String::as_str));
     columns.extend(["#against none beside", "#trials"]);
     let mut table = Table::new(view.id("table"), format!("{}'s {}", victim.name, victim.column), &columns).keys(2);
-    let scale = scale(&view.cases, victim.metric, victim.unit);
+    let shown = of_one_victim(view);
+    let scale = scale(&shown, victim.metric, victim.unit);
     for platform in view.platforms() {
         for case in rungs(view, &platform, Along::Background) {
             let mut row = vec![
@@ -93,13 +94,18 @@ fn table(view: &View<'_>, victim: &Victim) -> Table {
                 median_cell(case.summary(victim.metric), scale),
                 mean_cell(case.summary(victim.metric), scale),
             ];
-            row.extend(victim.beside.iter().map(|d| d.cell(case, &view.cases)));
+            row.extend(victim.beside.iter().map(|d| d.cell(case, &shown)));
             row.extend([ratio_cell(case.response(victim.metric)), trials_cell([case])]);
             table.rows.push(row);
         }
     }
     table.note = note(view, victim);
     table.without_empty_columns()
+}
+
+/// The cases with one victim: what many do together is on another scale.
+fn of_one_victim(view: &View<'_>) -> Vec<CaseResult> {
+    view.cases.iter().filter(|c| c.case.victims <= 1).cloned().collect()
 }
 
 fn note(view: &View<'_>, victim: &Victim) -> String {
@@ -121,10 +127,11 @@ fn more(view: &View<'_>, victim: &Victim) -> Option<Table> {
     columns.extend(details.iter().map(String::as_str));
     let mut table =
         Table::new(view.id("client"), format!("{}: what the load generator saw", victim.name), &columns).keys(2);
+    let shown = of_one_victim(view);
     for platform in view.platforms() {
         for case in rungs(view, &platform, Along::Background) {
             let mut row = vec![Cell::new(view.name(&platform)), Cell::new(case.case.background.to_string())];
-            row.extend(victim.more.iter().map(|d| d.cell(case, &view.cases)));
+            row.extend(victim.more.iter().map(|d| d.cell(case, &shown)));
             table.rows.push(row);
         }
     }
