@@ -26,7 +26,7 @@ impl Interval {
     }
 
     /// The interval of an increasing function of the estimated quantity.
-    pub(crate) fn map(self, f: impl Fn(f64) -> f64) -> Interval {
+    pub(super) fn map(self, f: impl Fn(f64) -> f64) -> Interval {
         Interval { low: f(self.low), high: f(self.high), level: self.level }
     }
 }

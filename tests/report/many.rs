@@ -68,13 +68,18 @@ fn boot(dice: &mut Dice) -> Vec<TrialRecord> {
             let mut t = frozen::trial(Experiment::Boot, platform, workload, number);
             t.case.background = level;
             let (created, exit, gone) = (whole * 0.6, whole * 1.1, whole * 1.3);
-            t.metrics = vec![time("boot", whole), time("boot_whole", exit), time("removal", gone - exit)];
+            t.metrics = vec![time("boot", whole), time("removal", gone - exit)];
+            t.metrics.push(time(if workload == "hello" { "boot_whole" } else { "ready" }, exit));
             let mut stamps =
                 BTreeMap::from([(Event::Spawn, 0.0), (Event::Main, whole), (Event::Exit, exit), (Event::Gone, gone)]);
+            if workload != "hello" {
+                stamps.insert(Event::Ready, exit * 0.99);
+            }
             if !["native", "youki"].contains(&platform) {
                 stamps.insert(Event::Created, created);
                 let parts = [("create", created), ("start", whole - created), ("run", exit - whole)];
-                t.metrics.extend(parts.map(|(name, value)| time(name, value)));
+                let own = if workload == "hello" { &parts[..] } else { &parts[..2] };
+                t.metrics.extend(own.iter().map(|(name, value)| time(name, *value)));
             }
             t.events = stamps.into_iter().map(|(event, at)| (event, Nanos(at as u64))).collect();
             t.metrics.extend(frozen::context(dice, level, 2.0));
@@ -141,6 +146,10 @@ fn victim(dice: &mut Dice, workload: &str, harm: f64, victims: u32) -> Vec<Metri
         metrics.push(metric("client_time_wait", Unit::Count, Direction::Neutral, 31.0));
     }
     if victims > 1 {
+        if let Some(whole) = metrics.iter().find(|m| m.name == "throughput" && workload != "sqlite").map(|m| m.value) {
+            let each = whole / f64::from(victims) * dice.near_one(0.01);
+            metrics.push(rate("throughput_per_victim", each));
+        }
         metrics.push(metric("fairness", Unit::Ratio, Direction::Higher, 1.0 - dice.even() * 0.03));
     }
     metrics

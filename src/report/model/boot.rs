@@ -4,7 +4,7 @@ use super::beside::{context, statements};
 use super::ladder::{Along, Drawing, Share, rungs, trend};
 use super::overview::{Subject, overview};
 use super::text::{count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, trials_cell};
-use super::victim::{name, scale};
+use super::victim::{is_server, name, scale};
 use super::{Block, Cell, Finding, Section, Table, View};
 use crate::platform::{Event, PlatformId};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
@@ -15,6 +15,12 @@ use crate::units::{Direction, Scale, Unit};
 
 /// What the usual guest does; a server is started and stopped in its place.
 const HELLO: &str = "A program that prints one line and exits";
+
+/// How a server is booted.
+const SERVER: &str = "is started again and again until it serves, and then ended, alone and beside idle servers of its \
+    kind. Boot is the time from the request to its first line, serves the time until it takes requests; removal is the \
+    time from its end until nothing of it is left. Where the platform tells when it had made the instance, boot falls \
+    into create, until then, and start, from then on. All on the host's monotonic clock.";
 
 const INTRO: &str = "is started again and again, alone and beside idle instances. Boot is the time from the request to \
     its first line; whole is the time to its exit; removal is the time from there until nothing of it is left. Where the \
@@ -32,23 +38,32 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
         share: Share::All,
         start: Start::Zero,
     };
-    let titles = ["Boot time over background instances", "Request to exit over background instances"];
-    let [boot_title, whole_title] = titles.map(|title| view.title(title));
+    let titles = [
+        "Boot time over background instances",
+        "Request to exit over background instances",
+        "Request to serving over background instances",
+    ];
+    let [boot_title, whole_title, ready_title] = titles.map(|title| view.title(title));
     let boot = drawing("ladder", &boot_title, "boot", "request to first line");
     let whole = drawing("whole", &whole_title, "boot_whole", "request to exit");
+    let ready = drawing("ready", &ready_title, "ready", "request to serving");
     let figures = [
         boot.absolute(view),
         boot.relative(view, Vec::new()),
         phases(view),
         whole.absolute(view),
         whole.relative(view, Vec::new()),
+        ready.absolute(view),
+        ready.relative(view, Vec::new()),
     ];
     let mut blocks = vec![Block::Table(table(view))];
     blocks.extend(figures.into_iter().flatten().map(Block::Figure));
     blocks.extend(statements(view, published));
     blocks.extend(context(view));
-    let guest = if view.workload == "hello" || view.workload.is_empty() { HELLO } else { name(&view.workload) };
-    let intro = format!("{guest} {INTRO}");
+    let intro = match is_server(&view.workload) {
+        true => format!("{} {SERVER}", name(&view.workload)),
+        false => format!("{HELLO} {INTRO}"),
+    };
     let section = Section { id: view.id(""), title: view.title("Boot"), intro, blocks };
     (section, findings(view))
 }
@@ -82,7 +97,7 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
 
 fn table(view: &View<'_>) -> Table {
     let mut columns = vec!["platform", "#beside", "#boot", "#mean ± sd"];
-    columns.extend(["~create", "~start", "~run", "#removal", "#whole", "#against none beside", "#trials"]);
+    columns.extend(["~create", "~start", "~run", "#serves", "#removal", "#whole", "#against none beside", "#trials"]);
     let mut table = Table::new(view.id("table"), view.title("Boot time"), &columns).keys(2);
     let boot = scale(&view.cases, "boot", Unit::Nanos);
     for platform in view.platforms() {
@@ -96,6 +111,7 @@ fn table(view: &View<'_>) -> Table {
                 cell("create"),
                 cell("start"),
                 cell("run"),
+                cell("ready"),
                 cell("removal"),
                 cell("boot_whole"),
                 ratio_cell(case.response("boot")),
@@ -177,6 +193,7 @@ fn part(event: Event) -> String {
     match event {
         Event::Created => "create".into(),
         Event::Main => "start, to main".into(),
+        Event::Ready => "until it serves".into(),
         Event::Exit => "run, to exit".into(),
         Event::Gone => "removal".into(),
         other => format!("to {other}"),
@@ -187,7 +204,9 @@ fn part(event: Event) -> String {
 fn phases_of(view: &View<'_>, platform: &PlatformId) -> Vec<(Event, Summary)> {
     let wanted = |t: &&TrialRecord| t.outcome == Outcome::Ok && t.case.platform == *platform && t.case.background == 0;
     let trials: Vec<&TrialRecord> = view.trials().filter(wanted).collect();
-    let everywhere = |e: &Event| trials.iter().all(|t| t.events.contains_key(e));
+    // A server's end is the harness's doing, and no part of its boot.
+    let own = |e: &Event| !is_server(&view.workload) || *e <= Event::Ready;
+    let everywhere = |e: &Event| own(e) && trials.iter().all(|t| t.events.contains_key(e));
     let events: Vec<Event> = Event::ALL.iter().copied().filter(everywhere).collect();
     let phase = |pair: &[Event]| {
         let lasts = |t: &&TrialRecord| t.events[&pair[1]].0 as f64 - t.events[&pair[0]].0 as f64;

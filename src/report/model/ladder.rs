@@ -1,5 +1,6 @@
 //! Figures over a ladder: a metric against the number of background instances or of victims.
 
+use super::tally::PER_VICTIM;
 use super::text::{column_scale, times};
 use super::{CaseResult, View};
 use crate::plan::LadderOrder;
@@ -25,7 +26,7 @@ pub(super) enum Along {
 pub(super) enum Share {
     /// Of all together, or of the one that there is.
     All,
-    /// Of each of the case's victims: divided by their number.
+    /// Of each of the case's victims.
     Each,
 }
 
@@ -77,13 +78,9 @@ impl Along {
     }
 }
 
-impl Share {
-    fn of(self, victims: u32) -> f64 {
-        match self {
-            Share::All => 1.0,
-            Share::Each => f64::from(victims.max(1)),
-        }
-    }
+/// What each victim of a case has of a metric: where several share one, the median one's part of it.
+pub(super) fn headline<'v>(case: &'v CaseResult, metric: &str) -> Option<&'v Summary> {
+    case.summary(PER_VICTIM).or_else(|| case.summary(metric))
 }
 
 /// Whether platforms are so far apart that only a log axis shows all of them. Times and rates only: of what the host
@@ -109,15 +106,15 @@ impl Drawing<'_> {
     /// The metric's mean with its standard deviation, as it is; `None` when nobody measured it.
     pub(super) fn absolute(&self, view: &View<'_>) -> Option<Figure> {
         let unit = self.unit(view)?;
-        let scale = column_scale(unit, view.cases.iter().filter_map(|c| c.summary(self.metric)));
-        let series = self.series(view, |s, _, victims| Some(point(s, self.share.of(victims), |v| scale.text(v))));
+        let scale = column_scale(unit, view.cases.iter().filter_map(|c| self.of(c)));
+        let series = self.series(view, |s, _| Some(point(s, 1.0, |v| scale.text(v))));
         self.figure(view, series, unit, self.part, self.title, Vec::new())
     }
 
     /// The same divided by each platform's own mean at the axis's first rung, with `beside` it.
     pub(super) fn relative(&self, view: &View<'_>, beside: Vec<Series>) -> Option<Figure> {
         self.unit(view)?;
-        let mut series = self.series(view, |s, first, _| (first.mean != 0.0).then(|| point(s, first.mean, times)));
+        let mut series = self.series(view, |s, first| (first.mean != 0.0).then(|| point(s, first.mean, times)));
         if series.iter().all(|s| s.points.len() < 2) {
             return None;
         }
@@ -129,17 +126,24 @@ impl Drawing<'_> {
         drawing.figure(view, series, Unit::Ratio, &part, &title, references)
     }
 
+    fn of<'v>(&self, case: &'v CaseResult) -> Option<&'v Summary> {
+        match self.share {
+            Share::All => case.summary(self.metric),
+            Share::Each => headline(case, self.metric),
+        }
+    }
+
     fn unit(&self, view: &View<'_>) -> Option<Unit> {
         view.cases.iter().find_map(|c| c.metric(self.metric)).map(|m| m.unit)
     }
 
-    fn series(&self, view: &View<'_>, point: impl Fn(&Summary, &Summary, u32) -> Option<Point>) -> Vec<Series> {
+    fn series(&self, view: &View<'_>, point: impl Fn(&Summary, &Summary) -> Option<Point>) -> Vec<Series> {
         let of = |platform: &PlatformId| {
             let rungs = rungs(view, platform, self.along);
-            let first = rungs.first()?.summary(self.metric)?;
+            let first = self.of(rungs.first()?)?;
             let place = |c: &&CaseResult| {
                 let x = f64::from(self.along.of(&c.case));
-                let point = point(c.summary(self.metric)?, first, c.case.victims)?;
+                let point = point(self.of(c)?, first)?;
                 Some(Point { x, hover: format!("at {x}: {}", point.hover), ..point })
             };
             let points: Vec<Point> = rungs.iter().filter_map(place).collect();

@@ -1,12 +1,13 @@
 //! Several victims at once: what each one gets, what all of them do together, and how evenly they share.
 
-use super::ladder::{Along, Drawing, Share, rungs};
+use super::ladder::{Along, Drawing, Share, headline, rungs};
+use super::tally::PER_VICTIM;
 use super::text::{column_scale, median_cell, quantity, ratio_cell, trials_cell};
 use super::victim::{Detail, Victim, scale, victim};
 use super::{Block, CaseResult, Cell, Finding, Table, View};
 use crate::platform::PlatformId;
 use crate::report::figures::Start;
-use crate::stats::{Interval, Response, Slowdown, Summary};
+use crate::stats::Response;
 use crate::units::{Direction, Unit};
 
 /// What all victims do together.
@@ -52,35 +53,14 @@ fn titles(victim: &Victim) -> (String, String, String) {
     )
 }
 
-/// How much worse off each of several victims is than one alone. A throughput is of all together: shared evenly, each
-/// has its part of it.
-fn each(case: &CaseResult, victim: &Victim) -> Option<Response> {
-    let response = *case.response(victim.metric)?;
-    let parts = if victim.direction == Direction::Higher { f64::from(case.case.victims) } else { 1.0 };
-    Some(match response {
-        Response::Slowdown(s) => Response::Slowdown(Slowdown {
-            ratio: s.ratio * parts,
-            interval: s.interval.map(|i| i.map(|v| v * parts)),
-            ..s
-        }),
-        unanswered => unanswered,
-    })
-}
-
-/// The headline of each victim: a throughput divided by their number.
-fn own(case: &CaseResult, victim: &Victim) -> Option<Summary> {
-    let s = *case.summary(victim.metric)?;
-    let parts = if victim.direction == Direction::Higher { f64::from(case.case.victims.max(1)) } else { 1.0 };
-    let of = |v: f64| v / parts;
-    Some(Summary {
-        median: of(s.median),
-        mean: of(s.mean),
-        sd: s.sd.map(of),
-        min: of(s.min),
-        max: of(s.max),
-        interval: s.interval.map(|i: Interval| i.map(of)),
-        ..s
-    })
+/// How much worse off each of several victims is than one alone.
+fn each<'v>(case: &'v CaseResult, victim: &Victim) -> Option<&'v Response> {
+    let unanswered = |r: &&Response| matches!(r, Response::DidNotRespond { .. });
+    let whole = case.response(victim.metric);
+    match victim.direction {
+        Direction::Higher => case.response(PER_VICTIM).or(whole.filter(unanswered)),
+        _ => whole,
+    }
 }
 
 /// A sentence a platform, at its largest number of victims.
@@ -97,7 +77,7 @@ pub(super) fn findings(view: &View<'_>) -> Vec<Finding> {
             "{} × {} at once on {platform}: compared with one alone, {}{fair}.",
             most.case.victims,
             victim.name,
-            victim.each(&response),
+            victim.each(response),
         );
         Some(Finding { section: view.id(""), topic: view.title("parallel"), text, simulated: view.simulated(platform) })
     };
@@ -125,16 +105,15 @@ fn table(view: &View<'_>, victim: &Victim) -> Table {
     let title = format!("Several {} victims at once", victim.name);
     let mut table = Table::new(view.id("parallel-table"), title, &columns).keys(2);
     let at = |metric, unit| scale(&view.cases, metric, unit);
-    let owns: Vec<Summary> = view.cases.iter().filter_map(|c| own(c, victim)).collect();
-    let own_scale = column_scale(victim.unit, owns.iter());
+    let own_scale = column_scale(victim.unit, view.cases.iter().filter_map(|c| headline(c, victim.metric)));
     let client = victim.beside.iter().find(|d: &&Detail| d.metric == "client_cpu");
     for platform in view.platforms() {
         for case in parallel(view, &platform) {
             table.rows.push(vec![
                 Cell::new(view.name(&platform)),
                 Cell::new(case.case.victims.to_string()),
-                median_cell(own(case, victim).as_ref(), own_scale),
-                ratio_cell(each(case, victim).as_ref()),
+                median_cell(headline(case, victim.metric), own_scale),
+                ratio_cell(each(case, victim)),
                 median_cell(case.summary(TOGETHER), at(TOGETHER, Unit::PerSecond)),
                 median_cell(case.summary("fairness"), at("fairness", Unit::Ratio)),
                 client.map_or_else(Cell::missing, |d| d.cell(case, &view.cases)),
@@ -149,7 +128,7 @@ fn table(view: &View<'_>, victim: &Victim) -> Table {
 fn note(victim: &Victim) -> &'static str {
     match victim.direction {
         Direction::Higher => {
-            "Throughput of each: that of all divided by their number. Each against one: slowdown, above 1 each has less \
+            "Throughput of each: median over the victims of a trial, then over trials. Each against one: slowdown, above 1 each has less \
              than one alone. Fairness: Jain's index, 1 when all are served alike."
         }
         _ => {

@@ -68,6 +68,9 @@ pub enum Base {
     OneVictim,
 }
 
+/// The throughput of the median one of several servers: what compares with the throughput of one alone.
+pub(super) const PER_VICTIM: &str = "throughput_per_victim";
+
 type Trials<'a> = BTreeMap<(&'a Case, Role), Vec<&'a TrialRecord>>;
 
 /// Puts the trials of `run` together by case and role.
@@ -147,7 +150,8 @@ fn summary(values: Vec<f64>) -> Option<Summary> {
 /// Pairs of the same block or repetition. A loaded victim that began and never came to its result did not answer;
 /// a trial that failed for another reason says nothing about the victim and is left out.
 fn pairs(base: &[&TrialRecord], loaded: &[&TrialRecord], metric: &str) -> Vec<(f64, Option<f64>)> {
-    let value = |trial: u32| good(base).find(|r| r.trial == trial)?.metric(metric);
+    let alone = if metric == PER_VICTIM { "throughput" } else { metric };
+    let value = |trial: u32| good(base).find(|r| r.trial == trial)?.metric(alone);
     let pair = |record: &&TrialRecord| match record.outcome {
         Outcome::Ok => Some((value(record.trial)?, Some(record.metric(metric)?))),
         Outcome::Failed if unanswered(record) => Some((value(record.trial)?, None)),

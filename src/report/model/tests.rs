@@ -261,7 +261,12 @@ fn an_attacked_server_keeps_a_share_of_its_throughput() {
 #[test]
 fn servers_at_once_share_what_all_of_them_do() {
     let alone = (0..6).map(|t| served("fake", 1, t, 50_000.0));
-    let four = (0..6).map(|t| served("fake", 4, t, 100_000.0));
+    let four = (0..6).map(|t| {
+        let mut together = served("fake", 4, t, 100_000.0);
+        let each = Metric { name: "throughput_per_victim".into(), value: 25_000.0, ..together.metrics[0].clone() };
+        together.metrics.push(each);
+        together
+    });
     let report = report(alone.chain(four).collect());
     let parallel = texts(&report).into_iter().find(|text| text.starts_with("4 × Nginx")).unwrap();
     assert!(parallel.contains("each has 50 % of the throughput (95 % 50 to 50 %, 6 pairs)"), "{parallel}");
@@ -314,4 +319,16 @@ fn the_parts_of_a_boot_add_up_to_the_whole() {
     let of = |bar: &Bar| if let Bar::Value { value, .. } = bar { *value } else { panic!("{bar:?}") };
     let parts: Vec<(&str, f64)> = chart.series.iter().map(|s| (s.name.as_str(), of(&s.bars[0]) / 1e6)).collect();
     assert_eq!(parts, [("create", 6.0), ("start, to main", 4.0), ("run, to exit", 1.0), ("removal", 3.0)]);
+}
+
+#[test]
+fn the_end_of_a_server_is_no_part_of_its_boot() {
+    let mut record = record(0);
+    record.case.workload = "redis".into();
+    let stamps = [(Event::Spawn, 0), (Event::Main, 4), (Event::Ready, 9), (Event::Exit, 30), (Event::Gone, 31)];
+    record.events = stamps.map(|(event, at)| (event, Nanos(at * 1_000_000))).into();
+    let report = report(vec![record]);
+    let Plot::Bars(chart) = &report.figures().find(|f| f.id == "boot-phases").unwrap().plot else { panic!("bars") };
+    let names: Vec<&str> = chart.series.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["start, to main", "until it serves"]);
 }

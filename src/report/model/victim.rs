@@ -113,6 +113,11 @@ pub(super) fn name(workload: &str) -> &str {
     VICTIMS.iter().find(|v| v.workload == workload).map_or(workload, |v| v.name)
 }
 
+/// Whether a workload is driven from outside.
+pub(super) fn is_server(workload: &str) -> bool {
+    VICTIMS.iter().any(|v| v.workload == workload && v.direction == Direction::Higher)
+}
+
 /// How a workload is spoken of; the first of the table where there is none.
 pub(super) fn victim(workload: &str) -> &'static Victim {
     VICTIMS.iter().find(|v| v.workload == workload).unwrap_or(&VICTIMS[0])
