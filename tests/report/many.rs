@@ -10,7 +10,8 @@ use featherweight::platform::{Event, PlatformId};
 use featherweight::store::{Experiment, Metric, Role, StoredRun, TrialRecord};
 use featherweight::units::{Direction, Nanos, Unit};
 
-use super::frozen::{self, Dice, MS, fail, metric, size, time};
+use crate::dice::Dice;
+use crate::frozen::{self, MS, fail, metric, size, time};
 
 /// All platforms that a run may have at once.
 pub(crate) const PLATFORMS: [&str; 9] =
