@@ -1,5 +1,7 @@
 //! The report over the frozen runs: page, figures, summary, terminal table and CSV, as a reader gets them.
 
+#[path = "report/dice.rs"]
+mod dice;
 #[path = "report/frozen.rs"]
 mod frozen;
 

@@ -82,6 +82,9 @@ pub struct Cpus {
     pub victim: Vec<u32>,
     /// All the attackers'.
     pub attackers: Vec<u32>,
+    /// The load generator's; empty without one, or when unpinned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client: Vec<u32>,
 }
 
 /// One number of a trial.
@@ -125,6 +128,9 @@ pub struct TrialRecord {
     pub events: BTreeMap<Event, Nanos>,
     /// Operations that all attackers did while the victim worked; `None` without attackers.
     pub attack_ops: Option<u64>,
+    /// Why its numbers deserve caution, although it is ok: the load generator was at its limit, or not alone on its CPUs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it failed or was skipped.

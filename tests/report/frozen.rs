@@ -13,13 +13,16 @@ use featherweight::guest::{Image, Program};
 use featherweight::host::noise::NoiseReading;
 use featherweight::placement::Placement;
 use featherweight::plan::{Configuration, LadderOrder, Profile};
-use featherweight::platform::{Accelerator, Capabilities, Event, PlatformFacts, PlatformId};
+use featherweight::platform::{Accelerator, Capabilities, Event, Networking, PlatformFacts, PlatformId};
 use featherweight::store::{
     Case, Cpus, Experiment, Metric, NoiseGuard, Outcome, PlatformEntry, Role, RunFile, RunOutcome, SCHEMA, Skip,
     StoredRun, TrialRecord, Writer,
 };
 use featherweight::units::{Bytes, Direction, Nanos, Unit};
+use featherweight::workload::Load;
 use serde_json::json;
+
+use crate::dice::Dice;
 
 /// Two made-up platforms: a quick one that shares much, a slower one that isolates well.
 const PLATFORMS: [&str; 2] = ["fake", "fake:steady"];
@@ -44,27 +47,6 @@ pub(crate) fn freeze(runs: &[StoredRun], dir: &Path) {
         let mut writer = Writer::open(&dir.join(run.file.run.as_str())).unwrap();
         writer.describe(&run.file).unwrap();
         run.trials.iter().for_each(|trial| writer.append(trial).unwrap());
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the same numbers on every machine.
-struct Dice(u64);
-
-impl Dice {
-    /// Evenly from 0 to 1.
-    fn even(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// About 1, off by about `share`, with the long upper tail that times have.
-    fn near_one(&mut self, share: f64) -> f64 {
-        let sum: f64 = (0..4).map(|_| self.even()).sum::<f64>() / 4.0 - 0.5;
-        let tail = if self.even() > 0.93 { self.even() * share * 3.0 } else { 0.0 };
-        1.0 + sum * 3.4 * share + tail
     }
 }
 
@@ -106,7 +88,11 @@ fn configuration(experiment: Experiment) -> Configuration {
         profile: Profile::Quick,
         name: None,
         platforms: PLATFORMS.iter().map(|p| PlatformId::new(*p)).collect(),
+        workloads: Vec::new(),
+        network: Networking::None,
+        load: Load { seconds: 20, connections: 30, threads: 14, requests: 10_000_000, clients: 30, pipeline: 16 },
         attackers: vec![Attacker::Prime, Attacker::Stream, Attacker::Open, Attacker::Fork],
+        server_attackers: Vec::new(),
         placements: vec![Placement::SameThread, Placement::SameCore, Placement::Fill],
         ladder: LADDER.to_vec(),
         ladder_order: LadderOrder::Shuffled,
@@ -185,10 +171,11 @@ fn trial(experiment: Experiment, platform: &str, workload: &str, number: u32) ->
             image: "5eed".repeat(16),
         },
         started: "2026-11-21T08:45:20Z".into(),
-        cpus: Cpus { victim: vec![2], attackers: Vec::new() },
+        cpus: Cpus { victim: vec![2], ..Cpus::default() },
         metrics: Vec::new(),
         events: BTreeMap::new(),
         attack_ops: None,
+        flags: Vec::new(),
         outcome: Outcome::Ok,
         reason: None,
     }

@@ -201,6 +201,7 @@ pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
         notices.extend(invalid(run));
         notices.extend(partial(run));
         notices.extend(failed(run));
+        notices.extend(flagged(run));
     }
     let warnings = runs.iter().flat_map(|r| &r.warnings).chain(warnings);
     notices.extend(warnings.map(|w| Notice { tone: Tone::Warning, head: "Not read".into(), text: w.clone() }));
@@ -241,6 +242,25 @@ fn partial(run: &StoredRun) -> Option<Notice> {
         file.run,
     );
     Some(Notice { tone: Tone::Warning, head: "Partial".into(), text })
+}
+
+/// Good trials whose numbers may be the load generator's.
+fn flagged(run: &StoredRun) -> Option<Notice> {
+    let flagged: Vec<_> = run.trials.iter().filter(|t| !t.flags.is_empty()).collect();
+    let mut why: Vec<String> = flagged.iter().flat_map(|t| t.flags.clone()).collect();
+    why.sort();
+    why.dedup();
+    (!flagged.is_empty()).then(|| Notice {
+        tone: Tone::Warning,
+        head: "Caution".into(),
+        text: format!(
+            "{}: {} of {} may not show the server's own limit: {}.",
+            run.file.experiment(),
+            flagged.len(),
+            count(run.trials.len(), "trial"),
+            why.join("; "),
+        ),
+    })
 }
 
 fn failed(run: &StoredRun) -> Option<Notice> {
