@@ -210,8 +210,13 @@ fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
     if leak {
         say::err!("error: left behind and removed by the ledger: {:?}", summary.leftovers);
     }
+    let nothing = !run.trials.is_empty() && run.trials.iter().all(|trial| trial.outcome == Outcome::Skipped);
     match summary.outcome {
         RunOutcome::Interrupted => Exit::Interrupted,
+        RunOutcome::Complete if nothing && !leak => {
+            say::err!("error: every trial was skipped; the reasons are above and in the report");
+            Exit::NothingRan
+        }
         RunOutcome::Complete if barren.is_empty() && !leak && summary.problems.is_empty() => Exit::Fine,
         _ => Exit::Trouble,
     }

@@ -102,3 +102,50 @@ pub(super) fn isolation_placements() -> &'static [Placement] {
 fn few<T: Clone>(wanted: bool, items: &[T]) -> Vec<T> {
     if wanted { items.to_vec() } else { Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rstest::rstest;
+
+    use super::*;
+    use crate::host::fixture;
+    use crate::placement;
+    use crate::plan::{Offer, build};
+    use crate::platform::{Accelerator, Capabilities, PlatformId};
+
+    /// How long the quick profile of `experiment` takes where all of `platforms` can run, on a host with two CPUs.
+    fn estimate(experiment: Experiment, platforms: &[&str]) -> Duration {
+        let configuration = Configuration {
+            platforms: platforms.iter().map(|&name| PlatformId::new(name)).collect(),
+            ..profile(experiment, Profile::Quick)
+        };
+        let can = Capabilities {
+            accelerator: Accelerator::None,
+            fork: true,
+            limits: true,
+            launch_concurrency: 4,
+            network: true,
+            simulated: false,
+        };
+        let host = fixture::topology("vm-2x1");
+        let here = |&p: &Placement| (p, placement::assign(&host, p).map(drop).map_err(|e| e.to_string()));
+        let offer = Offer {
+            platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
+            placements: configuration.placements.iter().map(here).collect(),
+            workloads: Vec::new(),
+        };
+        build(&configuration, &offer).estimate().into()
+    }
+
+    #[rstest]
+    #[case::embedded(&["native", "youki"], 4)]
+    #[case::all_there_are(&["native", "youki", "docker", "docker:crun", "oci:runc", "podman"], 12)]
+    fn the_quick_profile_of_all_four_takes_minutes(#[case] platforms: &[&str], #[case] minutes: u64) {
+        let each: Vec<Duration> = Experiment::ALL.iter().map(|&e| estimate(e, platforms)).collect();
+        let total: Duration = each.iter().sum();
+        println!("{platforms:?}: {each:?}, {total:?} in all");
+        assert!(total <= Duration::from_secs(minutes * 60), "{each:?}, {total:?} in all");
+    }
+}

@@ -15,7 +15,7 @@ const READING: Nanos = Nanos(60_000);
 /// A load generator starts and ends, and its server gets ready.
 const AROUND_A_LOAD: Nanos = Nanos(150_000_000);
 /// `redis-benchmark` with pipelining on one core, a request; it makes two kinds one after the other.
-const REQUEST: Nanos = Nanos(4_000);
+const REQUEST: Nanos = Nanos(3_000);
 
 /// What instances cost on a family of platforms.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +38,10 @@ impl Cost {
         };
         match family {
             "native" | "youki" | "fake" => of(8, 3, 8, 3),
-            "oci" => of(60, 40, 60, 40),
-            "docker-cli" => of(900, 200, 120, 70),
-            // An engine with a daemon. Docker starts about nine a second, four at once.
-            _ => of(500, 200, 120, 70),
+            "oci" => of(40, 20, 40, 20),
+            "docker-cli" => of(700, 120, 110, 50),
+            // An engine with a daemon. Docker starts about nine a second where four are begun at once.
+            _ => of(500, 120, 110, 50),
         }
     }
 }
