@@ -30,7 +30,7 @@ pub struct Options {
     /// Run only cases whose name contains this word, such as youki/sqlite or same-thread; see --list
     pub filter: Option<String>,
 
-    /// How much to measure: quick (minutes), standard (an hour or two), paper (the thesis's own numbers)
+    /// How much to measure: quick (minutes), standard (hours), paper (the thesis's own numbers)
     #[arg(long, default_value_t = Profile::Quick)]
     pub profile: Profile,
 

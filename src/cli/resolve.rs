@@ -243,7 +243,7 @@ mod tests {
 
     #[rstest]
     #[case("", (1, 200_000, 60))]
-    #[case("--profile standard", (5, 2_000_000, 120))]
+    #[case("--profile standard", (3, 1_000_000, 120))]
     #[case("--profile paper", (20, 10_000_000, 300))]
     #[case("--load-seconds 300 --requests 1000", (300, 1_000, 330))]
     #[case("--load-seconds 30 --timeout 40", (30, 200_000, 40))]

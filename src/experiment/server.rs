@@ -12,10 +12,13 @@ use crate::platform::{Endpoint, Error, Event, Instance, LaunchSpec, Milestone};
 use crate::stats;
 use crate::store::Metric;
 use crate::units::{Nanos, Unit};
-use crate::workload::{Drive, Driven, LoadGenerator};
+use crate::workload::{Drive, Driven, Load, LoadGenerator};
 
 /// The headline of every server.
 const THROUGHPUT: &str = "throughput";
+
+/// However many share a load, each has this much of it: every client a few rounds.
+const LEAST_REQUESTS: u64 = 1_000;
 
 /// One server, driven once it is ready and its placement read back.
 pub(super) fn alone(
@@ -27,7 +30,8 @@ pub(super) fn alone(
     let (_, (driven, answered)) = victim::live(stage, spec, &mut measured.events, |instance, deadline| {
         instance.wait_for(Milestone::Ready, deadline)?;
         victim::is_placed(stage, instance, spec)?;
-        let driven = load(stage, spec.image.program, client, deadline).drive(&endpoint(instance)?)?;
+        let asked = &stage.configuration.load;
+        let driven = load(stage, spec.image.program, asked, client, deadline).drive(&endpoint(instance)?)?;
         Ok((driven, stage.clock().now()))
     })?;
     // What a server has for a result is the load generator's, and is there when that has ended.
@@ -37,7 +41,8 @@ pub(super) fn alone(
     Ok(())
 }
 
-/// N servers at once, each with a load generator of its own; all begin to be driven when the last is ready.
+/// N servers at once, each with a load generator of its own; all begin to be driven when the last is ready. The requests
+/// of a load that counts them are divided, or N of them would take N times as long.
 pub(super) fn together(
     stage: &Stage<'_>,
     specs: &[LaunchSpec],
@@ -57,7 +62,9 @@ pub(super) fn together(
         }
         let endpoints = crew.members().iter().map(|member| endpoint(member.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let Some(first) = specs.first() else { return Ok(Vec::new()) };
-        let driven = all_at_once(load(stage, first.image.program, client, deadline), &endpoints)?;
+        let asked = &stage.configuration.load;
+        let each = Load { requests: (asked.requests / specs.len() as u64).max(LEAST_REQUESTS), ..asked.clone() };
+        let driven = all_at_once(load(stage, first.image.program, &each, client, deadline), &endpoints)?;
         measured.events.insert(Event::Result, stage.clock().now());
         Ok(driven)
     });
@@ -76,16 +83,16 @@ struct LoadOf<'a> {
     generator: &'a dyn LoadGenerator,
     /// Its endpoint is filled in for each server.
     program: Program,
-    load: &'a crate::workload::Load,
+    load: &'a Load,
     cpus: Option<&'a CpuSet>,
     left: Nanos,
 }
 
-fn load<'a>(stage: &Stage<'a>, program: Program, client: &'a CpuSet, deadline: Nanos) -> LoadOf<'a> {
+fn load<'a>(stage: &Stage<'a>, program: Program, load: &'a Load, client: &'a CpuSet, deadline: Nanos) -> LoadOf<'a> {
     LoadOf {
         generator: stage.generator(),
         program,
-        load: &stage.configuration.load,
+        load,
         cpus: Some(client).filter(|set| !set.is_empty()),
         left: deadline.saturating_sub(stage.clock().now()),
     }

@@ -15,7 +15,7 @@ named_enum! {
     pub enum Profile ("profile") {
         /// Minutes: enough to see that everything works and what the figures look like.
         Quick = "quick",
-        /// An hour or two: intervals worth deciding on.
+        /// Hours: intervals worth deciding on.
         Standard = "standard",
         /// The main source's own numbers: 1,000 instances by 10, 5 runs; isolation 20 runs.
         Paper = "paper",

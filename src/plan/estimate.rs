@@ -96,12 +96,12 @@ fn level_change(cost: Cost, level: u32, kept: Option<u32>) -> Nanos {
 
 /// So many victims at once, from launch to removal.
 fn victims(configuration: &Configuration, trial: &PlannedTrial, cost: Cost, count: u64) -> Nanos {
-    let share = count * rivals(trial);
     let load = &configuration.load;
     let work = match trial.workload {
         Program::Nginx => AROUND_A_LOAD + times(Nanos::SECOND, load.seconds.into()),
-        Program::Redis => AROUND_A_LOAD + times(REQUEST, load.requests.saturating_mul(2 * share)),
-        _ => times(ROW, u64::from(configuration.rows) * share),
+        // Several divide the requests among them.
+        Program::Redis => AROUND_A_LOAD + times(REQUEST, load.requests.saturating_mul(2 * rivals(trial))),
+        _ => times(ROW, u64::from(configuration.rows) * count * rivals(trial)),
     };
     cost.launch + cost.removal + times(cost.another + cost.fewer, count - 1) + work
 }

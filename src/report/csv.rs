@@ -7,7 +7,7 @@ use crate::store::{StoredRun, TrialRecord};
 use crate::units::Unit;
 
 /// The fixed columns, in their order.
-const DIMENSIONS: [&str; 21] = [
+const DIMENSIONS: [&str; 23] = [
     "run",
     "order",
     "trial",
@@ -24,7 +24,9 @@ const DIMENSIONS: [&str; 21] = [
     "started",
     "victim_cpus",
     "attacker_cpus",
+    "client_cpus",
     "attack_ops",
+    "flags",
     "outcome",
     "reason",
     "simulated",
@@ -92,7 +94,9 @@ fn dimensions(run: &StoredRun, trial: &TrialRecord) -> Vec<String> {
         trial.started.clone(),
         cpus(&trial.cpus.victim),
         cpus(&trial.cpus.attackers),
+        cpus(&trial.cpus.client),
         trial.attack_ops.map(|n| n.to_string()).unwrap_or_default(),
+        trial.flags.join("; "),
         trial.outcome.to_string(),
         trial.reason.clone().unwrap_or_default(),
         simulated.map(|s| s.to_string()).unwrap_or_default(),

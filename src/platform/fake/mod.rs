@@ -43,6 +43,8 @@ pub struct Script {
     pub fade: BTreeSet<u64>,
     /// These servers get ready and never answer.
     pub mute: BTreeSet<u64>,
+    /// The images of these programs cannot be made ready.
+    pub refuse: BTreeSet<Program>,
     /// From this launch on, none succeeds and the run cannot go on.
     pub fatal_from: Option<u64>,
 }
@@ -148,8 +150,11 @@ impl Platform for FakePlatform {
         &self.clock
     }
 
-    fn prepare(&self, _image: &Image) -> Result<(), Error> {
-        Ok(())
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        match self.script.refuse.contains(&image.program) {
+            true => Err(Error::failed(format!("prepare {} on fake", image.program), "the script says so")),
+            false => Ok(()),
+        }
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
