@@ -209,11 +209,12 @@ fn everything(configuration: &Configuration) -> Offer {
         fork: true,
         limits: true,
         launch_concurrency: 2,
-        network: false,
+        network: true,
         simulated: true,
     };
     Offer {
         platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
         placements: configuration.placements.iter().map(|&placement| (placement, Ok(()))).collect(),
+        workloads: Vec::new(),
     }
 }

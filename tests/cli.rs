@@ -15,6 +15,7 @@ use std::process::Stdio;
 
 use assert_cmd::assert::{Assert, OutputAssertExt};
 use bench::{Desk, entries};
+use featherweight::platform::registry;
 use featherweight::store::{Experiment, RunOutcome, list_runs};
 use rstest::rstest;
 
@@ -36,7 +37,9 @@ fn help_teaches_by_examples_and_names_every_accepted_value(
     let help = stdout(&Desk::new().command(experiment, "--help").assert().success());
     let taught = ["Examples:", "cargo bench --bench isolation -- --resume last", "Exit codes: 0 fine, 2 bad input"];
     let options = ["--profile", "--platform", "--attacker", "--placement", "--runs", "--benchmark_time", "--out"];
-    let values = ["quick", "standard", "paper", "native", "youki", "prime", "same-thread", "[default: native,youki]"];
+    let forms = format!("Where to measure, comma-separated: {}", registry::accepted());
+    let values =
+        ["quick", "standard", "paper", "prime", "same-thread", "nginx", "bridge", "[default: native,youki", &forms];
     for text in taught.iter().chain(&options).chain(&values) {
         assert!(help.contains(text), "`{text}` in {help}");
     }
@@ -46,10 +49,12 @@ fn help_teaches_by_examples_and_names_every_accepted_value(
 #[test]
 fn a_list_names_every_case_once_and_runs_nothing() {
     let desk = Desk::new();
-    let line = "--platform fake --placement same-thread --attacker prime,open --list";
+    let line = "--platform fake --placement same-thread --workload redis,sqlite --attacker prime,open --list";
     let text = stdout(&desk.command(Experiment::Isolation, line).assert().success());
     let names: Vec<&str> = text.lines().collect();
-    let expected = ["open", "prime"].map(|n| format!("isolation/fake/sqlite/same-thread/{n}"));
+    let expected =
+        ["redis/same-thread/open", "redis/same-thread/prime", "sqlite/same-thread/open", "sqlite/same-thread/prime"]
+            .map(|case| format!("isolation/fake/{case}"));
     assert_eq!(names, expected);
     assert!(desk.runs().is_empty());
     assert!(entries(&desk.state()).is_empty(), "no ledger is left");
@@ -58,7 +63,8 @@ fn a_list_names_every_case_once_and_runs_nothing() {
 #[test]
 fn a_dry_run_prints_every_trial_with_the_time_it_takes_and_runs_nothing() {
     let desk = Desk::new();
-    let assert = desk.command(Experiment::Scalability, &format!("{TINY} --dry-run")).assert().success();
+    let assert =
+        desk.command(Experiment::Scalability, &format!("{TINY} --workload sqlite --dry-run")).assert().success();
     let text = stdout(&assert);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[..2], ["    0  scalability/fake/sqlite/0 #0", "    1  scalability/fake/sqlite/2 #0"]);
@@ -90,7 +96,8 @@ fn a_run_prints_its_table_its_folder_and_last_its_report(
     let stored = desk.run();
     assert_eq!(*run, format!("run: {}", stored.dir.display()));
     assert_eq!(*report, format!("report: {}", desk.output().join("report/index.html").display()));
-    assert_eq!((stored.file.outcome, stored.trials.len()), (RunOutcome::Complete, 2));
+    let measured = if experiment == Experiment::Scalability { 3 } else { 1 };
+    assert_eq!((stored.file.outcome, stored.trials.len()), (RunOutcome::Complete, 2 * measured));
     assert!(text.contains("fake") && text.contains("SIMULATED"), "{text}");
 }
 
@@ -112,6 +119,19 @@ fn a_run_leaves_its_records_its_series_and_both_reports() {
         assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object(), "{json}");
     }
     assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+}
+
+#[test]
+fn servers_are_measured_where_nothing_has_to_be_installed() {
+    let desk = Desk::new();
+    let line = "--platform fake --runs 1 --placement same-thread --load-seconds 2 --requests 5000";
+    let assert = desk.command(Experiment::Isolation, line).assert().success();
+    let run = desk.run();
+    let of =
+        |workload| run.trials.iter().filter(move |t| t.case.workload == workload && t.metric("throughput").is_some());
+    assert_eq!((of("nginx").count(), of("redis").count()), (4, 4));
+    assert_eq!((run.file.configuration.load.seconds, run.file.configuration.load.requests), (2, 5000));
+    assert!(!stdout(&assert).contains("skipped: "));
 }
 
 #[test]

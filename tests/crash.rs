@@ -44,9 +44,13 @@ fn small(experiment: Experiment, runs: u32) -> String {
     };
     match experiment {
         Experiment::Isolation => {
-            format!("--platform {platforms} --attacker write,fork --placement same-thread --runs {runs} --rows 200")
+            let what = "--workload sqlite --attacker write,fork --placement same-thread --rows 200";
+            format!("--platform {platforms} --runs {runs} {what}")
         }
-        _ => format!("--platform {platforms} --runs {runs} --benchmark_time 2 --instances_per_benchmark 8 --rows 200"),
+        _ => {
+            let what = "--workload sqlite --benchmark_time 2 --instances_per_benchmark 8 --rows 200";
+            format!("--platform {platforms} --runs {runs} {what}")
+        }
     }
 }
 

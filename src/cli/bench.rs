@@ -80,7 +80,7 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
 fn try_once(experiment: Experiment, folders: Folders) -> Result<Exit, Refusal> {
     let output = folders.output.join(format!("try-{experiment}-{}", std::process::id()));
     let folders = Folders { output: output.clone(), ..folders };
-    let request = Request::New { configuration: trial_configuration(experiment), out: folders.runs() };
+    let request = Request::New { configuration: Box::new(trial_configuration(experiment)), out: folders.runs() };
     let interrupt = Interrupt::new().map_err(|e| (Exit::Trouble, e.to_string()))?;
     let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
     let summary = session.run(&mut ()).map_err(refusal)?;
@@ -100,13 +100,13 @@ fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Resu
     }
     let configuration = resolve(experiment, options, fresh_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?;
     if let Some(code) = options.name {
-        let missing = code.missing_workload().or_else(|| options.platform.is_empty().then(|| code.missing_platform()));
+        let missing = code.missing_platform().filter(|_| options.platform.is_empty());
         missing.map_or(Ok(()), |message| Err((Exit::NothingRan, message)))?;
     }
     if !(options.list || options.dry_run) {
         check_writable(&out).map_err(|e| (Exit::BadInput, e.to_string()))?;
     }
-    Ok(Request::New { configuration, out })
+    Ok(Request::New { configuration: Box::new(configuration), out })
 }
 
 /// Proves that `--out` can be written before anything is measured.
@@ -210,8 +210,13 @@ fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
     if leak {
         say::err!("error: left behind and removed by the ledger: {:?}", summary.leftovers);
     }
+    let nothing = !run.trials.is_empty() && run.trials.iter().all(|trial| trial.outcome == Outcome::Skipped);
     match summary.outcome {
         RunOutcome::Interrupted => Exit::Interrupted,
+        RunOutcome::Complete if nothing && !leak => {
+            say::err!("error: every trial was skipped; the reasons are above and in the report");
+            Exit::NothingRan
+        }
         RunOutcome::Complete if barren.is_empty() && !leak && summary.problems.is_empty() => Exit::Fine,
         _ => Exit::Trouble,
     }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod options;
+mod profile;
 mod resolve;
 mod thesis;
 

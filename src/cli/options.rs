@@ -6,18 +6,9 @@ use clap::Parser;
 
 use super::ThesisCode;
 use crate::attacker::Attacker;
-use crate::names::named_enum;
 use crate::placement::Placement;
 use crate::plan::Profile;
-use crate::platform::PlatformId;
-
-named_enum! {
-    /// A victim that `scalability` and `isolation` can measure.
-    pub enum Workload ("workload") {
-        /// 60,000 single-row INSERTs on an in-memory file system.
-        Sqlite = "sqlite",
-    }
-}
+use crate::platform::{Networking, PlatformId, registry};
 
 /// Measures how light, how scalable and how well isolated a virtualization platform is.
 ///
@@ -30,6 +21,7 @@ named_enum! {
         cargo bench                                                  everything, quick profile\n  \
         cargo bench --bench boot -- --platform youki --profile standard\n  \
         cargo bench --bench isolation -- --attacker prime,stat --placement same-thread\n  \
+        cargo bench --bench scalability -- --workload nginx,redis --platform native,youki\n  \
         cargo bench --bench scalability -- --name d_sql_s --platform youki --runs 5 --benchmark_time 100 --instances_per_benchmark 10\n  \
         cargo bench --bench isolation -- --resume last\n\n\
         Exit codes: 0 fine, 2 bad input, 3 nothing could run, 4 a case without a single good trial, or something left behind."
@@ -38,23 +30,38 @@ pub struct Options {
     /// Run only cases whose name contains this word, such as youki/sqlite or same-thread; see --list
     pub filter: Option<String>,
 
-    /// How much to measure: quick (minutes), standard (an hour or two), paper (the thesis's own numbers)
+    /// How much to measure: quick (minutes), standard (hours), paper (the thesis's own numbers)
     #[arg(long, default_value_t = Profile::Quick)]
     pub profile: Profile,
 
-    /// Where to measure, comma-separated: native, youki, fake [default: native,youki]
-    #[arg(long, value_delimiter = ',')]
+    /// Where to measure, comma-separated; the registry knows the names
+    #[arg(long, value_delimiter = ',', help = platform_help())]
     pub platform: Vec<PlatformId>,
 
-    /// The victim of scalability and isolation: sqlite [default: sqlite]
+    /// What is measured, comma-separated: scalability and isolation sqlite, nginx, redis [default: all]; boot hello,
+    /// nginx, redis [default: hello]; footprint sleep, nginx, redis [default: sleep]
     #[arg(long, value_delimiter = ',')]
-    pub workload: Vec<Workload>,
+    pub workload: Vec<String>,
 
-    /// The attackers of isolation, comma-separated: prime, stream, open, read, write, stat, fork [default: all]
+    /// How instances are connected: none, bridge [default: bridge for servers and what stands beside them, and for the
+    /// thesis's Docker experiments; none for the rest]
+    #[arg(long)]
+    pub network: Option<Networking>,
+
+    /// How long wrk drives Nginx, in seconds
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub load_seconds: Option<u32>,
+
+    /// The requests of each kind that redis-benchmark makes
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
+    pub requests: Option<u64>,
+
+    /// The attackers of isolation, comma-separated: prime, stream, open, read, write, stat, fork [default: all beside
+    /// sqlite; prime,stream beside servers]
     #[arg(long, value_delimiter = ',')]
     pub attacker: Vec<Attacker>,
 
-    /// Where attackers run, comma-separated: same-thread, same-core, same-socket, other-socket, fill [default: all]
+    /// Where attackers run, comma-separated: same-thread, same-core, same-socket, other-socket, fill [default: all; quick: same-thread,same-core]
     #[arg(long, value_delimiter = ',')]
     pub placement: Vec<Placement>,
 
@@ -83,7 +90,7 @@ pub struct Options {
     pub out: Option<PathBuf>,
 
     /// Go on with a run that did not finish: its id, its folder, or "last"
-    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["profile", "platform", "workload", "attacker", "placement", "runs", "benchmark_time", "instances_per_benchmark", "name", "rows", "seed", "timeout", "filter"])]
+    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["profile", "platform", "workload", "network", "load_seconds", "requests", "attacker", "placement", "runs", "benchmark_time", "instances_per_benchmark", "name", "rows", "seed", "timeout", "filter"])]
     pub resume: Option<String>,
 
     /// Print the plan with the time it will take, and do nothing
@@ -124,4 +131,9 @@ pub struct Options {
     /// Said by test runners; taken and passed over
     #[arg(long, hide = true)]
     pub exact: bool,
+}
+
+fn platform_help() -> String {
+    let defaults: Vec<String> = registry::defaults().iter().map(ToString::to_string).collect();
+    format!("Where to measure, comma-separated: {} [default: {}]", registry::accepted(), defaults.join(","))
 }

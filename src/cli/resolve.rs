@@ -1,10 +1,11 @@
 //! From options to a configuration: profiles, the thesis's options and what the user named. Pure but for the seed's default.
 
 use super::Options;
-use crate::attacker::Attacker;
+use super::profile::{isolation_placements, profile};
+use crate::guest::Program;
 use crate::placement::Placement;
 use crate::plan::{Configuration, LadderOrder, Profile};
-use crate::platform::{PlatformId, registry};
+use crate::platform::{Networking, PlatformId};
 use crate::store::Experiment;
 
 /// The most background instances that a ladder may ask for.
@@ -36,33 +37,94 @@ pub fn resolve(experiment: Experiment, options: &Options, seed: u64) -> Result<C
     configuration.seed = options.seed.unwrap_or(seed);
     configuration.filter = options.filter.clone();
     configuration.name = options.name.map(|code| code.to_string());
+    if let Some(code) = options.name {
+        configuration.platforms = vec![code.platform()];
+        configuration.workloads = vec![code.workload()];
+        configuration.network = code.network();
+        (configuration.attackers, configuration.server_attackers) = (code.attackers(), code.attackers());
+    }
     if !options.platform.is_empty() {
         configuration.platforms = distinct(&options.platform);
     }
-    if experiment == Experiment::Isolation {
-        if let Some(code) = options.name {
-            configuration.attackers = code.attackers();
-        }
-        if !options.attacker.is_empty() {
-            configuration.attackers = distinct(&options.attacker);
-        }
-        if !options.placement.is_empty() {
-            configuration.placements = distinct(&options.placement);
-        }
+    resolve_workloads(options, &mut configuration)?;
+    if !options.attacker.is_empty() {
+        configuration.attackers = distinct(&options.attacker);
+        configuration.server_attackers.clone_from(&configuration.attackers);
+    }
+    if !options.placement.is_empty() {
+        configuration.placements = distinct(&options.placement);
     }
     configuration.runs = options.runs.unwrap_or(configuration.runs);
     configuration.rows = options.rows.unwrap_or(configuration.rows);
-    configuration.timeout_s = options.timeout.unwrap_or(configuration.timeout_s);
+    resolve_load(options, &mut configuration)?;
     resolve_ladder(options, &mut configuration)?;
     Ok(configuration)
 }
+
+/// The guests that an experiment can measure; its own first.
+fn measurable(experiment: Experiment) -> &'static [Program] {
+    match experiment {
+        Experiment::Boot => &[Program::Hello, Program::Nginx, Program::Redis],
+        Experiment::Footprint => &[Program::Sleep, Program::Nginx, Program::Redis],
+        Experiment::Scalability | Experiment::Isolation => &[Program::Sqlite, Program::Nginx, Program::Redis],
+    }
+}
+
+/// The guests, and how they are connected.
+fn resolve_workloads(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
+    let given = options.workload.iter().map(|word| workload(configuration.experiment, word));
+    let given = distinct(&given.collect::<Result<Vec<_>, _>>()?);
+    if let Some(code) = options.name.filter(|code| !given.is_empty() && given != [code.workload()]) {
+        let problem = format!("{code} measures {}; leave out --workload or --name", code.workload());
+        return Err(BadInput::new(format!("--workload {}", options.workload.join(",")), problem));
+    }
+    if !given.is_empty() {
+        configuration.workloads = given;
+    }
+    configuration.network = options.network.unwrap_or(configuration.network);
+    match configuration.workloads.iter().find(|workload| workload.is_server()) {
+        Some(server) if options.network == Some(Networking::None) => {
+            let problem = format!("{server} could not be reached; accepted with it: bridge");
+            Err(BadInput::new("--network none", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn workload(experiment: Experiment, word: &str) -> Result<Program, BadInput> {
+    let accepted = measurable(experiment);
+    accepted.iter().copied().find(|program| program.name() == word).ok_or_else(|| {
+        let names = accepted.iter().map(|program| program.name()).collect::<Vec<_>>().join(", ");
+        BadInput::new(format!("--workload {word}"), format!("is no workload of {experiment}; accepted: {names}"))
+    })
+}
+
+/// A trial must not be given up while its server is still being driven: more load brings more time, unless the user
+/// named that, too.
+fn resolve_load(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
+    let load = &mut configuration.load;
+    load.requests = options.requests.unwrap_or(load.requests);
+    load.seconds = options.load_seconds.unwrap_or(load.seconds);
+    let least = u64::from(load.seconds) + AROUND_A_LOAD_S;
+    configuration.timeout_s = options.timeout.unwrap_or(configuration.timeout_s.max(least));
+    match options.timeout {
+        Some(timeout) if configuration.workloads.contains(&Program::Nginx) && timeout <= u64::from(load.seconds) => {
+            let problem = format!("ends before a load of {} s does; accepted: {least} or more", load.seconds);
+            Err(BadInput::new(format!("--timeout {timeout}"), problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a driven server may take besides its load: to start, to answer late, to be ended.
+const AROUND_A_LOAD_S: u64 = 30;
 
 /// What a target does once under `cargo test --benches`: the whole way, tiny, on the fake platform.
 pub(super) fn trial_configuration(experiment: Experiment) -> Configuration {
     Configuration {
         platforms: vec![PlatformId::new("fake")],
-        ladder: vec![0, 2],
-        victims: few(experiment == Experiment::Scalability, &[2]),
+        ladder: if experiment == Experiment::Isolation { Vec::new() } else { vec![0, 2] },
+        victims: if experiment == Experiment::Scalability { vec![2] } else { Vec::new() },
         runs: 1,
         boots: 1,
         rows: 100,
@@ -118,65 +180,6 @@ fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Resul
 const THESIS_STEPS: u32 = 5;
 const THESIS_INSTANCES: u32 = 10;
 
-/// What a profile stands for.
-fn profile(experiment: Experiment, profile: Profile) -> Configuration {
-    let isolation = experiment == Experiment::Isolation;
-    let scalability = experiment == Experiment::Scalability;
-    let base = Configuration {
-        experiment,
-        profile,
-        name: None,
-        platforms: registry::defaults(),
-        attackers: few(isolation, Attacker::ALL),
-        placements: few(isolation, isolation_placements()),
-        ladder: few(!isolation, &[0, 10, 50, 100]),
-        ladder_order: LadderOrder::Shuffled,
-        victims: few(scalability, &[2, 4]),
-        // Six is the least that a 95 % interval of a median or of a slowdown can stand on.
-        runs: 6,
-        boots: 4,
-        rows: 5_000,
-        noise_quanta: 2_000,
-        timeout_s: 60,
-        seed: 0,
-        filter: None,
-    };
-    match profile {
-        Profile::Quick => base,
-        Profile::Standard => Configuration {
-            ladder: few(!isolation, &[0, 10, 20, 50, 100, 200, 300, 400, 500]),
-            victims: few(scalability, &[2, 4, 8, 16]),
-            runs: 12,
-            boots: 10,
-            rows: 60_000,
-            noise_quanta: 20_000,
-            timeout_s: 120,
-            ..base
-        },
-        Profile::Paper => Configuration {
-            ladder: few(!isolation, &(0..=100).map(|step| step * 10).collect::<Vec<_>>()),
-            ladder_order: LadderOrder::Growth,
-            victims: few(scalability, &[2, 4, 8, 16, 32, 64]),
-            runs: if isolation { 20 } else { 5 },
-            boots: 1,
-            rows: 60_000,
-            noise_quanta: 20_000,
-            timeout_s: 300,
-            ..base
-        },
-    }
-}
-
-/// The placements that have an attacker.
-fn isolation_placements() -> &'static [Placement] {
-    use Placement::{Fill, OtherSocket, SameCore, SameSocket, SameThread};
-    &[SameThread, SameCore, SameSocket, OtherSocket, Fill]
-}
-
-fn few<T: Clone>(wanted: bool, items: &[T]) -> Vec<T> {
-    if wanted { items.to_vec() } else { Vec::new() }
-}
-
 /// The items in the order given, each once.
 fn distinct<T: Clone + PartialEq>(items: &[T]) -> Vec<T> {
     let mut seen = Vec::new();
@@ -194,6 +197,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::attacker::Attacker;
 
     fn resolved(experiment: Experiment, line: &str) -> Result<Configuration, BadInput> {
         let words = std::iter::once("bench").chain(line.split_whitespace());
@@ -216,6 +220,47 @@ mod tests {
         assert_eq!((boot.ladder.len(), boot.ladder.last(), boot.runs), (101, Some(&1000), 5));
         let isolation = resolved(Experiment::Isolation, "--profile paper").unwrap();
         assert_eq!((isolation.runs, isolation.rows), (20, 60_000));
+    }
+
+    #[rstest]
+    #[case::none_is_needed(Experiment::Boot, "", Networking::None, Networking::None)]
+    #[case::asked_for(Experiment::Boot, "--network bridge", Networking::Bridge, Networking::Bridge)]
+    #[case::a_server_among_them(Experiment::Scalability, "", Networking::None, Networking::Bridge)]
+    #[case::refused_nobody(Experiment::Boot, "--network none", Networking::None, Networking::None)]
+    #[case::as_docker_does(Experiment::Boot, "--name d_boot", Networking::Bridge, Networking::Bridge)]
+    #[case::unikernels(Experiment::Footprint, "--name uk_mem", Networking::None, Networking::None)]
+    fn what_serves_is_connected_and_the_rest_as_asked(
+        #[case] experiment: Experiment,
+        #[case] line: &str,
+        #[case] others: Networking,
+        #[case] last: Networking,
+    ) {
+        let configuration = resolved(experiment, line).unwrap();
+        let measured = configuration.measured();
+        assert_eq!(configuration.network, others);
+        assert_eq!(configuration.network_of(*measured.last().unwrap()), last);
+    }
+
+    #[rstest]
+    #[case("", (1, 200_000, 60))]
+    #[case("--profile standard", (3, 1_000_000, 120))]
+    #[case("--profile paper", (20, 10_000_000, 300))]
+    #[case("--load-seconds 300 --requests 1000", (300, 1_000, 330))]
+    #[case("--load-seconds 30 --timeout 40", (30, 200_000, 40))]
+    fn loads_grow_with_the_profile_and_clients_do_not(#[case] line: &str, #[case] expected: (u32, u64, u64)) {
+        let configuration = resolved(Experiment::Scalability, line).unwrap();
+        let load = &configuration.load;
+        assert_eq!((load.seconds, load.requests, configuration.timeout_s), expected);
+        assert_eq!((load.connections, load.threads, load.clients, load.pipeline), (30, 14, 30, 16));
+    }
+
+    #[test]
+    fn attackers_are_the_victims_own_unless_they_are_named() {
+        let usual = resolved(Experiment::Isolation, "").unwrap();
+        assert_eq!(usual.attackers_of(Program::Sqlite), Attacker::ALL);
+        assert_eq!(usual.attackers_of(Program::Redis), [Attacker::Prime, Attacker::Stream]);
+        let named = resolved(Experiment::Isolation, "--attacker open").unwrap();
+        assert_eq!(named.attackers_of(Program::Redis), [Attacker::Open]);
     }
 
     #[test]
@@ -241,12 +286,37 @@ mod tests {
         "--benchmark_time 9999 --instances_per_benchmark 9999",
         "--benchmark_time 9999 --instances_per_benchmark 9999: asks for 99980001 instances; accepted: up to 10000 together"
     )]
+    #[case(
+        Experiment::Boot,
+        "--workload sqlite",
+        "--workload sqlite: is no workload of boot; accepted: hello, nginx, redis"
+    )]
+    #[case(
+        Experiment::Isolation,
+        "--workload sqlite,hello",
+        "--workload hello: is no workload of isolation; accepted: sqlite, nginx, redis"
+    )]
+    #[case(
+        Experiment::Scalability,
+        "--workload sqlite --name d_ng_s",
+        "--workload sqlite: d_ng_s measures nginx; leave out --workload or --name"
+    )]
+    #[case(
+        Experiment::Scalability,
+        "--network none",
+        "--network none: nginx could not be reached; accepted with it: bridge"
+    )]
+    #[case(
+        Experiment::Scalability,
+        "--load-seconds 20 --timeout 20",
+        "--timeout 20: ends before a load of 20 s does; accepted: 50 or more"
+    )]
     fn what_makes_no_sense_is_refused(#[case] experiment: Experiment, #[case] line: &str, #[case] message: &str) {
         assert_eq!(resolved(experiment, line).unwrap_err().to_string(), message);
     }
 
     #[rstest]
-    #[case("--platform xen", "`xen` is no platform; accepted: native, youki, fake")]
+    #[case("--platform xen", "`xen` is no platform; accepted: native, youki, ")]
     #[case("--attacker bomb", "`bomb` is no attacker; accepted: prime, stream, open, read, write, stat, fork")]
     #[case("--placement moon", "`moon` is no placement; accepted: unpinned, alone")]
     #[case("--name d_x", "`d_x` is no code of the thesis; accepted: d_boot, d_mem")]

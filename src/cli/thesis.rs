@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::profile::SERVER_ATTACKERS;
 use crate::attacker::Attacker;
+use crate::guest::Program;
 use crate::names::UnknownName;
+use crate::platform::{Networking, PlatformId};
 use crate::store::Experiment;
 
 /// One of the thesis's experiments: `d_` on Docker, `uk_` on Unikraft.
@@ -15,26 +18,26 @@ pub struct ThesisCode(&'static Row);
 struct Row {
     code: &'static str,
     experiment: Experiment,
-    workload: &'static str,
+    workload: Program,
 }
 
 const CODES: &[Row] = &[
-    Row { code: "d_boot", experiment: Experiment::Boot, workload: "hello" },
-    Row { code: "d_mem", experiment: Experiment::Footprint, workload: "sleep" },
-    Row { code: "d_ng_s", experiment: Experiment::Scalability, workload: "nginx" },
-    Row { code: "d_re_s", experiment: Experiment::Scalability, workload: "redis" },
-    Row { code: "d_sql_s", experiment: Experiment::Scalability, workload: "sqlite" },
-    Row { code: "d_nginx_perf_iso", experiment: Experiment::Isolation, workload: "nginx" },
-    Row { code: "d_redis_perf_iso", experiment: Experiment::Isolation, workload: "redis" },
-    Row { code: "d_sqlite_perf_iso", experiment: Experiment::Isolation, workload: "sqlite" },
-    Row { code: "uk_boot", experiment: Experiment::Boot, workload: "hello" },
-    Row { code: "uk_mem", experiment: Experiment::Footprint, workload: "sleep" },
-    Row { code: "uk_ng_s", experiment: Experiment::Scalability, workload: "nginx" },
-    Row { code: "uk_re_s", experiment: Experiment::Scalability, workload: "redis" },
-    Row { code: "uk_sql_s", experiment: Experiment::Scalability, workload: "sqlite" },
-    Row { code: "uk_nginx_perf_iso", experiment: Experiment::Isolation, workload: "nginx" },
-    Row { code: "uk_redis_perf_iso", experiment: Experiment::Isolation, workload: "redis" },
-    Row { code: "uk_sqlite_perf_iso", experiment: Experiment::Isolation, workload: "sqlite" },
+    Row { code: "d_boot", experiment: Experiment::Boot, workload: Program::Hello },
+    Row { code: "d_mem", experiment: Experiment::Footprint, workload: Program::Sleep },
+    Row { code: "d_ng_s", experiment: Experiment::Scalability, workload: Program::Nginx },
+    Row { code: "d_re_s", experiment: Experiment::Scalability, workload: Program::Redis },
+    Row { code: "d_sql_s", experiment: Experiment::Scalability, workload: Program::Sqlite },
+    Row { code: "d_nginx_perf_iso", experiment: Experiment::Isolation, workload: Program::Nginx },
+    Row { code: "d_redis_perf_iso", experiment: Experiment::Isolation, workload: Program::Redis },
+    Row { code: "d_sqlite_perf_iso", experiment: Experiment::Isolation, workload: Program::Sqlite },
+    Row { code: "uk_boot", experiment: Experiment::Boot, workload: Program::Hello },
+    Row { code: "uk_mem", experiment: Experiment::Footprint, workload: Program::Sleep },
+    Row { code: "uk_ng_s", experiment: Experiment::Scalability, workload: Program::Nginx },
+    Row { code: "uk_re_s", experiment: Experiment::Scalability, workload: Program::Redis },
+    Row { code: "uk_sql_s", experiment: Experiment::Scalability, workload: Program::Sqlite },
+    Row { code: "uk_nginx_perf_iso", experiment: Experiment::Isolation, workload: Program::Nginx },
+    Row { code: "uk_redis_perf_iso", experiment: Experiment::Isolation, workload: Program::Redis },
+    Row { code: "uk_sqlite_perf_iso", experiment: Experiment::Isolation, workload: Program::Sqlite },
 ];
 
 impl ThesisCode {
@@ -43,31 +46,48 @@ impl ThesisCode {
         self.0.experiment
     }
 
-    /// Why this version cannot measure its victim; `None` when it can.
-    pub fn missing_workload(self) -> Option<String> {
-        let here = matches!(self.0.workload, "hello" | "sleep" | "sqlite");
-        (!here).then(|| format!("{self} measures {}, which comes with the docker platform", self.0.workload))
+    /// The guest that it measures.
+    pub fn workload(self) -> Program {
+        self.0.workload
     }
 
-    /// Why this version cannot measure where the thesis did.
-    pub fn missing_platform(self) -> String {
-        let (platform, system) = match self.0.code.starts_with("d_") {
-            true => ("docker", "Docker"),
-            false => ("qemu", "Unikraft on QEMU"),
-        };
-        format!(
-            "{self} measures {system}, and the platform {platform} does not exist in this version yet; \
-             --platform youki (or native) runs the same experiment there"
-        )
+    /// Where the thesis measured it. There, booting was timed around Docker's own command.
+    pub fn platform(self) -> PlatformId {
+        PlatformId::new(match (self.is_on_docker(), self.0.experiment) {
+            (true, Experiment::Boot) => "docker-cli",
+            (true, _) => "docker",
+            (false, _) => "qemu",
+        })
+    }
+
+    /// How its instances were connected: Docker's default is its bridge.
+    pub fn network(self) -> Networking {
+        if self.is_on_docker() { Networking::Bridge } else { Networking::None }
+    }
+
+    /// Why this version cannot measure where the thesis did; `None` when it can.
+    pub fn missing_platform(self) -> Option<String> {
+        let platform = self.platform();
+        let system = if self.is_on_docker() { "Docker" } else { "Unikraft on QEMU" };
+        platform.as_str().parse::<PlatformId>().is_err().then(|| {
+            format!(
+                "{self} measures {system}, and the platform {platform} does not exist in this version yet; \
+                 --platform youki (or native) runs the same experiment there"
+            )
+        })
     }
 
     /// The attackers that the thesis set beside this victim: all of them on SQLite, CPU and memory on servers.
     pub fn attackers(self) -> Vec<Attacker> {
-        match (self.0.experiment, self.0.workload) {
-            (Experiment::Isolation, "sqlite") => Attacker::ALL.to_vec(),
-            (Experiment::Isolation, _) => vec![Attacker::Prime, Attacker::Stream],
+        match self.0.experiment {
+            Experiment::Isolation if self.0.workload.is_server() => SERVER_ATTACKERS.to_vec(),
+            Experiment::Isolation => Attacker::ALL.to_vec(),
             _ => Vec::new(),
         }
+    }
+
+    fn is_on_docker(self) -> bool {
+        self.0.code.starts_with("d_")
     }
 }
 

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Crew;
 use super::settle::{HostContext, settle};
+use crate::cpuset::CpuSet;
 use crate::experiment::Stage;
 use crate::guest::Program;
-use crate::platform::{Error, Instance, Limits, Milestone, Platform, PlatformId};
+use crate::plan::PlannedTrial;
+use crate::platform::{Error, Instance, LaunchSpec, Limits, Milestone, Networking, Platform, PlatformId, Purpose};
 use crate::units::Nanos;
 
 /// The background of a run: instances of one platform at a time.
@@ -19,11 +21,20 @@ pub struct Background {
     count: Arc<AtomicU32>,
 }
 
+/// What idles in the background.
+#[derive(Debug, Clone, PartialEq)]
+struct Kind {
+    platform: PlatformId,
+    program: Program,
+    network: Networking,
+    cpus: Option<CpuSet>,
+    limits: Option<Limits>,
+}
+
 /// A level that was reached and settled on.
 #[derive(Debug, Clone)]
 struct Level {
-    platform: PlatformId,
-    limits: Option<Limits>,
+    kind: Kind,
     /// The host with no instance of ours, before the ladder of this platform began.
     empty: HostContext,
     context: HostContext,
@@ -52,24 +63,32 @@ impl Background {
         self.at.as_ref().and_then(|level| level.start_each)
     }
 
-    /// Makes `wanted` sleepers live on the stage's platform and lets the host settle, if anything changes.
+    /// Makes the idle instances of `trial` live on the stage's platform and lets the host settle, if anything changes.
+    /// Idle servers run where measured ones do, apart from the load generator.
     ///
     /// # Errors
     /// When an instance cannot be started, does not get ready, has ended since or cannot be removed. Then all are ended,
     /// and the next call begins from an empty host: one that hangs or has died would pass for a background otherwise.
-    pub fn ensure(&mut self, stage: &Stage<'_>, wanted: u32, limits: Option<Limits>) -> Result<(), Error> {
-        self.move_to(stage, limits)?;
-        if self.crew.len() != wanted as usize {
-            self.climb(stage, wanted, limits)?;
+    pub fn ensure(&mut self, stage: &Stage<'_>, trial: &PlannedTrial, limits: Option<Limits>) -> Result<(), Error> {
+        let kind = Kind {
+            platform: stage.platform.id().clone(),
+            program: trial.idle(),
+            network: stage.configuration.network_of(trial.workload),
+            cpus: stage.apart(trial).map(|apart| apart.victims),
+            limits,
+        };
+        self.move_to(stage, kind)?;
+        if self.crew.len() != trial.background as usize {
+            self.climb(stage, trial)?;
         }
         self.check_living(stage)
     }
 
     /// Goes to another level and settles there.
-    fn climb(&mut self, stage: &Stage<'_>, wanted: u32, limits: Option<Limits>) -> Result<(), Error> {
+    fn climb(&mut self, stage: &Stage<'_>, trial: &PlannedTrial) -> Result<(), Error> {
         let began = stage.clock().now();
-        let before = self.crew.len();
-        let changed = self.change(stage, wanted as usize, limits);
+        let (before, wanted) = (self.crew.len(), trial.background);
+        let changed = self.change(stage, trial);
         self.count.store(self.crew.len() as u32, Ordering::Relaxed);
         if changed.is_err() {
             // What cannot be removed stands in the ledger; the first error tells more.
@@ -111,7 +130,7 @@ impl Background {
 
     /// Whose instances these are; `None` before the first level.
     pub fn platform(&self) -> Option<&PlatformId> {
-        self.at.as_ref().map(|level| &level.platform)
+        self.at.as_ref().map(|level| &level.kind.platform)
     }
 
     /// Refuses a background of which an instance has ended by itself, and ends the rest.
@@ -126,23 +145,32 @@ impl Background {
         }
     }
 
-    /// Begins the ladder of another platform, or of other limits, from an empty host.
-    fn move_to(&mut self, stage: &Stage<'_>, limits: Option<Limits>) -> Result<(), Error> {
-        let here = |level: &Level| level.platform == *stage.platform.id() && level.limits == limits;
-        if self.at.as_ref().is_some_and(here) {
-            return Ok(());
+    /// Begins the ladder of another platform, or of other instances, from an empty host.
+    fn move_to(&mut self, stage: &Stage<'_>, kind: Kind) -> Result<(), Error> {
+        match &mut self.at {
+            Some(level) if level.kind == kind => return Ok(()),
+            // Nobody lives, so the host is as empty as it was.
+            Some(level) if self.crew.is_empty() && level.kind.platform == kind.platform => {
+                level.kind = kind;
+                return Ok(());
+            }
+            _ => {}
         }
         self.clear(stage.platform)?;
         let empty = settle(stage.clock(), stage.proc);
-        let platform = stage.platform.id().clone();
-        self.at = Some(Level { platform, limits, context: empty.clone(), empty, start_each: None });
+        self.at = Some(Level { kind, context: empty.clone(), empty, start_each: None });
         Ok(())
     }
 
-    fn change(&mut self, stage: &Stage<'_>, wanted: usize, limits: Option<Limits>) -> Result<(), Error> {
+    fn change(&mut self, stage: &Stage<'_>, trial: &PlannedTrial) -> Result<(), Error> {
+        let Some(kind) = self.at.as_ref().map(|level| level.kind.clone()) else { return Ok(()) };
+        let wanted = trial.background as usize;
         let missing = wanted.saturating_sub(self.crew.len());
-        let specs: Vec<_> =
-            (0..missing).map(|_| stage.spec(Program::Sleep, &[], None, limits)).collect::<Result<_, _>>()?;
+        let spec = || {
+            let spec = stage.spec(trial, kind.program, Purpose::Background)?;
+            Ok(LaunchSpec { cpus: kind.cpus.clone(), limits: kind.limits, ..spec })
+        };
+        let specs = (0..missing).map(|_| spec()).collect::<Result<Vec<_>, Error>>()?;
         self.crew.launch(stage.platform, &specs)?;
         self.crew.wait(Milestone::Ready, stage.deadline())?;
         self.crew.shrink(stage.platform, wanted).map(drop)

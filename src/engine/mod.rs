@@ -5,6 +5,8 @@
 mod background;
 mod crew;
 mod event;
+mod guests;
+mod offer;
 mod resume;
 mod session;
 mod settle;

@@ -5,22 +5,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::guests::Guests;
+use super::offer::{generator, offer, read_topology};
 use super::resume::{self, ResumeError};
 use super::surroundings::{Surroundings, host_facts};
 use super::{Background, EngineEvent, Observer, trial};
 use crate::experiment::Stage;
-use crate::guest::{self, Image, Program};
 use crate::host::Topology;
 use crate::interrupt::Interrupt;
 use crate::ledger::{self, Ledger, Leftovers, RunState};
-use crate::placement;
-use crate::plan::{self, Configuration, Offer, Plan, PlannedTrial};
-use crate::platform::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, registry};
+use crate::plan::{self, Configuration, Plan, PlannedTrial};
+use crate::platform::{Context, Error, Platform, PlatformId};
 use crate::run::{Folders, RunId};
 use crate::sampler::Sampler;
 use crate::store::{
-    Experiment, NoiseGuard, PlatformEntry, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer, read_run,
+    Experiment, NoiseGuard, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer, read_run,
 };
+use crate::workload::LoadGenerator;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ pub enum Request {
     /// A new run, its folder made under `out`.
     New {
         /// What it is asked to do.
-        configuration: Configuration,
+        configuration: Box<Configuration>,
         /// The folder that receives the run's folder.
         out: PathBuf,
     },
@@ -98,6 +99,7 @@ pub struct Session {
     ledger: Arc<Ledger>,
     platforms: Vec<Box<dyn Platform>>,
     topology: Topology,
+    generator: Box<dyn LoadGenerator>,
     plan: Plan,
     dir: PathBuf,
     file: RunFile,
@@ -115,10 +117,10 @@ impl Session {
         interrupt: Interrupt,
         command: Vec<String>,
     ) -> Result<Self, EngineError> {
-        let topology = read_topology()?;
+        let (topology, generator) = (read_topology()?, generator());
         let (file, dir, stored, ledger) = match request {
             Request::New { configuration, out } => {
-                let file = new_file(configuration, command);
+                let file = new_file(*configuration, command);
                 let dir = out.join(format!("{}-{}", file.run, file.experiment()));
                 let ledger = open_ledger(&folders, &file.run)?;
                 (file, dir, None, ledger)
@@ -134,11 +136,11 @@ impl Session {
             }
         };
         let context = Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() };
-        let (platforms, entries, offer) = offer(&file.configuration, &context, &topology);
+        let (platforms, entries, offer) = offer(&file.configuration, &context, &topology, generator.as_ref());
         let file = RunFile { platforms: entries, ..file };
         let plan = plan::build(&file.configuration, &offer);
         let mut session =
-            Self { folders, interrupt, ledger, platforms, topology, plan, dir, file, done: BTreeSet::new() };
+            Self { folders, interrupt, ledger, platforms, topology, generator, plan, dir, file, done: BTreeSet::new() };
         session.admit(stored.as_ref()).inspect_err(|_| drop(session.ledger.close()))?;
         Ok(session)
     }
@@ -172,8 +174,9 @@ impl Session {
     /// # Errors
     /// When it cannot begin. Once it has begun, problems are told in the summary.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<RunSummary, EngineError> {
-        let images = self.build_guests(observer).inspect_err(|_| drop(self.ledger.close()))?;
-        let began = self.begin(&images, observer).inspect_err(|_| drop(self.ledger.close()));
+        let guests = Guests::build(&self.plan, &self.platforms, &self.folders, observer);
+        let mut guests = guests.inspect_err(|_| drop(self.ledger.close()))?;
+        let began = self.begin(&mut guests, observer).inspect_err(|_| drop(self.ledger.close()));
         let (mut writer, mut surroundings) = began?;
         let begun = EngineEvent::Begun { run: &self.file.run, dir: &self.dir, plan: &self.plan, done: self.done.len() };
         observer.notice(&begun);
@@ -183,7 +186,7 @@ impl Session {
         self.measure_noise(&mut surroundings, observer);
 
         let mut background = Background::new(surroundings.background_count());
-        let ended = self.trials(&images, surroundings.sampler(), &mut background, &mut writer, observer);
+        let ended = self.trials(&guests, surroundings.sampler(), &mut background, &mut writer, observer);
         let mut problems = self.clear(&mut background);
 
         self.measure_noise(&mut surroundings, observer);
@@ -207,23 +210,15 @@ impl Session {
         }
     }
 
-    fn build_guests(&self, observer: &mut dyn Observer) -> Result<Vec<Image>, EngineError> {
-        let mut programs: BTreeSet<Program> = self.plan.trials.iter().map(|trial| trial.workload).collect();
-        programs.extend(self.plan.trials.iter().filter_map(|trial| Some(trial.attacker?.program())));
-        programs.insert(Program::Sleep);
-        let programs: Vec<_> = programs.into_iter().collect();
-        if self.platforms.iter().all(|platform| platform.capabilities().simulated) {
-            return Ok(programs.into_iter().map(fake::image).collect());
-        }
-        guest::ensure(&self.folders, &programs, &mut |text| observer.notice(&EngineEvent::Preparing(text)))
-            .map_err(|e| EngineError::Host(e.to_string()))
-    }
-
     /// Opens the run's folder and prepares the platforms and the host.
-    fn begin(&mut self, images: &[Image], observer: &mut dyn Observer) -> Result<(Writer, Surroundings), EngineError> {
-        for (platform, image) in self.platforms.iter().flat_map(|p| images.iter().map(move |i| (p, i))) {
-            platform.prepare(image).map_err(|e| EngineError::Host(e.to_string()))?;
-        }
+    fn begin(
+        &mut self,
+        guests: &mut Guests,
+        observer: &mut dyn Observer,
+    ) -> Result<(Writer, Surroundings), EngineError> {
+        guests.prepare(&self.platforms)?;
+        guests.warnings().for_each(|warning| observer.notice(&EngineEvent::Preparing(&warning)));
+        let images = &guests.images;
         let folder = |source| EngineError::Folder { what: "write the run's folder", path: self.dir.clone(), source };
         let host = host_facts(&self.folders);
         resume::same_surroundings(&self.dir, &self.file, images, &host)?;
@@ -238,7 +233,7 @@ impl Session {
             &self.folders,
             observer,
         )?;
-        self.file.images = images.to_vec();
+        self.file.images = images.clone();
         self.file.planned = self.plan.trials.len() as u64;
         self.file.outcome = RunOutcome::Running;
         writer.describe(&self.file).map_err(folder)?;
@@ -248,7 +243,7 @@ impl Session {
     /// The loop over the trials: run, record at once, tell.
     fn trials(
         &self,
-        images: &[Image],
+        guests: &Guests,
         sampler: Option<&Sampler>,
         background: &mut Background,
         writer: &mut Writer,
@@ -259,7 +254,7 @@ impl Session {
                 return Err(Error::Interrupted);
             }
             observer.notice(&EngineEvent::TrialBegins(trial));
-            let record = self.trial(images, sampler, background, trial)?;
+            let record = self.trial(guests, sampler, background, trial)?;
             writer.append(&record).map_err(|e| Error::Fatal(format!("write {}: {e}", self.dir.display())))?;
             observer.notice(&EngineEvent::TrialEnded(trial, &record));
         }
@@ -268,7 +263,7 @@ impl Session {
 
     fn trial(
         &self,
-        images: &[Image],
+        guests: &Guests,
         sampler: Option<&Sampler>,
         background: &mut Background,
         trial: &PlannedTrial,
@@ -278,7 +273,9 @@ impl Session {
         let stage = Stage {
             platform: self.platform(&trial.platform)?,
             ledger: &self.ledger,
-            images,
+            images: &guests.images,
+            lacking: &guests.lacking(&trial.platform),
+            host_generator: self.generator.as_ref(),
             configuration: &self.file.configuration,
             topology: &self.topology,
             proc: Path::new("/proc"),
@@ -347,46 +344,6 @@ fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineErro
         ledger::reap(&folders.state, run).map_err(failed)?;
     }
     Ledger::open(&folders.state, run).map(Arc::new).map_err(failed)
-}
-
-fn read_topology() -> Result<Topology, EngineError> {
-    let host = |e: String| EngineError::Host(format!("read the host's CPUs: {e}"));
-    let usable = placement::usable_cpus().map_err(|e| host(e.to_string()))?;
-    Topology::read(Path::new("/sys"), &usable).map_err(|e| host(e.to_string()))
-}
-
-/// Opens the platforms that can run here and asks what they and the host offer.
-fn offer(
-    configuration: &Configuration,
-    context: &Context,
-    topology: &Topology,
-) -> (Vec<Box<dyn Platform>>, Vec<PlatformEntry>, Offer) {
-    let (mut opened, mut entries, mut offered) = (Vec::new(), Vec::new(), Vec::new());
-    for id in &configuration.platforms {
-        match open_platform(id, context) {
-            Ok((platform, facts)) => {
-                let capabilities = platform.capabilities();
-                entries.push(PlatformEntry { id: id.clone(), capabilities, facts });
-                offered.push((id.clone(), Ok(capabilities)));
-                opened.push(platform);
-            }
-            Err(why) => offered.push((id.clone(), Err(why))),
-        }
-    }
-    let placements = configuration.placements.iter().map(|&wanted| {
-        let here = placement::assign(topology, wanted).map(drop).map_err(|e| e.to_string());
-        (wanted, here)
-    });
-    (opened, entries, Offer { platforms: offered, placements: placements.collect() })
-}
-
-fn open_platform(id: &PlatformId, context: &Context) -> Result<(Box<dyn Platform>, PlatformFacts), Unavailable> {
-    let platform = registry::open(id, context).map_err(|error| match error {
-        Error::Unavailable(why) => why,
-        other => Unavailable { reason: other.to_string(), cure: "see cargo xtask doctor".to_owned() },
-    })?;
-    let facts = platform.check()?;
-    Ok((platform, facts))
 }
 
 #[cfg(test)]

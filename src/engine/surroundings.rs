@@ -128,7 +128,9 @@ impl Places {
         }
         let sets = assigned.iter().flat_map(|a| a.attackers.iter().chain([&a.victim]));
         let measuring = sets.fold(CpuSet::default(), |all, set| all.union(set));
-        let apart = harness.iter().all(|cpu| !measuring.contains(cpu));
+        // A load generator may be anywhere off the victim's core, the harness's own included.
+        let drives = configuration.measured().iter().any(|program| program.is_server());
+        let apart = !drives && harness.iter().all(|cpu| !measuring.contains(cpu));
         Self { measuring, harness, sharing: if apart { Sharing::OwnCore } else { Sharing::MeasuringCore } }
     }
 }

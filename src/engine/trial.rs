@@ -2,6 +2,7 @@
 
 use super::Background;
 use crate::experiment::{self, Measured, Stage};
+use crate::guest::Program;
 use crate::plan::PlannedTrial;
 use crate::platform::{Error, Event, Events};
 use crate::run::RunId;
@@ -30,6 +31,7 @@ pub(super) fn run(
     if outcome != Outcome::Ok {
         measured.metrics.clear();
         measured.attack_ops = None;
+        measured.flags.clear();
     }
     Ok(TrialRecord {
         schema: SCHEMA,
@@ -43,7 +45,7 @@ pub(super) fn run(
         metrics: measured.metrics,
         events: relative(&measured.events),
         attack_ops: measured.attack_ops.filter(|_| trial.role == Role::Measured),
-        flags: Vec::new(),
+        flags: measured.flags,
         outcome,
         reason,
     })
@@ -60,8 +62,17 @@ pub(super) fn case(stage: &Stage<'_>, trial: &PlannedTrial) -> Result<Case, Erro
         placement: trial.placement,
         background: trial.background,
         victims: trial.victims,
-        image: stage.image(trial.workload)?.digest.clone(),
+        image: digest(stage, trial.workload)?,
     })
+}
+
+/// The digest of a guest; empty for one that cannot be had here, whose trials are skipped.
+fn digest(stage: &Stage<'_>, program: Program) -> Result<String, Error> {
+    match stage.image(program) {
+        Ok(image) => Ok(image.digest.clone()),
+        Err(Error::Unavailable(_)) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The present second, RFC 3339 in UTC.

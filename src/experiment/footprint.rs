@@ -19,7 +19,7 @@ pub(super) fn run(
     measured: &mut Measured,
 ) -> Result<(), Error> {
     let level = background.members().len();
-    background.ensure(stage, trial.background, Some(ROOMY))?;
+    background.ensure(stage, trial, Some(ROOMY))?;
     if level == background.members().len() {
         background.look_again(stage);
     }

@@ -1,19 +1,19 @@
-//! Isolation: a SQLite victim beside attackers that run where the placement says.
+//! Isolation: a victim beside attackers that run where the placement says.
 //!
 //! The reference is the victim alone, the placebo the victim beside idle neighbours in the attackers' places. An attack
 //! that ended before its victim, or made no progress beside it, is a failed trial.
 
 use std::time::Duration;
 
-use super::stage::{ROOMY, Stage};
-use super::{Measured, victim};
+use super::stage::{ROOMY, Stage, pinned};
+use super::{Measured, server, sqlite, victim};
 use crate::attacker::Attacker;
 use crate::cpuset::CpuSet;
 use crate::engine::{Background, Crew};
 use crate::guest::{GuestLine, Program};
 use crate::placement::{self, Assignment};
 use crate::plan::PlannedTrial;
-use crate::platform::{Error, Limits, Milestone, Unavailable};
+use crate::platform::{Error, LaunchSpec, Limits, Milestone, Purpose, Unavailable};
 use crate::store::{Cpus, Role};
 use crate::units::Bytes;
 
@@ -43,15 +43,18 @@ pub(super) fn run(
     trial: &PlannedTrial,
     measured: &mut Measured,
 ) -> Result<(), Error> {
-    background.ensure(stage, trial.background, None)?;
+    background.ensure(stage, trial, None)?;
     let places = placement::assign(stage.topology, trial.placement)
         .map_err(|e| Unavailable { reason: e.to_string(), cure: "choose another placement".to_owned() })?;
     let neighbours = match trial.role {
         Role::Reference => Vec::new(),
         Role::Measured | Role::Placebo => places.attackers.clone(),
     };
-    measured.cpus =
-        Cpus { victim: places.victim.iter().collect(), attackers: neighbours.iter().flat_map(CpuSet::iter).collect() };
+    measured.cpus = Cpus {
+        victim: places.victim.iter().collect(),
+        attackers: neighbours.iter().flat_map(CpuSet::iter).collect(),
+        client: if trial.is_driven() { places.client.iter().collect() } else { Vec::new() },
+    };
     stage.with_crew(|crew| {
         settle_in(stage, crew, trial, &neighbours)?;
         let before = operations(crew);
@@ -64,10 +67,11 @@ pub(super) fn run(
 /// Launches the neighbours and waits until each attacks, or sleeps, where it should.
 fn settle_in(stage: &Stage<'_>, crew: &mut Crew, trial: &PlannedTrial, cpus: &[CpuSet]) -> Result<(), Error> {
     let (program, arguments, limits) = neighbour(stage, trial.attacker, cpus);
-    let specs = cpus
-        .iter()
-        .map(|set| stage.spec(program, &arguments, Some(set), Some(limits)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let spec = |set: &CpuSet| {
+        let spec = stage.spec(trial, program, Purpose::Neighbour)?;
+        Ok(LaunchSpec { arguments: arguments.clone(), cpus: pinned(set), limits: Some(limits), ..spec })
+    };
+    let specs = cpus.iter().map(spec).collect::<Result<Vec<_>, Error>>()?;
     crew.launch(stage.platform, &specs)?;
     let milestone = if trial.attacker.is_some() { Milestone::Attacking } else { Milestone::Ready };
     crew.wait(milestone, stage.deadline())?;
@@ -107,11 +111,15 @@ fn measure_victim(
     places: &Assignment,
     measured: &mut Measured,
 ) -> Result<(), Error> {
-    let rows = stage.configuration.rows;
-    let spec = stage.spec(trial.workload, &victim::sqlite_arguments(rows), Some(&places.victim), None)?;
-    let stopped = victim::live(stage, &spec, Milestone::Result, &mut measured.events)?;
-    measured.metrics = victim::sqlite_metrics(&spec.name, rows, &stopped)?;
-    Ok(())
+    let spec = stage.spec(trial, trial.workload, Purpose::Measured)?;
+    let spec = LaunchSpec { cpus: pinned(&places.victim), ..spec };
+    if !trial.is_driven() {
+        let arguments = sqlite::arguments(stage.configuration.rows);
+        return sqlite::alone(stage, &LaunchSpec { arguments, ..spec }, measured);
+    }
+    let attackers = if trial.attacker.is_some() { places.attackers.as_slice() } else { &[] };
+    measured.flags.extend(placement::client_shares(&places.client, &places.victim, attackers));
+    server::alone(stage, &spec, &places.client, measured)
 }
 
 /// The operations that every member has told of so far, in the order of the members.

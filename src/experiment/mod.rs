@@ -6,6 +6,8 @@ mod boot;
 mod footprint;
 mod isolation;
 mod scalability;
+mod server;
+mod sqlite;
 mod stage;
 mod victim;
 
@@ -27,6 +29,8 @@ pub struct Measured {
     pub cpus: Cpus,
     /// Operations of all attackers while the victim lived.
     pub attack_ops: Option<u64>,
+    /// Why its numbers deserve caution.
+    pub flags: Vec<String>,
 }
 
 /// Runs one trial on `stage`, beside the background it asks for, into `measured`. Everything it launches is gone when it

@@ -1,13 +1,12 @@
-//! Scalability: a SQLite victim beside N idle instances, and N victims at once.
+//! Scalability: a victim beside N idle instances, and N victims at once.
 
-use super::stage::{Stage, higher, lower};
-use super::{Measured, victim};
+use super::stage::Stage;
+use super::{Measured, server, sqlite};
 use crate::engine::Background;
+use crate::placement;
 use crate::plan::PlannedTrial;
-use crate::platform::{Error, Events, LaunchSpec, Milestone, Stopped};
-use crate::stats;
-use crate::store::Metric;
-use crate::units::Unit;
+use crate::platform::{Error, LaunchSpec, Purpose};
+use crate::store::Cpus;
 
 pub(super) fn run(
     stage: &Stage<'_>,
@@ -15,53 +14,24 @@ pub(super) fn run(
     trial: &PlannedTrial,
     measured: &mut Measured,
 ) -> Result<(), Error> {
-    background.ensure(stage, trial.background, None)?;
-    let rows = stage.configuration.rows;
-    let arguments = victim::sqlite_arguments(rows);
-    let specs = (0..trial.victims)
-        .map(|_| stage.spec(trial.workload, &arguments, None, None))
-        .collect::<Result<Vec<_>, _>>()?;
-    if let [alone] = specs.as_slice() {
-        let stopped = victim::live(stage, alone, Milestone::Result, &mut measured.events)?;
-        measured.metrics = victim::sqlite_metrics(&alone.name, rows, &stopped)?;
-    } else {
-        let stopped = live_together(stage, &specs, &mut measured.events)?;
-        measured.metrics = together(&specs, rows, &stopped)?;
+    background.ensure(stage, trial, None)?;
+    let apart = stage.apart(trial);
+    let arguments = if apart.is_some() { Vec::new() } else { sqlite::arguments(stage.configuration.rows) };
+    let spec = || {
+        let spec = stage.spec(trial, trial.workload, Purpose::Measured)?;
+        let cpus = apart.as_ref().map(|apart| apart.victims.clone());
+        Ok(LaunchSpec { cpus, arguments: arguments.clone(), ..spec })
+    };
+    let specs = (0..trial.victims).map(|_| spec()).collect::<Result<Vec<_>, Error>>()?;
+    if let Some(apart) = &apart {
+        let cpus = |set: &crate::cpuset::CpuSet| set.iter().collect();
+        measured.cpus = Cpus { victim: cpus(&apart.victims), client: cpus(&apart.client), ..Cpus::default() };
+        measured.flags.extend(placement::client_shares(&apart.client, &apart.victims, &[]));
     }
-    Ok(())
-}
-
-/// The lives of several victims at once; the first one's events are in `seen` even if another failed.
-fn live_together(stage: &Stage<'_>, specs: &[LaunchSpec], seen: &mut Events) -> Result<Vec<Stopped>, Error> {
-    let quiet = stage.quiet();
-    let stopped = stage.with_crew(|crew| {
-        let deadline = stage.deadline();
-        let waited = crew
-            .launch_and_wait(stage.platform, specs, Milestone::Result, deadline)
-            .and_then(|()| crew.wait(Milestone::Exit, deadline));
-        if let Some(first) = crew.members().first() {
-            seen.clone_from(first.events());
-        }
-        waited?;
-        crew.shrink(stage.platform, 0)
-    });
-    drop(quiet);
-    stopped
-}
-
-/// N victims at once: the median of their times with each one's own, what they did together, and how fairly.
-fn together(specs: &[LaunchSpec], rows: u32, stopped: &[Stopped]) -> Result<Vec<Metric>, Error> {
-    let metrics = |(spec, stopped): (&LaunchSpec, &Stopped)| victim::sqlite_metrics(&spec.name, rows, stopped);
-    let victims = specs.iter().zip(stopped).map(metrics).collect::<Result<Vec<_>, _>>()?;
-    let times: Vec<f64> = victims.iter().flatten().filter(|m| m.name == "insert_time").map(|m| m.value).collect();
-    let sample = stats::Sample::new(times.clone()).map_err(|e| Error::failed("summarise the victims", e))?;
-    let rates: Vec<f64> = times.iter().map(|ns| f64::from(rows) * 1e9 / ns).collect();
-    let total = rates.iter().sum();
-    let shares = stats::Sample::new(rates).map_err(|e| Error::failed("summarise the victims", e))?;
-    let mut metrics = vec![
-        Metric { samples: times, ..lower("insert_time", Unit::Nanos, stats::median(&sample)) },
-        higher("throughput", Unit::PerSecond, total),
-    ];
-    metrics.extend(stats::jain(&shares).map(|fairness| higher("fairness", Unit::Ratio, fairness)));
-    Ok(metrics)
+    match (specs.as_slice(), &apart) {
+        ([alone], Some(apart)) => server::alone(stage, alone, &apart.client, measured),
+        ([alone], None) => sqlite::alone(stage, alone, measured),
+        (several, Some(apart)) => server::together(stage, several, &apart.client, measured),
+        (several, None) => sqlite::together(stage, several, measured),
+    }
 }

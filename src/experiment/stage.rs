@@ -9,11 +9,13 @@ use crate::engine::Crew;
 use crate::guest::{Image, Program};
 use crate::host::Topology;
 use crate::ledger::Ledger;
-use crate::plan::Configuration;
-use crate::platform::{Error, LaunchSpec, Limits, Networking, Platform, Purpose};
+use crate::placement::{self, Apart};
+use crate::plan::{Configuration, PlannedTrial};
+use crate::platform::{Error, LaunchSpec, Limits, Platform, Purpose, Unavailable};
 use crate::sampler::{Quiet, Sampler};
-use crate::store::Metric;
+use crate::store::{Experiment, Metric};
 use crate::units::{Bytes, Direction, Nanos, Unit};
+use crate::workload::LoadGenerator;
 
 /// How much longer than its trial a guest lives at the most: the harness ends it first, unless it was killed itself.
 const GUEST_GRACE: Duration = Duration::from_secs(60);
@@ -27,6 +29,10 @@ pub struct Stage<'a> {
     pub ledger: &'a Ledger,
     /// The guests.
     pub images: &'a [Image],
+    /// The guests that this platform cannot be given, and why.
+    pub lacking: &'a [(Program, Unavailable)],
+    /// What drives servers, where the platform does not bring its own.
+    pub host_generator: &'a dyn LoadGenerator,
     /// What was asked for.
     pub configuration: &'a Configuration,
     /// The host's CPUs.
@@ -37,7 +43,7 @@ pub struct Stage<'a> {
     pub sampler: Option<&'a Sampler>,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
     /// The clock of the platform.
     pub fn clock(&self) -> &dyn Clock {
         self.platform.clock()
@@ -53,40 +59,47 @@ impl Stage<'_> {
         self.sampler.map(Sampler::quiet)
     }
 
+    /// What drives servers here.
+    pub fn generator(&self) -> &'a dyn LoadGenerator {
+        self.platform.load_generator().unwrap_or(self.host_generator)
+    }
+
+    /// Where servers and their load generator run in a trial that places nobody; `None` where nothing is driven.
+    pub fn apart(&self, trial: &PlannedTrial) -> Option<Apart> {
+        (trial.is_driven() && trial.experiment == Experiment::Scalability).then(|| placement::apart(self.topology))
+    }
+
     /// The image of `program`.
     ///
     /// # Errors
-    /// When it was not built for this run, which is a fault of the harness.
+    /// When this platform cannot be given it; when it was not built for this run, which is a fault of the harness.
     pub fn image(&self, program: Program) -> Result<&Image, Error> {
+        if let Some((_, why)) = self.lacking.iter().find(|(lacking, _)| *lacking == program) {
+            return Err(why.clone().into());
+        }
         let found = self.images.iter().find(|image| image.program == program);
         found.ok_or_else(|| Error::Fatal(format!("the guest {program} was not built for this run")))
     }
 
-    /// An instance to launch, newly named.
+    /// An instance to launch in `trial`, newly named: without arguments, unpinned and unlimited.
     ///
     /// # Errors
     /// As [`Stage::image`].
-    pub fn spec(
-        &self,
-        program: Program,
-        arguments: &[String],
-        cpus: Option<&CpuSet>,
-        limits: Option<Limits>,
-    ) -> Result<LaunchSpec, Error> {
-        // Background instances live as long as their run, which may be days; attackers carry limits and their trial's time.
-        let deadline = match program {
-            Program::Sleep => Duration::from_secs(7 * 86_400),
+    pub fn spec(&self, trial: &PlannedTrial, program: Program, purpose: Purpose) -> Result<LaunchSpec, Error> {
+        let deadline = match purpose {
+            // Background instances live as long as their run, which may be days.
+            Purpose::Background => Duration::from_secs(7 * 86_400),
             // A neighbour is there before its victim and after it, each of which may take the whole timeout.
-            _ => self.timeout() * 3 + GUEST_GRACE,
+            Purpose::Measured | Purpose::Neighbour => self.timeout() * 3 + GUEST_GRACE,
         };
         Ok(LaunchSpec {
             name: self.ledger.instance_name(),
             image: self.image(program)?.clone(),
-            arguments: arguments.to_vec(),
-            cpus: cpus.filter(|set| !set.is_empty()).cloned(),
-            limits,
-            network: Networking::None,
-            purpose: Purpose::Measured,
+            arguments: Vec::new(),
+            cpus: None,
+            limits: None,
+            network: self.configuration.network_of(trial.workload),
+            purpose,
             deadline,
         })
     }
@@ -106,6 +119,11 @@ impl Stage<'_> {
     fn timeout(&self) -> Duration {
         Duration::from_secs(self.configuration.timeout_s)
     }
+}
+
+/// The CPUs to launch on; nowhere in particular for an empty set.
+pub(super) fn pinned(cpus: &CpuSet) -> Option<CpuSet> {
+    Some(cpus).filter(|set| !set.is_empty()).cloned()
 }
 
 /// What a well-behaved single guest may use: far more than any of ours needs.

@@ -1,66 +1,40 @@
-//! The victims: how each is launched and what its lines mean.
+//! The life of a victim, and what holds for every kind of it.
 
-use super::stage::{Stage, time};
+use super::stage::Stage;
 use crate::cpuset::CpuSet;
-use crate::guest::GuestLine;
 use crate::placement::{self, Mismatch};
-use crate::platform::{Error, Event, Events, Exit, Instance, LaunchSpec, Milestone, Stopped};
-use crate::store::Metric;
+use crate::platform::{Error, Event, Events, Exit, Instance, LaunchSpec, Stopped};
 use crate::units::Nanos;
 
-/// The whole life of one victim: launched, read back on its CPUs, awaited at `milestone` and at its end, removed. Its
-/// events are in `seen` even if it failed on the way.
+/// The whole life of one victim: launched, waited for by `wait` until the deadline it is given, removed. Its events are
+/// in `seen` even if it failed on the way.
 ///
 /// Nothing but waiting happens between the launch and the last event, but that the placement is read back while the guest
-/// still sets up.
-pub(super) fn live(
+/// is not timed.
+pub(super) fn live<T>(
     stage: &Stage<'_>,
     spec: &LaunchSpec,
-    milestone: Milestone,
     seen: &mut Events,
-) -> Result<Stopped, Error> {
+    wait: impl FnOnce(&mut dyn Instance, Nanos) -> Result<T, Error>,
+) -> Result<(Stopped, T), Error> {
     let quiet = stage.quiet();
     let mut instance = stage.platform.launch(spec)?;
-    let placed = spec.cpus.as_ref().map_or(Ok(()), |cpus| verify(stage, instance.as_ref(), cpus));
-    let deadline = stage.deadline();
-    let waited = placed
-        .and_then(|()| instance.wait_for(milestone, deadline))
-        .and_then(|_| instance.wait_for(Milestone::Exit, deadline));
+    let waited = wait(instance.as_mut(), stage.deadline());
     if waited.is_err() {
         // Not of a good trial: its removal is being timed.
         seen.clone_from(instance.events());
     }
     let stopped = instance.stop();
     drop(quiet);
-    waited?;
+    let value = waited?;
     let stopped = stopped?;
     seen.clone_from(&stopped.events);
-    Ok(stopped)
+    Ok((stopped, value))
 }
 
-/// The arguments of the SQLite victim.
-pub(super) fn sqlite_arguments(rows: u32) -> Vec<String> {
-    vec![format!("rows={rows}")]
-}
-
-/// The numbers of a SQLite victim that ended: `insert_time` on the host's clock, from `FW ready` to `FW result`, and
-/// `insert_time_guest`, the guest's own measure, as a cross-check.
-pub(super) fn sqlite_metrics(name: &str, rows: u32, stopped: &Stopped) -> Result<Vec<Metric>, Error> {
-    ended_well(name, stopped.exit)?;
-    let result = stopped.lines.iter().find_map(|stamped| match &stamped.line {
-        GuestLine::Result(result) => Some(result),
-        _ => None,
-    });
-    let number = |key: &str| result.and_then(|r| r.get(key)).and_then(serde_json::Value::as_u64);
-    if number("rows") != Some(u64::from(rows)) {
-        return Err(Error::failed(
-            format!("read the result of {name}"),
-            format!("it does not tell {rows} rows: {result:?}"),
-        ));
-    }
-    let mut metrics = vec![time("insert_time", span(name, &stopped.events, Event::Ready, Event::Result)?)];
-    metrics.extend(number("insert_ns").map(|ns| time("insert_time_guest", Nanos(ns))));
-    Ok(metrics)
+/// Reads back that `instance` is where `spec` has put it; nothing where it was not pinned.
+pub(super) fn is_placed(stage: &Stage<'_>, instance: &dyn Instance, spec: &LaunchSpec) -> Result<(), Error> {
+    spec.cpus.as_ref().map_or(Ok(()), |cpus| verify(stage, instance, cpus))
 }
 
 /// Reads back from the kernel that every thread of `instance` may run on `cpus` only. Threads that ended since they were

@@ -40,6 +40,11 @@ named_enum! {
 }
 
 impl Program {
+    /// Whether it serves until it is ended, instead of working and ending by itself.
+    pub const fn is_server(self) -> bool {
+        self.port().is_some()
+    }
+
     /// The TCP port on which a server answers inside its instance; `None` for a program that serves nothing.
     pub const fn port(self) -> Option<u16> {
         match self {

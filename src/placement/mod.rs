@@ -8,4 +8,4 @@ pub mod policy;
 
 pub use affinity::{Mismatch, pin_current_thread, usable_cpus, verify};
 pub use kind::Placement;
-pub use policy::{Assignment, NotOnThisHost, assign};
+pub use policy::{Apart, Assignment, NotOnThisHost, apart, assign, client_shares};

@@ -16,6 +16,17 @@ pub struct Assignment {
     pub attackers: Vec<CpuSet>,
     /// The harness, its samplers and background work: an idle core where there is one.
     pub harness: CpuSet,
+    /// The load generator of a server: apart from the victim's core and from the attackers' where there is room.
+    pub client: CpuSet,
+}
+
+/// Where servers and their load generator run when nothing else is placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Apart {
+    /// The victims' and the background's CPUs.
+    pub victims: CpuSet,
+    /// The load generator's.
+    pub client: CpuSet,
 }
 
 /// Why a host does not have a placement.
@@ -38,7 +49,12 @@ pub struct NotOnThisHost {
 pub fn assign(topology: &Topology, placement: Placement) -> Result<Assignment, NotOnThisHost> {
     if placement == Placement::Unpinned {
         let anywhere = CpuSet::default;
-        return Ok(Assignment { victim: anywhere(), attackers: vec![anywhere()], harness: anywhere() });
+        return Ok(Assignment {
+            victim: anywhere(),
+            attackers: vec![anywhere()],
+            harness: anywhere(),
+            client: anywhere(),
+        });
     }
     let refuse = |reason: String| NotOnThisHost { placement, reason };
     let host = Host::of(topology).ok_or_else(|| refuse("this process may use no CPU".to_owned()))?;
@@ -53,9 +69,37 @@ pub fn assign(topology: &Topology, placement: Placement) -> Result<Assignment, N
     let attackers = attackers.map_err(refuse)?;
     Ok(Assignment {
         harness: host.harness_beside(&attackers),
+        client: host.client_beside(&attackers),
         victim: CpuSet::one(host.victim),
         attackers: attackers.into_iter().map(CpuSet::one).collect(),
     })
+}
+
+/// Divides the usable CPUs between servers and their load generator: the first third of the cores, at least one, is the
+/// load generator's, since CPU 0 serves interrupts. On one core its threads are divided; on one CPU both share it.
+pub fn apart(topology: &Topology) -> Apart {
+    let cores: Vec<CpuSet> = topology.cores().map(|core| usable(topology, core)).filter(|c| !c.is_empty()).collect();
+    let units: Vec<CpuSet> = match cores.as_slice() {
+        [only] => only.iter().map(CpuSet::one).collect(),
+        _ => cores,
+    };
+    let all = |units: &[CpuSet]| units.iter().flat_map(CpuSet::iter).collect::<CpuSet>();
+    match units.len() {
+        0 | 1 => Apart { victims: all(&units), client: all(&units) },
+        n => {
+            let (client, victims) = units.split_at((n / 3).max(1));
+            Apart { victims: all(victims), client: all(client) }
+        }
+    }
+}
+
+/// With whom a load generator on the CPUs `client` shares one of them, as a caution in words; `None` when it has them to
+/// itself, and when nobody is placed.
+pub fn client_shares(client: &CpuSet, victim: &CpuSet, attackers: &[CpuSet]) -> Option<String> {
+    let shared = |other: &CpuSet| client.iter().find(|&cpu| other.contains(cpu));
+    let with = |cpu: u32, whom: &str| format!("the load generator shares CPU {cpu} with {whom}");
+    let attacked = || attackers.iter().find_map(shared).map(|cpu| with(cpu, "an attacker"));
+    shared(victim).map(|cpu| with(cpu, "its server")).or_else(attacked)
 }
 
 /// The host as seen from the victim.
@@ -122,6 +166,25 @@ impl<'t> Host<'t> {
         let off_core = || Some(usable.minus(&self.core.threads)).filter(|s| !s.is_empty());
         let off_cpu = || Some(usable.minus(&CpuSet::one(self.victim))).filter(|s| !s.is_empty());
         core.or_else(off_core).or_else(off_cpu).unwrap_or_else(|| usable.clone())
+    }
+
+    /// What is on the victim's socket beside its core and the attackers' cores, else anywhere beside them; else beside the
+    /// victim's core and the attackers' CPUs; else off the victim's core, else off its CPU, else everything.
+    fn client_beside(&self, attackers: &[u32]) -> CpuSet {
+        let usable = &self.topology.usable;
+        let taken = attackers.iter().filter_map(|&cpu| self.topology.core_of(cpu));
+        let cores = taken.fold(self.core.threads.clone(), |all, core| all.union(&core.threads));
+        let cpus = self.core.threads.union(&attackers.iter().copied().collect());
+        let socket: CpuSet = self.socket.cores.iter().flat_map(|core| core.threads.iter()).collect();
+        let elsewhere = usable.minus(&socket);
+        let choices = [
+            usable.minus(&cores).minus(&elsewhere),
+            usable.minus(&cores),
+            usable.minus(&cpus),
+            usable.minus(&self.core.threads),
+            usable.minus(&CpuSet::one(self.victim)),
+        ];
+        choices.into_iter().find(|set| !set.is_empty()).unwrap_or_else(|| usable.clone())
     }
 
     fn other_cores(&self, socket: &'t Socket) -> impl Iterator<Item = &'t Core> {

@@ -3,13 +3,13 @@
 //! Invariant: what is compared stands close together in time. Levels of a ladder are shuffled within a pass, and every
 //! isolation block holds its own reference and placebo (randomised multiple interleaved trials: Abedi & Brecht, ICPE'17).
 
-use super::estimate::estimate;
+use super::estimate::{Living, estimate};
 use super::shuffle::Shuffler;
 use super::{Configuration, LadderOrder, Plan, PlannedTrial};
 use crate::attacker::Attacker;
 use crate::guest::Program;
 use crate::placement::Placement;
-use crate::platform::{Capabilities, PlatformId, Unavailable};
+use crate::platform::{Capabilities, Networking, PlatformId, Unavailable};
 use crate::store::{Experiment, Role, Skip};
 use crate::units::Nanos;
 
@@ -20,6 +20,28 @@ pub struct Offer {
     pub platforms: Vec<(PlatformId, Result<Capabilities, Unavailable>)>,
     /// The placements asked for, or why this host does not have them.
     pub placements: Vec<(Placement, Result<(), String>)>,
+    /// The measured guests, or why this host cannot measure them: a tool that is missing. What is not listed can be had.
+    /// A simulated platform simulates the tools, too.
+    pub workloads: Vec<(Program, Result<(), Unavailable>)>,
+}
+
+impl Offer {
+    /// Whether a platform that can do `capabilities` can measure `workload` as it is asked for; or why not.
+    fn fits(&self, configuration: &Configuration, capabilities: Capabilities, workload: Program) -> Result<(), String> {
+        if configuration.network_of(workload) != Networking::None && !capabilities.network {
+            let cure = if workload.is_server() { "name another platform" } else { "--network none needs none" };
+            return Err(format!("{workload}: instances have no network on this platform; {cure}"));
+        }
+        match self.lacking(workload) {
+            Some(why) if !capabilities.simulated => Err(format!("{workload}: {why}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why this host cannot measure `workload`; `None` when it can.
+    fn lacking(&self, workload: Program) -> Option<&Unavailable> {
+        self.workloads.iter().find(|(program, _)| *program == workload)?.1.as_ref().err()
+    }
 }
 
 /// Plans the run that `configuration` asks for, on what the machine offers. Pure.
@@ -30,15 +52,35 @@ pub fn build(configuration: &Configuration, offer: &Offer) -> Plan {
         trials: Vec::new(),
         skips: skips(configuration, offer),
     };
-    let platforms: Vec<_> =
-        offer.platforms.iter().filter_map(|(id, c)| Some((id.clone(), *c.as_ref().ok()?))).collect();
+    let stands = stands(configuration, offer);
     for pass in 0..configuration.runs {
         match configuration.experiment {
-            Experiment::Isolation => builder.isolation_pass(pass, &platforms, &offer.placements),
-            _ => builder.ladder_pass(pass, &platforms),
+            Experiment::Isolation => builder.isolation_pass(pass, &stands, &offer.placements),
+            _ => builder.ladder_pass(pass, &stands),
         }
     }
     builder.finish()
+}
+
+/// A platform that can run here, and the guests that it can measure.
+#[derive(Debug, Clone)]
+struct Stand {
+    platform: PlatformId,
+    fork: bool,
+    workloads: Vec<Program>,
+}
+
+fn stands(configuration: &Configuration, offer: &Offer) -> Vec<Stand> {
+    let stand = |(id, capabilities): &(PlatformId, Result<Capabilities, Unavailable>)| {
+        let capabilities = *capabilities.as_ref().ok()?;
+        let workloads: Vec<_> = configuration
+            .measured()
+            .into_iter()
+            .filter(|&w| offer.fits(configuration, capabilities, w).is_ok())
+            .collect();
+        Some(Stand { platform: id.clone(), fork: capabilities.fork, workloads }).filter(|s| !s.workloads.is_empty())
+    };
+    offer.platforms.iter().filter_map(stand).collect()
 }
 
 fn skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
@@ -46,16 +88,35 @@ fn skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
         let reason = capabilities.as_ref().err()?.to_string();
         Some(Skip { platform: Some(id.clone()), placement: None, reason })
     });
+    let workloads = workload_skips(configuration, offer);
     let placements = offer.placements.iter().filter_map(|(placement, here)| {
         let reason = here.as_ref().err()?.clone();
         Some(Skip { platform: None, placement: Some(*placement), reason })
     });
     let forks = offer.platforms.iter().filter_map(|(id, capabilities)| {
-        let cannot = !capabilities.as_ref().ok()?.fork && configuration.attackers.contains(&Attacker::Fork);
+        let asked = configuration.measured().iter().any(|&w| configuration.attackers_of(w).contains(&Attacker::Fork));
+        let cannot = !capabilities.as_ref().ok()?.fork && asked;
         let reason = "the fork attacker: guests cannot fork on this platform".to_owned();
         cannot.then(|| Skip { platform: Some(id.clone()), placement: None, reason })
     });
-    platforms.chain(placements).chain(forks).collect()
+    platforms.chain(placements).chain(workloads).chain(forks).collect()
+}
+
+/// A guest that no real platform here can measure is told of once; one that some cannot, for each of them.
+fn workload_skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
+    let real = |c: &Result<Capabilities, Unavailable>| c.as_ref().is_ok_and(|c| !c.simulated);
+    let mut skips = Vec::new();
+    for workload in configuration.measured() {
+        if let Some(why) = offer.lacking(workload).filter(|_| offer.platforms.iter().any(|(_, c)| real(c))) {
+            skips.push(Skip { platform: None, placement: None, reason: format!("{workload}: {why}") });
+            continue;
+        }
+        skips.extend(offer.platforms.iter().filter_map(|(id, capabilities)| {
+            let reason = offer.fits(configuration, *capabilities.as_ref().ok()?, workload).err()?;
+            Some(Skip { platform: Some(id.clone()), placement: None, reason })
+        }));
+    }
+    skips
 }
 
 struct Builder<'a> {
@@ -66,76 +127,76 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn ladder_pass(&mut self, pass: u32, platforms: &[(PlatformId, Capabilities)]) {
-        for (platform, _) in self.shuffler.shuffled(platforms.to_vec()) {
-            let levels = self.configuration.ladder.clone();
-            let levels = match self.configuration.ladder_order {
-                LadderOrder::Growth => levels,
-                LadderOrder::Shuffled => self.shuffler.shuffled(levels),
-            };
-            levels.into_iter().for_each(|level| self.level(pass, &platform, level));
-            let victims = self.shuffler.shuffled(self.configuration.victims.clone());
-            victims.into_iter().for_each(|count| self.parallel(pass, &platform, count));
+    fn ladder_pass(&mut self, pass: u32, stands: &[Stand]) {
+        for stand in self.shuffler.shuffled(stands.to_vec()) {
+            for workload in self.shuffler.shuffled(stand.workloads.clone()) {
+                self.ladder(pass, &stand.platform, workload);
+            }
         }
     }
 
-    fn level(&mut self, pass: u32, platform: &PlatformId, background: u32) {
+    /// Every level once, and the victims at once.
+    fn ladder(&mut self, pass: u32, platform: &PlatformId, workload: Program) {
+        let levels = self.configuration.ladder.clone();
+        let levels = match self.configuration.ladder_order {
+            LadderOrder::Growth => levels,
+            LadderOrder::Shuffled => self.shuffler.shuffled(levels),
+        };
+        levels.into_iter().for_each(|level| self.level(pass, platform, workload, level));
+        let victims = self.shuffler.shuffled(self.configuration.victims.clone());
+        victims.into_iter().for_each(|count| self.parallel(pass, platform, workload, count));
+    }
+
+    fn level(&mut self, pass: u32, platform: &PlatformId, workload: Program, background: u32) {
         let boots = match self.configuration.experiment {
             Experiment::Boot => self.configuration.boots,
             _ => 1,
         };
         for boot in 0..boots {
-            let trial = self.trial(pass * boots + boot, platform);
+            let trial = self.trial(pass * boots + boot, platform, workload);
             self.trials.push(PlannedTrial { background, ..trial });
         }
     }
 
-    fn parallel(&mut self, pass: u32, platform: &PlatformId, victims: u32) {
-        let trial = self.trial(pass, platform);
+    fn parallel(&mut self, pass: u32, platform: &PlatformId, workload: Program, victims: u32) {
+        let trial = self.trial(pass, platform, workload);
         self.trials.push(PlannedTrial { victims, ..trial });
     }
 
-    fn isolation_pass(
-        &mut self,
-        pass: u32,
-        platforms: &[(PlatformId, Capabilities)],
-        placements: &[(Placement, Result<(), String>)],
-    ) {
+    fn isolation_pass(&mut self, pass: u32, stands: &[Stand], placements: &[(Placement, Result<(), String>)]) {
         let mut blocks = Vec::new();
-        for (platform, capabilities) in platforms {
-            for (placement, here) in placements {
-                if here.is_ok() {
-                    blocks.push((platform.clone(), *capabilities, *placement));
-                }
+        for stand in stands {
+            for (placement, _) in placements.iter().filter(|(_, here)| here.is_ok()) {
+                blocks.extend(stand.workloads.iter().map(|&workload| (stand, *placement, workload)));
             }
         }
-        for (platform, capabilities, placement) in self.shuffler.shuffled(blocks) {
-            self.block(pass, &platform, capabilities, placement);
+        for (stand, placement, workload) in self.shuffler.shuffled(blocks) {
+            self.block(pass, stand, placement, workload);
         }
     }
 
     /// One reference, one placebo and every attacker once, in random order.
-    fn block(&mut self, pass: u32, platform: &PlatformId, capabilities: Capabilities, placement: Placement) {
-        let attackers = self.configuration.attackers.iter().copied();
+    fn block(&mut self, pass: u32, stand: &Stand, placement: Placement, workload: Program) {
+        let attackers = self.configuration.attackers_of(workload).iter().copied();
         let mut members: Vec<_> = attackers
-            .filter(|&attacker| capabilities.fork || attacker != Attacker::Fork)
+            .filter(|&attacker| stand.fork || attacker != Attacker::Fork)
             .map(|attacker| (Role::Measured, Some(attacker)))
             .collect();
         members.extend([(Role::Reference, None), (Role::Placebo, None)]);
         for (role, attacker) in self.shuffler.shuffled(members) {
-            let trial = self.trial(pass, platform);
+            let trial = self.trial(pass, &stand.platform, workload);
             self.trials.push(PlannedTrial { role, attacker, placement, ..trial });
         }
     }
 
-    fn trial(&self, trial: u32, platform: &PlatformId) -> PlannedTrial {
+    fn trial(&self, trial: u32, platform: &PlatformId, workload: Program) -> PlannedTrial {
         PlannedTrial {
             order: 0,
             trial,
             role: Role::Measured,
             experiment: self.configuration.experiment,
             platform: platform.clone(),
-            workload: workload(self.configuration.experiment),
+            workload,
             attacker: None,
             placement: Placement::Unpinned,
             background: 0,
@@ -152,12 +213,11 @@ impl Builder<'_> {
         };
         let mut trials: Vec<_> = self.trials.iter().filter(|trial| kept(trial)).cloned().collect();
         drop_lonely_references(&mut trials);
-        let mut living: Option<(PlatformId, u32)> = None;
+        let mut living: Option<Living> = None;
         for (order, trial) in trials.iter_mut().enumerate() {
             trial.order = order as u64;
-            let before = living.as_ref().filter(|(platform, _)| *platform == trial.platform).map(|&(_, level)| level);
-            trial.estimate = estimate(self.configuration, trial, before);
-            living = Some((trial.platform.clone(), trial.background));
+            trial.estimate = estimate(self.configuration, trial, living.as_ref());
+            living = Some(Living::after(trial));
         }
         Plan { trials, skips: self.skips }
     }
@@ -165,19 +225,10 @@ impl Builder<'_> {
 
 /// Takes out references and placebos of blocks in which the filter left nothing to compare with.
 fn drop_lonely_references(trials: &mut Vec<PlannedTrial>) {
-    let block = |t: &PlannedTrial| (t.platform.clone(), t.placement, t.trial);
+    let block = |t: &PlannedTrial| (t.platform.clone(), t.workload, t.placement, t.trial);
     let measured: std::collections::HashSet<_> =
         trials.iter().filter(|t| t.role == Role::Measured).map(block).collect();
     trials.retain(|t| measured.contains(&block(t)));
-}
-
-/// The measured guest of an experiment.
-fn workload(experiment: Experiment) -> Program {
-    match experiment {
-        Experiment::Boot => Program::Hello,
-        Experiment::Footprint => Program::Sleep,
-        Experiment::Scalability | Experiment::Isolation => Program::Sqlite,
-    }
 }
 
 #[cfg(test)]

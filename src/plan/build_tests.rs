@@ -22,6 +22,21 @@ fn configuration(experiment: Experiment) -> Configuration {
     }
 }
 
+/// With servers, on platforms that have a network.
+fn with_servers(experiment: Experiment) -> (Configuration, Offer) {
+    let workloads = vec![Program::Sqlite, Program::Nginx, Program::Redis];
+    let server_attackers = vec![Attacker::Prime, Attacker::Stream];
+    let mut offer = offer();
+    for (_, capabilities) in &mut offer.platforms {
+        *capabilities = capabilities.clone().map(|c| Capabilities { network: true, simulated: false, ..c });
+    }
+    (Configuration { workloads, server_attackers, ..configuration(experiment) }, offer)
+}
+
+fn lacking(what: &str) -> Result<(), Unavailable> {
+    Err(Unavailable { reason: format!("{what} is missing"), cure: format!("install {what}") })
+}
+
 fn can(fork: bool) -> Result<Capabilities, Unavailable> {
     Ok(Capabilities {
         accelerator: Accelerator::None,
@@ -41,6 +56,7 @@ fn offer() -> Offer {
             (Placement::SameSocket, Ok(())),
             (Placement::OtherSocket, Err("one socket".into())),
         ],
+        workloads: Vec::new(),
     }
 }
 
@@ -97,6 +113,79 @@ fn a_filter_keeps_the_references_of_what_it_keeps() {
     let plan = build(&configuration, &offer());
     assert_eq!(plan.trials.len(), 2 * 3);
     assert!(plan.trials.iter().all(|t| t.platform.as_str() == "a" && t.placement == Placement::SameThread));
+}
+
+#[test]
+fn every_server_has_blocks_of_its_own_with_its_own_attackers() {
+    let (configuration, offer) = with_servers(Experiment::Isolation);
+    let plan = build(&configuration, &offer);
+    assert_eq!(plan.trials.len(), 2 * 2 * 2 * ((7 + 2) + 2 * (2 + 2)));
+    let case = |t: &PlannedTrial| (t.platform.clone(), t.workload, t.placement, t.trial);
+    let blocks: Vec<_> = plan.trials.chunk_by(|a, b| case(a) == case(b)).collect();
+    assert_eq!(blocks.len(), 2 * 2 * 2 * 3, "a block stands together");
+    for block in blocks {
+        let count = |role| block.iter().filter(|t| t.role == role).count();
+        let attackers = if block[0].workload.is_server() { 2 } else { 7 };
+        assert_eq!((count(Role::Reference), count(Role::Placebo), count(Role::Measured)), (1, 1, attackers));
+    }
+    let names: BTreeSet<String> = plan.trials.iter().map(ToString::to_string).collect();
+    assert!(names.contains("isolation/a/nginx/same-thread/prime"), "{names:?}");
+}
+
+#[test]
+fn every_workload_climbs_its_own_ladder_and_has_its_own_crowd() {
+    let (configuration, offer) = with_servers(Experiment::Scalability);
+    let plan = build(&Configuration { victims: vec![2], ..configuration }, &offer);
+    assert_eq!(plan.trials.len(), 2 * 2 * 3 * (3 + 1));
+    let idle: BTreeSet<_> = plan.trials.iter().map(|t| (t.workload, t.idle(), t.is_driven())).collect();
+    let expected = [(Program::Sqlite, Program::Sleep, false), (Program::Nginx, Program::Nginx, true)];
+    assert!(expected.iter().all(|case| idle.contains(case)) && idle.len() == 3, "{idle:?}");
+}
+
+#[test]
+fn a_tool_that_is_missing_is_told_once_and_the_rest_is_measured() {
+    let (configuration, mut offer) = with_servers(Experiment::Scalability);
+    offer.workloads = vec![(Program::Nginx, lacking("wrk")), (Program::Redis, Ok(()))];
+    let plan = build(&configuration, &offer);
+    let reasons: Vec<_> = plan.skips.iter().map(|s| s.reason.as_str()).collect();
+    assert!(reasons.contains(&"nginx: wrk is missing; install wrk"), "{reasons:?}");
+    assert_eq!(reasons.iter().filter(|r| r.starts_with("nginx")).count(), 1);
+    let measured: BTreeSet<_> = plan.trials.iter().map(|t| t.workload).collect();
+    assert_eq!(measured, [Program::Sqlite, Program::Redis].into());
+}
+
+#[test]
+fn a_simulated_platform_needs_no_tool() {
+    let (configuration, mut offer) = with_servers(Experiment::Scalability);
+    offer.platforms.truncate(1);
+    offer.platforms[0].1 = can(true).map(|c| Capabilities { network: true, ..c });
+    offer.workloads = vec![(Program::Nginx, lacking("wrk"))];
+    let plan = build(&configuration, &offer);
+    assert!(plan.trials.iter().any(|t| t.workload == Program::Nginx));
+    assert!(!plan.skips.iter().any(|s| s.reason.contains("wrk")));
+}
+
+#[test]
+fn servers_are_skipped_where_instances_have_no_network() {
+    let (configuration, mut offer) = with_servers(Experiment::Scalability);
+    offer.platforms[1].1 = can(true);
+    let plan = build(&configuration, &offer);
+    let skips = plan.skips.iter().filter(|s| s.platform.as_ref().is_some_and(|p| p.as_str() == "b"));
+    let reasons: Vec<_> = skips.map(|s| s.reason.as_str()).collect();
+    let expected = |server| format!("{server}: instances have no network on this platform; name another platform");
+    assert_eq!(reasons, [expected("nginx"), expected("redis")]);
+    let on_b: BTreeSet<_> = plan.trials.iter().filter(|t| t.platform.as_str() == "b").map(|t| t.workload).collect();
+    assert_eq!(on_b, [Program::Sqlite].into());
+}
+
+#[test]
+fn a_longer_load_takes_longer() {
+    let (configuration, offer) = with_servers(Experiment::Scalability);
+    let mut longer = configuration.clone();
+    longer.load.seconds += 10;
+    let nginx = build(&configuration, &offer).trials.iter().filter(|t| t.workload == Program::Nginx).count() as u64;
+    let grown = build(&longer, &offer).estimate().saturating_sub(build(&configuration, &offer).estimate());
+    assert_eq!(grown, Nanos(nginx * 10 * Nanos::SECOND.0));
 }
 
 #[test]

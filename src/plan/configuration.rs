@@ -3,17 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use crate::attacker::Attacker;
+use crate::guest::Program;
 use crate::names::named_enum;
 use crate::placement::Placement;
-use crate::platform::PlatformId;
+use crate::platform::{Networking, PlatformId};
 use crate::store::Experiment;
+use crate::workload::Load;
 
 named_enum! {
     /// How much is measured.
     pub enum Profile ("profile") {
         /// Minutes: enough to see that everything works and what the figures look like.
         Quick = "quick",
-        /// An hour or two: intervals worth deciding on.
+        /// Hours: intervals worth deciding on.
         Standard = "standard",
         /// The main source's own numbers: 1,000 instances by 10, 5 runs; isolation 20 runs.
         Paper = "paper",
@@ -41,8 +43,21 @@ pub struct Configuration {
     pub name: Option<String>,
     /// Where it is measured.
     pub platforms: Vec<PlatformId>,
+    /// The measured guests; empty in runs of versions that had one an experiment. See [`Configuration::measured`].
+    #[serde(default)]
+    pub workloads: Vec<Program>,
+    /// How instances are connected where nothing in the trial serves. What serves is on a bridge, and so is what stands
+    /// beside it.
+    #[serde(default = "unconnected")]
+    pub network: Networking,
+    /// How hard servers are driven.
+    #[serde(default = "thesis_load")]
+    pub load: Load,
     /// The attackers of `isolation`; empty elsewhere.
     pub attackers: Vec<Attacker>,
+    /// The attackers beside a server, where they are not those beside SQLite.
+    #[serde(default)]
+    pub server_attackers: Vec<Attacker>,
     /// The placements of `isolation`; empty elsewhere.
     pub placements: Vec<Placement>,
     /// The numbers of background instances, ascending.
@@ -65,4 +80,35 @@ pub struct Configuration {
     pub seed: u64,
     /// Only cases whose name contains this word are run.
     pub filter: Option<String>,
+}
+
+impl Configuration {
+    /// The measured guests; those of a run that names none are its experiment's own.
+    pub fn measured(&self) -> Vec<Program> {
+        match (self.workloads.as_slice(), self.experiment) {
+            ([], Experiment::Boot) => vec![Program::Hello],
+            ([], Experiment::Footprint) => vec![Program::Sleep],
+            ([], Experiment::Scalability | Experiment::Isolation) => vec![Program::Sqlite],
+            (workloads, _) => workloads.to_vec(),
+        }
+    }
+
+    /// The attackers beside `victim`.
+    pub fn attackers_of(&self, victim: Program) -> &[Attacker] {
+        if victim.is_server() { &self.server_attackers } else { &self.attackers }
+    }
+
+    /// How the instances of a trial that measures `workload` are connected.
+    pub fn network_of(&self, workload: Program) -> Networking {
+        if workload.is_server() { Networking::Bridge } else { self.network }
+    }
+}
+
+fn unconnected() -> Networking {
+    Networking::None
+}
+
+/// The thesis's load; it is what `paper` has.
+pub(crate) fn thesis_load() -> Load {
+    Load { seconds: 20, connections: 30, threads: 14, requests: 10_000_000, clients: 30, pipeline: 16 }
 }

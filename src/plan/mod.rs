@@ -7,5 +7,6 @@ mod shuffle;
 mod trial;
 
 pub use build::{Offer, build};
+pub(crate) use configuration::thesis_load;
 pub use configuration::{Configuration, LadderOrder, Profile};
 pub use trial::{Plan, PlannedTrial};

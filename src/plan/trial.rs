@@ -52,6 +52,18 @@ impl Plan {
     }
 }
 
+impl PlannedTrial {
+    /// What idles in the background: more of the same server beside a server, sleepers beside everything else.
+    pub fn idle(&self) -> Program {
+        if self.workload.is_server() { self.workload } else { Program::Sleep }
+    }
+
+    /// Whether a load generator drives what is measured: a server that is not only booted or weighed.
+    pub fn is_driven(&self) -> bool {
+        self.workload.is_server() && matches!(self.experiment, Experiment::Scalability | Experiment::Isolation)
+    }
+}
+
 impl fmt::Display for PlannedTrial {
     /// The case's name, for filters and progress: `isolation/youki/sqlite/same-thread/prime`, `boot/native/hello/100`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,6 +30,7 @@ use crate::guest::Image;
 use crate::ledger::Ledger;
 use crate::names::named_enum;
 use crate::units::Bytes;
+use crate::workload::LoadGenerator;
 
 /// Something that runs instances. Implementations are safe to call from several threads at once.
 pub trait Platform: Send + Sync + std::fmt::Debug {
@@ -48,6 +49,12 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
 
     /// Makes `image` ready to be launched. Called once for an image, before its first launch; never timed.
     fn prepare(&self, image: &Image) -> Result<(), Error>;
+
+    /// The load generator that lives in the platform's own world, as a simulated one has; `None` where the host's tools
+    /// drive its servers.
+    fn load_generator(&self) -> Option<&dyn LoadGenerator> {
+        None
+    }
 
     /// Starts an instance and returns once it exists, without waiting for its first line. Everything it makes is in
     /// the ledger first. The `spawn` event is stamped just before the platform is asked.

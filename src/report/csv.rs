@@ -7,7 +7,7 @@ use crate::store::{StoredRun, TrialRecord};
 use crate::units::Unit;
 
 /// The fixed columns, in their order.
-const DIMENSIONS: [&str; 22] = [
+const DIMENSIONS: [&str; 23] = [
     "run",
     "order",
     "trial",
@@ -24,6 +24,7 @@ const DIMENSIONS: [&str; 22] = [
     "started",
     "victim_cpus",
     "attacker_cpus",
+    "client_cpus",
     "attack_ops",
     "flags",
     "outcome",
@@ -93,6 +94,7 @@ fn dimensions(run: &StoredRun, trial: &TrialRecord) -> Vec<String> {
         trial.started.clone(),
         cpus(&trial.cpus.victim),
         cpus(&trial.cpus.attackers),
+        cpus(&trial.cpus.client),
         trial.attack_ops.map(|n| n.to_string()).unwrap_or_default(),
         trial.flags.join("; "),
         trial.outcome.to_string(),

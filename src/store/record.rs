@@ -61,7 +61,7 @@ pub struct Case {
     pub platform: PlatformId,
     /// What makes the guest execute.
     pub accelerator: Accelerator,
-    /// The measured guest or server: `hello`, `sleep`, `sqlite`, `nginx`, `redis`.
+    /// The measured guest or server: `hello`, `sleep`, `sqlite`.
     pub workload: String,
     /// The attacker; `None` for references, placebos and other experiments.
     pub attacker: Option<Attacker>,
@@ -82,6 +82,9 @@ pub struct Cpus {
     pub victim: Vec<u32>,
     /// All the attackers'.
     pub attackers: Vec<u32>,
+    /// The load generator's; empty without one, or when unpinned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client: Vec<u32>,
 }
 
 /// One number of a trial.
@@ -125,7 +128,7 @@ pub struct TrialRecord {
     pub events: BTreeMap<Event, Nanos>,
     /// Operations that all attackers did while the victim worked; `None` without attackers.
     pub attack_ops: Option<u64>,
-    /// Why the numbers of a good trial deserve caution, such as a load generator that was the limit itself.
+    /// Why its numbers deserve caution, although it is ok: the load generator was at its limit, or not alone on its CPUs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// How it ended.

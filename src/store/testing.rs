@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::{Case, Cpus, Experiment, Metric, Outcome, Role, RunFile, RunOutcome, SCHEMA, TrialRecord};
 use crate::placement::Placement;
 use crate::plan::{Configuration, LadderOrder, Profile};
-use crate::platform::{Accelerator, Event, PlatformId};
+use crate::platform::{Accelerator, Event, Networking, PlatformId};
 use crate::run::RunId;
 use crate::units::{Direction, Nanos, Unit};
+use crate::workload::Load;
 
 /// The run that all of these belong to.
 pub(crate) fn run_id() -> RunId {
@@ -62,7 +63,11 @@ pub(crate) fn run_file() -> RunFile {
             profile: Profile::Quick,
             name: None,
             platforms: vec![PlatformId::new("fake")],
+            workloads: Vec::new(),
+            network: Networking::None,
+            load: Load { seconds: 1, connections: 30, threads: 14, requests: 1_000, clients: 30, pipeline: 16 },
             attackers: Vec::new(),
+            server_attackers: Vec::new(),
             placements: Vec::new(),
             ladder: vec![0, 10],
             ladder_order: LadderOrder::Shuffled,

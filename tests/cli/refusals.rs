@@ -19,15 +19,17 @@ fn refused(desk: &Desk, experiment: Experiment, line: &str) -> String {
 }
 
 #[rstest]
-#[case::platform("--platform", "xen", "accepted: native, youki, fake")]
+#[case::platform("--platform", "xen", "accepted: native, youki, ")]
 #[case::one_of_several("--platform", "fake,xen", "`xen` is no platform")]
 #[case::attacker("--attacker", "bomb", "accepted: prime, stream, open, read, write, stat, fork")]
 #[case::placement("--placement", "moon", "same-thread, same-core, same-socket, other-socket, fill")]
 #[case::no_attacker_there("--placement", "alone", "accepted: same-thread, same-core")]
-#[case::workload("--workload", "postgres", "accepted: sqlite")]
+#[case::workload("--workload", "postgres", "accepted: sqlite, nginx, redis")]
+#[case::workload_of_boot("--workload", "hello", "accepted: sqlite, nginx, redis")]
+#[case::network("--network", "vpn", "accepted: none, bridge")]
 #[case::profile("--profile", "huge", "accepted: quick, standard, paper")]
 #[case::code("--name", "d_nothing", "accepted: d_boot, d_mem")]
-#[case::empty("--platform", "", "accepted: native, youki, fake")]
+#[case::empty("--platform", "", "accepted: native, youki, ")]
 fn an_unknown_name_is_refused_with_the_accepted_ones(
     #[case] option: &str,
     #[case] value: &str,
@@ -44,7 +46,17 @@ fn an_unknown_name_is_refused_with_the_accepted_ones(
 
 #[rstest]
 fn a_count_that_makes_no_sense_is_refused(
-    #[values("--runs", "--benchmark_time", "--instances_per_benchmark", "--rows", "--timeout", "--seed")] option: &str,
+    #[values(
+        "--runs",
+        "--benchmark_time",
+        "--instances_per_benchmark",
+        "--rows",
+        "--timeout",
+        "--seed",
+        "--load-seconds",
+        "--requests"
+    )]
+    option: &str,
     #[values("-1", "0", "99999999999", "1e9", "many", "1.5", "18446744073709551616")] value: &str,
 ) {
     let fits = [("--benchmark_time", "0"), ("--seed", "0"), ("--seed", "99999999999")];
@@ -61,6 +73,7 @@ fn a_count_that_makes_no_sense_is_refused(
 #[case::instances("--instances_per_benchmark", "1..=10000")]
 #[case::rows("--rows", "1..=100000000")]
 #[case::timeout("--timeout", "1..=86400")]
+#[case::load("--load-seconds", "1..=3600")]
 fn a_count_out_of_range_is_refused_with_the_range(#[case] option: &str, #[case] range: &str) {
     let message = refused(&Desk::new(), Experiment::Boot, &format!("{option} 999999999 --platform fake"));
     assert!(message.contains(range), "{message}");
@@ -72,6 +85,11 @@ fn a_count_out_of_range_is_refused_with_the_range(#[case] option: &str, #[case] 
 #[case(Experiment::Scalability, "--name d_boot", &["--name d_boot", "cargo bench --bench boot -- --name d_boot"])]
 #[case(Experiment::Boot, "--benchmark_time 10000 --instances_per_benchmark 10000", &["--benchmark_time 10000", "10000 together"])]
 #[case(Experiment::Boot, "--resume last --runs 3", &["--resume", "--runs"])]
+#[case(Experiment::Isolation, "--resume last --load-seconds 3", &["--resume", "--load-seconds"])]
+#[case(Experiment::Isolation, "--workload redis --network none --platform fake", &["--network none", "redis", "bridge"])]
+#[case(Experiment::Scalability, "--workload sqlite --name d_ng_s --platform fake", &["--workload sqlite", "d_ng_s measures nginx"])]
+#[case(Experiment::Boot, "--workload sqlite --platform fake", &["--workload sqlite", "accepted: hello, nginx, redis"])]
+#[case(Experiment::Footprint, "--workload hello --platform fake", &["--workload hello", "accepted: sleep, nginx, redis"])]
 #[case(Experiment::Boot, "--no-such-option", &["--no-such-option"])]
 fn options_that_do_not_go_together_are_refused(
     #[case] experiment: Experiment,

@@ -10,7 +10,7 @@ use crate::bench::Desk;
 fn failed_trials_are_told_and_do_not_fail_the_target() {
     let desk = Desk::new();
     // A row takes 10 µs on the fake platform, up to 1 % more or less by the trial: some are over within a second.
-    let line = "--platform fake --rows 99400 --timeout 1 --runs 8 --benchmark_time 0";
+    let line = "--platform fake --workload sqlite --rows 99400 --timeout 1 --runs 8 --benchmark_time 0";
     let assert = desk.command(Experiment::Scalability, line).assert().success();
     let run = desk.run();
     let failed: Vec<_> = run.trials.iter().filter(|trial| trial.outcome == Outcome::Failed).collect();
@@ -24,7 +24,8 @@ fn failed_trials_are_told_and_do_not_fail_the_target() {
 #[test]
 fn a_case_without_one_good_trial_fails_the_target_and_is_named() {
     let desk = Desk::new();
-    let line = "--platform fake --rows 60000 --timeout 1 --runs 2 --attacker prime --placement same-thread";
+    let line =
+        "--platform fake --workload sqlite --rows 60000 --timeout 1 --runs 2 --attacker prime --placement same-thread";
     let assert = desk.command(Experiment::Isolation, line).assert().code(4);
     let said = stderr(&assert);
     let barren: Vec<&str> = said.lines().filter(|line| line.contains("not one good trial of")).collect();
@@ -34,6 +35,19 @@ fn a_case_without_one_good_trial_fails_the_target_and_is_named() {
     }
     assert_eq!(desk.run().file.outcome, RunOutcome::Complete);
     assert!(stdout(&assert).lines().last().is_some_and(|line| line.starts_with("report: ")), "the rest is reported");
+}
+
+#[test]
+fn a_server_that_is_slower_than_its_trial_fails_and_stops_nothing() {
+    let desk = Desk::new();
+    // On the fake platform Redis answers a million requests a second, and half as many beside an attacker.
+    let line = "--platform fake --workload redis --requests 700000 --timeout 1 --runs 2 --placement same-thread";
+    let assert = desk.command(Experiment::Isolation, line).assert().code(4);
+    let run = desk.run();
+    let failed: Vec<_> = run.trials.iter().filter(|trial| trial.outcome == Outcome::Failed).collect();
+    assert_eq!((failed.len(), run.trials.len()), (4, 8), "{}", stderr(&assert));
+    assert!(failed.iter().all(|t| t.case.attacker.is_some() && t.reason.as_ref().unwrap().contains("waited")));
+    assert_eq!(run.file.outcome, RunOutcome::Complete);
 }
 
 #[test]

@@ -13,12 +13,13 @@ use featherweight::guest::{Image, Program};
 use featherweight::host::noise::NoiseReading;
 use featherweight::placement::Placement;
 use featherweight::plan::{Configuration, LadderOrder, Profile};
-use featherweight::platform::{Accelerator, Capabilities, Event, PlatformFacts, PlatformId};
+use featherweight::platform::{Accelerator, Capabilities, Event, Networking, PlatformFacts, PlatformId};
 use featherweight::store::{
     Case, Cpus, Experiment, Metric, NoiseGuard, Outcome, PlatformEntry, Role, RunFile, RunOutcome, SCHEMA, Skip,
     StoredRun, TrialRecord, Writer,
 };
 use featherweight::units::{Bytes, Direction, Nanos, Unit};
+use featherweight::workload::Load;
 use serde_json::json;
 
 use crate::dice::Dice;
@@ -87,7 +88,11 @@ fn configuration(experiment: Experiment) -> Configuration {
         profile: Profile::Quick,
         name: None,
         platforms: PLATFORMS.iter().map(|p| PlatformId::new(*p)).collect(),
+        workloads: Vec::new(),
+        network: Networking::None,
+        load: Load { seconds: 20, connections: 30, threads: 14, requests: 10_000_000, clients: 30, pipeline: 16 },
         attackers: vec![Attacker::Prime, Attacker::Stream, Attacker::Open, Attacker::Fork],
+        server_attackers: Vec::new(),
         placements: vec![Placement::SameThread, Placement::SameCore, Placement::Fill],
         ladder: LADDER.to_vec(),
         ladder_order: LadderOrder::Shuffled,
@@ -166,7 +171,7 @@ pub(crate) fn trial(experiment: Experiment, platform: &str, workload: &str, numb
             image: "5eed".repeat(16),
         },
         started: "2026-11-21T08:45:20Z".into(),
-        cpus: Cpus { victim: vec![2], attackers: Vec::new() },
+        cpus: Cpus { victim: vec![2], ..Cpus::default() },
         metrics: Vec::new(),
         events: BTreeMap::new(),
         attack_ops: None,

@@ -3,15 +3,18 @@
 mod failures;
 mod numbers;
 mod resumption;
+mod servers;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::clock::Clock;
-use crate::placement::Placement;
+use crate::guest::{Image, Program};
+use crate::placement::{self, Placement};
 use crate::platform::fake::{FakePlatform, Script};
-use crate::platform::{Capabilities, Instance, LaunchSpec, PlatformFacts};
+use crate::platform::{Capabilities, Instance, LaunchSpec, PlatformFacts, Unavailable};
 use crate::store::testing::run_file;
 use crate::store::{Outcome, Role, list_runs, read_run};
 
@@ -33,6 +36,8 @@ struct Ran {
 struct Fake {
     platform: FakePlatform,
     sleepers: AtomicUsize,
+    /// What was launched, in order.
+    launched: Mutex<Vec<LaunchSpec>>,
 }
 
 /// The session's own handle on it.
@@ -59,7 +64,7 @@ impl Rig {
     }
 
     fn new_run(&self, configuration: Configuration) -> Request {
-        Request::New { configuration, out: self.folders().runs() }
+        Request::New { configuration: Box::new(configuration), out: self.folders().runs() }
     }
 
     fn resume(&self, experiment: Experiment, name: impl Into<String>) -> Request {
@@ -77,7 +82,7 @@ impl Rig {
         let mut session = self.open(request).expect("the run can begin");
         let context = Context { ledger: Arc::clone(&session.ledger), interrupt: self.interrupt.clone() };
         let platform = FakePlatform::scripted(&context, script);
-        let fake = Arc::new(Fake { platform, sleepers: AtomicUsize::new(0) });
+        let fake = Arc::new(Fake { platform, sleepers: AtomicUsize::new(0), launched: Mutex::default() });
         session.platforms = vec![Box::new(Handle(Arc::clone(&fake)))];
         let mut watcher = Watcher { fake: Arc::clone(&fake), watch };
         let run = || session.run(&mut watcher).expect("the run begins");
@@ -163,8 +168,13 @@ impl Platform for Handle {
         self.0.platform.prepare(image)
     }
 
+    fn load_generator(&self) -> Option<&dyn LoadGenerator> {
+        self.0.platform.load_generator()
+    }
+
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
         self.0.sleepers.fetch_add(usize::from(spec.image.program == Program::Sleep), Ordering::SeqCst);
+        self.0.launched.lock().expect("nobody panicked").push(spec.clone());
         self.0.platform.launch(spec)
     }
 }

@@ -46,6 +46,58 @@ fn a_described_host_places(#[case] host: &str, #[case] placement: &str, #[case] 
 }
 
 #[rstest]
+#[case::its_own_socket("server-2x26x2", "same-thread", "26-50,78-102")]
+#[case::no_attackers_sibling("server-2x26x2", "same-socket", "26-49,78-101")]
+#[case::the_other_socket_when_the_own_is_full("server-2x26x2", "fill", "0-25,52-77")]
+#[case("server-2x26x2", "other-socket", "26-50,78-102")]
+#[case("laptop-smt", "same-core", "0-5")]
+#[case("laptop-smt", "same-socket", "0-3")]
+#[case::among_the_attackers("laptop-smt", "fill", "0-5")]
+#[case("hybrid", "same-socket", "0-7,12-15")]
+#[case("vm-2x1", "alone", "0")]
+#[case("vm-2x1", "same-thread", "0")]
+#[case::with_the_attacker("vm-2x1", "same-socket", "0")]
+#[case("vm-2x1", "unpinned", "")]
+fn a_client_has_what_victim_and_attackers_leave(#[case] host: &str, #[case] placement: &str, #[case] expected: &str) {
+    let assignment = assign(&fixture::topology(host), placement.parse().unwrap()).unwrap();
+    assert_eq!(assignment.client.to_string(), expected);
+}
+
+#[rstest]
+#[case("server-2x26x2", "0-103", "0-16,52-68", "17-51,69-103")]
+#[case("laptop-smt", "0-7", "0-1", "2-7")]
+#[case("hybrid", "0-15", "0-5", "6-15")]
+#[case("vm-2x1", "0-1", "0", "1")]
+#[case::one_core("laptop-smt", "2-3", "2", "3")]
+#[case::one_cpu("vm-2x1", "0", "0", "0")]
+#[case::nothing("vm-2x1", "", "", "")]
+fn servers_and_client_stand_apart(
+    #[case] host: &str,
+    #[case] usable: &str,
+    #[case] client: &str,
+    #[case] victims: &str,
+) {
+    let apart = apart(&fixture::topology_of(host, &usable.parse().unwrap()));
+    assert_eq!((apart.client.to_string(), apart.victims.to_string()), (client.to_owned(), victims.to_owned()));
+}
+
+#[rstest]
+#[case::alone("0", "1", &["1"], None)]
+#[case::unpinned("", "", &[""], None)]
+#[case::attacker("0-2", "3", &["1"], Some("the load generator shares CPU 1 with an attacker"))]
+#[case::victim("0", "0", &["0"], Some("the load generator shares CPU 0 with its server"))]
+fn a_client_that_is_not_alone_is_told_of(
+    #[case] client: &str,
+    #[case] victim: &str,
+    #[case] attackers: &[&str],
+    #[case] expected: Option<&str>,
+) {
+    let attackers: Vec<CpuSet> = attackers.iter().map(|set| set.parse().unwrap()).collect();
+    let told = client_shares(&client.parse().unwrap(), &victim.parse().unwrap(), &attackers);
+    assert_eq!(told.as_deref(), expected);
+}
+
+#[rstest]
 #[case::one_cpu("vm-2x1", "0", "alone", "0 |  | 0")]
 #[case::one_cpu("vm-2x1", "0", "same-thread", "0 | 0 | 0")]
 #[case::one_cpu("vm-2x1", "0", "fill", "this process may use one core of the victim's socket only")]
@@ -93,14 +145,23 @@ proptest! {
     #[test]
     fn an_assignment_keeps_its_promises(topology in any_host(), placement in prop::sample::select(Placement::ALL)) {
         let Ok(a) = assign(&topology, placement) else { return Ok(()) };
-        let everyone = a.attackers.iter().fold(a.victim.union(&a.harness), |all, set| all.union(set));
+        let everyone = a.attackers.iter().fold(a.victim.union(&a.harness).union(&a.client), |all, set| all.union(set));
         prop_assert!(everyone.is_subset(&topology.usable));
         let on_the_victim = a.attackers.iter().any(|set| set.iter().any(|cpu| a.victim.contains(cpu)));
         prop_assert_eq!(on_the_victim, placement == Placement::SameThread);
         prop_assert_eq!(a.victim.len(), usize::from(placement != Placement::Unpinned));
         if topology.usable.len() > 1 {
             prop_assert!(!a.harness.iter().any(|cpu| a.victim.contains(cpu)));
+            prop_assert!(!a.client.iter().any(|cpu| a.victim.contains(cpu)));
         }
+    }
+
+    #[test]
+    fn servers_and_client_share_nothing_but_an_only_cpu(topology in any_host()) {
+        let a = apart(&topology);
+        prop_assert_eq!(a.client.union(&a.victims), topology.usable.clone());
+        let shared = a.client.iter().any(|cpu| a.victims.contains(cpu));
+        prop_assert_eq!(shared, topology.usable.len() == 1);
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Surroundings {
         };
         match spec.image.program {
             Program::Hello => timeline.end = Some((main + WIND_DOWN, Exit::Code(0))),
-            Program::Sleep => timeline.lines.push((ready, GuestLine::Ready)),
+            Program::Sleep | Program::Nginx | Program::Redis => timeline.lines.push((ready, GuestLine::Ready)),
             Program::Sqlite => self.work(&mut timeline, ready, argument(spec, "rows")?.unwrap_or(60_000)),
             Program::Probe => probe(&mut timeline, main, spec)?,
             _ => {
@@ -75,14 +75,17 @@ impl Surroundings {
         timeline.busy = true;
     }
 
-    /// `span`, up to 1 % shorter or longer by the number of the launch.
     fn vary(&self, span: Nanos) -> Nanos {
-        // Knuth's multiplicative hash spreads neighbouring numbers evenly over 32 bits (The Art of Computer Programming,
-        // 6.4); without the cut to 32 bits they would rise one after another, which is a trend.
-        let hash = u64::from((self.number as u32).wrapping_mul(2_654_435_761));
-        let parts_per_10_000 = (hash * 201) >> 32;
-        Nanos(span.0 / 10_000 * (9_900 + parts_per_10_000))
+        Nanos(span.0 / 10_000 * parts_per_10_000(self.number))
     }
+}
+
+/// From 9,900 to 10,100 by the number of the launch: what varies is up to 1 % less or more.
+pub(super) fn parts_per_10_000(number: u64) -> u64 {
+    // Knuth's multiplicative hash spreads neighbouring numbers evenly over 32 bits (The Art of Computer Programming,
+    // 6.4); without the cut to 32 bits they would rise one after another, which is a trend.
+    let hash = u64::from((number as u32).wrapping_mul(2_654_435_761));
+    9_900 + ((hash * 201) >> 32)
 }
 
 /// The exit code of a guest that its own deadline ended.

@@ -1,5 +1,7 @@
 //! A fake instance: waiting for it moves the virtual clock.
 
+use std::net::SocketAddr;
+
 use super::super::watch::awaited;
 use super::super::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use super::guest::Timeline;
@@ -27,13 +29,15 @@ pub(super) struct FakeInstance {
     events: Events,
     lines: Vec<StampedLine>,
     read: usize,
+    address: Option<SocketAddr>,
     stopped: bool,
 }
 
 impl FakeInstance {
-    pub(super) fn new(platform: &FakePlatform, name: String, timeline: Timeline) -> Self {
+    pub(super) fn new(platform: &FakePlatform, name: String, timeline: Timeline, address: Option<SocketAddr>) -> Self {
         Self {
             name,
+            address,
             events: Events::from([(Event::Spawn, timeline.spawn)]),
             timeline,
             clock: platform.clock.clone(),
@@ -162,7 +166,7 @@ impl Instance for FakeInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        None
+        self.address.map(|address| Endpoint { address, netns: None })
     }
 
     fn kill(&mut self) {

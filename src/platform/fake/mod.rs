@@ -2,13 +2,16 @@
 //! order, cleanup, statistics and reports are tested on it.
 //!
 //! Its world: a boot takes 5 ms and 0.05 % more for every instance that lives; a row takes 10 µs, times the number of
-//! busy guests on the CPU; an attacker does one operation a microsecond. Each instance is up to 1 % faster or slower
-//! by its number, so that spreads are not zero.
+//! busy guests on the CPU; an attacker does one operation a microsecond; Nginx answers
+//! 10,000 requests a second and Redis a million, less by the same rule. Each instance is up to 1 % faster or slower by
+//! its number, so that spreads are not zero.
 
 mod guest;
 mod instance;
+mod load;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,13 +20,15 @@ use guest::Timeline;
 use instance::FakeInstance;
 
 use super::{
-    Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Unavailable,
+    Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Networking, Platform, PlatformFacts, PlatformId,
+    Unavailable,
 };
 use crate::clock::{Clock, VirtualClock};
 use crate::cpuset::CpuSet;
 use crate::guest::{Image, Program};
 use crate::ledger::{Ledger, Resource};
-use crate::units::Bytes;
+use crate::units::{Bytes, Nanos};
+use crate::workload::LoadGenerator;
 
 /// What goes wrong, by the number of the launch (from 0).
 #[derive(Debug, Clone, Default)]
@@ -36,6 +41,10 @@ pub struct Script {
     pub crash: BTreeSet<u64>,
     /// These guests end with exit code 9 a millisecond after they are ready.
     pub fade: BTreeSet<u64>,
+    /// These servers get ready and never answer.
+    pub mute: BTreeSet<u64>,
+    /// The images of these programs cannot be made ready.
+    pub refuse: BTreeSet<Program>,
     /// From this launch on, none succeeds and the run cannot go on.
     pub fatal_from: Option<u64>,
 }
@@ -50,10 +59,26 @@ pub struct FakePlatform {
     script: Script,
     launches: AtomicU64,
     world: World,
+    client: load::FakeClient,
 }
 
-/// The instances that live now, with the CPUs that they keep busy.
-type World = Arc<Mutex<BTreeMap<String, Option<CpuSet>>>>;
+/// The instances that live now, by name.
+type World = Arc<Mutex<BTreeMap<String, Being>>>;
+
+/// What others notice of an instance.
+#[derive(Debug, Clone, Default)]
+struct Being {
+    /// Its number by order of launch.
+    number: u64,
+    /// The CPUs that it keeps busy; `None` for what idles, and for what is not pinned.
+    busy: Option<CpuSet>,
+    /// Where it serves, and on which CPUs.
+    serves: Option<(SocketAddr, Option<CpuSet>)>,
+    /// When it ends by itself.
+    ends: Option<Nanos>,
+    /// It serves and never answers.
+    mute: bool,
+}
 
 impl FakePlatform {
     /// A fake platform on which nothing goes wrong.
@@ -63,14 +88,16 @@ impl FakePlatform {
 
     /// A fake platform on which things go wrong as `script` says.
     pub fn scripted(context: &Context, script: Script) -> Self {
+        let (clock, world) = (VirtualClock::default(), World::default());
         Self {
             id: PlatformId::new("fake"),
             ledger: Arc::clone(&context.ledger),
-            clock: VirtualClock::default(),
+            client: load::FakeClient::new(&clock, &world, &context.interrupt),
+            clock,
             interrupt: context.interrupt.clone(),
             script,
             launches: AtomicU64::new(0),
-            world: World::default(),
+            world,
         }
     }
 
@@ -81,15 +108,10 @@ impl FakePlatform {
 
     fn timeline(&self, number: u64, spec: &LaunchSpec) -> Result<Timeline, Error> {
         let world = lock(&self.world);
-        let rivals = world.values().flatten().filter(|busy| spec.cpus.as_ref().is_some_and(|mine| overlap(mine, busy)));
-        let mut timeline = guest::Surroundings {
-            spawn: self.clock.now(),
-            number,
-            living: world.len() as u64,
-            rivals: rivals.count() as u64,
-        }
-        .timeline(spec)
-        .map_err(|reason| Error::failed(format!("launch {} on fake", spec.name), reason))?;
+        let rivals = rivals(&world, spec.cpus.as_ref());
+        let mut timeline = guest::Surroundings { spawn: self.clock.now(), number, living: world.len() as u64, rivals }
+            .timeline(spec)
+            .map_err(|reason| Error::failed(format!("launch {} on fake", spec.name), reason))?;
         if self.script.hang.contains(&number) {
             timeline.hang_after_main();
         }
@@ -114,7 +136,7 @@ impl Platform for FakePlatform {
             fork: true,
             limits: false,
             launch_concurrency: 1,
-            network: false,
+            network: true,
             simulated: true,
         }
     }
@@ -128,8 +150,11 @@ impl Platform for FakePlatform {
         &self.clock
     }
 
-    fn prepare(&self, _image: &Image) -> Result<(), Error> {
-        Ok(())
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        match self.script.refuse.contains(&image.program) {
+            true => Err(Error::failed(format!("prepare {} on fake", image.program), "the script says so")),
+            false => Ok(()),
+        }
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
@@ -148,9 +173,21 @@ impl Platform for FakePlatform {
             return Err(Error::failed(action(), "the script says so"));
         }
         let timeline = self.timeline(number, spec)?;
-        let busy = timeline.is_busy().then(|| spec.cpus.clone()).flatten();
-        lock(&self.world).insert(spec.name.clone(), busy);
-        Ok(Box::new(FakeInstance::new(self, spec.name.clone(), timeline)))
+        let address =
+            spec.image.program.port().filter(|_| spec.network == Networking::Bridge).map(|p| address(number, p));
+        let being = Being {
+            number,
+            busy: timeline.is_busy().then(|| spec.cpus.clone()).flatten(),
+            serves: address.map(|address| (address, spec.cpus.clone())),
+            ends: timeline.end.map(|(at, _)| at),
+            mute: self.script.mute.contains(&number),
+        };
+        lock(&self.world).insert(spec.name.clone(), being);
+        Ok(Box::new(FakeInstance::new(self, spec.name.clone(), timeline, address)))
+    }
+
+    fn load_generator(&self) -> Option<&dyn LoadGenerator> {
+        Some(&self.client)
     }
 }
 
@@ -159,10 +196,22 @@ pub fn image(program: Program) -> Image {
     Image { program, rootfs: PathBuf::from("/nowhere"), digest: "simulated".to_owned(), size: Bytes::MIB }
 }
 
+/// The busy guests on `cpus`.
+fn rivals(world: &BTreeMap<String, Being>, cpus: Option<&CpuSet>) -> u64 {
+    let Some(mine) = cpus else { return 0 };
+    world.values().filter_map(|being| being.busy.as_ref()).filter(|busy| overlap(mine, busy)).count() as u64
+}
+
+/// An address of its own for every launch, from the benchmarking range (RFC 2544).
+fn address(number: u64, port: u16) -> SocketAddr {
+    let network = u32::from(Ipv4Addr::new(198, 18, 0, 0));
+    SocketAddr::from((Ipv4Addr::from(network + (number % (1 << 17)) as u32), port))
+}
+
 fn overlap(a: &CpuSet, b: &CpuSet) -> bool {
     a.iter().any(|cpu| b.contains(cpu))
 }
 
-fn lock(world: &World) -> std::sync::MutexGuard<'_, BTreeMap<String, Option<CpuSet>>> {
+fn lock(world: &World) -> std::sync::MutexGuard<'_, BTreeMap<String, Being>> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }

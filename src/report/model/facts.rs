@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::text::{count, list};
+use super::text::{count, list, thousands};
 use super::{Notice, Tone};
 use crate::host::noise::NoiseReading;
-use crate::store::{Outcome, RunOutcome, StoredRun};
+use crate::plan::Configuration;
+use crate::store::{Experiment, Outcome, RunOutcome, StoredRun};
 use crate::units::Bytes;
+use crate::workload::Load;
 
 /// One run, as its heading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,6 +86,7 @@ fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
         ("outcome", file.outcome.to_string()),
         ("began", file.started.clone()),
         ("ended", ended),
+        ("load of servers", load(asked)),
         ("seed", asked.seed.to_string()),
         ("Featherweight", file.version.clone()),
         ("guests (SHA-256)", file.images.iter().map(digests).collect::<Vec<_>>().join(", ")),
@@ -92,6 +95,20 @@ fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
     .filter(|(_, value)| !value.is_empty())
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
+}
+
+/// How servers were driven; empty where none was.
+fn load(asked: &Configuration) -> String {
+    let driven = matches!(asked.experiment, Experiment::Scalability | Experiment::Isolation);
+    if !driven || !asked.measured().iter().any(|program| program.is_server()) {
+        return String::new();
+    }
+    let Load { seconds, connections, threads, requests, clients, pipeline } = asked.load;
+    format!(
+        "wrk: {connections} connections, {threads} threads, {seconds} s; redis-benchmark: {} requests of each kind, \
+         {clients} clients, pipeline {pipeline}",
+        thousands(requests)
+    )
 }
 
 fn noise(run: &StoredRun) -> Vec<(String, String)> {

@@ -9,6 +9,7 @@ pub(super) const FUNCTION_LINES: usize = 60;
 /// Modules that take data and return data: they touch neither files nor processes nor clocks.
 pub(super) const PURE: &[&str] = &[
     "src/attacker.rs",
+    "src/cli/profile.rs",
     "src/cli/resolve.rs",
     "src/cli/thesis.rs",
     "src/cpuset.rs",

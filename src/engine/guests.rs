@@ -1,0 +1,96 @@
+//! The guests of a run: built, given to the platforms, or lacking with the reason.
+//!
+//! What every experiment needs must be there. A server that cannot be had on this host, or a guest that one platform
+//! cannot take, leaves its trials skipped and the rest as it is.
+
+use std::collections::BTreeSet;
+
+use super::{EngineError, EngineEvent, Observer};
+use crate::guest::{self, Image, Program};
+use crate::plan::Plan;
+use crate::platform::{Error, Platform, PlatformId, Unavailable, fake};
+use crate::run::Folders;
+
+/// The guests of a run.
+#[derive(Debug, Default)]
+pub(super) struct Guests {
+    /// Those that were built.
+    pub(super) images: Vec<Image>,
+    /// Those that a platform, or none at all, can be given.
+    lacking: Vec<(Option<PlatformId>, Program, Unavailable)>,
+}
+
+impl Guests {
+    /// Builds what `plan` needs.
+    ///
+    /// # Errors
+    /// When a guest of our own cannot be built.
+    pub(super) fn build(
+        plan: &Plan,
+        platforms: &[Box<dyn Platform>],
+        folders: &Folders,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, EngineError> {
+        let needed = needed(plan);
+        if platforms.iter().all(|platform| platform.capabilities().simulated) {
+            return Ok(Self { images: needed.into_iter().map(fake::image).collect(), lacking: Vec::new() });
+        }
+        let (servers, ours): (Vec<_>, Vec<_>) = needed.into_iter().partition(|program| program.is_server());
+        let mut build = |programs: &[Program]| {
+            guest::ensure(folders, programs, &mut |text| observer.notice(&EngineEvent::Preparing(text)))
+        };
+        let images = build(&ours).map_err(|e| EngineError::Host(e.to_string()))?;
+        let mut guests = Self { images, lacking: Vec::new() };
+        for server in servers {
+            match build(&[server]) {
+                Ok(images) => guests.images.extend(images),
+                Err(e) => guests.lack(None, server, e.to_string()),
+            }
+        }
+        Ok(guests)
+    }
+
+    /// Makes every platform ready to launch every guest.
+    ///
+    /// # Errors
+    /// When going on makes no sense, or the user asked to stop.
+    pub(super) fn prepare(&mut self, platforms: &[Box<dyn Platform>]) -> Result<(), EngineError> {
+        let images = self.images.clone();
+        for (platform, image) in platforms.iter().flat_map(|p| images.iter().map(move |i| (p, i))) {
+            match platform.prepare(image) {
+                Ok(()) => {}
+                Err(error @ (Error::Interrupted | Error::Fatal(_))) => {
+                    return Err(EngineError::Host(error.to_string()));
+                }
+                Err(error) => self.lack(Some(platform.id().clone()), image.program, error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The guests that `platform` cannot be given, and why.
+    pub(super) fn lacking(&self, platform: &PlatformId) -> Vec<(Program, Unavailable)> {
+        let here = |(of, _, _): &&(Option<PlatformId>, _, _)| of.as_ref().is_none_or(|of| of == platform);
+        self.lacking.iter().filter(here).map(|(_, program, why)| (*program, why.clone())).collect()
+    }
+
+    /// What is lacking, in words.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.lacking.iter().map(|(platform, program, why)| match platform {
+            Some(platform) => format!("warning: {platform}: no guest {program}: {why}"),
+            None => format!("warning: no guest {program}: {why}"),
+        })
+    }
+
+    fn lack(&mut self, platform: Option<PlatformId>, program: Program, reason: String) {
+        let cure = "cargo xtask doctor tells what is missing".to_owned();
+        self.lacking.push((platform, program, Unavailable { reason, cure }));
+    }
+}
+
+/// What is measured, what attacks, and what idles.
+fn needed(plan: &Plan) -> BTreeSet<Program> {
+    let measured = plan.trials.iter().flat_map(|trial| [trial.workload, trial.idle()]);
+    let attackers = plan.trials.iter().filter_map(|trial| Some(trial.attacker?.program()));
+    measured.chain(attackers).chain([Program::Sleep]).collect()
+}

@@ -1,0 +1,91 @@
+//! What this machine offers: platforms that can run, placements, tools.
+
+use std::path::Path;
+
+use super::EngineError;
+use crate::guest::Program;
+use crate::host::Topology;
+use crate::placement;
+use crate::plan::{Configuration, Offer};
+use crate::platform::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, registry};
+use crate::store::{Experiment, PlatformEntry};
+use crate::workload::{Drive, Driven, LoadGenerator};
+
+/// The load generator of the host's tools, which drives the servers of every platform that does not bring its own.
+pub(super) fn generator() -> Box<dyn LoadGenerator> {
+    Box::new(NoGenerator)
+}
+
+/// Stands where this version has no load generator.
+#[derive(Debug)]
+struct NoGenerator;
+
+impl NoGenerator {
+    fn why(program: Program) -> Unavailable {
+        let reason = format!("this version has no load generator for {program}");
+        Unavailable { reason, cure: "measure it on --platform fake, or wait for a later version".to_owned() }
+    }
+}
+
+impl LoadGenerator for NoGenerator {
+    fn check(&self, program: Program) -> Result<String, Unavailable> {
+        Err(Self::why(program))
+    }
+
+    fn drive(&self, drive: &Drive<'_>) -> Result<Driven, Error> {
+        Err(Self::why(drive.program).into())
+    }
+}
+
+/// Opens the platforms that can run here and asks what they, the host and its tools offer.
+pub(super) fn offer(
+    configuration: &Configuration,
+    context: &Context,
+    topology: &Topology,
+    generator: &dyn LoadGenerator,
+) -> (Vec<Box<dyn Platform>>, Vec<PlatformEntry>, Offer) {
+    let (mut opened, mut entries, mut offered) = (Vec::new(), Vec::new(), Vec::new());
+    for id in &configuration.platforms {
+        match open_platform(id, context) {
+            Ok((platform, facts)) => {
+                let capabilities = platform.capabilities();
+                entries.push(PlatformEntry { id: id.clone(), capabilities, facts });
+                offered.push((id.clone(), Ok(capabilities)));
+                opened.push(platform);
+            }
+            Err(why) => offered.push((id.clone(), Err(why))),
+        }
+    }
+    let placements = configuration.placements.iter().map(|&wanted| {
+        let here = placement::assign(topology, wanted).map(drop).map_err(|e| e.to_string());
+        (wanted, here)
+    });
+    let offer =
+        Offer { platforms: offered, placements: placements.collect(), workloads: drivable(configuration, generator) };
+    (opened, entries, offer)
+}
+
+/// The servers that are to be driven, and whether the host's tools can. Booting and weighing them needs no tool.
+fn drivable(configuration: &Configuration, generator: &dyn LoadGenerator) -> Vec<(Program, Result<(), Unavailable>)> {
+    if !matches!(configuration.experiment, Experiment::Scalability | Experiment::Isolation) {
+        return Vec::new();
+    }
+    let servers = configuration.measured().into_iter().filter(|program| program.is_server());
+    servers.map(|program| (program, generator.check(program).map(drop))).collect()
+}
+
+fn open_platform(id: &PlatformId, context: &Context) -> Result<(Box<dyn Platform>, PlatformFacts), Unavailable> {
+    let platform = registry::open(id, context).map_err(|error| match error {
+        Error::Unavailable(why) => why,
+        other => Unavailable { reason: other.to_string(), cure: "see cargo xtask doctor".to_owned() },
+    })?;
+    let facts = platform.check()?;
+    Ok((platform, facts))
+}
+
+/// The CPUs of this host.
+pub(super) fn read_topology() -> Result<Topology, EngineError> {
+    let host = |e: String| EngineError::Host(format!("read the host's CPUs: {e}"));
+    let usable = placement::usable_cpus().map_err(|e| host(e.to_string()))?;
+    Topology::read(Path::new("/sys"), &usable).map_err(|e| host(e.to_string()))
+}
