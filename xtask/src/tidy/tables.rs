@@ -22,6 +22,9 @@ pub(super) const PURE: &[&str] = &[
     "src/report/model/",
     "src/stats/",
     "src/units.rs",
+    "xtask/src/setup/packages.rs",
+    "xtask/src/setup/plan.rs",
+    "xtask/src/setup/runtimes.rs",
 ];
 
 /// Modules of the standard library that a pure module does not name.
@@ -61,6 +64,11 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "tests/crash.rs",
         3,
         "a harness is killed at any moment at all; its death is looked at until it shows, with a deadline",
+    ),
+    (
+        "xtask/src/setup/daemon.rs",
+        1,
+        "a daemon that gets ready tells nobody: it is asked until it answers, with a deadline",
     ),
     ("src/platform/youki/pool.rs", 1, "a launcher that was told to end is looked at until it has, with a deadline"),
 ];
