@@ -82,7 +82,7 @@ impl Stage {
     }
 
     fn context(&self) -> Outcome<Context> {
-        Ok(Context { ledger: Arc::clone(&self.ledger), interrupt: Interrupt::new()? })
+        Ok(Context::new(Arc::clone(&self.ledger), Interrupt::new()?))
     }
 
     fn spec(&self, program: Program) -> LaunchSpec {

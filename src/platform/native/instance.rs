@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(super) struct NativeInstance {
     watch: Watch,
     cgroup: Option<Cgroup>,
     dir: Option<PathBuf>,
+    /// Where it was told to listen.
+    listen: Option<SocketAddr>,
     stage: Stage,
 }
 
@@ -34,8 +37,8 @@ enum Stage {
 
 impl NativeInstance {
     /// The instance whose process `watch` follows.
-    pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, dir: Option<PathBuf>) -> Self {
-        Self { watch, cgroup, dir, stage: Stage::Running }
+    pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, dir: Option<PathBuf>, listen: Option<SocketAddr>) -> Self {
+        Self { watch, cgroup, dir, listen, stage: Stage::Running }
     }
 
     /// Ends and removes everything; the exit of the process.
@@ -125,7 +128,7 @@ impl Instance for NativeInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        None
+        self.listen.map(|address| Endpoint { address, netns: None })
     }
 
     fn kill(&mut self) {

@@ -10,6 +10,7 @@ mod spawn;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -21,8 +22,8 @@ use super::arguments;
 use super::groups::Groups;
 use super::watch::{Process, Watch, pipe};
 use super::{
-    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Platform, PlatformFacts,
-    PlatformId, Unavailable,
+    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Networking, Platform,
+    PlatformFacts, PlatformId, Unavailable,
 };
 use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
@@ -75,8 +76,22 @@ impl Native {
         Ok(Some(dir))
     }
 
+    /// Where a server that is to be reached listens: the host's own loopback, at an address that is the instance's own.
+    fn listen(&self, spec: &LaunchSpec) -> io::Result<Option<SocketAddr>> {
+        match (spec.network, spec.image.program.listens()) {
+            (Networking::Bridge, Some(port)) => self.context.network.loopback.next(port).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Starts the process; the spawn event is stamped just before the clone.
-    fn start(&self, spec: &LaunchSpec, cgroup: Option<&Cgroup>, dir: Option<&Path>) -> io::Result<Watch> {
+    fn start(
+        &self,
+        spec: &LaunchSpec,
+        cgroup: Option<&Cgroup>,
+        dir: Option<&Path>,
+        listen: Option<SocketAddr>,
+    ) -> io::Result<Watch> {
         let (read, write) = pipe()?;
         let doors = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_doors)?;
         let rlimits = match (spec.limits, cgroup) {
@@ -87,7 +102,7 @@ impl Native {
         let program = spec.image.binary();
         let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is no UTF-8"))?;
         let given = dir.and_then(Path::to_str);
-        let arguments = std::iter::once(program.to_owned()).chain(arguments::of_guest(spec, given));
+        let arguments = std::iter::once(program.to_owned()).chain(arguments::of_guest(spec, given, listen));
         let start = Start {
             program: CString::new(program)?,
             arguments: arguments.map(CString::new).collect::<Result<_, _>>()?,
@@ -117,7 +132,7 @@ impl Platform for Native {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: thread::available_parallelism().map_or(1, usize::from),
-            network: false,
+            network: true,
             simulated: false,
         }
     }
@@ -150,14 +165,15 @@ impl Platform for Native {
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
         let dir = self.make_dir(spec).map_err(failed)?;
         let started = self.confine(spec).and_then(|cgroup| {
-            let watch = self.start(spec, cgroup.as_ref(), dir.as_deref());
+            let listen = self.listen(spec);
+            let watch = listen.and_then(|at| Ok((self.start(spec, cgroup.as_ref(), dir.as_deref(), at)?, at)));
             if let (Err(_), Some(cgroup)) = (&watch, &cgroup) {
                 cgroup.remove_if_empty();
             }
-            watch.map(|watch| (watch, cgroup))
+            watch.map(|(watch, at)| (watch, cgroup, at))
         });
         match started {
-            Ok((watch, cgroup)) => Ok(Box::new(NativeInstance::new(watch, cgroup, dir))),
+            Ok((watch, cgroup, at)) => Ok(Box::new(NativeInstance::new(watch, cgroup, dir, at))),
             Err(e) => {
                 // What could not be removed stands in the ledger; the failure of the launch is what matters.
                 let _ = dir.map(fs::remove_dir_all);
@@ -199,7 +215,7 @@ mod tests {
     use crate::guest::{Program, ensure};
     use crate::interrupt::Interrupt;
     use crate::ledger::Ledger;
-    use crate::platform::{Milestone, Networking, Purpose};
+    use crate::platform::{Milestone, Purpose};
     use crate::run::{Folders, RunId};
     use crate::units::Bytes;
 
@@ -218,7 +234,7 @@ mod tests {
             purpose: Purpose::Measured,
             deadline: Duration::from_secs(60),
         };
-        let context = Context { ledger, interrupt: Interrupt::new().expect("an eventfd") };
+        let context = Context::new(ledger, Interrupt::new().expect("an eventfd"));
         let platform = Native { groups: Err("for this test".to_owned()), ..Native::new(context) };
 
         assert!(!platform.capabilities().limits);
