@@ -10,6 +10,7 @@ mod failures;
 mod host;
 mod life;
 mod limits;
+mod network;
 mod stand;
 
 use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, youki::Youki};
@@ -27,7 +28,8 @@ fn subjects() -> Vec<Subject> {
 fn main() {
     launcher_entry();
     crashes::victim_entry(&subjects());
-    let contracts = [life::ALL, limits::ALL, failures::ALL, crowds::ALL, cleanliness::ALL, crashes::ALL].concat();
+    let contracts =
+        [life::ALL, limits::ALL, network::ALL, failures::ALL, crowds::ALL, cleanliness::ALL, crashes::ALL].concat();
     let mut trials = Vec::new();
     for subject in subjects() {
         if let Err(why) = Stand::open(&subject).map(drop) {
