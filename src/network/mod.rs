@@ -25,7 +25,7 @@ use address::{BRIDGES, Slot};
 use namespace::Namespace;
 use netlink::Socket;
 
-pub use loopback::Loopback;
+pub use loopback::on_loopback;
 pub use namespace::{enter, inside};
 
 use crate::host::limits::BRIDGE_PORTS;
@@ -35,8 +35,6 @@ use crate::host::limits::BRIDGE_PORTS;
 #[derive(Debug)]
 pub struct RunNetwork {
     ports: u32,
-    /// Addresses of the host's own loopback, for bare processes.
-    pub loopback: Loopback,
     made: Mutex<Option<Made>>,
 }
 
@@ -68,7 +66,7 @@ impl Default for RunNetwork {
 impl RunNetwork {
     /// A network whose bridges take `ports` instances each, at most [`BRIDGE_PORTS`].
     pub fn with_ports(ports: u32) -> Self {
-        Self { ports: ports.clamp(1, BRIDGE_PORTS as u32), loopback: Loopback::default(), made: Mutex::new(None) }
+        Self { ports: ports.clamp(1, BRIDGE_PORTS as u32), made: Mutex::new(None) }
     }
 
     /// A new network namespace for one instance, connected to a bridge of the run: its own loopback is up, its `eth0`
@@ -84,7 +82,8 @@ impl RunNetwork {
         Ok(attachment)
     }
 
-    /// The namespace from which every attached instance is reached; `None` before the first.
+    /// The namespace from which every attached instance is reached; `None` before the first. The path is good as long
+    /// as this network lives.
     pub fn netns(&self) -> Option<PathBuf> {
         self.lock().as_ref().map(|made| made.namespace.path())
     }
@@ -149,7 +148,8 @@ impl Made {
 }
 
 impl Attachment {
-    /// The instance's network namespace, to be joined by its processes.
+    /// The instance's network namespace, to be joined by its processes. The path is good as long as this attachment
+    /// lives.
     pub fn netns(&self) -> PathBuf {
         self.namespace.path()
     }

@@ -29,6 +29,7 @@ use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
 use crate::guest::Image;
 use crate::ledger::Resource;
+use crate::network::on_loopback;
 use crate::run::RUN_VARIABLE;
 
 /// The controllers of an instance with limits. `cpuacct` costs no limit and tells the CPU time; `cpu` is left out,
@@ -77,9 +78,9 @@ impl Native {
     }
 
     /// Where a server that is to be reached listens: the host's own loopback, at an address that is the instance's own.
-    fn listen(&self, spec: &LaunchSpec) -> io::Result<Option<SocketAddr>> {
+    fn listen(spec: &LaunchSpec) -> io::Result<Option<SocketAddr>> {
         match (spec.network, spec.image.program.listens()) {
-            (Networking::Bridge, Some(port)) => self.context.network.loopback.next(port).map(Some),
+            (Networking::Bridge, Some(port)) => on_loopback(port).map(Some),
             _ => Ok(None),
         }
     }
@@ -165,7 +166,7 @@ impl Platform for Native {
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
         let dir = self.make_dir(spec).map_err(failed)?;
         let started = self.confine(spec).and_then(|cgroup| {
-            let listen = self.listen(spec);
+            let listen = Self::listen(spec);
             let watch = listen.and_then(|at| Ok((self.start(spec, cgroup.as_ref(), dir.as_deref(), at)?, at)));
             if let (Err(_), Some(cgroup)) = (&watch, &cgroup) {
                 cgroup.remove_if_empty();
