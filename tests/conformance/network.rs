@@ -182,7 +182,7 @@ fn the_hosts_own_network_stays_as_it_is(stand: &Stand) {
 /// What of the host's own network could be of ours; the rest of it may be changed by others meanwhile.
 fn own_network() -> Vec<String> {
     let read = |file: &str| fs::read_to_string(format!("/proc/self/net/{file}")).unwrap_or_default();
-    let names = links(Path::new("/proc/self/ns/net")).into_iter().filter(|name| name.starts_with("fw"));
+    let names = names(&read("dev")).into_iter().filter(|name| name.starts_with("fw"));
     let addresses = read("fib_trie");
     let addresses = addresses.lines().filter(|line| line.contains(" 198.18.") || line.contains(" 198.19."));
     let tables = read("ip_tables_names");
@@ -197,7 +197,12 @@ fn is_own(netns: &Path) -> bool {
 
 /// The names of the links in a network namespace.
 fn links(netns: &Path) -> Vec<String> {
-    let text = inside(netns, || fs::read_to_string("/proc/thread-self/net/dev")).expect("entered").expect("readable");
+    let text = inside(netns, || fs::read_to_string("/proc/thread-self/net/dev"));
+    names(&text.expect("entered").expect("readable"))
+}
+
+/// The names of the links in a `/proc/net/dev`.
+fn names(text: &str) -> Vec<String> {
     let mut names: Vec<_> = text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect();
     names.sort();
     names
