@@ -59,7 +59,7 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "attackers count once in an interval: looked at until all moved, with a deadline",
     ),
     ("src/cgroup/group.rs", 1, "a group that empties cannot be awaited on v1: removal is tried again, with a deadline"),
-    ("src/ledger/reap.rs", 2, "a stranger's process and its group are looked at until they are gone, with a deadline"),
+    ("src/ledger/reap.rs", 3, "a stranger's process and its group are looked at until they are gone, with a deadline"),
     (
         "tests/crash.rs",
         3,
