@@ -209,6 +209,7 @@ fn everything(configuration: &Configuration) -> Offer {
         fork: true,
         limits: true,
         launch_concurrency: 2,
+        host_processes: true,
         network: false,
         simulated: true,
     };

@@ -1,10 +1,11 @@
-//! Starting a bare process as fast as the kernel can: `clone(2)` that shares the address space until the `exec`.
+//! Starting a process as fast as the kernel can: `clone(2)` that shares the address space until the `exec`.
 //!
 //! `std::process::Command` forks, and so copies page tables, as soon as it is told to do anything of its own in the
-//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits and control groups added.
+//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits, control groups and a mount that it
+//! does not see added.
 //! Invariant: the child calls only what `signal-safety(7)` lists, and the parent sleeps until it has called `exec`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -34,6 +35,8 @@ pub(super) struct Start<'a> {
     pub(super) doors: &'a [OwnedFd],
     /// Limits by `setrlimit(2)`: resource and value.
     pub(super) rlimits: &'a [(libc::__rlimit_resource_t, u64)],
+    /// A mount point that is empty for it, in a mount namespace of its own.
+    pub(super) hides: Option<&'a CStr>,
 }
 
 /// The child's side of a [`Start`]: plain memory, made before the clone.
@@ -46,6 +49,7 @@ struct Child {
     cpus: Option<libc::cpu_set_t>,
     doors: Vec<RawFd>,
     rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
+    hides: Option<*const libc::c_char>,
     /// Written by the child when something fails, read by the parent: they share their memory.
     failed: Option<(&'static str, i32)>,
 }
@@ -99,6 +103,7 @@ impl Child {
             cpus: start.cpus.map(kernel_set),
             doors: start.doors.iter().map(AsRawFd::as_raw_fd).collect(),
             rlimits: start.rlimits.iter().map(limit).collect(),
+            hides: start.hides.map(CStr::as_ptr),
             failed: None,
         }
     }
@@ -121,6 +126,16 @@ impl Child {
             for (resource, limit) in &self.rlimits {
                 if libc::setrlimit(*resource, limit) != 0 {
                     return "set a resource limit";
+                }
+            }
+            if let Some(mount) = self.hides {
+                // What is mounted later on the host still shows here; nothing of this shows there.
+                let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_SLAVE);
+                if libc::unshare(libc::CLONE_NEWNS) != 0
+                    || libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0
+                    || libc::umount2(mount, libc::MNT_DETACH) != 0
+                {
+                    return "hide a mount";
                 }
             }
             if let Some(set) = &self.cpus

@@ -16,7 +16,7 @@ contracts! {
     Nothing lines_of_the_guest_are_shown_in_order,
     Nothing events_are_in_the_order_of_life,
     Nothing a_milestone_that_is_past_is_told_again,
-    Host a_guest_has_a_writable_folder,
+    Real a_guest_has_a_writable_folder,
     Host a_guest_runs_on_the_cpus_it_is_given,
     Host threads_are_told_while_it_lives,
     Host a_guest_inherits_nothing_of_the_harness,

@@ -13,7 +13,7 @@ mod limits;
 mod network;
 mod stand;
 
-use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, youki::Youki};
+use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, oci::Oci, youki::Youki};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::{Contract, Stand, Subject};
 
@@ -21,6 +21,9 @@ fn subjects() -> Vec<Subject> {
     vec![
         Subject { name: "fake", make: |context| Box::new(FakePlatform::new(&context)) },
         Subject { name: "native", make: |context| Box::new(Native::new(context)) },
+        Subject { name: "oci:runc", make: |context| Box::new(Oci::new(context, "runc")) },
+        Subject { name: "oci:crun", make: |context| Box::new(Oci::new(context, "crun")) },
+        Subject { name: "oci:runsc", make: |context| Box::new(Oci::new(context, "runsc")) },
         Subject { name: "youki", make: |context| Box::new(Youki::new(context)) },
     ]
 }

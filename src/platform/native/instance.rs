@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::cgroup::Cgroup;
+use crate::platform::orphan::reap_group;
 use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of, wait_ended};
 use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use crate::say;
@@ -50,6 +51,8 @@ impl NativeInstance {
         self.kill_children();
         wait_ended(&children, KILL_PATIENCE);
         let exit = self.process().and_then(Process::reap);
+        // Those that it forked are this process's children once it asks for orphans.
+        self.watch.process().map(|p| p.pid).into_iter().for_each(reap_group);
         self.watch.drain(DRAIN_PATIENCE);
         let removed = self.remove();
         let exit = exit.and_then(|exit| removed.map(|()| exit));

@@ -5,7 +5,6 @@
 //! whole life of `hello`.
 
 mod instance;
-mod spawn;
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -16,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use instance::NativeInstance;
-use spawn::Start;
 
 use super::arguments;
 use super::groups::Groups;
+use super::spawn::{self, Start};
 use super::watch::{Process, Watch, pipe};
 use super::{
     Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Networking, Platform,
@@ -113,11 +112,12 @@ impl Native {
             cpus: spec.cpus.as_ref(),
             doors: &doors,
             rlimits: &rlimits,
+            hides: None,
         };
         let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         watch.stamp(Event::Spawn);
         let (pid, handle) = spawn::start(&start)?;
-        watch.follow(Process { pid, handle });
+        watch.follow(Process::new(pid, handle));
         Ok(watch)
     }
 }
@@ -133,6 +133,7 @@ impl Platform for Native {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: thread::available_parallelism().map_or(1, usize::from),
+            host_processes: true,
             network: true,
             simulated: false,
         }

@@ -1,0 +1,249 @@
+//! `oci:RUNTIME`: containers made by an OCI runtime's own program, with no engine and no daemon.
+//!
+//! Data flow: the harness writes a bundle and calls `create` with the guest's output as the runtime's own, which the
+//! container inherits; then `start`; it watches the output and the container's process, whose number the runtime wrote
+//! down; `delete` removes it. The process becomes the harness's child (see `orphan`), so its end is told by the kernel
+//! and not by asking the runtime. Invariant: a container is deleted only after its process was reaped.
+
+mod complaint;
+mod instance;
+mod runtime;
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use instance::{OciInstance, Stage};
+use runtime::{Command, Files, Kind, Runtime};
+use rustix::process::{PidfdFlags, pidfd_open};
+use serde_json::{Value, json};
+
+use super::bundle::{self, Surroundings, Swap};
+use super::groups::Groups;
+use super::orphan::adopt;
+use super::watch::{Process, Watch, pid, pipe};
+use super::{
+    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId,
+    Unavailable,
+};
+use crate::cgroup::{CgroupMode, Hierarchies};
+use crate::clock::{Clock, HostClock};
+use crate::guest::Image;
+use crate::ledger::Resource;
+
+/// Containers by a runtime's program.
+#[derive(Debug)]
+pub struct Oci {
+    id: PlatformId,
+    name: String,
+    context: Context,
+    clock: HostClock,
+    groups: Result<Groups, String>,
+    runtime: OnceLock<Result<Arc<Runtime>, Unavailable>>,
+}
+
+impl Oci {
+    /// The platform of the runtime `name` for one run.
+    pub fn new(context: Context, name: &str) -> Self {
+        let groups = Groups::find(&context, |all| Hierarchies::of_programs(&all));
+        let (id, name) = (PlatformId::new(format!("oci:{name}")), name.to_owned());
+        Self { id, name, context, clock: HostClock, groups, runtime: OnceLock::new() }
+    }
+
+    fn groups(&self) -> Result<&Groups, Unavailable> {
+        let mount = "mount the cgroup controllers writable".to_owned();
+        self.groups.as_ref().map_err(|why| Unavailable { reason: why.clone(), cure: mount })
+    }
+
+    /// The runtime, looked for once.
+    fn runtime(&self) -> Result<&Arc<Runtime>, Unavailable> {
+        let find = || {
+            let mut runtime = Runtime::find(&self.name, self.context.ledger.run())?;
+            let groups = self.groups()?;
+            if groups.mode() == CgroupMode::Hybrid && runtime.kind == Kind::Namespaces {
+                runtime.hides = self.stumbles(&runtime, groups)?;
+            }
+            Ok(Arc::new(runtime))
+        };
+        self.runtime.get_or_init(find).as_ref().map_err(Unavailable::clone)
+    }
+
+    /// The mount of cgroup version 2, if the runtime refuses to work beside it, as crun does wherever that has a
+    /// controller ("cgroups in hybrid mode not supported"). Asked by a container that cannot be made: it has no root
+    /// file system, but whoever dislikes the mount says so first.
+    fn stumbles(&self, runtime: &Runtime, groups: &Groups) -> Result<Option<CString>, Unavailable> {
+        let try_it = || {
+            let name = self.context.ledger.instance_name();
+            let cgroup = groups.foresee(&name)?;
+            let files = self.files(&name);
+            fs::create_dir_all(&files.states)?;
+            bundle::write(&files.bundle, &impossible(&groups.path(&name)))?;
+            let (read, write) = pipe()?;
+            let mut watch = Watch::new(&name, read, &self.context.interrupt);
+            let complaint = runtime.call(&mut watch, Command::Create, &files, Some(write.as_fd())).err();
+            cgroup.remove_if_empty();
+            fs::remove_dir_all(&files.bundle).and_then(|()| fs::remove_dir_all(&files.states))?;
+            Ok(complaint)
+        };
+        let complaint = try_it().map_err(|e: io::Error| Unavailable {
+            reason: format!("{} cannot be tried: {e}", self.name),
+            cure: "make the state folder writable".to_owned(),
+        })?;
+        Ok(complaint.filter(|e| e.to_string().contains("hybrid")).and_then(|_| unified_mount()))
+    }
+
+    fn files(&self, name: &str) -> Files {
+        let dir = self.context.ledger.dir();
+        Files { bundle: dir.join("bundles").join(name), states: dir.join("states").join(name) }
+    }
+
+    fn config(&self, spec: &LaunchSpec, groups: &Groups, kind: Kind) -> Value {
+        let around = Surroundings {
+            run: self.context.ledger.run(),
+            cgroups_path: groups.path(&spec.name),
+            mode: groups.mode(),
+            most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
+            swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
+            netns: None,
+        };
+        let mut config = bundle::config(spec, &around);
+        if let (Kind::Sandbox, Some(resources)) = (kind, config["linux"]["resources"].as_object_mut()) {
+            // The threads of the sandbox's own kernel would count, two dozen before its guest has begun.
+            resources.remove("pids");
+        }
+        config
+    }
+
+    /// Writes all down and makes what the harness makes for a container; nothing is asked of the runtime yet.
+    fn prepare_instance(&self, spec: &LaunchSpec, output: Watch) -> io::Result<OciInstance> {
+        let (runtime, groups) = (self.runtime().map_err(io::Error::other)?, self.groups().map_err(io::Error::other)?);
+        adopt()?;
+        self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
+        let cgroup = groups.record(&spec.name)?;
+        let files = self.files(&spec.name);
+        fs::create_dir_all(&files.states)?;
+        bundle::write(&files.bundle, &self.config(spec, groups, runtime.kind))?;
+        let runtime = Arc::clone(runtime);
+        Ok(OciInstance { watch: output, cgroup, files, runtime, maker: None, stage: Stage::Made })
+    }
+}
+
+/// Asks the runtime for the container and lets it run.
+fn ask(instance: &mut OciInstance, output: io::PipeWriter) -> Result<(), Error> {
+    let OciInstance { watch, files, runtime, maker, .. } = instance;
+    watch.stamp(Event::Spawn);
+    let made = runtime.call(watch, Command::Create, files, Some(output.as_fd()))?;
+    watch.stamp(Event::Created);
+    drop(output);
+    match runtime.kind {
+        Kind::Sandbox => *maker = Some(made),
+        Kind::Namespaces => drop(made.reap()),
+    }
+    let process = read_process(&files.pid(), runtime).map_err(|e| Error::failed("watch its process", e))?;
+    watch.follow(process);
+    watch.stamp(Event::Guest);
+    let started = runtime.call(watch, Command::Start, files, None)?;
+    started.reap().map(drop).map_err(|e| Error::failed("reap the runtime", e))
+}
+
+/// The container's process, which this process has adopted, so its number is its own until it is reaped.
+fn read_process(file: &Path, runtime: &Runtime) -> io::Result<Process> {
+    let text = fs::read_to_string(file)?;
+    let raw = text.trim().parse().map_err(|_| io::Error::other(format!("`{}` is no process number", text.trim())))?;
+    let handle = pidfd_open(pid(raw)?, PidfdFlags::empty())?;
+    Ok(Process { tells: runtime.tells(), ..Process::new(raw, handle) })
+}
+
+impl Platform for Oci {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == Kind::Sandbox);
+        Capabilities {
+            accelerator: Accelerator::None,
+            fork: true,
+            limits: self.groups.is_ok() && !own_kernel,
+            launch_concurrency: std::thread::available_parallelism().map_or(1, usize::from),
+            host_processes: !own_kernel,
+            network: false,
+            simulated: false,
+        }
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        if !rustix::process::geteuid().is_root() {
+            let (reason, cure) = ("containers need root".to_owned(), "run as root".to_owned());
+            return Err(Unavailable { reason, cure });
+        }
+        let (runtime, groups) = (self.runtime()?, self.groups()?);
+        let mut notes = vec![format!("cgroups: {}", groups.mode())];
+        if let Some(mount) = &runtime.hides {
+            notes.push(format!("runs without {}: it refuses the hybrid mode", mount.to_string_lossy()));
+        }
+        if runtime.kind == Kind::Sandbox {
+            notes
+                .push("guests have a kernel of their own: processes are not limited, memory with that kernel's".into());
+        }
+        Ok(PlatformFacts { version: runtime.version.clone(), notes })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        let program = image.binary();
+        match program.is_file() {
+            true => self.runtime().map(drop).map_err(Error::from),
+            false => {
+                let action = format!("prepare {} on {}", image.program, self.id);
+                Err(Error::failed(action, format!("{} is missing", program.display())))
+            }
+        }
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        if self.context.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        self.runtime()?;
+        let action = || format!("launch {} on {}", spec.name, self.id);
+        let (read, write) = pipe().map_err(|e| Error::failed(action(), e))?;
+        let watch = Watch::new(&spec.name, read, &self.context.interrupt);
+        let mut instance = self.prepare_instance(spec, watch).map_err(|e| Error::failed(action(), e))?;
+        match ask(&mut instance, write.into()) {
+            Ok(()) => Ok(Box::new(instance)),
+            Err(e) => {
+                instance.abandon();
+                Err(match e {
+                    Error::Failed { action: what, reason } => Error::failed(action(), format!("{what}: {reason}")),
+                    other => other,
+                })
+            }
+        }
+    }
+}
+
+/// A container without a root file system.
+fn impossible(cgroups_path: &str) -> Value {
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {"args": ["/none"], "cwd": "/", "user": {"uid": 0, "gid": 0}},
+        "root": {"path": "none", "readonly": true},
+        "mounts": [],
+        "linux": {"cgroupsPath": cgroups_path, "namespaces": [{"type": "mount"}, {"type": "pid"}]},
+    })
+}
+
+/// Where the host mounts cgroup version 2.
+fn unified_mount() -> Option<CString> {
+    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).ok()?;
+    let mount: PathBuf = mounts.0.into_iter().find(|mount| mount.fs_type == "cgroup2")?.mount_point;
+    CString::new(mount.as_os_str().as_bytes()).ok()
+}
