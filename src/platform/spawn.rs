@@ -204,3 +204,49 @@ impl Drop for MaskedSignals {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::platform::watch::Process;
+
+    /// What a process sees of the mounts, with `hides`.
+    fn mounts(hides: Option<&CStr>) -> io::Result<String> {
+        let (mut read, write) = io::pipe()?;
+        let program = crate::host::tools::find("cat").expect("every system has it");
+        let program = CString::new(program.into_os_string().into_encoded_bytes())?;
+        let input = File::open("/dev/null")?;
+        let (pid, handle) = start(&Start {
+            program: program.clone(),
+            arguments: vec![program, c"/proc/self/mounts".to_owned()],
+            environment: Vec::new(),
+            input: input.as_fd(),
+            output: write.as_fd(),
+            cpus: None,
+            doors: &[],
+            rlimits: &[],
+            hides,
+        })?;
+        drop(write);
+        let mut text = String::new();
+        read.read_to_string(&mut text)?;
+        Process::new(pid, handle).reap().map(|_| text)
+    }
+
+    #[test]
+    fn a_hidden_mount_is_hidden_from_the_process_alone() {
+        let shown = mounts(None).expect("it starts");
+        match mounts(Some(c"/dev")) {
+            Err(e) => eprintln!("skipped: no mount namespace can be had: {e}"),
+            Ok(seen) => {
+                assert!(shown.contains(" /dev ") && !seen.contains(" /dev "), "{seen}");
+                assert!(seen.contains(" /proc "), "{seen}");
+            }
+        }
+        assert_eq!(mounts(None).expect("it starts"), shown, "the host's are as before");
+    }
+}

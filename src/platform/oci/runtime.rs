@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::complaint::complaint;
 use crate::clock::{Clock, HostClock};
+use crate::guest::GuestLine;
 use crate::host::tools;
 use crate::platform::orphan::{Tells, end_group};
 use crate::platform::spawn::{self, Start};
@@ -64,6 +65,8 @@ pub(super) enum Command {
     Create,
     /// Let the process run the guest.
     Start,
+    /// Both at once, by one process less.
+    Run,
     /// Remove what has ended.
     Delete,
     /// Remove it whatever its state is.
@@ -112,7 +115,8 @@ impl Runtime {
             Ok(exit) => {
                 end_group(&process);
                 let log = std::fs::read_to_string(files.log()).unwrap_or_default();
-                let told = complaint(&log).unwrap_or_else(|| format!("no word but {exit:?}"));
+                let told = complaint(&log).or_else(|| printed(watch));
+                let told = told.unwrap_or_else(|| format!("no word but {exit:?}"));
                 Err(Error::failed(action, told))
             }
             Err(e) => {
@@ -131,10 +135,9 @@ impl Runtime {
     ) -> io::Result<Process> {
         let (input, log) = (File::open("/dev/null")?, files.open_log()?);
         let own = [self.program.clone()].into_iter();
-        let arguments = self.options(files).into_iter().chain(command.arguments(files)).chain([name.into()]);
         let start = Start {
             program: self.program.clone(),
-            arguments: own.chain(arguments.map(c_string)).collect(),
+            arguments: own.chain(self.arguments(name, command, files).map(c_string)).collect(),
             environment: self.environment.clone(),
             input: input.as_fd(),
             output: output.unwrap_or(log.as_fd()),
@@ -145,6 +148,10 @@ impl Runtime {
         };
         let (pid, handle) = spawn::start(&start)?;
         Ok(Process::new(pid, handle))
+    }
+
+    fn arguments(&self, name: &str, command: Command, files: &Files) -> impl Iterator<Item = String> {
+        self.options(files).into_iter().chain(command.arguments(files)).chain([name.to_owned()])
     }
 
     /// The options before any command.
@@ -182,16 +189,17 @@ impl Command {
         match self {
             Command::Create => "create",
             Command::Start => "start",
+            Command::Run => "run",
             Command::Delete | Command::DeleteByForce => "delete",
         }
     }
 
     /// It and its options, without the container's name.
     fn arguments(self, files: &Files) -> Vec<String> {
+        let made = ["--bundle".to_owned(), text(&files.bundle), "--pid-file".to_owned(), text(&files.pid())];
         let options = match self {
-            Command::Create => {
-                vec!["--bundle".to_owned(), text(&files.bundle), "--pid-file".to_owned(), text(&files.pid())]
-            }
+            Command::Create => made.to_vec(),
+            Command::Run => [vec!["--detach".to_owned()], made.to_vec()].concat(),
             Command::DeleteByForce => vec!["--force".to_owned()],
             Command::Start | Command::Delete => Vec::new(),
         };
@@ -201,9 +209,17 @@ impl Command {
     /// Whether the user's wish to stop ends it: not where something is being removed.
     fn patience(self) -> Patience {
         match self {
-            Command::Create | Command::Start => Patience::Interruptible,
+            Command::Create | Command::Start | Command::Run => Patience::Interruptible,
             Command::Delete | Command::DeleteByForce => Patience::Cleanup,
         }
+    }
+}
+
+/// What it printed last, where its output is the guest's.
+fn printed(watch: &mut Watch) -> Option<String> {
+    match &watch.lines().last()?.line {
+        GuestLine::Other(text) => Some(text.clone()),
+        _ => None,
     }
 }
 
@@ -241,4 +257,89 @@ fn c_string(text: impl AsRef<OsStr>) -> CString {
     let bytes = text.as_ref().as_bytes();
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     CString::new(&bytes[..end]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use rustix::process::PidfdFlags;
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::platform::watch::pipe;
+
+    fn runtime(name: &str) -> Result<Runtime, Unavailable> {
+        Runtime::find(name, &RunId::generate())
+    }
+
+    fn files(dir: &Path) -> Files {
+        Files { bundle: dir.to_owned(), states: dir.join("states") }
+    }
+
+    #[test]
+    fn a_runtime_that_is_not_there_is_named_with_the_cure() {
+        let why = runtime("no-such-runtime").expect_err("nobody has it").to_string();
+        assert!(why.contains("`no-such-runtime`") && why.contains("install no-such-runtime"), "{why}");
+    }
+
+    #[rstest]
+    #[case(
+        Kind::Namespaces,
+        Command::Create,
+        "--root /b/states --log /b/runtime.log --log-format json create --bundle /b --pid-file /b/pid fw-1"
+    )]
+    #[case(
+        Kind::Namespaces,
+        Command::Run,
+        "--root /b/states --log /b/runtime.log --log-format json run --detach --bundle /b --pid-file /b/pid fw-1"
+    )]
+    #[case(
+        Kind::Sandbox,
+        Command::Start,
+        "--root /b/states --log /b/runtime.log --log-format json --network=none start fw-1"
+    )]
+    #[case(
+        Kind::Namespaces,
+        Command::DeleteByForce,
+        "--root /b/states --log /b/runtime.log --log-format json delete --force fw-1"
+    )]
+    fn commands_have_their_options(#[case] kind: Kind, #[case] command: Command, #[case] expected: &str) {
+        let (program, environment) = (CString::default(), Vec::new());
+        let runtime = Runtime { program, environment, version: String::new(), kind, hides: None };
+        let words: Vec<_> = runtime.arguments("fw-1", command, &files(Path::new("/b"))).collect();
+        assert_eq!(words.join(" "), expected);
+    }
+
+    /// Neither is a runtime: one says what it dislikes, the other nothing.
+    #[rstest]
+    #[case("sleep", Command::Start, "--help")]
+    #[case("sleep", Command::Create, "--help")]
+    #[case("false", Command::Create, "no word but Code(1)")]
+    fn a_failed_command_tells_why(#[case] program: &str, #[case] command: Command, #[case] expected: &str) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (read, write) = pipe().expect("a pipe");
+        let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
+        let output = (command == Command::Create).then_some(write.as_fd());
+        let outcome =
+            runtime(program).expect("every system has it").call(&mut watch, command, &files(dir.path()), output);
+        let error = outcome.expect_err("it is no runtime").to_string();
+        assert!(error.contains(expected) && error.contains(command.verb()), "{error}");
+    }
+
+    #[test]
+    fn the_users_wish_to_stop_ends_a_command_that_hangs_but_no_removal() {
+        let (read, _write) = pipe().expect("a pipe");
+        let interrupt = Interrupt::new().expect("an eventfd");
+        let mut watch = Watch::new("fw-test", read, &interrupt);
+        let mut hanging = std::process::Command::new("sleep").arg("600").spawn().expect("it starts");
+        let handle = rustix::process::pidfd_open(rustix::process::Pid::from_child(&hanging), PidfdFlags::empty());
+        let process = Process::new(hanging.id() as i32, handle.expect("a handle"));
+        interrupt.raise();
+        let interrupted = await_end(&mut watch, Command::Create, &process);
+        hanging.kill().expect("killed");
+        let removal = await_end(&mut watch, Command::Delete, &process);
+        hanging.wait().expect("it ends");
+        assert!(matches!(interrupted, Err(Error::Interrupted)), "{interrupted:?}");
+        assert!(matches!(removal, Ok(Exit::Signal(9))), "{removal:?}");
+    }
 }
