@@ -12,7 +12,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::process::{
-    PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, pidfd_send_signal, set_child_subreaper,
+    PidfdFlags, Signal, WaitId, WaitIdOptions, getpgid, kill_process_group, pidfd_open, pidfd_send_signal,
+    set_child_subreaper,
 };
 
 use super::Exit;
@@ -42,8 +43,13 @@ pub(super) fn adopt() -> io::Result<()> {
     Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
-/// Kills the process group of `leader`, which is not reaped yet, and reaps those of it that are this process's children.
+/// Kills the process group of `leader` and reaps those of it that are this process's children; nothing if `leader` is
+/// none of them, since its number, and with it that of the group, may be another's by now.
 pub(super) fn end_group(leader: &Process) {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    if rustix::process::waitid(WaitId::PidFd(leader.handle.as_fd()), look).is_err() {
+        return;
+    }
     if let Ok(group) = pid(leader.pid) {
         // It fails only when nobody is left.
         let _ = kill_process_group(group, Signal::KILL);
@@ -75,9 +81,36 @@ pub(super) fn end_all(pids: &[i32], patience: Duration) {
     }
 }
 
+/// Those of `pids` that lead a process group.
+pub(super) fn leaders(pids: &[i32]) -> Vec<Process> {
+    let open = |&raw: &i32| {
+        let number = pid(raw).ok()?;
+        let handle = pidfd_open(number, PidfdFlags::empty()).ok()?;
+        (getpgid(Some(number)) == Ok(number)).then(|| Process::new(raw, handle))
+    };
+    pids.iter().filter_map(open).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_is_ended_by_its_leader_and_by_nobody_else() {
+        use std::os::unix::process::CommandExt;
+        let mut command = std::process::Command::new("sleep");
+        let mut leader = command.arg("600").process_group(0).spawn().expect("it starts");
+        let group = leader.id() as i32;
+        let mut member = command.process_group(group).spawn().expect("it starts");
+        let numbers = [group, member.id() as i32];
+
+        let found = leaders(&numbers);
+        assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [group]);
+        end_group(&found[0]);
+        assert!(leader.wait().is_err() && member.wait().is_err(), "both are reaped");
+        // Its number may be another's now.
+        end_group(&found[0]);
+    }
 
     #[test]
     fn a_guest_in_a_process_is_told_as_a_shell_tells_it() {

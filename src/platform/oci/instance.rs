@@ -19,9 +19,9 @@ pub(super) struct OciInstance {
     pub(super) cgroup: Cgroup,
     pub(super) files: Files,
     pub(super) runtime: Arc<Runtime>,
-    /// The process that made it, where others of its group live as long as the container. It stays a zombie until then,
-    /// so that the number of the group stays theirs.
-    pub(super) maker: Option<Process>,
+    /// Leaders of process groups that live as long as the container, besides its own: of a sandbox the process that made
+    /// it, which stays a zombie until then, since the gofer is in its group, and the first of those in which guests run.
+    pub(super) helpers: Vec<Process>,
     pub(super) stage: Stage,
 }
 
@@ -42,7 +42,7 @@ impl OciInstance {
         self.watch.wait_exit(KILL_PATIENCE)?;
         let exit = self.process().and_then(Process::reap);
         // A runtime waits for what it started, and takes a zombie for alive.
-        self.maker.take().iter().for_each(end_group);
+        self.helpers.drain(..).for_each(|helper| end_group(&helper));
         let deleted = self.delete(Command::Delete);
         let removed = deleted.and_then(|()| self.sweep().map_err(|e| self.cannot(e)));
         if removed.is_err() {
@@ -56,7 +56,7 @@ impl OciInstance {
         self.stage = Stage::Removed;
         self.watch.kill();
         end_all(&self.cgroup.procs(), KILL_PATIENCE);
-        self.maker.take().iter().for_each(end_group);
+        self.helpers.drain(..).for_each(|helper| end_group(&helper));
         // The failure of the launch is what matters; what stays stands in the ledger.
         let _ = self.delete(Command::DeleteByForce);
         self.clear();

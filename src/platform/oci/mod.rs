@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::bundle::{self, Surroundings, Swap};
 use super::groups::Groups;
-use super::orphan::adopt;
+use super::orphan::{adopt, leaders};
 use super::watch::{Process, Watch, pid, pipe};
 use super::{
     Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId,
@@ -131,13 +131,13 @@ impl Oci {
         fs::create_dir_all(&files.states)?;
         bundle::write(&files.bundle, &self.config(spec, groups, runtime.kind))?;
         let runtime = Arc::clone(runtime);
-        Ok(OciInstance { watch: output, cgroup, files, runtime, maker: None, stage: Stage::Made })
+        Ok(OciInstance { watch: output, cgroup, files, runtime, helpers: Vec::new(), stage: Stage::Made })
     }
 }
 
 /// Asks the runtime for the container and lets it run: step by step, or at once if it only has to be there.
 fn ask(instance: &mut OciInstance, purpose: Purpose, output: io::PipeWriter) -> Result<(), Error> {
-    let OciInstance { watch, files, runtime, maker, .. } = instance;
+    let OciInstance { watch, cgroup, files, runtime, helpers, .. } = instance;
     let command = if purpose == Purpose::Background { Command::Run } else { Command::Create };
     watch.stamp(Event::Spawn);
     let made = runtime.call(watch, command, files, Some(output.as_fd()))?;
@@ -146,7 +146,10 @@ fn ask(instance: &mut OciInstance, purpose: Purpose, output: io::PipeWriter) -> 
         watch.stamp(Event::Created);
     }
     match runtime.kind {
-        Kind::Sandbox => *maker = Some(made),
+        Kind::Sandbox => {
+            helpers.push(made);
+            helpers.extend(leaders(&cgroup.procs()));
+        }
         Kind::Namespaces => drop(made.reap()),
     }
     let process = read_process(&files.pid(), runtime).map_err(|e| Error::failed("watch its process", e))?;
