@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::runtime::{Command, Files, Runtime};
 use crate::cgroup::Cgroup;
+use crate::platform::link::Link;
 use crate::platform::orphan::{end_all, end_group};
 use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of};
 use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
@@ -18,6 +19,7 @@ pub(super) struct OciInstance {
     pub(super) watch: Watch,
     pub(super) cgroup: Cgroup,
     pub(super) files: Files,
+    pub(super) link: Link,
     pub(super) runtime: Arc<Runtime>,
     /// Leaders of process groups that live as long as the container, besides its own: of a sandbox the process that made
     /// it, which stays a zombie until then, since the gofer is in its group, and the first of those in which guests run.
@@ -44,7 +46,8 @@ impl OciInstance {
         // A runtime waits for what it started, and takes a zombie for alive.
         self.helpers.drain(..).for_each(|helper| end_group(&helper));
         let deleted = self.delete(Command::Delete);
-        let removed = deleted.and_then(|()| self.sweep().map_err(|e| self.cannot(e)));
+        let disconnected = self.link.disconnect().and_then(|()| self.sweep());
+        let removed = deleted.and(disconnected.map_err(|e| self.cannot(e)));
         if removed.is_err() {
             self.clear();
         }
@@ -59,6 +62,7 @@ impl OciInstance {
         self.helpers.drain(..).for_each(|helper| end_group(&helper));
         // The failure of the launch is what matters; what stays stands in the ledger.
         let _ = self.delete(Command::DeleteByForce);
+        let _ = self.link.disconnect();
         self.clear();
     }
 
@@ -122,7 +126,7 @@ impl Instance for OciInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        None
+        self.link.endpoint()
     }
 
     fn kill(&mut self) {

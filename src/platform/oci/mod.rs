@@ -24,11 +24,12 @@ use serde_json::{Value, json};
 
 use super::bundle::{self, Surroundings, Swap};
 use super::groups::Groups;
+use super::link::Link;
 use super::orphan::{adopt, leaders};
 use super::watch::{Process, Watch, pid, pipe};
 use super::{
-    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId,
-    Purpose, Unavailable,
+    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
+    PlatformId, Purpose, Unavailable,
 };
 use crate::cgroup::{CgroupMode, Hierarchies};
 use crate::clock::{Clock, HostClock};
@@ -105,14 +106,14 @@ impl Oci {
         Files { bundle: dir.join("bundles").join(name), states: dir.join("states").join(name) }
     }
 
-    fn config(&self, spec: &LaunchSpec, groups: &Groups, kind: Kind) -> Value {
+    fn config(&self, spec: &LaunchSpec, groups: &Groups, kind: Kind, netns: Option<&Path>) -> Value {
         let around = Surroundings {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),
             most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
             swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
-            netns: None,
+            netns,
         };
         let mut config = bundle::config(spec, &around);
         if let (Kind::Sandbox, Some(limits)) = (kind, spec.limits) {
@@ -122,16 +123,21 @@ impl Oci {
     }
 
     /// Writes all down and makes what the harness makes for a container; nothing is asked of the runtime yet.
-    fn prepare_instance(&self, spec: &LaunchSpec, output: Watch) -> io::Result<OciInstance> {
+    fn prepare_instance(&self, spec: &LaunchSpec, mut output: Watch) -> io::Result<OciInstance> {
         let (runtime, groups) = (self.runtime().map_err(io::Error::other)?, self.groups().map_err(io::Error::other)?);
         adopt()?;
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
         let cgroup = groups.record(&spec.name)?;
         let files = self.files(&spec.name);
         fs::create_dir_all(&files.states)?;
-        bundle::write(&files.bundle, &self.config(spec, groups, runtime.kind))?;
+        if spec.network == Networking::Bridge {
+            // Connecting is a part of the boot, as it is for an engine that does it.
+            output.stamp(Event::Spawn);
+        }
+        let link = Link::connect(&self.context, spec)?;
+        bundle::write(&files.bundle, &self.config(spec, groups, runtime.kind, link.netns().as_deref()))?;
         let runtime = Arc::clone(runtime);
-        Ok(OciInstance { watch: output, cgroup, files, runtime, helpers: Vec::new(), stage: Stage::Made })
+        Ok(OciInstance { watch: output, cgroup, files, link, runtime, helpers: Vec::new(), stage: Stage::Made })
     }
 }
 
@@ -185,7 +191,7 @@ impl Platform for Oci {
             limits: self.groups.is_ok() && !own_kernel,
             launch_concurrency: std::thread::available_parallelism().map_or(1, usize::from),
             host_processes: !own_kernel,
-            network: false,
+            network: !own_kernel && rustix::process::geteuid().is_root(),
             simulated: false,
         }
     }
