@@ -65,7 +65,7 @@ impl Ground {
     fn open(id: &str, folders: &Folders) -> Result<Self, String> {
         let ledger = Arc::new(Ledger::open(&folders.state, &RunId::generate()).map_err(|e| e.to_string())?);
         let interrupt = Interrupt::new().map_err(|e| e.to_string())?;
-        let context = Context { ledger: Arc::clone(&ledger), interrupt };
+        let context = Context::new(Arc::clone(&ledger), interrupt);
         let mut ground = Self { platform: None, ledger, hello: fake::image(Program::Hello) };
         let id = id.parse().map_err(|e| format!("{e}"))?;
         let platform = registry::open(&id, &context).map_err(|e| e.to_string())?;
@@ -209,6 +209,7 @@ fn everything(configuration: &Configuration) -> Offer {
         fork: true,
         limits: true,
         launch_concurrency: 2,
+        host_processes: true,
         network: true,
         simulated: true,
     };

@@ -4,6 +4,7 @@
 //! cargo run --release --example bare_loop -- native 1000     # `native` beside std::process::Command
 //! cargo run --release --example bare_loop -- hello 200       # `youki` beside libcontainer called in this process
 //! cargo run --release --example bare_loop -- sleepers 1000   # starting and removing many, and the harness's memory
+//! cargo run --release --example bare_loop -- oci:runc 200    # any platform by itself: one by one, then many at once
 //! ```
 //!
 //! Invariant: both sides use the same image, the same bundle and the same clock, and take turns, so that a noisy host
@@ -24,8 +25,8 @@ use featherweight::guest::{self, Image, Program};
 use featherweight::interrupt::Interrupt;
 use featherweight::ledger::{Ledger, Resource};
 use featherweight::platform::{
-    Context, Event, Instance, LaunchSpec, Milestone, Networking, Platform, Purpose, launcher_entry, native::Native,
-    youki::Youki,
+    Context, Event, Instance, LaunchSpec, Milestone, Networking, Platform, PlatformId, Purpose, launcher_entry,
+    native::Native, registry, youki::Youki,
 };
 use featherweight::run::{Folders, RUN_VARIABLE, RunId};
 use featherweight::units::Nanos;
@@ -46,14 +47,14 @@ fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (what, count) = match arguments.as_slice() {
         [what, count] => (what.as_str(), count.parse()?),
-        _ => return Err("usage: bare_loop native|hello|sleepers COUNT".into()),
+        _ => return Err("usage: bare_loop native|hello|sleepers|PLATFORM COUNT".into()),
     };
     let stage = Stage::new()?;
     match what {
         "native" => stage.native(count),
         "hello" => stage.hello(count),
         "sleepers" => stage.sleepers(count),
-        other => Err(format!("`{other}` is neither native nor hello nor sleepers").into()),
+        other => stage.platform(&other.parse()?, count),
     }?;
     println!("left over: {:?}", stage.ledger.close()?);
     Ok(())
@@ -82,7 +83,7 @@ impl Stage {
     }
 
     fn context(&self) -> Outcome<Context> {
-        Ok(Context { ledger: Arc::clone(&self.ledger), interrupt: Interrupt::new()? })
+        Ok(Context::new(Arc::clone(&self.ledger), Interrupt::new()?))
     }
 
     fn spec(&self, program: Program) -> LaunchSpec {
@@ -129,14 +130,29 @@ impl Stage {
         let bare = Bare::new(self, &platform, Program::Sleep)?;
         for _ in 0..2 {
             bare.crowd(&self.ledger, count)?;
-            self.crowd(&platform, count)?;
+            self.crowd(&platform, count, platform.capabilities().launch_concurrency)?;
         }
         Ok(())
     }
 
-    /// Many sleepers at once on the platform, by as many threads as it says are worth while.
-    fn crowd(&self, platform: &dyn Platform, count: usize) -> Outcome<()> {
-        let workers = platform.capabilities().launch_concurrency;
+    /// A platform with nothing beside it.
+    fn platform(&self, id: &PlatformId, count: usize) -> Outcome<()> {
+        let platform = registry::open(id, &self.context()?)?;
+        println!("{:?}", platform.check()?);
+        self.images.iter().try_for_each(|image| platform.prepare(image))?;
+        let mut times = Times::default();
+        for _ in 0..count.min(100) {
+            times.add(&run(&*platform, &self.spec(Program::Hello))?);
+        }
+        println!("{id}  {}", times.medians());
+        for workers in [1, 2, 4] {
+            self.crowd(&*platform, count, workers)?;
+        }
+        Ok(())
+    }
+
+    /// Many sleepers at once on the platform, by that many threads.
+    fn crowd(&self, platform: &dyn Platform, count: usize, workers: usize) -> Outcome<()> {
         let before = resident()?;
         let begun = Instant::now();
         let all: Mutex<Vec<Box<dyn Instance>>> = Mutex::new(Vec::with_capacity(count));
@@ -162,7 +178,10 @@ impl Stage {
             }
         });
         let removed = begun.elapsed();
-        println!("youki         {count} ready in {started:.2?}, removed in {removed:.2?}, harness +{grown} B each");
+        let id = platform.id();
+        println!(
+            "{id:<12}  {workers} at once: {count} ready in {started:.2?}, removed in {removed:.2?}, harness +{grown} B each"
+        );
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ pub mod host;
 pub mod interrupt;
 pub mod ledger;
 pub mod names;
+pub mod network;
 pub mod observe;
 pub mod placement;
 pub mod plan;

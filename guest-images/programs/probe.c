@@ -7,12 +7,14 @@
  *   flood     prints lines for ever
  *   crash     aborts
  *   where     says what it sees of the machine
+ *   serve     answers one line to each connection on listen=ADDRESS port=N, until it is ended
  *   silent    exits without a line
  * allocate and spawn print a result, then exit and give everything back, or with then=pause keep it.
  */
 #define _GNU_SOURCE /* sched_getaffinity, prctl: this program is for Linux alone */
 #include "fw.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,14 +22,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MOST_CHILDREN 4096
 #define CHILD_DEADLINE_S 60 /* no child outlives a test by more, whatever happens to its parent */
 
-static const char *mode = "where", *then = "exit";
-static uint64_t code, bytes = UINT64_C(1) << 20, count = 1;
+#define BACKLOG 64
+
+static const char *mode = "where", *then = "exit", *address = "127.0.0.1";
+static uint64_t code, bytes = UINT64_C(1) << 20, count = 1, port = 7;
 
 static _Noreturn void sleep_for_ever(void)
 {
@@ -163,11 +168,48 @@ static int where(void)
     return 0;
 }
 
+static int listener(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    const int on = 1;
+    if (inet_pton(AF_INET, address, &at.sin_addr) != 1) {
+        errno = EINVAL;
+        fw_fail(address);
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Connections of one who served here before may still linger. */
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+        fw_fail("socket");
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, BACKLOG) != 0)
+        fw_fail("listen");
+    return fd;
+}
+
+static _Noreturn void serve(void)
+{
+    const int fd = listener();
+    signal(SIGPIPE, SIG_IGN);
+    fw_line("FW ready");
+    for (;;) {
+        char line[64];
+        int client = accept(fd, NULL, NULL);
+        if (client < 0)
+            continue; /* it has already gone again */
+        int length = snprintf(line, sizeof line, "probe on %s port %u\n", address, (unsigned)port);
+        /* A line this short is sent at once or not at all, and who hangs up early wants none. */
+        if (write(client, line, (size_t)length) == length)
+            shutdown(client, SHUT_WR);
+        close(client);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct fw_option options[] = {
         {.key = "do", .text = &mode},
         {.key = "then", .text = &then},
+        {.key = "listen", .text = &address},
+        {.key = "port", .number = &port, .least = 1, .most = UINT16_MAX},
         {.key = "code", .number = &code, .most = 255},
         {.key = "bytes", .number = &bytes, .least = 1, .most = SIZE_MAX / 2},
         {.key = "count", .number = &count, .least = 1, .most = MOST_CHILDREN},
@@ -192,6 +234,8 @@ int main(int argc, char **argv)
         abort();
     if (strcmp(mode, "where") == 0)
         return where();
+    if (strcmp(mode, "serve") == 0)
+        serve();
     fw_line("FW error argument `do` or `then`: unknown value");
     return FW_EXIT_USAGE;
 }

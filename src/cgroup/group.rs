@@ -21,18 +21,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub struct Cgroup {
     hierarchies: Arc<Hierarchies>,
     dirs: Vec<PathBuf>,
+    others: Vec<PathBuf>,
 }
 
 impl Cgroup {
     pub(super) fn at(hierarchies: Arc<Hierarchies>, path: &Path) -> Self {
         let path = path.strip_prefix("/").unwrap_or(path);
         let dirs = hierarchies.list().iter().map(|hierarchy| hierarchy.mount.join(path)).collect();
-        Self { hierarchies, dirs }
+        let others = hierarchies.others().iter().map(|mount| mount.join(path)).collect();
+        Self { hierarchies, dirs, others }
     }
 
     /// Its directories, one a hierarchy.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
+    }
+
+    /// Where a program that was told its path may have made it besides; never made from here, but removed.
+    pub fn others(&self) -> &[PathBuf] {
+        &self.others
     }
 
     /// Makes the group below its parent, which exists. A directory that is already there is taken as it is.
@@ -158,7 +165,7 @@ impl Cgroup {
 
     /// Kills every process in it; those that are being forked at this moment may escape until the next call.
     pub fn kill(&self) {
-        for dir in &self.dirs {
+        for dir in self.dirs.iter().chain(&self.others) {
             // Version 2 kills all at once, without the race (since Linux 5.14).
             if fs::write(dir.join("cgroup.kill"), "1").is_ok() {
                 continue;
@@ -175,7 +182,7 @@ impl Cgroup {
     /// Names the directory that could not be removed in time.
     pub fn remove(&self, patience: Duration) -> io::Result<()> {
         let give_up = Instant::now() + patience;
-        for dir in &self.dirs {
+        for dir in self.dirs.iter().chain(&self.others) {
             while let Err(e) = fs::remove_dir(dir) {
                 match e.kind() {
                     io::ErrorKind::NotFound => break,
@@ -190,7 +197,7 @@ impl Cgroup {
 
     /// Removes it where it is empty; leaves it where a group or a process is in it.
     pub fn remove_if_empty(&self) {
-        for dir in &self.dirs {
+        for dir in self.dirs.iter().chain(&self.others) {
             // Best effort by contract: whatever stays stands in the ledger.
             let _ = fs::remove_dir(dir);
         }

@@ -97,6 +97,7 @@ impl Hierarchy {
 pub struct Hierarchies {
     mode: CgroupMode,
     list: Vec<Hierarchy>,
+    others: Vec<PathBuf>,
 }
 
 impl Hierarchies {
@@ -107,8 +108,7 @@ impl Hierarchies {
     pub fn read(root: &Path) -> io::Result<Self> {
         let table = root.join("proc/self/mountinfo");
         let text = fs::read_to_string(&table).map_err(|e| at("read", &table, e))?;
-        let mut list = Vec::new();
-        let mut versions = Vec::new();
+        let (mut list, mut others, mut versions) = (Vec::new(), Vec::new(), Vec::new());
         for (version, mount, options) in text.lines().filter_map(parse_mount) {
             let mount = root.join(mount.strip_prefix("/").unwrap_or(&mount));
             let names = match version {
@@ -116,7 +116,9 @@ impl Hierarchies {
                 Version::Two => fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default(),
             };
             versions.push(version);
-            push(&mut list, version, mount, &names);
+            let before = list.len();
+            push(&mut list, version, mount.clone(), &names);
+            others.extend((list.len() == before).then_some(mount));
         }
         let mode = match (versions.contains(&Version::One), versions.contains(&Version::Two)) {
             (true, true) => CgroupMode::Hybrid,
@@ -124,7 +126,7 @@ impl Hierarchies {
             (false, true) => CgroupMode::V2,
             (false, false) => CgroupMode::None,
         };
-        Ok(Self { mode, list })
+        Ok(Self { mode, list, others })
     }
 
     /// How the host mounts its control groups.
@@ -143,14 +145,27 @@ impl Hierarchies {
             let controllers: Vec<_> = hierarchy.controllers.iter().copied().filter(|c| wanted.contains(c)).collect();
             (!controllers.is_empty()).then(|| Hierarchy { controllers, ..hierarchy.clone() })
         });
-        Self { mode: self.mode, list: list.collect() }
+        Self { mode: self.mode, list: list.collect(), others: Vec::new() }
+    }
+
+    /// The mount points of the other hierarchies that a program may make groups in, such as systemd's own.
+    pub fn others(&self) -> &[PathBuf] {
+        &self.others
     }
 
     /// Those hierarchies that speak version 1, or version 2 where there is no other: what OCI runtimes use.
     pub fn of_runtimes(&self) -> Self {
         let version = if self.mode == CgroupMode::V2 { Version::Two } else { Version::One };
         let list = self.list.iter().filter(|h| h.version == version).cloned().collect();
-        Self { mode: self.mode, list }
+        Self { mode: self.mode, list, others: Vec::new() }
+    }
+
+    /// The same, and as others all the rest: `runc` makes a group in every hierarchy that is mounted.
+    pub fn of_programs(&self) -> Self {
+        let runtimes = self.of_runtimes();
+        let rest = self.list.iter().map(|h| &h.mount).filter(|&mount| runtimes.list.iter().all(|h| h.mount != *mount));
+        let others = rest.chain(&self.others).cloned().collect();
+        Self { others, ..runtimes }
     }
 
     /// Whether groups with limits can be made at the top of these hierarchies, by this user.
@@ -263,6 +278,8 @@ mod tests {
         let root = host(table, v2);
         let found = Hierarchies::read(root.path()).expect("read");
         assert_eq!((found.mode(), found.list().len()), (mode, count));
+        let mounted = table.lines().filter(|line| line.contains("cgroup")).count();
+        assert_eq!(found.list().len() + found.others().len(), mounted, "none is forgotten");
     }
 
     #[test]
@@ -272,6 +289,8 @@ mod tests {
         let last = found.list().last().expect("the unified one");
         assert_eq!((last.version, last.controllers.as_slice()), (Version::Two, &[Controller::Hugetlb][..]));
         assert!(found.of_runtimes().list().iter().all(|h| h.version == Version::One));
+        let others = found.of_programs().others;
+        assert!(others.iter().any(|m| m.ends_with("unified")) && others.iter().any(|m| m.ends_with("systemd")));
     }
 
     #[test]

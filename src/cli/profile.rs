@@ -126,6 +126,7 @@ mod tests {
             fork: true,
             limits: true,
             launch_concurrency: 4,
+            host_processes: true,
             network: true,
             simulated: false,
         };

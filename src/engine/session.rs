@@ -135,7 +135,7 @@ impl Session {
                 (stored.file.clone(), found.dir, Some(stored), ledger)
             }
         };
-        let context = Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() };
+        let context = Context::new(Arc::clone(&ledger), interrupt.clone());
         let (platforms, entries, offer) = offer(&file.configuration, &context, &topology, generator.as_ref());
         let file = RunFile { platforms: entries, ..file };
         let plan = plan::build(&file.configuration, &offer);

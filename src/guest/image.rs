@@ -53,6 +53,15 @@ impl Program {
             _ => None,
         }
     }
+
+    /// The TCP port on which it is told to listen when its instance has a network: a server's own, and one for the
+    /// probe, which is no server but shows that a platform's network works.
+    pub const fn listens(self) -> Option<u16> {
+        match self {
+            Program::Probe => Some(7),
+            other => other.port(),
+        }
+    }
 }
 
 /// A built guest program: the same bytes for every Linux platform.

@@ -65,7 +65,9 @@ pub struct Needs {
     pub fds_each: u64,
     /// Inotify instances for each: some runtimes watch an instance's control group.
     pub inotify_each: u64,
-    /// Whether each is a port of a bridge and a neighbour of the host.
+    /// Whether each is a port of one bridge in the host's own network and a neighbour that the host learns, as with an
+    /// engine. The run's own network ([`crate::network`]) needs neither: it adds bridges, and sets neighbours that no
+    /// table of the kernel counts.
     pub network: bool,
     /// Memory of each.
     pub memory_each: Bytes,

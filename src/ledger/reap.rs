@@ -105,7 +105,10 @@ fn remove(resource: &Resource, run: &RunId, left: &mut Leftovers) -> io::Result<
     match resource {
         Resource::Process { .. } => {}
         Resource::Setting(change) => restore(&[setting(change)?.clone()])?,
-        Resource::Cgroup { path } => left.cgroups += remove_cgroup(owned(path, run)?)?,
+        Resource::Cgroup { path } => {
+            left.processes += end_members(owned(path, run)?)?;
+            left.cgroups += remove_cgroup(path)?;
+        }
         Resource::Dir { path } => {
             left.mounts += unmount_below(owned(path, run)?)?;
             left.dirs += remove_dir(path)?;
@@ -182,6 +185,44 @@ fn kill_if_marked(pid: i32, marker: &[u8]) -> bool {
         && pidfd_send_signal(&handle, Signal::KILL).is_ok()
 }
 
+/// Kills the processes in a cgroup of the run and in those below it: a sandbox clears its environment, and so loses the
+/// marker.
+fn end_members(path: &Path) -> io::Result<usize> {
+    let Ok(children) = fs::read_dir(path) else { return Ok(0) };
+    let mut ended = 0;
+    for child in children.filter_map(Result::ok).filter(|c| c.file_type().is_ok_and(|t| t.is_dir())) {
+        ended += end_members(&child.path())?;
+    }
+    let give_up = Instant::now() + PATIENCE;
+    let (mut most, file) = (0, path.join("cgroup.procs"));
+    loop {
+        let members = numbers(&file);
+        most = most.max(members.len());
+        if members.is_empty() {
+            return Ok(ended + most);
+        }
+        if Instant::now() > give_up {
+            return Err(io::Error::other(format!("the processes in cgroup {} do not end", path.display())));
+        }
+        members.into_iter().for_each(|pid| kill_if_member(pid, &file));
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Kills `pid` if it is still in the group after the descriptor was opened, so that a reused number is never hit.
+fn kill_if_member(pid: i32, file: &Path) {
+    if let Some(handle) = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+        && numbers(file).contains(&pid)
+    {
+        // It fails only when the process is gone already.
+        let _ = pidfd_send_signal(&handle, Signal::KILL);
+    }
+}
+
+fn numbers(file: &Path) -> Vec<i32> {
+    fs::read_to_string(file).unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
+}
+
 /// Removes a cgroup and those below it, deepest first; waits for its killed processes to leave it.
 fn remove_cgroup(path: &Path) -> io::Result<usize> {
     let Ok(children) = fs::read_dir(path) else { return Ok(0) };
@@ -243,7 +284,10 @@ mod tests {
 
         assert_eq!(list(state.path()).expect("listed"), [(run.clone(), RunState::Alive)]);
         drop(ledger);
-        assert_eq!(list(state.path()).expect("listed"), [(run.clone(), RunState::Dead)]);
+        // A process that another test is starting holds a copy of the lock until its `exec`.
+        while list(state.path()).expect("listed") != [(run.clone(), RunState::Dead)] {
+            thread::yield_now();
+        }
         // Reaped in the background: an unreaped child stays in /proc as a zombie without an environment.
         let left = reap(state.path(), &run).expect("reaped");
 

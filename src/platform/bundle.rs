@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cgroup::CgroupMode;
-use crate::platform::{LaunchSpec, arguments};
+use crate::platform::{LaunchSpec, arguments, link};
 use crate::run::{RUN_VARIABLE, RunId};
 
 /// Where a guest keeps its files.
@@ -57,7 +57,8 @@ pub(super) fn write(dir: &Path, config: &Value) -> io::Result<PathBuf> {
 /// The container's configuration.
 pub(super) fn config(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
     let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
-    let command: Vec<String> = std::iter::once(spec.image.guest_path()).chain(arguments::of_guest(spec, dir)).collect();
+    let arguments = arguments::of_guest(spec, dir, link::listen(spec));
+    let command: Vec<String> = std::iter::once(spec.image.guest_path()).chain(arguments).collect();
     let files = around.most_files.min(FILES);
     let capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
     json!({
@@ -175,6 +176,18 @@ mod tests {
         assert_eq!(resources["memory"], json!({"limit": 67108864, "swap": 67108864}));
         assert_eq!(resources["pids"], json!({"limit": 16}));
         assert_eq!(config["process"]["args"][3], json!("dir=/tmp"));
+    }
+
+    #[test]
+    fn a_server_that_can_be_reached_joins_its_network_and_listens() {
+        let mut spec = spec(Program::Redis, None);
+        let listens =
+            |config: &Value| config["process"]["args"].to_string().contains(r#""listen=0.0.0.0","port=6379""#);
+        assert!(!listens(&made(&spec, CgroupMode::V1, Swap::Limited)));
+        spec.network = Networking::Bridge;
+        assert!(listens(&made(&spec, CgroupMode::V1, Swap::Limited)));
+        let namespaces = namespaces(CgroupMode::V1, Some(Path::new("/a/path")));
+        assert_eq!(namespaces[4], json!({"type": "network", "path": "/a/path"}));
     }
 
     #[test]

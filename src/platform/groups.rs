@@ -50,15 +50,23 @@ impl Groups {
         format!("/{}/{instance}", self.ledger.run().name())
     }
 
+    /// Writes the group of `instance` down, which somebody else may make, parent and all.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub(super) fn foresee(&self, instance: &str) -> io::Result<Cgroup> {
+        let cgroup = self.hierarchies.group(Path::new(&self.path(instance)));
+        self.write_down(&cgroup)?;
+        Ok(cgroup)
+    }
+
     /// Makes the run's parent if it is not there and writes the group of `instance` down, which is not made yet.
     ///
     /// # Errors
     /// When the ledger cannot be written, or the parent cannot be made.
     pub(super) fn record(&self, instance: &str) -> io::Result<Cgroup> {
         self.ensure_parent()?;
-        let cgroup = self.hierarchies.group(Path::new(&self.path(instance)));
-        self.write_down(&cgroup)?;
-        Ok(cgroup)
+        self.foresee(instance)
     }
 
     /// Two launches at once must not both find a parent that has no CPUs yet.
@@ -73,7 +81,8 @@ impl Groups {
     }
 
     fn write_down(&self, cgroup: &Cgroup) -> io::Result<()> {
-        cgroup.dirs().iter().try_for_each(|dir| self.ledger.record(&Resource::Cgroup { path: dir.clone() }))
+        let mut dirs = cgroup.dirs().iter().chain(cgroup.others());
+        dirs.try_for_each(|dir| self.ledger.record(&Resource::Cgroup { path: dir.clone() }))
     }
 }
 

@@ -10,8 +10,12 @@ pub mod fake;
 mod groups;
 mod id;
 mod instance;
+mod link;
 pub mod native;
+pub mod oci;
+mod orphan;
 pub mod registry;
+mod spawn;
 mod watch;
 pub mod youki;
 
@@ -27,8 +31,10 @@ pub use youki::launcher_entry;
 use crate::clock::Clock;
 use crate::cpuset::CpuSet;
 use crate::guest::Image;
+use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
 use crate::names::named_enum;
+use crate::network::RunNetwork;
 use crate::units::Bytes;
 use crate::workload::LoadGenerator;
 
@@ -67,7 +73,16 @@ pub struct Context {
     /// The run's ledger; it also tells the run's id and its state folder.
     pub ledger: Arc<Ledger>,
     /// Set when the user asked to stop; every wait ends early on it.
-    pub interrupt: crate::interrupt::Interrupt,
+    pub interrupt: Interrupt,
+    /// The run's network, shared by all its platforms. Nothing of it is made before an instance needs it.
+    pub network: Arc<RunNetwork>,
+}
+
+impl Context {
+    /// What the platforms of a run are made with; each run has one, so that they share its network.
+    pub fn new(ledger: Arc<Ledger>, interrupt: Interrupt) -> Self {
+        Self { ledger, interrupt, network: Arc::default() }
+    }
 }
 
 /// What a platform can do, asked for instead of its name.
@@ -81,11 +96,19 @@ pub struct Capabilities {
     pub limits: bool,
     /// How many launches at once are worth while here.
     pub launch_concurrency: usize,
+    /// Its guests are processes of this host's kernel, which tells their names, their descriptors and their environment.
+    #[serde(default = "yes")]
+    pub host_processes: bool,
     /// Its instances can have a network, so that servers in them can be reached from this host.
     #[serde(default)]
     pub network: bool,
     /// Events are stamped by a virtual clock: its times are no measurements.
     pub simulated: bool,
+}
+
+/// Platforms of runs that were stored before it was asked have such guests.
+fn yes() -> bool {
+    true
 }
 
 /// What is known of a platform that can run here.
@@ -114,7 +137,8 @@ pub struct LaunchSpec {
     pub name: String,
     /// What to run.
     pub image: Image,
-    /// `key=value` arguments of the guest program, without `dir=` and `deadline=`, which the platform adds.
+    /// `key=value` arguments of the guest program, without `dir=`, `deadline=`, `listen=` and `port=`, which the
+    /// platform adds.
     pub arguments: Vec<String>,
     /// The CPUs it may run on; `None` leaves placement to the host.
     pub cpus: Option<CpuSet>,

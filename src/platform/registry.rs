@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, youki};
+use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, youki};
 use crate::names::UnknownName;
 
 /// How a platform is made, with the runtime that its name carries. Making it changes nothing on the host.
@@ -48,6 +48,13 @@ pub const ENTRIES: &[Entry] = &[
         about: "a container made in-process by youki's libcontainer; needs root",
         defaults: &["youki"],
         open: |c, _| Ok(Box::new(youki::Youki::new(c.clone()))),
+    },
+    Entry {
+        name: "oci",
+        runtime: Runtime::Required,
+        about: "a container by an OCI runtime's own program: runc, crun, runsc, any in PATH; needs root",
+        defaults: &["oci:runc"],
+        open: |c, runtime| Ok(Box::new(oci::Oci::new(c.clone(), runtime.unwrap_or_default()))),
     },
     Entry {
         name: "fake",

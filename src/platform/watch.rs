@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::console::Console;
+use super::orphan::Tells;
 use super::{Error, Event, Events, Exit, GuestThread, Milestone, StampedLine, ThreadRole};
 use crate::clock::{Clock, HostClock};
 use crate::interrupt::Interrupt;
@@ -37,6 +38,8 @@ pub(super) struct Process {
     pub(super) pid: i32,
     /// The handle.
     pub(super) handle: OwnedFd,
+    /// How it tells what ended its guest.
+    pub(super) tells: Tells,
 }
 
 /// Whether the user's wish to stop ends a wait.
@@ -213,11 +216,16 @@ impl Watch {
 }
 
 impl Process {
+    /// A process that is the guest itself.
+    pub(super) fn new(pid: i32, handle: OwnedFd) -> Self {
+        Self { pid, handle, tells: Tells::Signal }
+    }
+
     /// How it ended, without reaping it; `None` while it runs, or when this process may not know.
     pub(super) fn peek_exit(&self) -> Option<Exit> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::PidFd(self.handle.as_fd()), options) {
-            Ok(status) => status.and_then(|status| exit_of(&status)),
+            Ok(status) => status.and_then(|status| exit_of(&status)).map(|exit| self.tells.read(exit)),
             // Not our child: the kernel tells those who may trace it (proc_pid_stat(5), exit_code).
             Err(_) => {
                 let stat = procfs::process::Process::new(self.pid).and_then(|p| p.stat()).ok()?;
@@ -229,7 +237,8 @@ impl Process {
     /// Reaps it: it is our child and has ended.
     pub(super) fn reap(&self) -> io::Result<Exit> {
         let status = waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED)?;
-        status.and_then(|status| exit_of(&status)).ok_or_else(|| io::Error::other("it has no exit status"))
+        let exit = status.and_then(|status| exit_of(&status)).map(|exit| self.tells.read(exit));
+        exit.ok_or_else(|| io::Error::other("it has no exit status"))
     }
 }
 

@@ -1,12 +1,12 @@
 //! A harness that crashes, and helpers that do: whatever they made is found and removed.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use featherweight::guest::Program;
 use featherweight::ledger::{self, Leftovers};
-use featherweight::platform::{LaunchSpec, Limits, Milestone};
+use featherweight::platform::{LaunchSpec, Limits, Milestone, Networking};
 use featherweight::run::{Folders, RunId};
 use featherweight::units::Bytes;
 
@@ -18,8 +18,8 @@ use crate::stand::{Stand, Subject, contracts};
 const VICTIM: &str = "FEATHERWEIGHT_CONFORMANCE_VICTIM";
 
 contracts! {
-    Host a_crashed_harness_leaves_nothing_that_is_not_found,
-    Host a_run_survives_the_death_of_its_helpers,
+    Real a_crashed_harness_leaves_nothing_that_is_not_found,
+    Real a_run_survives_the_death_of_its_helpers,
 }
 
 /// Becomes the harness that is to crash, if this process was started as one.
@@ -30,10 +30,13 @@ pub(crate) fn victim_entry(subjects: &[Subject]) {
     let can = stand.platform().capabilities().limits;
     let limits = can.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
     let limited = LaunchSpec { limits, ..stand.spec(Program::Probe, &["do=spawn", "count=3", "then=pause"]) };
+    let can = stand.platform().capabilities().network;
+    let network = if can { Networking::Bridge } else { Networking::None };
     let launches = [
         (limited, Milestone::Result),
         (stand.spec(Program::Write, &[]), Milestone::Attacking),
         (stand.spec(Program::Probe, &["do=hang"]), Milestone::Ready),
+        (LaunchSpec { network, ..stand.spec(Program::Probe, &["do=serve"]) }, Milestone::Ready),
     ];
     let _living = launches.map(|(spec, milestone)| {
         let mut instance = stand.launch(&spec);
@@ -47,15 +50,34 @@ pub(crate) fn victim_entry(subjects: &[Subject]) {
     }
 }
 
-fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
-    let mut command = Command::new(std::env::current_exe().expect("our own path"));
-    command.env(VICTIM, stand.subject.name).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut victim = command.spawn().expect("it starts");
-    let output = victim.stdout.take().expect("a pipe");
-    let run: Option<RunId> = BufReader::new(output).lines().find_map(|line| line.expect("a line of text").parse().ok());
-    victim.kill().and_then(|()| victim.wait()).expect("it crashes");
-    let run = run.expect("it ran until it was killed");
+/// Another harness, with several instances that live.
+#[derive(Debug)]
+pub(crate) struct Victim {
+    process: Child,
+    /// Its run.
+    pub(crate) run: RunId,
+}
 
+impl Victim {
+    /// A harness that runs instances of `subject` until it crashes.
+    pub(crate) fn start(subject: Subject) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("our own path"));
+        command.env(VICTIM, subject.name).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("it starts");
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let run = output.lines().find_map(|line| line.expect("a line of text").parse().ok());
+        Self { process, run: run.expect("it runs until it is killed") }
+    }
+
+    /// Kills it as nothing can be survived.
+    pub(crate) fn crash(mut self) -> RunId {
+        self.process.kill().and_then(|()| self.process.wait()).expect("it crashes");
+        self.run
+    }
+}
+
+fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
+    let run = Victim::start(stand.subject).crash();
     let left = ledger::reap(&Folders::from_env().state, &run).expect("reaped");
     // The two that print nothing more lived on; the third ends as soon as nobody reads its lines.
     assert!(left.processes >= 2, "{left:?}");

@@ -49,7 +49,8 @@ pub(crate) fn kill(pid: i32) {
 pub(crate) fn traces(name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let hierarchies = Hierarchies::read(Path::new("/")).expect("the mount table is readable");
-    for top in hierarchies.list().iter().map(|h| h.mount.clone()).chain([PathBuf::from("/dev/shm")]) {
+    let mounts = hierarchies.list().iter().map(|h| &h.mount).chain(hierarchies.others()).cloned();
+    for top in mounts.chain([PathBuf::from("/dev/shm")]) {
         let entries = fs::read_dir(&top).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
         found.extend(entries.filter(|path| path.to_string_lossy().contains(name)));
     }

@@ -10,9 +10,10 @@ mod failures;
 mod host;
 mod life;
 mod limits;
+mod network;
 mod stand;
 
-use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, youki::Youki};
+use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, oci::Oci, youki::Youki};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::{Contract, Stand, Subject};
 
@@ -20,6 +21,9 @@ fn subjects() -> Vec<Subject> {
     vec![
         Subject { name: "fake", make: |context| Box::new(FakePlatform::new(&context)) },
         Subject { name: "native", make: |context| Box::new(Native::new(context)) },
+        Subject { name: "oci:runc", make: |context| Box::new(Oci::new(context, "runc")) },
+        Subject { name: "oci:crun", make: |context| Box::new(Oci::new(context, "crun")) },
+        Subject { name: "oci:runsc", make: |context| Box::new(Oci::new(context, "runsc")) },
         Subject { name: "youki", make: |context| Box::new(Youki::new(context)) },
     ]
 }
@@ -27,7 +31,8 @@ fn subjects() -> Vec<Subject> {
 fn main() {
     launcher_entry();
     crashes::victim_entry(&subjects());
-    let contracts = [life::ALL, limits::ALL, failures::ALL, crowds::ALL, cleanliness::ALL, crashes::ALL].concat();
+    let contracts =
+        [life::ALL, limits::ALL, network::ALL, failures::ALL, crowds::ALL, cleanliness::ALL, crashes::ALL].concat();
     let mut trials = Vec::new();
     for subject in subjects() {
         if let Err(why) = Stand::open(&subject).map(drop) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use featherweight::guest::{self, GuestLine, Image, Program};
 use featherweight::interrupt::Interrupt;
 use featherweight::ledger::{Ledger, Leftovers};
+use featherweight::network::RunNetwork;
 use featherweight::platform::{
     Capabilities, Context, Error, Instance, LaunchSpec, Limits, Milestone, Networking, Platform, Purpose, Stopped,
 };
@@ -39,12 +40,18 @@ pub(crate) struct Contract {
 pub(crate) enum Needs {
     /// Nothing in particular: simulated platforms keep it as well.
     Nothing,
-    /// Guests are processes of this host's kernel, in real time.
+    /// Guests are real and use this host.
+    Real,
+    /// Guests are processes of this host's kernel.
     Host,
     /// Guests can fork.
     Fork,
+    /// Guests can fork, and their children are processes of this host's kernel.
+    ForkOnHost,
     /// Instances can be limited by the kernel.
     Limits,
+    /// Instances can be reached over a network.
+    Network,
 }
 
 impl Needs {
@@ -53,8 +60,10 @@ impl Needs {
         match self {
             Needs::Nothing => None,
             _ if can.simulated => Some("its guests are simulated"),
-            Needs::Fork if !can.fork => Some("its guests cannot fork"),
+            Needs::Host | Needs::ForkOnHost if !can.host_processes => Some("its guests have a kernel of their own"),
+            Needs::Fork | Needs::ForkOnHost if !can.fork => Some("its guests cannot fork"),
             Needs::Limits if !can.limits => Some("it cannot limit instances here"),
+            Needs::Network if !can.network => Some("its instances have no network here"),
             _ => None,
         }
     }
@@ -76,6 +85,9 @@ pub(crate) use contracts;
 /// Longer than anything takes that works: only a hang is as slow.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
 
+/// Ports of a bridge of the run: few, so that more than one bridge is nothing special.
+pub(crate) const BRIDGE_PORTS: u32 = 3;
+
 /// A run with one platform.
 #[derive(Debug)]
 pub(crate) struct Stand {
@@ -93,7 +105,9 @@ impl Stand {
     pub(crate) fn open(subject: &Subject) -> Result<Self, String> {
         let ledger = Arc::new(open_ledger());
         let interrupt = Interrupt::new().expect("an interrupt can be made");
-        let platform = (subject.make)(Context { ledger: Arc::clone(&ledger), interrupt: interrupt.clone() });
+        let network = Arc::new(RunNetwork::with_ports(BRIDGE_PORTS));
+        let context = Context { network, ..Context::new(Arc::clone(&ledger), interrupt.clone()) };
+        let platform = (subject.make)(context);
         let can_run = platform.check().map_err(|why| why.to_string());
         let stand = Self { subject: *subject, platform: Some(platform), ledger, interrupt };
         can_run.map(|_| stand)

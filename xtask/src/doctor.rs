@@ -17,6 +17,7 @@ use featherweight::units::Bytes;
 use serde::Serialize;
 
 use crate::platforms::{self, Answer};
+use crate::setup::{self, TOOLS, Tool};
 
 /// A thousand small containers on one bridge: the suite's largest step.
 const THOUSAND: Needs = Needs {
@@ -46,6 +47,8 @@ struct Findings {
     /// What is short for a thousand instances.
     limits: Vec<Shortfall>,
     toolchain: Vec<Finding>,
+    /// The tools that setup installs.
+    tools: Vec<Finding>,
     access: Vec<Finding>,
     platforms: Vec<Finding>,
 }
@@ -92,6 +95,7 @@ impl Findings {
             placements: Placement::ALL.iter().map(|&p| placement_finding(&topology, p)).collect(),
             limits: limits::check(&Limits::read(Path::new("/")), &THOUSAND),
             toolchain: toolchain()?,
+            tools: tools_found(),
             access: access(&facts),
             platforms: platforms.iter().map(|(id, answer)| Finding::of(id, answer.clone())).collect(),
             facts,
@@ -104,6 +108,7 @@ impl Findings {
             section("Placements", rows(&self.placements)),
             section("Limits for 1,000 instances", limit_rows(&self.limits)),
             section("Guest programs", rows(&self.toolchain)),
+            section("Tools", rows(&self.tools)),
             section("Access", rows(&self.access)),
         ];
         if !self.platforms.is_empty() {
@@ -134,7 +139,9 @@ impl Findings {
         let tool = |(name, version): (&String, &Option<String>)| {
             [name.clone(), String::new(), version.clone().unwrap_or_else(unknown)]
         };
-        facts.into_iter().map(row).chain(f.tools.iter().map(tool)).collect()
+        // Those of setup have a section of their own.
+        let others = f.tools.iter().filter(|(name, _)| TOOLS.iter().all(|t| !has_program(t, name)));
+        facts.into_iter().map(row).chain(others.map(tool)).collect()
     }
 }
 
@@ -164,6 +171,31 @@ fn placement_finding(topology: &Topology, placement: Placement) -> Finding {
         (false, n) => format!("victim on CPU {}, {n} attackers, harness on {}", a.victim, a.harness),
     };
     Finding::of(placement.name(), placement::assign(topology, placement).map(told).map_err(|e| e.reason))
+}
+
+/// What doctor says again when setup is through.
+///
+/// # Errors
+/// When the platforms cannot be asked.
+pub(crate) fn after_setup() -> anyhow::Result<String> {
+    let platforms: Vec<_> = platforms::survey()?.into_iter().map(|(id, answer)| Finding::of(&id, answer)).collect();
+    Ok(format!("{}\n\n{}", section("Tools", rows(&tools_found())), section("Platforms", rows(&platforms))))
+}
+
+/// Every program that setup can install, and Docker's daemon.
+fn tools_found() -> Vec<Finding> {
+    let program = |tool: &Tool, (name, how): (&str, &str)| {
+        let there = setup::find(name).map(|path| tools::version(&path, &[how], Duration::from_secs(10)));
+        let version = there.map(|version| version.unwrap_or_else(|| "there; it does not tell its version".to_owned()));
+        let missing = || format!("not installed; cargo xtask setup --only {}", tool.name);
+        Finding::of(name, version.ok_or_else(missing))
+    };
+    let programs = TOOLS.iter().flat_map(|tool| tool.programs.iter().map(move |&asked| program(tool, asked)));
+    programs.chain([Finding::of("Docker's daemon", setup::docker_answers())]).collect()
+}
+
+fn has_program(tool: &Tool, name: &str) -> bool {
+    tool.programs.iter().any(|(program, _)| *program == name)
 }
 
 /// Whether a compiler is there and whether it links static programs, found out by doing it.
@@ -277,7 +309,7 @@ mod tests {
     fn json_has_every_section_and_tells_missing_from_there() {
         let findings = Findings::gather(&[("docker".to_owned(), Err("no socket".to_owned()))]).unwrap();
         let json = serde_json::to_value(&findings).unwrap();
-        for section in ["facts", "topology", "placements", "limits", "toolchain", "access", "platforms"] {
+        for section in ["facts", "topology", "placements", "limits", "toolchain", "tools", "access", "platforms"] {
             assert!(!json[section].is_null(), "{section}");
         }
         assert_eq!(json["platforms"][0]["state"], "missing");

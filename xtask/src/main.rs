@@ -7,6 +7,7 @@ mod export;
 mod images;
 mod platforms;
 mod report;
+mod setup;
 mod stored;
 mod tidy;
 
@@ -21,6 +22,7 @@ use featherweight::cli::Exit;
     bin_name = "cargo xtask",
     version,
     after_help = "Examples:\n  \
+        cargo xtask setup                     install and start what is missing, after asking\n  \
         cargo xtask doctor                    before the first run: what can run here, what cannot and why\n  \
         cargo xtask report last               the page of the latest run; without `last`, of every experiment\n  \
         cargo xtask export --output all.csv   the stored trials, for R, pandas or a spreadsheet\n  \
@@ -34,6 +36,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    Setup(setup::Setup),
     Images(images::Images),
     Doctor(doctor::Doctor),
     Report(report::Report),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
 impl Chore {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
+            Chore::Setup(setup) => setup.run(),
             Chore::Images(images) => images.run().map(|()| Exit::Fine),
             Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
             Chore::Report(report) => report.run().map(|()| Exit::Fine),

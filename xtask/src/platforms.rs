@@ -16,7 +16,7 @@ pub(crate) type Answer = (String, Result<String, String>);
 pub(crate) fn survey() -> anyhow::Result<Vec<Answer>> {
     let state = tempfile::tempdir().context("make a folder for the platforms' ledger")?;
     let ledger = Ledger::open(state.path(), &RunId::generate()).context("open a ledger for the platforms")?;
-    let context = Context { ledger: Arc::new(ledger), interrupt: Interrupt::new().context("make an interrupt")? };
+    let context = Context::new(Arc::new(ledger), Interrupt::new().context("make an interrupt")?);
     let answers = registry::survey(&context);
     let told = |facts: PlatformFacts| std::iter::once(facts.version).chain(facts.notes).collect::<Vec<_>>().join("; ");
     let answer = |(id, entry, facts): (PlatformId, &registry::Entry, Result<PlatformFacts, Unavailable>)| {

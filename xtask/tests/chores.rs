@@ -23,6 +23,8 @@ fn error(output: &Output) -> String {
 #[case::unknown_chore(&["frobnicate"], 2, "'frobnicate'")]
 #[case::unknown_format(&["export", "--format", "pdf"], 2, "'pdf'")]
 #[case::unknown_run(&["report", "tuesday"], 2, "RUN tuesday: tuesday/run.json holds no run")]
+#[case::unknown_tools(&["setup", "--only", "wkr,docker"], 2, "--only `wkr`: no such tool; accepted: cc, docker, ")]
+#[case::agreed_and_not(&["setup", "--dry-run", "--yes"], 2, "'--dry-run' cannot be used with '--yes'")]
 #[case::nothing_to_report(&["report"], 3, "`cargo bench` makes runs")]
 #[case::nothing_to_export(&["export", "last"], 3, "`cargo bench` makes runs")]
 fn what_cannot_be_done_has_its_own_code_and_names_the_cause(
@@ -65,4 +67,18 @@ fn clean_tells_by_its_code_whether_something_is_left() {
     let codes = [&["clean", "--dry-run"][..], &["clean"], &["clean", "--dry-run"]]
         .map(|arguments| xtask(home.path(), arguments).status.code());
     assert_eq!(codes, [Some(4), Some(0), Some(0)], "left, removed, nothing left");
+}
+
+#[test]
+fn setup_without_agreement_changes_nothing_and_stops_no_daemon_but_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let shown = xtask(home.path(), &["setup", "--dry-run", "--only", "cc"]);
+    assert!(shown.status.success(), "{}", error(&shown));
+    assert_eq!(String::from_utf8_lossy(&shown.stdout), "nothing to do\n", "a compiler has built the tests");
+    let stopped = xtask(home.path(), &["setup", "--stop"]);
+    assert_eq!(
+        (stopped.status.code(), &*String::from_utf8_lossy(&stopped.stdout)),
+        (Some(0), "setup has started no daemon\n")
+    );
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }

@@ -80,7 +80,7 @@ impl Rig {
     /// Opens and runs the request on a fake platform with that script.
     fn run(&self, request: Request, script: Script, watch: Watch<'_>) -> Ran {
         let mut session = self.open(request).expect("the run can begin");
-        let context = Context { ledger: Arc::clone(&session.ledger), interrupt: self.interrupt.clone() };
+        let context = Context::new(Arc::clone(&session.ledger), self.interrupt.clone());
         let platform = FakePlatform::scripted(&context, script);
         let fake = Arc::new(Fake { platform, sleepers: AtomicUsize::new(0), launched: Mutex::default() });
         session.platforms = vec![Box::new(Handle(Arc::clone(&fake)))];

@@ -1,5 +1,6 @@
 //! The probe misbehaves as it is asked to.
 
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 
 use serde_json::{Value, json};
@@ -78,6 +79,29 @@ fn it_says_where_it_is() {
     assert_eq!(here["uid"], nix::unistd::getuid().as_raw());
     assert_eq!(names(folder.path()), Vec::<String>::new());
     assert_eq!(result(&["do=where", "dir=/no/such/folder"])["dir_writable"], false);
+}
+
+#[test]
+fn it_answers_everybody() {
+    let at = TcpListener::bind(("127.18.0.77", 0)).and_then(|free| free.local_addr()).unwrap();
+    let arguments = ["do=serve".to_owned(), format!("listen={}", at.ip()), format!("port={}", at.port())];
+    let mut guest = Guest::launch(Program::Probe, &arguments.each_ref().map(String::as_str));
+    guest.wait_ready();
+    for _ in 0..3 {
+        let answer = TcpStream::connect(at).and_then(std::io::read_to_string).unwrap();
+        assert_eq!(answer, format!("probe on {} port {}\n", at.ip(), at.port()));
+    }
+    guest.terminate();
+    assert_eq!(guest.finish().1.code(), Some(143));
+}
+
+#[test]
+fn it_says_why_it_cannot_listen() {
+    for (argument, what) in [("listen=here", "here"), ("listen=192.0.2.1", "listen")] {
+        let (lines, code) = run(Program::Probe, &["do=serve", argument]);
+        assert!(matches!(&lines[..], [GuestLine::Main, GuestLine::Error(e)] if e.starts_with(what)), "{lines:?}");
+        assert_eq!(code, Some(1));
+    }
 }
 
 fn range((first, last): (u32, u32)) -> String {

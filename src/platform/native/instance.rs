@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::cgroup::Cgroup;
+use crate::platform::orphan::reap_group;
 use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of, wait_ended};
 use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use crate::say;
@@ -23,6 +25,8 @@ pub(super) struct NativeInstance {
     watch: Watch,
     cgroup: Option<Cgroup>,
     dir: Option<PathBuf>,
+    /// Where it was told to listen.
+    listen: Option<SocketAddr>,
     stage: Stage,
 }
 
@@ -34,8 +38,8 @@ enum Stage {
 
 impl NativeInstance {
     /// The instance whose process `watch` follows.
-    pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, dir: Option<PathBuf>) -> Self {
-        Self { watch, cgroup, dir, stage: Stage::Running }
+    pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, dir: Option<PathBuf>, listen: Option<SocketAddr>) -> Self {
+        Self { watch, cgroup, dir, listen, stage: Stage::Running }
     }
 
     /// Ends and removes everything; the exit of the process.
@@ -47,6 +51,8 @@ impl NativeInstance {
         self.kill_children();
         wait_ended(&children, KILL_PATIENCE);
         let exit = self.process().and_then(Process::reap);
+        // Those that it forked are this process's children once it asks for orphans.
+        self.watch.process().map(|p| p.pid).into_iter().for_each(reap_group);
         self.watch.drain(DRAIN_PATIENCE);
         let removed = self.remove();
         let exit = exit.and_then(|exit| removed.map(|()| exit));
@@ -125,7 +131,7 @@ impl Instance for NativeInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        None
+        self.listen.map(|address| Endpoint { address, netns: None })
     }
 
     fn kill(&mut self) {

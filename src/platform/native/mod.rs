@@ -5,29 +5,30 @@
 //! whole life of `hello`.
 
 mod instance;
-mod spawn;
 
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use instance::NativeInstance;
-use spawn::Start;
 
 use super::arguments;
 use super::groups::Groups;
+use super::spawn::{self, Start};
 use super::watch::{Process, Watch, pipe};
 use super::{
-    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Platform, PlatformFacts,
-    PlatformId, Unavailable,
+    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Networking, Platform,
+    PlatformFacts, PlatformId, Unavailable,
 };
 use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
 use crate::guest::Image;
 use crate::ledger::Resource;
+use crate::network::on_loopback;
 use crate::run::RUN_VARIABLE;
 
 /// The controllers of an instance with limits. `cpuacct` costs no limit and tells the CPU time; `cpu` is left out,
@@ -75,8 +76,22 @@ impl Native {
         Ok(Some(dir))
     }
 
+    /// Where a server that is to be reached listens: the host's own loopback, at an address that is the instance's own.
+    fn listen(spec: &LaunchSpec) -> io::Result<Option<SocketAddr>> {
+        match (spec.network, spec.image.program.listens()) {
+            (Networking::Bridge, Some(port)) => on_loopback(port).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Starts the process; the spawn event is stamped just before the clone.
-    fn start(&self, spec: &LaunchSpec, cgroup: Option<&Cgroup>, dir: Option<&Path>) -> io::Result<Watch> {
+    fn start(
+        &self,
+        spec: &LaunchSpec,
+        cgroup: Option<&Cgroup>,
+        dir: Option<&Path>,
+        listen: Option<SocketAddr>,
+    ) -> io::Result<Watch> {
         let (read, write) = pipe()?;
         let doors = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_doors)?;
         let rlimits = match (spec.limits, cgroup) {
@@ -87,7 +102,7 @@ impl Native {
         let program = spec.image.binary();
         let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is no UTF-8"))?;
         let given = dir.and_then(Path::to_str);
-        let arguments = std::iter::once(program.to_owned()).chain(arguments::of_guest(spec, given));
+        let arguments = std::iter::once(program.to_owned()).chain(arguments::of_guest(spec, given, listen));
         let start = Start {
             program: CString::new(program)?,
             arguments: arguments.map(CString::new).collect::<Result<_, _>>()?,
@@ -97,11 +112,12 @@ impl Native {
             cpus: spec.cpus.as_ref(),
             doors: &doors,
             rlimits: &rlimits,
+            hides: None,
         };
         let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         watch.stamp(Event::Spawn);
         let (pid, handle) = spawn::start(&start)?;
-        watch.follow(Process { pid, handle });
+        watch.follow(Process::new(pid, handle));
         Ok(watch)
     }
 }
@@ -117,7 +133,8 @@ impl Platform for Native {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: thread::available_parallelism().map_or(1, usize::from),
-            network: false,
+            host_processes: true,
+            network: true,
             simulated: false,
         }
     }
@@ -150,14 +167,15 @@ impl Platform for Native {
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
         let dir = self.make_dir(spec).map_err(failed)?;
         let started = self.confine(spec).and_then(|cgroup| {
-            let watch = self.start(spec, cgroup.as_ref(), dir.as_deref());
+            let listen = Self::listen(spec);
+            let watch = listen.and_then(|at| Ok((self.start(spec, cgroup.as_ref(), dir.as_deref(), at)?, at)));
             if let (Err(_), Some(cgroup)) = (&watch, &cgroup) {
                 cgroup.remove_if_empty();
             }
-            watch.map(|watch| (watch, cgroup))
+            watch.map(|(watch, at)| (watch, cgroup, at))
         });
         match started {
-            Ok((watch, cgroup)) => Ok(Box::new(NativeInstance::new(watch, cgroup, dir))),
+            Ok((watch, cgroup, at)) => Ok(Box::new(NativeInstance::new(watch, cgroup, dir, at))),
             Err(e) => {
                 // What could not be removed stands in the ledger; the failure of the launch is what matters.
                 let _ = dir.map(fs::remove_dir_all);
@@ -199,7 +217,7 @@ mod tests {
     use crate::guest::{Program, ensure};
     use crate::interrupt::Interrupt;
     use crate::ledger::Ledger;
-    use crate::platform::{Milestone, Networking, Purpose};
+    use crate::platform::{Milestone, Purpose};
     use crate::run::{Folders, RunId};
     use crate::units::Bytes;
 
@@ -218,7 +236,7 @@ mod tests {
             purpose: Purpose::Measured,
             deadline: Duration::from_secs(60),
         };
-        let context = Context { ledger, interrupt: Interrupt::new().expect("an eventfd") };
+        let context = Context::new(ledger, Interrupt::new().expect("an eventfd"));
         let platform = Native { groups: Err("for this test".to_owned()), ..Native::new(context) };
 
         assert!(!platform.capabilities().limits);

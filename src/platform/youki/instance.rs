@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::pool::{LauncherId, Pool, remove_dirs};
 use crate::cgroup::Cgroup;
+use crate::platform::link::Link;
 use crate::platform::watch::{KILL_PATIENCE, Watch, threads_of};
 use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use crate::say;
@@ -18,8 +19,9 @@ pub(super) struct YoukiInstance {
     cgroup: Cgroup,
     /// Its bundle and its state.
     dirs: [PathBuf; 2],
-    pool: Arc<Pool>,
-    maker: LauncherId,
+    link: Link,
+    /// Who removes it: the launchers, and the one that made it.
+    maker: (Arc<Pool>, LauncherId),
     stage: Stage,
 }
 
@@ -31,8 +33,14 @@ enum Stage {
 
 impl YoukiInstance {
     /// The container that `maker` made and whose process `watch` follows.
-    pub(super) fn new(watch: Watch, cgroup: Cgroup, dirs: [PathBuf; 2], pool: Arc<Pool>, maker: LauncherId) -> Self {
-        Self { watch, cgroup, dirs, pool, maker, stage: Stage::Running }
+    pub(super) fn new(
+        watch: Watch,
+        cgroup: Cgroup,
+        dirs: [PathBuf; 2],
+        link: Link,
+        maker: (Arc<Pool>, LauncherId),
+    ) -> Self {
+        Self { watch, cgroup, dirs, link, maker, stage: Stage::Running }
     }
 
     /// Ends and removes everything; the exit of the container's process. With that process every other one of its
@@ -41,18 +49,19 @@ impl YoukiInstance {
         self.stage = Stage::Removed;
         self.watch.kill();
         self.watch.wait_exit(KILL_PATIENCE)?;
-        let exit = self.pool.remove(self.maker, &mut self.watch);
+        let exit = self.maker.0.remove(self.maker.1, &mut self.watch);
         let removed = self.sweep(exit.is_err());
         let exit = exit.and_then(|exit| removed.map(|()| exit));
         exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
     }
 
-    /// Removes the folders, and where the runtime could not do it, its groups as well.
-    fn sweep(&self, runtime_failed: bool) -> io::Result<()> {
+    /// Removes its connection and folders, and where the runtime could not do it, its groups as well.
+    fn sweep(&mut self, runtime_failed: bool) -> io::Result<()> {
+        let disconnected = self.link.disconnect();
         if runtime_failed {
             self.cgroup.remove(KILL_PATIENCE)?;
         }
-        remove_dirs(&[&self.dirs[0], &self.dirs[1]])
+        remove_dirs(&[&self.dirs[0], &self.dirs[1]]).and(disconnected)
     }
 }
 
@@ -82,7 +91,7 @@ impl Instance for YoukiInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        None
+        self.link.endpoint()
     }
 
     fn kill(&mut self) {

@@ -22,9 +22,11 @@ use pool::{Order, Pool, remove_dirs};
 
 use super::bundle::{self, Surroundings, Swap};
 use super::groups::Groups;
+use super::link::Link;
 use super::watch::{KILL_PATIENCE, Watch, pipe};
 use super::{
-    Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Unavailable,
+    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
+    PlatformId, Unavailable,
 };
 use crate::cgroup::Hierarchies;
 use crate::clock::{Clock, HostClock};
@@ -72,22 +74,28 @@ impl Youki {
     fn make(&self, spec: &LaunchSpec, groups: &Groups) -> io::Result<YoukiInstance> {
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
         let cgroup = groups.record(&spec.name)?;
+        fs::create_dir_all(self.states())?;
+        let (read, write) = pipe()?;
+        let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
+        if spec.network == Networking::Bridge {
+            // Connecting belongs to the boot; what has no network is as fast as before there were any.
+            watch.stamp(Event::Spawn);
+        }
+        let link = Link::connect(&self.context, spec)?;
+        let netns = link.netns();
         let around = Surroundings {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),
             most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
             swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
-            netns: None,
+            netns: netns.as_deref(),
         };
         let dirs = self.dirs(&spec.name);
-        fs::create_dir_all(self.states())?;
         let bundle = bundle::write(&dirs[0], &bundle::config(spec, &around))?;
-        let (read, write) = pipe()?;
-        let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         let order = Order { bundle, states: self.states(), output: write.as_fd() };
         match self.pool.launch(&mut watch, order) {
-            Ok(maker) => Ok(YoukiInstance::new(watch, cgroup, dirs, Arc::clone(&self.pool), maker)),
+            Ok(maker) => Ok(YoukiInstance::new(watch, cgroup, dirs, link, (Arc::clone(&self.pool), maker))),
             Err(e) => {
                 watch.kill();
                 // The runtime cleans up after itself where it can; what stays stands in the ledger.
@@ -110,7 +118,8 @@ impl Platform for Youki {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: self.pool.size(),
-            network: false,
+            host_processes: true,
+            network: rustix::process::geteuid().is_root(),
             simulated: false,
         }
     }

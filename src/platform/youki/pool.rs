@@ -222,7 +222,7 @@ fn follow(watch: &mut Watch, raw: i32) -> io::Result<()> {
     let process = pid(raw)?;
     match pidfd_open(process, PidfdFlags::empty()) {
         Ok(handle) => {
-            watch.follow(Process { pid: raw, handle });
+            watch.follow(Process::new(raw, handle));
             Ok(())
         }
         Err(e) => {

@@ -165,7 +165,7 @@ mod tests {
         assert_found("src/engine/x.rs", "use libcontainer::x;", "`libcontainer` stays in src/platform/youki/");
         assert_found("src/platform/qemu.rs", "let x = tokio::spawn(y);", "`tokio` stays");
         assert_clean("src/platform/youki/x.rs", "use libcontainer::x;");
-        assert_clean("src/platform/docker/x.rs", "use bollard::x;");
+        assert_clean("src/docker/x.rs", "use bollard::x;");
         assert_clean("src/host/x.rs", "let libcontainer = \"libcontainer::x\";");
     }
 

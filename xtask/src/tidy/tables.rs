@@ -23,6 +23,9 @@ pub(super) const PURE: &[&str] = &[
     "src/report/model/",
     "src/stats/",
     "src/units.rs",
+    "xtask/src/setup/packages.rs",
+    "xtask/src/setup/plan.rs",
+    "xtask/src/setup/runtimes.rs",
 ];
 
 /// Modules of the standard library that a pure module does not name.
@@ -57,11 +60,16 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "attackers count once in an interval: looked at until all moved, with a deadline",
     ),
     ("src/cgroup/group.rs", 1, "a group that empties cannot be awaited on v1: removal is tried again, with a deadline"),
-    ("src/ledger/reap.rs", 2, "a stranger's process and its group are looked at until they are gone, with a deadline"),
+    ("src/ledger/reap.rs", 3, "a stranger's process and its group are looked at until they are gone, with a deadline"),
     (
         "tests/crash.rs",
         3,
         "a harness is killed at any moment at all; its death is looked at until it shows, with a deadline",
+    ),
+    (
+        "xtask/src/setup/daemon.rs",
+        1,
+        "a daemon that gets ready tells nobody: it is asked until it answers, with a deadline",
     ),
     ("src/platform/youki/pool.rs", 1, "a launcher that was told to end is looked at until it has, with a deadline"),
 ];

@@ -1,10 +1,11 @@
-//! Starting a bare process as fast as the kernel can: `clone(2)` that shares the address space until the `exec`.
+//! Starting a process as fast as the kernel can: `clone(2)` that shares the address space until the `exec`.
 //!
 //! `std::process::Command` forks, and so copies page tables, as soon as it is told to do anything of its own in the
-//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits and control groups added.
+//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits, control groups and a mount that it
+//! does not see added.
 //! Invariant: the child calls only what `signal-safety(7)` lists, and the parent sleeps until it has called `exec`.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -34,6 +35,8 @@ pub(super) struct Start<'a> {
     pub(super) doors: &'a [OwnedFd],
     /// Limits by `setrlimit(2)`: resource and value.
     pub(super) rlimits: &'a [(libc::__rlimit_resource_t, u64)],
+    /// A mount point that is empty for it, in a mount namespace of its own.
+    pub(super) hides: Option<&'a CStr>,
 }
 
 /// The child's side of a [`Start`]: plain memory, made before the clone.
@@ -46,6 +49,7 @@ struct Child {
     cpus: Option<libc::cpu_set_t>,
     doors: Vec<RawFd>,
     rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
+    hides: Option<*const libc::c_char>,
     /// Written by the child when something fails, read by the parent: they share their memory.
     failed: Option<(&'static str, i32)>,
 }
@@ -99,6 +103,7 @@ impl Child {
             cpus: start.cpus.map(kernel_set),
             doors: start.doors.iter().map(AsRawFd::as_raw_fd).collect(),
             rlimits: start.rlimits.iter().map(limit).collect(),
+            hides: start.hides.map(CStr::as_ptr),
             failed: None,
         }
     }
@@ -121,6 +126,16 @@ impl Child {
             for (resource, limit) in &self.rlimits {
                 if libc::setrlimit(*resource, limit) != 0 {
                     return "set a resource limit";
+                }
+            }
+            if let Some(mount) = self.hides {
+                // What is mounted later on the host still shows here; nothing of this shows there.
+                let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_SLAVE);
+                if libc::unshare(libc::CLONE_NEWNS) != 0
+                    || libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0
+                    || libc::umount2(mount, libc::MNT_DETACH) != 0
+                {
+                    return "hide a mount";
                 }
             }
             if let Some(set) = &self.cpus
@@ -187,5 +202,51 @@ impl Drop for MaskedSignals {
     fn drop(&mut self) {
         // SAFETY: the set is the one that this thread had before.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::platform::watch::Process;
+
+    /// What a process sees of the mounts, with `hides`.
+    fn mounts(hides: Option<&CStr>) -> io::Result<String> {
+        let (mut read, write) = io::pipe()?;
+        let program = crate::host::tools::find("cat").expect("every system has it");
+        let program = CString::new(program.into_os_string().into_encoded_bytes())?;
+        let input = File::open("/dev/null")?;
+        let (pid, handle) = start(&Start {
+            program: program.clone(),
+            arguments: vec![program, c"/proc/self/mounts".to_owned()],
+            environment: Vec::new(),
+            input: input.as_fd(),
+            output: write.as_fd(),
+            cpus: None,
+            doors: &[],
+            rlimits: &[],
+            hides,
+        })?;
+        drop(write);
+        let mut text = String::new();
+        read.read_to_string(&mut text)?;
+        Process::new(pid, handle).reap().map(|_| text)
+    }
+
+    #[test]
+    fn a_hidden_mount_is_hidden_from_the_process_alone() {
+        let shown = mounts(None).expect("it starts");
+        match mounts(Some(c"/dev")) {
+            Err(e) => eprintln!("skipped: no mount namespace can be had: {e}"),
+            Ok(seen) => {
+                assert!(shown.contains(" /dev ") && !seen.contains(" /dev "), "{seen}");
+                assert!(seen.contains(" /proc "), "{seen}");
+            }
+        }
+        assert_eq!(mounts(None).expect("it starts"), shown, "the host's are as before");
     }
 }

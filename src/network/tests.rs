@@ -1,0 +1,182 @@
+//! The network as the kernel sees it. What is asked of it purely is tested beside that.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Longer than anything takes that works.
+const HANG: Duration = Duration::from_secs(20);
+
+/// Whether this user may make network namespaces; says so if not.
+fn may_make_namespaces() -> bool {
+    let may = Namespace::make();
+    if let Err(e) = &may {
+        eprintln!("skipped: {e}; run as root");
+    }
+    may.is_ok()
+}
+
+fn network(ports: u32) -> Arc<RunNetwork> {
+    Arc::new(RunNetwork::with_ports(ports))
+}
+
+/// The lines of a file of `/proc/net` in a namespace; the calling thread's own is behind `thread-self`.
+fn lines(netns: &Path, file: &str) -> Vec<String> {
+    let text = inside(netns, || fs::read_to_string(format!("/proc/thread-self/net/{file}"))).expect("entered");
+    text.expect("readable").lines().map(str::to_owned).collect()
+}
+
+fn links(netns: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        lines(netns, "dev").iter().filter_map(|l| Some(l.split_once(':')?.0.trim().to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// A server in the instance's namespace and what a client in the run's gets from it.
+fn said(network: &RunNetwork, instance: &Attachment) -> String {
+    let at = SocketAddr::from((instance.address(), 80));
+    let server = inside(&instance.netns(), || TcpListener::bind(at)).expect("entered").expect("it listens");
+    let run = network.netns().expect("it is made");
+    let mut client = inside(&run, || TcpStream::connect_timeout(&at, HANG)).expect("entered").expect("it is reached");
+    let (mut accepted, peer) = server.accept().expect("accepted");
+    write!(accepted, "{peer}").expect("sent");
+    drop(accepted);
+    let mut text = String::new();
+    client.read_to_string(&mut text).expect("received");
+    text
+}
+
+#[test]
+fn nothing_is_made_before_it_is_needed() {
+    assert_eq!(network(3).netns(), None);
+}
+
+#[test]
+fn one_client_reaches_the_instances_of_every_bridge() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(2);
+    let all: Vec<_> = (0..5).map(|_| network.attach().expect("attached")).collect();
+    let run = network.netns().expect("it is made");
+    assert_eq!(links(&run), ["fw0", "fw0p0", "fw0p1", "fw1", "fw1p0", "fw1p1", "fw2", "fw2p0", "lo"]);
+    for instance in &all {
+        assert_eq!(links(&instance.netns()), ["eth0", "lo"]);
+        // The client is the bridge of that instance, so no route beyond it is needed.
+        assert!(said(&network, instance).starts_with(&address::gateway(instance.slot.bridge).to_string()));
+    }
+}
+
+#[test]
+fn neighbours_are_set_and_never_learned() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(2);
+    let instance = network.attach().expect("attached");
+    said(&network, &instance);
+    // The flags 0x6 are those of a complete and permanent entry (`ATF_COM`, `ATF_PERM`, `linux/if_arp.h`).
+    for netns in [network.netns().expect("it is made"), instance.netns()] {
+        let known = lines(&netns, "arp").split_off(1);
+        assert!(known.len() == 1 && known[0].contains(" 0x6 "), "{known:?}");
+    }
+}
+
+#[test]
+fn there_is_no_ipv6() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(2);
+    let instance = network.attach().expect("attached");
+    for netns in [network.netns().expect("it is made"), instance.netns()] {
+        assert_eq!(lines(&netns, "if_inet6"), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_detached_is_gone_and_its_place_is_taken_last() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(3);
+    let first = network.attach().expect("attached");
+    let (slot, netns) = (first.slot, first.netns());
+    let namespace = |path: &Path| fs::metadata(path).map(|file| file.ino()).ok();
+    let was = namespace(&netns);
+    first.detach().expect("detached");
+    // Another test may have its number for a file by now.
+    assert_ne!(namespace(&netns), was, "the harness's open file kept it");
+    let run = network.netns().expect("it is made");
+    assert_eq!(links(&run), ["fw0", "lo"]);
+    assert_eq!(lines(&run, "arp").len(), 1, "only the header");
+    let next: Vec<_> = (0..3).map(|_| network.attach().expect("attached")).collect();
+    assert_eq!(next.iter().map(|a| a.slot.port).collect::<Vec<_>>(), [1, 2, 0]);
+    assert_eq!(next[2].slot, slot);
+    assert!(!said(&network, &next[2]).is_empty());
+    drop(next);
+    assert_eq!(links(&run), ["fw0", "lo"]);
+}
+
+#[test]
+fn the_end_of_the_network_takes_everything_with_it() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(3);
+    let mut instance = network.attach().expect("attached");
+    // As after a crash: nobody detaches, and only the instance's own namespace is still held.
+    instance.network = None;
+    drop(network);
+    let give_up = Instant::now() + HANG;
+    while links(&instance.netns()) != ["lo"] {
+        assert!(Instant::now() < give_up, "{:?}", links(&instance.netns()));
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_caller_and_the_host_stay_where_they_were() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let own = || fs::read_link("/proc/thread-self/ns/net").expect("a namespace");
+    // In the place of the host's own namespace, since others may change that one while this is tested.
+    let (host, _socket) = Namespace::make().expect("made");
+    let dump = || ["dev", "route", "arp", "fib_trie"].map(|file| lines(&host.path(), file));
+    let before = dump();
+    let (here, there) = inside(&host.path(), || {
+        let here = own();
+        let network = network(1);
+        let instances = [network.attach().expect("attached"), network.attach().expect("attached")];
+        assert_eq!(dump(), before);
+        let there = inside(&instances[1].netns(), own).expect("entered");
+        assert_eq!(own(), here, "the thread is where it was");
+        (here, there)
+    })
+    .expect("entered");
+    assert_ne!(here, there);
+    assert_eq!(dump(), before);
+    assert!(inside(Path::new("/no/such/namespace"), own).is_err());
+}
+
+#[test]
+fn a_program_starts_in_the_namespace() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(1);
+    let instance = network.attach().expect("attached");
+    let mut command = Command::new("cat");
+    command.arg("/proc/self/net/dev");
+    enter(&mut command, &instance.netns()).expect("there is one");
+    let output = command.output().expect("cat runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("eth0:"), "{output:?}");
+}

@@ -1,0 +1,268 @@
+//! `oci:RUNTIME`: containers made by an OCI runtime's own program, with no engine and no daemon.
+//!
+//! Data flow: the harness writes a bundle and calls `create` with the guest's output as the runtime's own, which the
+//! container inherits; then `start`; it watches the output and the container's process, whose number the runtime wrote
+//! down; `delete` removes it. The process becomes the harness's child (see `orphan`), so its end is told by the kernel
+//! and not by asking the runtime. Invariant: a container is deleted only after its process was reaped.
+
+mod complaint;
+mod instance;
+mod runtime;
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use instance::{OciInstance, Stage};
+use runtime::{Command, Files, Kind, Runtime};
+use rustix::process::{PidfdFlags, pidfd_open};
+use serde_json::{Value, json};
+
+use super::bundle::{self, Surroundings, Swap};
+use super::groups::Groups;
+use super::link::Link;
+use super::orphan::{adopt, leaders};
+use super::watch::{Process, Watch, pid, pipe};
+use super::{
+    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
+    PlatformId, Purpose, Unavailable,
+};
+use crate::cgroup::{CgroupMode, Hierarchies};
+use crate::clock::{Clock, HostClock};
+use crate::guest::Image;
+use crate::ledger::Resource;
+
+/// What a sandbox may have of threads and processes besides its guest's: those of its own kernel count with them in its
+/// control group. Two dozen were seen before a guest began, on two CPUs; they grow with the CPUs.
+const SANDBOX_TASKS: u32 = 512;
+
+/// Containers by a runtime's program.
+#[derive(Debug)]
+pub struct Oci {
+    id: PlatformId,
+    name: String,
+    context: Context,
+    clock: HostClock,
+    groups: Result<Groups, String>,
+    runtime: OnceLock<Result<Arc<Runtime>, Unavailable>>,
+}
+
+impl Oci {
+    /// The platform of the runtime `name` for one run.
+    pub fn new(context: Context, name: &str) -> Self {
+        let groups = Groups::find(&context, |all| Hierarchies::of_programs(&all));
+        let (id, name) = (PlatformId::new(format!("oci:{name}")), name.to_owned());
+        Self { id, name, context, clock: HostClock, groups, runtime: OnceLock::new() }
+    }
+
+    fn groups(&self) -> Result<&Groups, Unavailable> {
+        let mount = "mount the cgroup controllers writable".to_owned();
+        self.groups.as_ref().map_err(|why| Unavailable { reason: why.clone(), cure: mount })
+    }
+
+    /// The runtime, looked for once.
+    fn runtime(&self) -> Result<&Arc<Runtime>, Unavailable> {
+        let find = || {
+            let mut runtime = Runtime::find(&self.name, self.context.ledger.run())?;
+            let groups = self.groups()?;
+            if groups.mode() == CgroupMode::Hybrid && runtime.kind == Kind::Namespaces {
+                runtime.hides = self.stumbles(&runtime, groups)?;
+            }
+            Ok(Arc::new(runtime))
+        };
+        self.runtime.get_or_init(find).as_ref().map_err(Unavailable::clone)
+    }
+
+    /// The mount of cgroup version 2, if the runtime refuses to work beside it, as crun does wherever that has a
+    /// controller ("cgroups in hybrid mode not supported"). Asked by a container that cannot be made: it has no root
+    /// file system, but whoever dislikes the mount says so first.
+    fn stumbles(&self, runtime: &Runtime, groups: &Groups) -> Result<Option<CString>, Unavailable> {
+        let try_it = || {
+            let name = self.context.ledger.instance_name();
+            let cgroup = groups.foresee(&name)?;
+            let files = self.files(&name);
+            fs::create_dir_all(&files.states)?;
+            bundle::write(&files.bundle, &impossible(&groups.path(&name)))?;
+            let (read, write) = pipe()?;
+            let mut watch = Watch::new(&name, read, &self.context.interrupt);
+            let complaint = runtime.call(&mut watch, Command::Create, &files, Some(write.as_fd())).err();
+            cgroup.remove_if_empty();
+            fs::remove_dir_all(&files.bundle).and_then(|()| fs::remove_dir_all(&files.states))?;
+            Ok(complaint)
+        };
+        let complaint = try_it().map_err(|e: io::Error| Unavailable {
+            reason: format!("{} cannot be tried: {e}", self.name),
+            cure: "make the state folder writable".to_owned(),
+        })?;
+        Ok(complaint.filter(|e| e.to_string().contains("hybrid")).and_then(|_| unified_mount()))
+    }
+
+    fn files(&self, name: &str) -> Files {
+        let dir = self.context.ledger.dir();
+        Files { bundle: dir.join("bundles").join(name), states: dir.join("states").join(name) }
+    }
+
+    fn config(&self, spec: &LaunchSpec, groups: &Groups, kind: Kind, netns: Option<&Path>) -> Value {
+        let around = Surroundings {
+            run: self.context.ledger.run(),
+            cgroups_path: groups.path(&spec.name),
+            mode: groups.mode(),
+            most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
+            swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
+            netns,
+        };
+        let mut config = bundle::config(spec, &around);
+        if let (Kind::Sandbox, Some(limits)) = (kind, spec.limits) {
+            config["linux"]["resources"]["pids"]["limit"] = json!(limits.pids + SANDBOX_TASKS);
+        }
+        config
+    }
+
+    /// Writes all down and makes what the harness makes for a container; nothing is asked of the runtime yet.
+    fn prepare_instance(&self, spec: &LaunchSpec, mut output: Watch) -> io::Result<OciInstance> {
+        let (runtime, groups) = (self.runtime().map_err(io::Error::other)?, self.groups().map_err(io::Error::other)?);
+        adopt()?;
+        self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
+        let cgroup = groups.record(&spec.name)?;
+        let files = self.files(&spec.name);
+        fs::create_dir_all(&files.states)?;
+        if spec.network == Networking::Bridge {
+            // Connecting is a part of the boot, as it is for an engine that does it.
+            output.stamp(Event::Spawn);
+        }
+        let link = Link::connect(&self.context, spec)?;
+        bundle::write(&files.bundle, &self.config(spec, groups, runtime.kind, link.netns().as_deref()))?;
+        let runtime = Arc::clone(runtime);
+        Ok(OciInstance { watch: output, cgroup, files, link, runtime, helpers: Vec::new(), stage: Stage::Made })
+    }
+}
+
+/// Asks the runtime for the container and lets it run: step by step, or at once if it only has to be there.
+fn ask(instance: &mut OciInstance, purpose: Purpose, output: io::PipeWriter) -> Result<(), Error> {
+    let OciInstance { watch, cgroup, files, runtime, helpers, .. } = instance;
+    let command = if purpose == Purpose::Background { Command::Run } else { Command::Create };
+    watch.stamp(Event::Spawn);
+    let made = runtime.call(watch, command, files, Some(output.as_fd()))?;
+    drop(output);
+    if command == Command::Create {
+        watch.stamp(Event::Created);
+    }
+    match runtime.kind {
+        Kind::Sandbox => {
+            helpers.push(made);
+            helpers.extend(leaders(&cgroup.procs()));
+        }
+        Kind::Namespaces => drop(made.reap()),
+    }
+    let process = read_process(&files.pid(), runtime).map_err(|e| Error::failed("watch its process", e))?;
+    watch.follow(process);
+    if command == Command::Create {
+        watch.stamp(Event::Guest);
+        let started = runtime.call(watch, Command::Start, files, None)?;
+        started.reap().map_err(|e| Error::failed("reap the runtime", e))?;
+    }
+    Ok(())
+}
+
+/// The container's process, which this process has adopted, so its number is its own until it is reaped.
+fn read_process(file: &Path, runtime: &Runtime) -> io::Result<Process> {
+    let text = fs::read_to_string(file)?;
+    let raw = text.trim().parse().map_err(|_| io::Error::other(format!("`{}` is no process number", text.trim())))?;
+    let handle = pidfd_open(pid(raw)?, PidfdFlags::empty())?;
+    Ok(Process { tells: runtime.tells(), ..Process::new(raw, handle) })
+}
+
+impl Platform for Oci {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    /// One launch a CPU at once: on two CPUs, two took 14 ms (runc 1.1.5) and 7 ms (crun 1.8.1) a sleeper where one took
+    /// 45 and 11, and four were no quicker than two (60 sleepers, `examples/bare_loop.rs`).
+    fn capabilities(&self) -> Capabilities {
+        let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == Kind::Sandbox);
+        Capabilities {
+            accelerator: Accelerator::None,
+            fork: true,
+            limits: self.groups.is_ok() && !own_kernel,
+            launch_concurrency: std::thread::available_parallelism().map_or(1, usize::from),
+            host_processes: !own_kernel,
+            network: !own_kernel && rustix::process::geteuid().is_root(),
+            simulated: false,
+        }
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        if !rustix::process::geteuid().is_root() {
+            let (reason, cure) = ("containers need root".to_owned(), "run as root".to_owned());
+            return Err(Unavailable { reason, cure });
+        }
+        let (runtime, groups) = (self.runtime()?, self.groups()?);
+        let mut notes = vec![format!("cgroups: {}", groups.mode())];
+        if let Some(mount) = &runtime.hides {
+            notes.push(format!("runs without {}: it refuses the hybrid mode", mount.to_string_lossy()));
+        }
+        if runtime.kind == Kind::Sandbox {
+            notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
+        }
+        Ok(PlatformFacts { version: runtime.version.clone(), notes })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        let program = image.binary();
+        match program.is_file() {
+            true => self.runtime().map(drop).map_err(Error::from),
+            false => {
+                let action = format!("prepare {} on {}", image.program, self.id);
+                Err(Error::failed(action, format!("{} is missing", program.display())))
+            }
+        }
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        if self.context.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        self.runtime()?;
+        let action = || format!("launch {} on {}", spec.name, self.id);
+        let (read, write) = pipe().map_err(|e| Error::failed(action(), e))?;
+        let watch = Watch::new(&spec.name, read, &self.context.interrupt);
+        let mut instance = self.prepare_instance(spec, watch).map_err(|e| Error::failed(action(), e))?;
+        match ask(&mut instance, spec.purpose, write.into()) {
+            Ok(()) => Ok(Box::new(instance)),
+            Err(e) => {
+                instance.abandon();
+                Err(match e {
+                    Error::Failed { action: what, reason } => Error::failed(action(), format!("{what}: {reason}")),
+                    other => other,
+                })
+            }
+        }
+    }
+}
+
+/// A container without a root file system.
+fn impossible(cgroups_path: &str) -> Value {
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {"args": ["/none"], "cwd": "/", "user": {"uid": 0, "gid": 0}},
+        "root": {"path": "none", "readonly": true},
+        "mounts": [],
+        "linux": {"cgroupsPath": cgroups_path, "namespaces": [{"type": "mount"}, {"type": "pid"}]},
+    })
+}
+
+/// Where the host mounts cgroup version 2.
+fn unified_mount() -> Option<CString> {
+    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).ok()?;
+    let mount: PathBuf = mounts.0.into_iter().find(|mount| mount.fs_type == "cgroup2")?.mount_point;
+    CString::new(mount.as_os_str().as_bytes()).ok()
+}

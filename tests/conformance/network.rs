@@ -1,0 +1,209 @@
+//! An instance with a network is reached where it says, one without is not, and nothing of a network is ever left.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use featherweight::guest::{Image, Program};
+use featherweight::ledger;
+use featherweight::network::inside;
+use featherweight::platform::{Endpoint, Instance, LaunchSpec, Milestone, Networking};
+use featherweight::run::Folders;
+
+use crate::cleanliness::assert_clean;
+use crate::crashes::Victim;
+use crate::host;
+use crate::stand::{BRIDGE_PORTS, HANG, Stand, contracts};
+
+contracts! {
+    Network an_instance_is_reached_where_it_says,
+    Network instances_have_different_addresses,
+    Network more_instances_than_a_bridge_holds_are_all_reached,
+    Network connecting_is_a_part_of_the_boot,
+    Network nothing_of_a_network_is_left_of_a_stopped_instance,
+    Network nothing_of_a_network_is_left_of_a_failed_launch,
+    Network nothing_of_a_network_is_left_of_a_crash,
+    Host without_a_network_there_is_nothing_but_a_loopback,
+    Network the_hosts_own_network_stays_as_it_is,
+}
+
+fn serving(stand: &Stand) -> LaunchSpec {
+    LaunchSpec { network: Networking::Bridge, ..stand.spec(Program::Probe, &["do=serve"]) }
+}
+
+fn serve(stand: &Stand) -> Box<dyn Instance> {
+    let mut instance = stand.launch(&serving(stand));
+    stand.wait(&mut instance, Milestone::Ready).expect("it serves");
+    instance
+}
+
+fn endpoint(instance: &dyn Instance) -> Endpoint {
+    instance.endpoint().expect("a server with a network is somewhere")
+}
+
+fn answer(endpoint: &Endpoint) -> io::Result<String> {
+    let ask = || {
+        let mut text = String::new();
+        let mut server = TcpStream::connect_timeout(&endpoint.address, HANG)?;
+        server.set_read_timeout(Some(HANG))?;
+        server.read_to_string(&mut text).map(|_| text)
+    };
+    match &endpoint.netns {
+        None => ask(),
+        Some(netns) => inside(netns, ask)?,
+    }
+}
+
+#[track_caller]
+fn assert_reached(instance: &dyn Instance) {
+    let at = endpoint(instance);
+    let text = answer(&at).unwrap_or_else(|e| panic!("{at:?}: {e}"));
+    assert!(text.starts_with("probe on "), "{text}");
+}
+
+fn addresses(instances: &[Box<dyn Instance>]) -> BTreeSet<SocketAddr> {
+    instances.iter().map(|instance| endpoint(&**instance).address).collect()
+}
+
+fn an_instance_is_reached_where_it_says(stand: &Stand) {
+    let instance = serve(stand);
+    for _ in 0..3 {
+        assert_reached(&*instance);
+    }
+    let at = endpoint(&*instance);
+    assert_eq!(instance.endpoint(), Some(at.clone()), "it stays there");
+    instance.stop().expect("stopped");
+    assert!(answer(&at).is_err(), "nobody answers any more");
+}
+
+fn instances_have_different_addresses(stand: &Stand) {
+    let both = [serve(stand), serve(stand)];
+    assert_eq!(addresses(&both).len(), 2);
+    both.iter().for_each(|instance| assert_reached(&**instance));
+    let [first, second] = both;
+    first.stop().expect("stopped");
+    assert_reached(&*second);
+    second.stop().expect("stopped");
+}
+
+fn more_instances_than_a_bridge_holds_are_all_reached(stand: &Stand) {
+    let count = 2 * BRIDGE_PORTS as usize + 1;
+    let all: Vec<_> = thread::scope(|scope| {
+        let launches: Vec<_> = (0..count).map(|_| scope.spawn(|| serve(stand))).collect();
+        launches.into_iter().map(|launch| launch.join().expect("launched")).collect()
+    });
+    assert_eq!(addresses(&all).len(), count);
+    all.iter().for_each(|instance| assert_reached(&**instance));
+    for instance in all {
+        instance.stop().expect("stopped");
+    }
+}
+
+fn connecting_is_a_part_of_the_boot(stand: &Stand) {
+    use featherweight::platform::Event::{Gone, Main, Ready, Spawn};
+    let stopped = serve(stand).stop().expect("stopped");
+    let at = |event| stopped.events[&event];
+    assert!(at(Spawn) < at(Main) && at(Main) <= at(Ready) && at(Ready) < at(Gone), "{:?}", stopped.events);
+}
+
+fn nothing_of_a_network_is_left_of_a_stopped_instance(stand: &Stand) {
+    let spec = serving(stand);
+    let mut instance = stand.launch(&spec);
+    stand.wait(&mut instance, Milestone::Ready).expect("it serves");
+    let run = endpoint(&*instance).netns;
+    let others = serve(stand);
+    let before = run.as_deref().map(links);
+    instance.stop().expect("stopped");
+    let after = run.as_deref().map(links);
+    assert_eq!(before.map(|links| links.len()), after.map(|links| links.len() + 1));
+    assert_reached(&*others);
+    others.stop().expect("stopped");
+    assert_clean(stand, &spec);
+}
+
+fn nothing_of_a_network_is_left_of_a_failed_launch(stand: &Stand) {
+    let other = serve(stand);
+    let run = endpoint(&*other).netns;
+    let before = run.as_deref().map(links);
+    let spec = serving(stand);
+    let nowhere = LaunchSpec { image: Image { rootfs: "/no/such/rootfs".into(), ..spec.image.clone() }, ..spec };
+    stand.platform().launch(&nowhere).expect_err("there is no program");
+    assert_eq!(run.as_deref().map(links), before);
+    other.stop().expect("stopped");
+    assert_clean(stand, &nowhere);
+}
+
+fn nothing_of_a_network_is_left_of_a_crash(stand: &Stand) {
+    let victim = Victim::start(stand.subject);
+    // Held open, an instance's own namespace outlives it; the other end of its link does not.
+    let netns = host::marked(&victim.run).into_iter().map(|pid| format!("/proc/{pid}/ns/net"));
+    let held: Vec<_> = netns.map(|path| File::open(path).expect("it lives")).collect();
+    let paths = held.iter().map(|file| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
+    let connected: Vec<_> = paths.filter(|path| !is_own(path) && links(path) != ["lo"]).collect();
+    let run = victim.crash();
+    ledger::reap(&Folders::from_env().state, &run).expect("reaped");
+    let give_up = stand.within(HANG);
+    for netns in connected {
+        // The kernel removes a namespace and what is in it in the background.
+        while links(&netns) != ["lo"] {
+            assert!(stand.platform().clock().now() < give_up, "{:?}", links(&netns));
+            thread::yield_now();
+        }
+    }
+}
+
+fn without_a_network_there_is_nothing_but_a_loopback(stand: &Stand) {
+    let mut instance = stand.probe(&["do=hang"]);
+    stand.wait(&mut instance, Milestone::Ready).expect("it hangs");
+    assert_eq!(instance.endpoint(), None);
+    let pid = instance.threads().first().expect("it lives").pid;
+    let netns = format!("/proc/{pid}/ns/net");
+    // A bare process is in the host's own namespace, whatever is asked for.
+    if !is_own(Path::new(&netns)) {
+        assert_eq!(links(Path::new(&netns)), ["lo"]);
+    }
+    instance.stop().expect("stopped");
+}
+
+fn the_hosts_own_network_stays_as_it_is(stand: &Stand) {
+    let before = own_network();
+    let instance = serve(stand);
+    assert_reached(&*instance);
+    assert_eq!(own_network(), before, "while it serves");
+    instance.stop().expect("stopped");
+    assert_eq!(own_network(), before, "after its end");
+}
+
+/// What of the host's own network could be of ours; the rest of it may be changed by others meanwhile.
+fn own_network() -> Vec<String> {
+    let read = |file: &str| fs::read_to_string(format!("/proc/self/net/{file}")).unwrap_or_default();
+    let names = names(&read("dev")).into_iter().filter(|name| name.starts_with("fw"));
+    let addresses = read("fib_trie");
+    let addresses = addresses.lines().filter(|line| line.contains(" 198.18.") || line.contains(" 198.19."));
+    let tables = read("ip_tables_names");
+    names.chain(addresses.chain(tables.lines()).map(str::to_owned)).collect()
+}
+
+/// Whether that is our own network namespace.
+fn is_own(netns: &Path) -> bool {
+    let id = |path: &Path| fs::metadata(path).map(|file| file.ino()).ok();
+    id(netns) == id(Path::new("/proc/self/ns/net"))
+}
+
+/// The names of the links in a network namespace.
+fn links(netns: &Path) -> Vec<String> {
+    let text = inside(netns, || fs::read_to_string("/proc/thread-self/net/dev"));
+    names(&text.expect("entered").expect("readable"))
+}
+
+/// The names of the links in a `/proc/net/dev`.
+fn names(text: &str) -> Vec<String> {
+    let mut names: Vec<_> = text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect();
+    names.sort();
+    names
+}
