@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::docker::{Docker, Start};
 use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, youki};
 use crate::names::UnknownName;
 
@@ -48,6 +49,20 @@ pub const ENTRIES: &[Entry] = &[
         about: "a container made in-process by youki's libcontainer; needs root",
         defaults: &["youki"],
         open: |c, _| Ok(Box::new(youki::Youki::new(c.clone()))),
+    },
+    Entry {
+        name: "docker",
+        runtime: Runtime::Optional,
+        about: "a container of the Docker Engine, started by its API",
+        defaults: &["docker", "docker:crun", "docker:runsc"],
+        open: |c, runtime| Ok(Box::new(Docker::new(c, Start::Api, runtime))),
+    },
+    Entry {
+        name: "docker-cli",
+        runtime: Runtime::Optional,
+        about: "the same, started by the command docker run --rm",
+        defaults: &["docker-cli"],
+        open: |c, runtime| Ok(Box::new(Docker::new(c, Start::Command, runtime))),
     },
     Entry {
         name: "fake",

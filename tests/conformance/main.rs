@@ -12,6 +12,7 @@ mod life;
 mod limits;
 mod stand;
 
+use featherweight::platform::docker::{Docker, Start};
 use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, youki::Youki};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::{Contract, Stand, Subject};
@@ -21,6 +22,10 @@ fn subjects() -> Vec<Subject> {
         Subject { name: "fake", make: |context| Box::new(FakePlatform::new(&context)) },
         Subject { name: "native", make: |context| Box::new(Native::new(context)) },
         Subject { name: "youki", make: |context| Box::new(Youki::new(context)) },
+        Subject { name: "docker", make: |context| Box::new(Docker::new(&context, Start::Api, None)) },
+        Subject { name: "docker:crun", make: |context| Box::new(Docker::new(&context, Start::Api, Some("crun"))) },
+        Subject { name: "docker:runsc", make: |context| Box::new(Docker::new(&context, Start::Api, Some("runsc"))) },
+        Subject { name: "docker-cli", make: |context| Box::new(Docker::new(&context, Start::Command, None)) },
     ]
 }
 

@@ -94,6 +94,10 @@ fn present(state: &Path, run: &RunId) -> Vec<String> {
         Resource::Cgroup { path } => path.exists().then(|| format!("control group {}", path.display())),
         Resource::Dir { path } => path.exists().then(|| format!("folder {}", path.display())),
         Resource::Setting(change) => Some(format!("kernel setting {}", change.path.display())),
+        // Whether they are there, only their engine knows: it is asked when they are removed.
+        Resource::Container { engine, name } => Some(format!("container {name} of {engine}, if it is there")),
+        Resource::Network { engine, name } => Some(format!("network {name} of {engine}, if it is there")),
+        Resource::Image { engine, name } => Some(format!("image {name} of {engine}, if it is there")),
     };
     resources.into_iter().filter_map(named).collect()
 }
