@@ -13,6 +13,10 @@ mod image;
 mod network;
 mod patience;
 mod pending;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use address::Address;
 pub use attach::Attachment;
