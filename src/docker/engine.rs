@@ -55,10 +55,19 @@ pub struct Facts {
     pub cgroups: String,
     /// The runtime of containers that name none.
     pub default_runtime: String,
-    /// The runtimes that are configured, each with its arguments.
-    pub runtimes: BTreeMap<String, Vec<String>>,
+    /// The runtimes that are configured.
+    pub runtimes: BTreeMap<String, Runtime>,
     /// Its own clock's time, as it writes it.
     pub time: Option<String>,
+}
+
+/// A runtime that an engine is configured with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runtime {
+    /// Its program.
+    pub program: String,
+    /// The arguments that the engine always gives it.
+    pub arguments: Vec<String>,
 }
 
 impl Engine {
@@ -116,7 +125,12 @@ impl Engine {
             storage: text(info.driver),
             cgroups: format!("{driver}, version {version}"),
             default_runtime: text(info.default_runtime),
-            runtimes: runtimes.map(|(name, it)| (name, it.runtime_args.unwrap_or_default())).collect(),
+            runtimes: runtimes
+                .map(|(name, it)| {
+                    let (program, arguments) = (it.path.unwrap_or_default(), it.runtime_args.unwrap_or_default());
+                    (name, Runtime { program, arguments })
+                })
+                .collect(),
             time: info.system_time,
         })
     }

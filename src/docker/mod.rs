@@ -21,7 +21,7 @@ mod tests;
 pub use address::Address;
 pub use attach::Attachment;
 pub use container::{Container, Network, Seen};
-pub use engine::{Engine, Facts};
+pub use engine::{Engine, Facts, Runtime};
 pub use error::Error;
 pub use events::{Happening, Subscription};
 pub use network::Bridge;

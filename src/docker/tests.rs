@@ -34,7 +34,7 @@ fn the_lower_version_of_the_interface_is_spoken() {
     let fake = FakeEngine::start(Behaviour::Works);
     let facts = fake.connect().facts().expect("it answers");
     assert_eq!((facts.api.as_str(), facts.version.as_str()), ("1.41", "20.10.24"));
-    assert_eq!(facts.runtimes["runsc"], ["--network=none"]);
+    assert_eq!(facts.runtimes["runsc"].arguments, ["--network=none"]);
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn can(fork: bool) -> Result<Capabilities, Unavailable> {
         fork,
         limits: true,
         launch_concurrency: 1,
+        host_processes: true,
         network: false,
         simulated: true,
     })

@@ -76,11 +76,19 @@ pub struct Capabilities {
     pub limits: bool,
     /// How many launches at once are worth while here.
     pub launch_concurrency: usize,
+    /// Its guests are processes of this host's kernel, which tells their names, their descriptors and their environment.
+    #[serde(default = "yes")]
+    pub host_processes: bool,
     /// Its instances can have a network, so that servers in them can be reached from this host.
     #[serde(default)]
     pub network: bool,
     /// Events are stamped by a virtual clock: its times are no measurements.
     pub simulated: bool,
+}
+
+/// Platforms of runs that were stored before it was asked have such guests.
+fn yes() -> bool {
+    true
 }
 
 /// What is known of a platform that can run here.

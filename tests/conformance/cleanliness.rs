@@ -15,12 +15,12 @@ use crate::host;
 use crate::stand::{Stand, contracts};
 
 contracts! {
-    Host nothing_is_left_of_a_stopped_instance,
-    Host nothing_is_left_of_a_dropped_instance,
-    Host nothing_is_left_of_a_failed_launch,
-    Fork forked_children_end_with_their_guest,
+    Real nothing_is_left_of_a_stopped_instance,
+    Real nothing_is_left_of_a_dropped_instance,
+    Real nothing_is_left_of_a_failed_launch,
+    ForkOnHost forked_children_end_with_their_guest,
     Fork children_that_outlive_their_guest_are_ended,
-    Host a_strangers_process_and_group_are_left_alone,
+    Real a_strangers_process_and_group_are_left_alone,
 }
 
 fn limited(stand: &Stand, program: Program, arguments: &[&str]) -> LaunchSpec {

@@ -18,8 +18,8 @@ use crate::stand::{Stand, Subject, contracts};
 const VICTIM: &str = "FEATHERWEIGHT_CONFORMANCE_VICTIM";
 
 contracts! {
-    Host a_crashed_harness_leaves_nothing_that_is_not_found,
-    Host a_run_survives_the_death_of_its_helpers,
+    Real a_crashed_harness_leaves_nothing_that_is_not_found,
+    Real a_run_survives_the_death_of_its_helpers,
 }
 
 /// Becomes the harness that is to crash, if this process was started as one.

@@ -13,7 +13,7 @@ const MANY: usize = 50;
 contracts! {
     Nothing many_run_at_once,
     Nothing threads_launch_at_once,
-    Host an_interrupt_wakes_a_wait,
+    Real an_interrupt_wakes_a_wait,
     Nothing an_interrupted_run_can_still_be_cleaned_up,
 }
 

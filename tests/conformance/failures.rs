@@ -17,7 +17,7 @@ contracts! {
     Nothing a_hanging_guest_ends_at_its_own_deadline,
     Nothing a_hanging_guest_can_be_stopped,
     Nothing a_guest_can_be_killed_twice_and_after_its_end,
-    Host a_missing_program_is_named,
+    Real a_missing_program_is_named,
 }
 
 fn a_guest_that_ends_too_early_is_a_failure(stand: &Stand) {

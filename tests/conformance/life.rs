@@ -4,7 +4,7 @@ use std::fs;
 
 use featherweight::cpuset::CpuSet;
 use featherweight::guest::{GuestLine, Program};
-use featherweight::platform::{Event, Exit, LaunchSpec, Milestone, StampedLine};
+use featherweight::platform::{Event, Exit, LaunchSpec, Milestone, Purpose, StampedLine};
 use featherweight::run::RUN_VARIABLE;
 
 use crate::host;
@@ -16,7 +16,8 @@ contracts! {
     Nothing lines_of_the_guest_are_shown_in_order,
     Nothing events_are_in_the_order_of_life,
     Nothing a_milestone_that_is_past_is_told_again,
-    Host a_guest_has_a_writable_folder,
+    Nothing a_background_instance_lives_and_ends_like_any_other,
+    Real a_guest_has_a_writable_folder,
     Host a_guest_runs_on_the_cpus_it_is_given,
     Host threads_are_told_while_it_lives,
     Host a_guest_inherits_nothing_of_the_harness,
@@ -65,6 +66,17 @@ fn a_milestone_that_is_past_is_told_again(stand: &Stand) {
     assert_eq!(instance.events().get(&Event::Main), Some(&main));
     assert_eq!(stand.wait(&mut instance, Milestone::Main).expect("it began"), main);
     instance.stop().expect("stopped");
+}
+
+fn a_background_instance_lives_and_ends_like_any_other(stand: &Stand) {
+    let spec = stand.spec(Program::Sleep, &[]);
+    let mut instance = stand.launch(&LaunchSpec { purpose: Purpose::Background, ..spec });
+    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    instance.kill();
+    stand.wait(&mut instance, Milestone::Exit).expect("it ends");
+    let stopped = instance.stop().expect("stopped");
+    assert_eq!(stopped.exit, Exit::Signal(9));
+    assert!(Event::ALL.iter().filter_map(|event| stopped.events.get(event)).is_sorted(), "{:?}", stopped.events);
 }
 
 fn a_guest_has_a_writable_folder(stand: &Stand) {

@@ -39,10 +39,14 @@ pub(crate) struct Contract {
 pub(crate) enum Needs {
     /// Nothing in particular: simulated platforms keep it as well.
     Nothing,
-    /// Guests are processes of this host's kernel, in real time.
+    /// Guests are real and use this host.
+    Real,
+    /// Guests are processes of this host's kernel.
     Host,
     /// Guests can fork.
     Fork,
+    /// Guests can fork, and their children are processes of this host's kernel.
+    ForkOnHost,
     /// Instances can be limited by the kernel.
     Limits,
 }
@@ -53,7 +57,8 @@ impl Needs {
         match self {
             Needs::Nothing => None,
             _ if can.simulated => Some("its guests are simulated"),
-            Needs::Fork if !can.fork => Some("its guests cannot fork"),
+            Needs::Host | Needs::ForkOnHost if !can.host_processes => Some("its guests have a kernel of their own"),
+            Needs::Fork | Needs::ForkOnHost if !can.fork => Some("its guests cannot fork"),
             Needs::Limits if !can.limits => Some("it cannot limit instances here"),
             _ => None,
         }

@@ -138,6 +138,7 @@ fn platform(name: &str) -> PlatformEntry {
             fork: true,
             limits: true,
             launch_concurrency: 8,
+            host_processes: true,
             network: false,
             simulated: true,
         },

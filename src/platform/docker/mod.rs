@@ -12,6 +12,7 @@ mod networks;
 mod remains;
 mod shared;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use command::client_version;
@@ -23,11 +24,14 @@ use super::{
     Unavailable,
 };
 use crate::clock::{Clock, HostClock};
-use crate::docker::{Address, Engine, Error as EngineError, Facts, Patience};
+use crate::docker::{Address, Engine, Error as EngineError, Facts, Patience, Runtime};
 use crate::guest::Image;
 
 /// The launches at once that are worth while.
 const LAUNCHES: usize = 4;
+
+/// Threads and processes that gVisor's own kernel needs beside those of its guest.
+const SANDBOX_TASKS: u32 = 512;
 
 /// How an instance whose life is measured is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +76,8 @@ impl Docker {
         self.shared.as_ref().map_err(Clone::clone)
     }
 
-    /// The arguments that the engine's configuration gives its runtime; `None` when that is not configured.
-    fn runtime_arguments<'a>(&self, facts: &'a Facts) -> Option<&'a Vec<String>> {
+    /// What the engine's configuration says of its runtime; `None` when that is not configured.
+    fn configured<'a>(&self, facts: &'a Facts) -> Option<&'a Runtime> {
         facts.runtimes.get(self.runtime.as_ref().unwrap_or(&facts.default_runtime))
     }
 
@@ -89,13 +93,15 @@ impl Platform for Docker {
 
     fn capabilities(&self) -> Capabilities {
         let facts = self.shared.as_ref().map(|shared| &shared.facts).ok();
-        let arguments = facts.and_then(|facts| self.runtime_arguments(facts));
+        let runtime = facts.and_then(|facts| self.configured(facts));
+        let own_kernel = runtime.is_some_and(has_own_kernel);
         Capabilities {
             accelerator: Accelerator::None,
             fork: true,
-            limits: true,
+            limits: !own_kernel,
             launch_concurrency: LAUNCHES,
-            network: !arguments.is_some_and(|all| all.iter().any(|it| it.trim_start_matches('-') == "network=none")),
+            host_processes: !own_kernel,
+            network: !runtime.is_some_and(lacks_network),
             simulated: false,
         }
     }
@@ -104,7 +110,7 @@ impl Platform for Docker {
         let shared = self.shared()?;
         let facts = &shared.facts;
         if let Some(runtime) = &self.runtime
-            && self.runtime_arguments(facts).is_none()
+            && self.configured(facts).is_none()
         {
             let known: Vec<_> = facts.runtimes.keys().map(String::as_str).collect();
             return Err(Unavailable {
@@ -121,6 +127,9 @@ impl Platform for Docker {
         match shared.engine.address().is_local() {
             true => notes.push("local".to_owned()),
             false => notes.push(format!("remote, {}: placement cannot be read back", shared.engine.address())),
+        }
+        if self.configured(facts).is_some_and(has_own_kernel) {
+            notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
         }
         if self.start == Start::Command {
             notes.push(client_version()?);
@@ -148,7 +157,10 @@ impl Platform for Docker {
         }
         let failed = |e: String| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
         let mut instance = DockerInstance::prepare(shared, spec).map_err(failed)?;
-        let container = shared.describe(spec, self.runtime.as_deref(), instance.network());
+        let mut container = shared.describe(spec, self.runtime.as_deref(), instance.network());
+        if self.configured(&shared.facts).is_some_and(has_own_kernel) {
+            container.pids = container.pids.map(|pids| pids + SANDBOX_TASKS);
+        }
         let started = match self.start(spec.purpose) {
             Start::Api => instance.start(&container),
             Start::Command => instance.run(&container),
@@ -158,6 +170,17 @@ impl Platform for Docker {
             Err(e) => Err(failed(instance.abandon(e))),
         }
     }
+}
+
+/// Whether guests of this runtime run on a kernel of their own, whose threads count as theirs: gVisor's.
+fn has_own_kernel(runtime: &Runtime) -> bool {
+    Path::new(&runtime.program).file_name().is_some_and(|name| name == "runsc")
+}
+
+/// Whether the engine's configuration withholds the network from this runtime, as gVisor needs it on kernels where it
+/// takes every network namespace for the host's.
+fn lacks_network(runtime: &Runtime) -> bool {
+    runtime.arguments.iter().any(|argument| argument.trim_start_matches('-') == "network=none")
 }
 
 /// An engine's failure as the reason why a platform cannot run.

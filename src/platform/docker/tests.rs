@@ -15,7 +15,7 @@ use crate::units::Bytes;
 /// Longer than anything takes that works: only a hang is as slow.
 const HANG: Duration = Duration::from_secs(60);
 
-fn context(state: &std::path::Path) -> Context {
+fn context(state: &Path) -> Context {
     let ledger = Arc::new(Ledger::open(state, &RunId::generate()).expect("a ledger opens"));
     Context { ledger, interrupt: Interrupt::new().expect("an eventfd") }
 }

@@ -114,6 +114,7 @@ impl Platform for FakePlatform {
             fork: true,
             limits: false,
             launch_concurrency: 1,
+            host_processes: false,
             network: false,
             simulated: true,
         }

@@ -117,6 +117,7 @@ impl Platform for Native {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: thread::available_parallelism().map_or(1, usize::from),
+            host_processes: true,
             network: false,
             simulated: false,
         }

@@ -110,6 +110,7 @@ impl Platform for Youki {
             fork: true,
             limits: self.groups.is_ok(),
             launch_concurrency: self.pool.size(),
+            host_processes: true,
             network: false,
             simulated: false,
         }

@@ -138,6 +138,7 @@ fn a_simulated_platform_is_called_so_everywhere() {
         fork: true,
         limits: true,
         launch_concurrency: 1,
+        host_processes: true,
         network: false,
         simulated: true,
     };
