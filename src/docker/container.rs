@@ -110,9 +110,11 @@ impl Container {
         arguments.push(option("network", self.network.name()));
         arguments.push(option("tmpfs", &format!("{}:{}", self.tmpfs.0, self.tmpfs.1)));
         arguments.extend(self.cpus.iter().map(|cpus| option("cpuset-cpus", &cpus.to_string())));
-        arguments.extend(self.memory.iter().flat_map(|memory| {
-            ["memory", "memory-swap"].map(|name| option(name, &format!("{}b", memory.0)))
-        }));
+        arguments.extend(
+            self.memory
+                .iter()
+                .flat_map(|memory| ["memory", "memory-swap"].map(|name| option(name, &format!("{}b", memory.0)))),
+        );
         arguments.extend(self.pids.iter().map(|pids| option("pids-limit", &pids.to_string())));
         arguments.extend(self.runtime.iter().map(|runtime| option("runtime", runtime)));
         arguments.push(self.image.clone());

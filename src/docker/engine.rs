@@ -114,8 +114,10 @@ impl Engine {
     /// # Errors
     /// When it does not answer, or with something else.
     pub fn facts(&self) -> Result<Facts, Error> {
-        let info = self.call("to say who it is", self.patience.greeting, |docker| async move { docker.info().await })?;
-        let text = |value: Option<String>| value.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned());
+        let info =
+            self.call("to say who it is", self.patience.greeting, |docker| async move { docker.info().await })?;
+        let text =
+            |value: Option<String>| value.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned());
         let driver = text(info.cgroup_driver.map(|driver| driver.to_string()));
         let version = text(info.cgroup_version.map(|version| version.to_string()));
         let runtimes = info.runtimes.unwrap_or_default().into_iter();

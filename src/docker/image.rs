@@ -75,7 +75,11 @@ impl Engine {
         let filters = HashMap::from([("reference".to_owned(), vec![pattern.to_owned()])]);
         let options = ListImagesOptionsBuilder::default().filters(&filters).build();
         let list = |docker: bollard::Docker| async move { docker.list_images(Some(options)).await };
-        Ok(self.call("list images", self.patience.ordinary, list)?.into_iter().flat_map(|image| image.repo_tags).collect())
+        Ok(self
+            .call("list images", self.patience.ordinary, list)?
+            .into_iter()
+            .flat_map(|image| image.repo_tags)
+            .collect())
     }
 }
 

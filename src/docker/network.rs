@@ -65,6 +65,10 @@ impl Engine {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{label}={value}")])]);
         let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
         let list = |docker: bollard::Docker| async move { docker.list_networks(Some(options)).await };
-        Ok(self.call("list networks", self.patience.ordinary, list)?.into_iter().filter_map(|network| network.name).collect())
+        Ok(self
+            .call("list networks", self.patience.ordinary, list)?
+            .into_iter()
+            .filter_map(|network| network.name)
+            .collect())
     }
 }

@@ -24,12 +24,7 @@ const BLOCK: u64 = 512;
 ///
 /// # Errors
 /// When a file of the image cannot be read, or changes while it is; when `out` cannot be written.
-pub fn write_archive(
-    image: &Image,
-    reference: &str,
-    labels: &[(&str, &str)],
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub fn write_archive(image: &Image, reference: &str, labels: &[(&str, &str)], out: &mut dyn Write) -> io::Result<()> {
     let entries = walk(&image.rootfs)?;
     let mut measure = Measure::default();
     write_layer(&image.rootfs, &entries, &mut measure)?;
@@ -128,7 +123,10 @@ fn blank(mode: u32) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(mode);
-    (header.set_uid(0), header.set_gid(0), header.set_mtime(0), header.set_size(0));
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(0);
     header
 }
 

@@ -39,20 +39,21 @@ fn remove_from(engine: &str, resources: &[Resource], run: &RunId, left: &mut Lef
                     remove: &dyn Fn(&str) -> Result<(), Error>| {
         let listed = listed.map_err(io::Error::other)?;
         let ours: Vec<_> = listed.iter().filter(|name| written.contains(*name)).collect();
-        outcomes.extend(ours.iter().filter_map(|name| {
-            remove(name).err().map(|e| io::Error::other(format!("remove {kind} {name}: {e}")))
-        }));
+        outcomes.extend(
+            ours.iter()
+                .filter_map(|name| remove(name).err().map(|e| io::Error::other(format!("remove {kind} {name}: {e}")))),
+        );
         Ok::<usize, io::Error>(ours.len())
     };
     let label = run.as_str();
     left.containers +=
         each(engine.containers(CONTAINER_LABEL, label), &written.containers, "container", &|it| engine.remove(it))?;
-    left.networks += each(engine.networks(CONTAINER_LABEL, label), &written.networks, "network", &|it| {
-        engine.remove_network(it)
-    })?;
-    left.images += each(engine.images(&format!("{}/*", run.name().to_ascii_lowercase())), &written.images, "image", &|it| {
-        engine.remove_image(it)
-    })?;
+    left.networks +=
+        each(engine.networks(CONTAINER_LABEL, label), &written.networks, "network", &|it| engine.remove_network(it))?;
+    left.images +=
+        each(engine.images(&format!("{}/*", run.name().to_ascii_lowercase())), &written.images, "image", &|it| {
+            engine.remove_image(it)
+        })?;
     outcomes.into_iter().next().map_or(Ok(()), Err)
 }
 

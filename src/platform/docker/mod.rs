@@ -27,7 +27,8 @@ use crate::clock::{Clock, HostClock};
 use crate::docker::{Address, Engine, Error as EngineError, Facts, Patience, Runtime};
 use crate::guest::Image;
 
-/// The launches at once that are worth while.
+/// The launches at once that are worth while. 100 sleepers on two CPUs, with the engine 20.10, runc and nothing left idle:
+/// 4.5 a second one at a time, 5.7 with two, 6.7 with four, 5.8 with eight. The engine is the limit, not the harness.
 const LAUNCHES: usize = 4;
 
 /// Threads and processes that gVisor's own kernel needs beside those of its guest.

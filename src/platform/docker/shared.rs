@@ -97,7 +97,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let images = std::mem::take(self.images.get_mut().unwrap_or_else(PoisonError::into_inner));
         let removals = images.into_values().map(|reference| (self.engine.remove_image(&reference), reference));
-        let removals: Vec<(Result<(), Error>, String)> = removals.chain(self.networks.remove_all(&self.engine)).collect();
+        let removals: Vec<(Result<(), Error>, String)> =
+            removals.chain(self.networks.remove_all(&self.engine)).collect();
         for (outcome, name) in removals {
             if let Err(e) = outcome {
                 say::err!("{name} stays in the ledger: {e}");
