@@ -12,6 +12,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod cpuset;
+pub mod docker;
 pub mod engine;
 pub mod experiment;
 pub mod guest;

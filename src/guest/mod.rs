@@ -1,5 +1,6 @@
 //! Guest programs: how they are built, the images they come in and the lines they print.
 
+mod archive;
 mod build;
 mod image;
 pub mod line;
@@ -7,6 +8,7 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 
+pub use archive::write_archive;
 pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure};
 pub use image::{Image, Program};
 pub use line::GuestLine;

@@ -4,6 +4,7 @@
 //! A run's ledger is a folder under the state folder: `ledger.jsonl` (one [`Resource`] a line), `lock` (held while the
 //! run lives, so that `clean` leaves it alone) and whatever the run keeps there, such as bundles.
 
+mod engines;
 mod reap;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -41,7 +42,31 @@ pub enum Resource {
         /// The directory.
         path: PathBuf,
     },
+    /// A container of an engine, with the run's name and label.
+    Container {
+        /// The engine's address.
+        engine: String,
+        /// The container's name.
+        name: String,
+    },
+    /// A network of an engine, with the run's name and label.
+    Network {
+        /// The engine's address.
+        engine: String,
+        /// The network's name.
+        name: String,
+    },
+    /// An image of an engine, with the run's name before its own.
+    Image {
+        /// The engine's address.
+        engine: String,
+        /// The image's reference, `fw-<run>/…`.
+        name: String,
+    },
 }
+
+/// The label by which containers and networks tell their run.
+pub const CONTAINER_LABEL: &str = "featherweight.run";
 
 /// The ledger of a living run.
 #[derive(Debug)]

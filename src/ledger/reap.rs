@@ -1,4 +1,4 @@
-//! Removing what a run left: its processes, then its cgroups, mounts and directories.
+//! Removing what a run left: its processes, then what it made through engines, its cgroups, mounts and directories.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, umount2};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::{LINES, LOCK, Resource, hold};
+use super::{LINES, LOCK, Resource, engines, hold};
 use crate::host::limits::{Change, restore};
 use crate::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
 
@@ -30,6 +30,12 @@ pub struct Leftovers {
     pub mounts: usize,
     /// Directories outside the run's own that still existed.
     pub dirs: usize,
+    /// Containers of engines that still existed.
+    pub containers: usize,
+    /// Networks of engines that still existed.
+    pub networks: usize,
+    /// Images of engines that still existed.
+    pub images: usize,
 }
 
 /// Whether a run that has a ledger still lives.
@@ -94,8 +100,10 @@ pub(super) fn sweep(dir: &Path, run: &RunId) -> io::Result<Leftovers> {
     let resources = read(&dir.join(LINES))?;
     let processes = end_processes(run)?;
     let mut left = Leftovers { processes, ..Leftovers::default() };
+    // First, since the groups of containers are their engines'.
+    let by_engines = engines::remove(&resources, run, &mut left);
     let removed: Vec<_> = resources.iter().rev().map(|resource| remove(resource, run, &mut left)).collect();
-    removed.into_iter().collect::<io::Result<()>>()?;
+    removed.into_iter().chain([by_engines]).collect::<io::Result<()>>()?;
     left.mounts += unmount_below(dir)?;
     remove_dir(dir)?;
     Ok(left)
@@ -104,6 +112,7 @@ pub(super) fn sweep(dir: &Path, run: &RunId) -> io::Result<Leftovers> {
 fn remove(resource: &Resource, run: &RunId, left: &mut Leftovers) -> io::Result<()> {
     match resource {
         Resource::Process { .. } => {}
+        Resource::Container { .. } | Resource::Network { .. } | Resource::Image { .. } => {}
         Resource::Setting(change) => restore(&[setting(change)?.clone()])?,
         Resource::Cgroup { path } => {
             left.processes += end_members(owned(path, run)?)?;

@@ -6,6 +6,8 @@
 mod arguments;
 mod bundle;
 mod console;
+pub mod docker;
+mod ending;
 pub mod fake;
 mod groups;
 mod id;

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use super::docker::{Docker, Start};
 use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, youki};
 use crate::names::UnknownName;
 
@@ -55,6 +56,20 @@ pub const ENTRIES: &[Entry] = &[
         about: "a container by an OCI runtime's own program: runc, crun, runsc, any in PATH; needs root",
         defaults: &["oci:runc"],
         open: |c, runtime| Ok(Box::new(oci::Oci::new(c.clone(), runtime.unwrap_or_default()))),
+    },
+    Entry {
+        name: "docker",
+        runtime: Runtime::Optional,
+        about: "a container of the Docker Engine, started by its API",
+        defaults: &["docker", "docker:crun", "docker:runsc"],
+        open: |c, runtime| Ok(Box::new(Docker::new(c, Start::Api, runtime))),
+    },
+    Entry {
+        name: "docker-cli",
+        runtime: Runtime::Optional,
+        about: "the same, started by the command docker run --rm",
+        defaults: &["docker-cli"],
+        open: |c, runtime| Ok(Box::new(Docker::new(c, Start::Command, runtime))),
     },
     Entry {
         name: "fake",

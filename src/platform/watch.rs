@@ -1,10 +1,11 @@
-//! Watching one process: its output, its end and the user's wish to stop, in one poll.
+//! Watching one instance: its output, its end and the user's wish to stop, in one poll.
 //!
-//! Shared by every platform whose instance is a process of this host. Invariant: a wait sleeps in `poll(2)` until
+//! Shared by every platform whose instance is a process of this host, or whose end somebody tells. Invariant: a wait sleeps in `poll(2)` until
 //! something happens or its deadline is over; it never spins and never reads the clock of the guest.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::console::Console;
+use super::ending::{Ending, Told, Word, exit_of_status};
 use super::orphan::Tells;
 use super::{Error, Event, Events, Exit, GuestThread, Milestone, StampedLine, ThreadRole};
 use crate::clock::{Clock, HostClock};
@@ -21,12 +23,17 @@ use crate::units::Nanos;
 /// How long a killed process may take to be gone before that counts as a failure of the host.
 pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// One process with its output.
+/// How long the last output of an instance may take to arrive after its end was told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// One instance with its output.
 #[derive(Debug)]
 pub(super) struct Watch {
     name: String,
     console: Console,
-    process: Option<Process>,
+    ending: Option<Ending>,
+    /// Why its end will never be told.
+    lost: Option<String>,
     interrupt: Interrupt,
     events: Events,
 }
@@ -55,7 +62,7 @@ impl Watch {
     /// Watches the instance `name`, whose output comes from `pipe` and whose process is not known yet.
     pub(super) fn new(name: &str, pipe: OwnedFd, interrupt: &Interrupt) -> Self {
         let (name, console, interrupt) = (name.to_owned(), Console::new(pipe), interrupt.clone());
-        Self { name, console, process: None, interrupt, events: Events::new() }
+        Self { name, console, ending: None, lost: None, interrupt, events: Events::new() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -73,12 +80,27 @@ impl Watch {
     }
 
     pub(super) fn process(&self) -> Option<&Process> {
-        self.process.as_ref()
+        self.ending.as_ref().and_then(Ending::process)
     }
 
     /// From now on watches the end of `process`, too.
     pub(super) fn follow(&mut self, process: Process) {
-        self.process = Some(process);
+        self.ending = Some(Ending::Process(process));
+    }
+
+    /// From now on watches the end of `process`, whose exit code is that of what it ran for somebody else.
+    pub(super) fn follow_command(&mut self, process: Process) {
+        self.ending = Some(Ending::Command(process));
+    }
+
+    /// From now on waits for the end to be told, too.
+    pub(super) fn follow_told(&mut self, told: Arc<Told>) {
+        self.ending = Some(Ending::Told(told));
+    }
+
+    /// Reads its output no more.
+    pub(super) fn stop_listening(&mut self) {
+        self.console.forget();
     }
 
     /// Stamps `event` now.
@@ -123,6 +145,9 @@ impl Watch {
             if let Some(&at) = self.events.get(&Event::Exit) {
                 return Ok(at);
             }
+            if let Some(reason) = &self.lost {
+                return Err(Error::failed(format!("wait for the end of {}", self.name), reason));
+            }
             if HostClock.now() >= deadline {
                 return Err(self.too_late(begun, "the end of its killed process"));
             }
@@ -151,23 +176,48 @@ impl Watch {
         if patience == Patience::Interruptible && self.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
-        let process = self.process.as_ref().filter(|_| !self.has_ended()).map(|p| p.handle.as_fd());
+        let ending = self.ending.as_ref().filter(|_| !self.has_ended() && self.lost.is_none()).map(Ending::fd);
         let interrupt = (patience == Patience::Interruptible).then(|| self.interrupt.fd());
-        let ready = poll_four([self.console.fd(), process, other, interrupt], deadline)
+        let ready = poll_four([self.console.fd(), ending, other, interrupt], deadline)
             .map_err(|e| Error::failed(format!("poll {}", self.name), e))?;
         if ready[0] || ready[1] {
             self.read();
         }
         if ready[1] {
             // After the reading, so that no line of the guest is stamped later than its end.
-            self.stamp(Event::Exit);
+            self.learn_end();
         }
         Ok(ready[2])
     }
 
+    fn learn_end(&mut self) {
+        let Some(Ending::Told(told)) = &self.ending else { return self.stamp(Event::Exit) };
+        match told.listen() {
+            None => {}
+            Some(Word::Lost(reason)) => self.lost = Some(reason),
+            Some(Word::Ended { at, .. }) => {
+                self.hear_last_words();
+                let last = self.console.lines().last().map_or(at, |line| line.at);
+                self.stamp_at(Event::Exit, at.max(last));
+            }
+        }
+    }
+
+    /// Reads what comes by another way than the word of the end and may be slower.
+    fn hear_last_words(&mut self) {
+        let deadline = HostClock.now() + LAST_WORDS.into();
+        while let Some(pipe) = self.console.fd() {
+            match poll_four([Some(pipe), None, None, None], deadline) {
+                Ok([true, ..]) => self.read(),
+                _ if HostClock.now() < deadline => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Kills its process, without waiting.
     pub(super) fn kill(&self) {
-        if let Some(process) = self.process.as_ref().filter(|_| !self.has_ended()) {
+        if let Some(process) = self.process().filter(|_| !self.has_ended()) {
             // It fails only when the process is gone already.
             let _ = pidfd_send_signal(&process.handle, Signal::KILL);
         }
@@ -197,7 +247,10 @@ impl Watch {
         if let Some(error) = self.console.error() {
             return Some(format!("the guest reports: {error}"));
         }
-        let how = match self.has_ended().then(|| self.process.as_ref().and_then(Process::peek_exit))? {
+        if let Some(reason) = &self.lost {
+            return Some(reason.clone());
+        }
+        let how = match self.has_ended().then(|| self.ending.as_ref().and_then(Ending::peek_exit))? {
             Some(Exit::Code(code)) => format!("exited with code {code}"),
             Some(Exit::Signal(signal)) => format!("was ended by signal {signal}"),
             None => "ended".to_owned(),
@@ -276,14 +329,6 @@ pub(super) fn pid(raw: i32) -> io::Result<Pid> {
     Pid::from_raw(raw).ok_or_else(|| io::Error::other(format!("{raw} is no process number")))
 }
 
-/// How a process with this wait status (`wait(2)`) ended.
-pub(super) fn exit_of_status(status: i32) -> Exit {
-    match status & 0x7f {
-        0 => Exit::Code(status >> 8 & 0xff),
-        signal => Exit::Signal(signal),
-    }
-}
-
 fn exit_of(status: &rustix::process::WaitIdStatus) -> Option<Exit> {
     let signal = || status.terminating_signal().map(Exit::Signal);
     status.exit_status().map(Exit::Code).or_else(signal)
@@ -321,14 +366,6 @@ fn poll_four(wanted: [Option<BorrowedFd<'_>>; 4], deadline: Nanos) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn wait_statuses_are_understood() {
-        assert_eq!(exit_of_status(0x0300), Exit::Code(3));
-        assert_eq!(exit_of_status(9), Exit::Signal(9));
-        // 0x80 tells of a core dump.
-        assert_eq!(exit_of_status(0x8b), Exit::Signal(11));
-    }
 
     #[test]
     fn a_raised_interrupt_ends_a_wait_that_nothing_else_would() {

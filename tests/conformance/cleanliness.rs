@@ -1,6 +1,7 @@
 //! Nothing is left of a run, and nothing of anybody else's is touched.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -67,8 +68,10 @@ fn nothing_is_left_of_a_failed_launch(stand: &Stand) {
     for dir in ["fw", "proc", "sys", "dev", "tmp"] {
         fs::create_dir_all(rootfs.join(dir)).expect("a folder is made");
     }
-    let broken = LaunchSpec { image: Image { rootfs, ..spec.image.clone() }, ..spec };
+    let broken = LaunchSpec { image: Image { rootfs, digest: "0".repeat(64), ..spec.image.clone() }, ..spec };
     fs::write(broken.image.binary(), "no program").expect("written");
+    fs::set_permissions(broken.image.binary(), fs::Permissions::from_mode(0o755)).expect("allowed");
+    stand.platform().prepare(&broken.image).expect("all is there");
     match stand.platform().launch(&broken) {
         Err(e) => assert!(e.to_string().contains(&broken.name), "{e}"),
         Ok(mut instance) => {

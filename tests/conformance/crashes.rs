@@ -80,7 +80,7 @@ fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
     let run = Victim::start(stand.subject).crash();
     let left = ledger::reap(&Folders::from_env().state, &run).expect("reaped");
     // The two that print nothing more lived on; the third ends as soon as nobody reads its lines.
-    assert!(left.processes >= 2, "{left:?}");
+    assert!(left.processes >= 2 || left.containers >= 2, "{left:?}");
     assert_eq!(host::marked(&run), [0; 0]);
     assert_eq!(host::traces(&run.name()), [] as [&std::path::Path; 0]);
     assert_eq!(ledger::reap(&Folders::from_env().state, &run).expect("reaped"), Leftovers::default());

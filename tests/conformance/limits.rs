@@ -34,7 +34,10 @@ fn limits_are_read_back_from_the_kernel(stand: &Stand) {
     assert!(charge > Bytes(0) && charge < limits.memory, "{charge}");
     let pids: Vec<_> = instance.threads().iter().map(|thread| thread.pid).collect();
     assert_eq!(cgroup.procs(), pids);
-    assert!(cgroup.dirs().iter().all(|dir| dir.to_string_lossy().contains(instance.name())));
+    let other = stand.limited_probe(&["do=hang"], limits.memory, limits.pids);
+    let others = other.cgroup().expect("a group of its own");
+    assert!(cgroup.dirs().iter().all(|dir| !others.dirs().contains(dir)), "{cgroup:?}");
+    other.stop().expect("stopped");
     instance.stop().expect("stopped");
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod network;
 mod stand;
 
+use featherweight::platform::docker::{Docker, Start};
 use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, oci::Oci, youki::Youki};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::{Contract, Stand, Subject};
@@ -25,6 +26,10 @@ fn subjects() -> Vec<Subject> {
         Subject { name: "oci:crun", make: |context| Box::new(Oci::new(context, "crun")) },
         Subject { name: "oci:runsc", make: |context| Box::new(Oci::new(context, "runsc")) },
         Subject { name: "youki", make: |context| Box::new(Youki::new(context)) },
+        Subject { name: "docker", make: |context| Box::new(Docker::new(&context, Start::Api, None)) },
+        Subject { name: "docker:crun", make: |context| Box::new(Docker::new(&context, Start::Api, Some("crun"))) },
+        Subject { name: "docker:runsc", make: |context| Box::new(Docker::new(&context, Start::Api, Some("runsc"))) },
+        Subject { name: "docker-cli", make: |context| Box::new(Docker::new(&context, Start::Command, None)) },
     ]
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: only what stands in a dead run's ledger, or carries its id, is touched. A live run is left alone.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -14,7 +15,8 @@ use featherweight::run::{Folders, RunId};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A run writes down what it makes before it makes it: processes, control groups, mounts, folders, \
-                        kernel settings. Stored results are no leftovers: they stay.\n\n\
+                        kernel settings, and containers, networks and images of engines. Stored results are no \
+                        leftovers: they stay.\n\n\
                         Exit codes: 0 nothing is left; 4 something could not be removed or, with --dry-run, something \
                         would be."
 )]
@@ -94,19 +96,47 @@ fn present(state: &Path, run: &RunId) -> Vec<String> {
         Resource::Cgroup { path } => path.exists().then(|| format!("control group {}", path.display())),
         Resource::Dir { path } => path.exists().then(|| format!("folder {}", path.display())),
         Resource::Setting(change) => Some(format!("kernel setting {}", change.path.display())),
+        Resource::Container { .. } | Resource::Network { .. } | Resource::Image { .. } => None,
     };
-    resources.into_iter().filter_map(named).collect()
+    let by_engines = of_engines(&resources);
+    resources.into_iter().filter_map(named).chain(by_engines).collect()
+}
+
+/// What was made through engines, counted. What of it is there, only the engine knows, which is asked when it is removed.
+fn of_engines(resources: &[Resource]) -> Vec<String> {
+    let mut counts = BTreeMap::<(&str, &str, &str), usize>::new();
+    for resource in resources {
+        let key = match resource {
+            Resource::Container { engine, .. } => (engine.as_str(), "container", "containers"),
+            Resource::Network { engine, .. } => (engine.as_str(), "network", "networks"),
+            Resource::Image { engine, .. } => (engine.as_str(), "image", "images"),
+            _ => continue,
+        };
+        *counts.entry(key).or_default() += 1;
+    }
+    let words = |((engine, one, many), n)| format!("{} of the engine at {engine}, if still there", count(n, one, many));
+    counts.into_iter().map(words).collect()
 }
 
 fn in_words(left: &Leftovers) -> String {
-    let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let engines = [
+        (left.containers, "container", "containers"),
+        (left.networks, "network", "networks"),
+        (left.images, "image", "images"),
+    ];
+    let engines: String =
+        engines.iter().filter(|it| it.0 > 0).map(|it| format!(", {}", count(it.0, it.1, it.2))).collect();
     format!(
-        "ended {}; removed {}, {}, {} and its ledger",
+        "ended {}; removed {}, {}, {}{engines} and its ledger",
         count(left.processes, "process", "processes"),
         count(left.cgroups, "control group", "control groups"),
         count(left.mounts, "mount", "mounts"),
         count(left.dirs, "folder", "folders"),
     )
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 #[cfg(test)]
@@ -203,6 +233,32 @@ mod tests {
         let told = String::from_utf8(out).unwrap();
         assert!(told.contains("0003: not removed entirely: /somebody/elses"), "{told}");
         assert!(state.path().join(run.name()).is_dir(), "its ledger stays");
+    }
+
+    #[test]
+    fn an_engine_that_cannot_be_reached_is_trouble_with_the_cure_and_the_ledger_stays() {
+        let state = tempfile::tempdir().unwrap();
+        let run: RunId = "20261121-084514-0005".parse().unwrap();
+        let ledger = Ledger::open(state.path(), &run).unwrap();
+        for n in 0..2 {
+            let (engine, name) = ("unix:///nowhere/engine.sock".to_owned(), format!("{}-{n}", run.name()));
+            ledger.record(&Resource::Container { engine, name }).unwrap();
+        }
+        drop(ledger);
+        let mut out = Vec::new();
+        assert_eq!(clean(state.path(), Mode::Tell, &mut out).unwrap(), Exit::Trouble);
+        assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Trouble);
+        let told = String::from_utf8(out).unwrap();
+        assert!(told.contains("2 containers of the engine at unix:///nowhere/engine.sock, if still there"), "{told}");
+        assert!(told.contains("0005: not removed entirely") && told.contains("start it: dockerd"), "{told}");
+        assert!(state.path().join(run.name()).is_dir(), "its ledger stays");
+    }
+
+    #[test]
+    fn what_engines_had_is_told_only_if_there_was_something() {
+        let left = Leftovers { containers: 2, images: 1, ..Leftovers::default() };
+        assert!(in_words(&left).ends_with("0 folders, 2 containers, 1 image and its ledger"), "{}", in_words(&left));
+        assert!(!in_words(&Leftovers::default()).contains("container"));
     }
 
     #[test]

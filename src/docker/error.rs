@@ -1,0 +1,96 @@
+//! What goes wrong between the harness and an engine, and what the user can do about it.
+
+use std::time::Duration;
+
+use super::Address;
+
+/// A call that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The address is none.
+    #[error("`{given}` is no address of an engine; set DOCKER_HOST to unix:///PATH or tcp://HOST:PORT, or unset it")]
+    Address {
+        /// What was given.
+        given: String,
+    },
+    /// Nobody answers there, or the connection broke.
+    #[error(
+        "the engine at {engine} cannot be reached ({reason}); start it: dockerd, or systemctl start docker; or set \
+         DOCKER_HOST"
+    )]
+    Unreachable {
+        /// Its address.
+        engine: Address,
+        /// The system's own words.
+        reason: String,
+    },
+    /// It took the call and did not answer in time.
+    #[error("the engine at {engine} does not answer: {action} took over {after:?}; look at its log and restart it")]
+    Deadline {
+        /// Its address.
+        engine: Address,
+        /// What it was asked.
+        action: String,
+        /// How long it was given.
+        after: Duration,
+    },
+    /// It answered that it will not.
+    #[error("{message}")]
+    Refused {
+        /// The status of its answer (HTTP).
+        status: u16,
+        /// Its own words.
+        message: String,
+    },
+    /// It answered something that is not understood.
+    #[error("the engine at {engine} answered {action} with something that is not understood: {reason}")]
+    Garbled {
+        /// Its address.
+        engine: Address,
+        /// What it was asked.
+        action: String,
+        /// Why that is no answer.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether the engine says that there is no such thing.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Error::Refused { status: 404, .. })
+    }
+
+    /// Whether the engine says that the thing is in another state, or on its way to one.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Error::Refused { status: 304 | 409, .. })
+    }
+
+    /// Sorts what the crate reports.
+    pub(super) fn of(engine: &Address, action: &str, after: Duration, error: bollard::errors::Error) -> Self {
+        use bollard::errors::Error as E;
+        let (engine, action) = (engine.clone(), action.to_owned());
+        match error {
+            E::DockerResponseServerError { status_code, message } => {
+                Error::Refused { status: status_code, message: message.trim().to_owned() }
+            }
+            E::DockerStreamError { error } => Error::Refused { status: 500, message: error },
+            E::DockerContainerWaitError { error, code } => {
+                Error::Refused { status: 500, message: format!("{error} (exit code {code})") }
+            }
+            E::RequestTimeoutError => Error::Deadline { engine, action, after },
+            E::JsonDataError { .. } | E::JsonSerdeError { .. } | E::APIVersionParseError {} => {
+                Error::Garbled { engine, action, reason: error.to_string() }
+            }
+            other => Error::Unreachable { engine, reason: innermost(&other) },
+        }
+    }
+}
+
+/// The last error of the chain: the ones around it only say that a request failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}

@@ -1,0 +1,319 @@
+//! One container of the engine.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use super::networks::Port;
+use super::shared::Shared;
+use super::{command, remains};
+use crate::cgroup::{Cgroup, Controller, Hierarchies};
+use crate::clock::{Clock, HostClock};
+use crate::docker::{Attachment, Container, Network};
+use crate::guest::{GuestLine, Program};
+use crate::ledger::Resource;
+use crate::platform::ending::{Told, Word, exit_of_code, passed_on};
+use crate::platform::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe, threads_of};
+use crate::platform::{
+    Endpoint, Error, Event, Events, Exit, GuestThread, Instance, LaunchSpec, Milestone, Networking, Purpose,
+    StampedLine, Stopped,
+};
+use crate::say;
+use crate::units::Nanos;
+
+/// How long a command may take to have its container started.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the engine may take to tell that a container ended which it has killed.
+const END_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A container.
+#[derive(Debug)]
+pub(super) struct DockerInstance {
+    shared: Arc<Shared>,
+    watch: Watch,
+    told: Arc<Told>,
+    /// The writing end of its output, until somebody has taken it.
+    output: Option<OwnedFd>,
+    attachment: Option<Attachment>,
+    port: Option<Port>,
+    id: Option<String>,
+    program: Program,
+    purpose: Purpose,
+    cgroup: OnceLock<Cgroup>,
+    stage: Stage,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Removed,
+}
+
+impl DockerInstance {
+    /// Writes down what is about to be made, and takes a port of a bridge if it needs one. Asks for nothing else yet.
+    pub(super) fn prepare(shared: &Arc<Shared>, spec: &LaunchSpec) -> Result<Self, String> {
+        let port = match spec.network {
+            Networking::None => None,
+            Networking::Bridge => Some(shared.networks.port(shared)?),
+        };
+        let engine = shared.engine.address().to_string();
+        let made = shared.write_down(&Resource::Container { engine, name: spec.name.clone() }).and_then(|()| {
+            let told = shared.ends.expect(&shared.engine, shared.ledger.run(), &spec.name)?;
+            Ok((told, pipe()?))
+        });
+        let (told, (read, write)) = made.map_err(|e| e.to_string())?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            watch: Watch::new(&spec.name, read, &shared.interrupt),
+            told,
+            output: Some(write),
+            attachment: None,
+            port,
+            id: None,
+            program: spec.image.program,
+            purpose: spec.purpose,
+            cgroup: OnceLock::new(),
+            stage: Stage::Running,
+        })
+    }
+
+    /// The network that it has a place in.
+    pub(super) fn network(&self) -> Network {
+        self.port.as_ref().map_or(Network::None, Port::network)
+    }
+
+    /// Creates and starts it by the engine's API. The attachment is made before the start, so that no line is missed.
+    pub(super) fn start(&mut self, container: &Container) -> Result<(), String> {
+        let output = self.output.take().ok_or("its output is taken")?;
+        let engine = &self.shared.engine;
+        self.watch.stamp(Event::Spawn);
+        self.id = Some(engine.create(container).map_err(|e| e.to_string())?);
+        self.watch.stamp(Event::Created);
+        self.attachment = Some(engine.attach(&container.name, output).map_err(|e| e.to_string())?);
+        self.watch.follow_told(Arc::clone(&self.told));
+        let starting = engine.begin_start(&container.name);
+        let deadline = HostClock.now() + START_PATIENCE.into();
+        let polled = || starting.fd().map_err(|e| e.to_string());
+        // A fast guest speaks before the engine answers.
+        while !self.watch.pump(Some(polled()?), deadline, Patience::Cleanup).map_err(|e| e.to_string())?
+            && HostClock.now() < deadline
+        {}
+        starting.wait().map_err(|e| e.to_string())
+    }
+
+    /// Has the `docker` command make and start it, and waits until it is started.
+    pub(super) fn run(&mut self, container: &Container) -> Result<(), String> {
+        let output = self.output.take().ok_or("its output is taken")?;
+        self.watch.stamp(Event::Spawn);
+        let child = command::run(container, self.shared.engine.address(), self.shared.ledger.run(), output);
+        let child = child.map_err(|e| format!("start the docker command: {e}"))?;
+        let number = child.id() as i32;
+        let handle = pid(number).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
+        self.watch.follow_command(Process::new(number, handle.map_err(|e| e.to_string())?));
+        let deadline = HostClock.now() + START_PATIENCE.into();
+        while self.told.started().is_none() && !self.watch.has_ended() {
+            if HostClock.now() >= deadline {
+                return Err(format!("the docker command has not started it after {START_PATIENCE:?}"));
+            }
+            let told = self.watch.pump(Some(self.told.fd()), deadline, Patience::Cleanup).map_err(|e| e.to_string())?;
+            if told && let Some(Word::Lost(reason)) = self.told.listen() {
+                return Err(reason);
+            }
+        }
+        if let Some(at) = self.told.created() {
+            self.watch.stamp_at(Event::Created, at);
+        }
+        self.refused()
+    }
+
+    /// The command's own words, if it ended without a container: by its codes 125 to 127 (`docker-run(1)`).
+    fn refused(&mut self) -> Result<(), String> {
+        let exit = self.watch.process().filter(|_| self.watch.has_ended()).and_then(Process::peek_exit);
+        match exit {
+            Some(Exit::Code(125..=127)) if self.told.exit().is_none() || self.told.started().is_none() => {
+                let words = self.watch.lines().iter().filter_map(|stamped| match &stamped.line {
+                    GuestLine::Other(text) => Some(text.as_str()),
+                    _ => None,
+                });
+                Err(words.collect::<Vec<_>>().join(" "))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes whatever a failed launch has made: why it failed, and what stays.
+    pub(super) fn abandon(mut self, reason: String) -> String {
+        self.stage = Stage::Removed;
+        self.end_command();
+        let removed = self.remove();
+        if let Some(id) = self.id.as_deref().filter(|_| self.shared.engine.address().is_local()) {
+            remains::end(id);
+        }
+        match removed {
+            Ok(()) => reason,
+            Err(e) => format!("{reason}; {e}"),
+        }
+    }
+
+    /// Ends and removes everything; how it ended.
+    fn end(&mut self) -> Result<Exit, Error> {
+        self.stage = Stage::Removed;
+        let exit = self.end_process();
+        let removed = self.remove();
+        let failed = |e: String| Error::failed(format!("remove {}", self.watch.name()), e);
+        removed.map_err(failed)?;
+        exit.map_err(failed)
+    }
+
+    fn end_process(&mut self) -> Result<Exit, String> {
+        if !self.watch.has_ended() {
+            let name = self.watch.name().to_owned();
+            match self.shared.engine.kill(&name) {
+                Ok(()) => {}
+                // It has ended, and so nothing may ever be told of it: the engine is asked instead.
+                Err(e) if e.is_absent() || e.is_conflict() => self.ask_for_the_end(&name),
+                Err(e) => {
+                    self.end_command();
+                    return Err(e.to_string());
+                }
+            }
+            let waited = self.watch.wait_exit(END_PATIENCE);
+            // An engine that was lost and is back can have been asked meanwhile.
+            waited.map(drop).or_else(|e| self.told.exit().map(drop).ok_or(e.to_string()))?;
+        }
+        self.end_command().or_else(|| self.told.exit()).ok_or_else(|| "how it ended is not known".to_owned())
+    }
+
+    fn ask_for_the_end(&self, name: &str) {
+        let exit = self.shared.engine.inspect(name).ok().and_then(|seen| seen.exit);
+        if let Some(exit) = exit.and_then(|code| i32::try_from(code).ok()).map(exit_of_code) {
+            self.told.tell(Word::Ended { at: HostClock.now(), exit });
+        } else {
+            self.watch.kill();
+        }
+    }
+
+    /// Ends and reaps the command, if it was started by one: how that ended.
+    fn end_command(&mut self) -> Option<Exit> {
+        self.watch.process()?;
+        self.watch.kill();
+        self.watch.wait_exit(KILL_PATIENCE).ok()?;
+        self.watch.drain(KILL_PATIENCE);
+        self.watch.process()?.reap().ok().map(passed_on)
+    }
+
+    /// Has the engine remove the container, and lets go of the rest.
+    fn remove(&mut self) -> Result<(), String> {
+        self.attachment = None;
+        let removed = self.shared.engine.remove(self.watch.name());
+        self.shared.ends.forget(self.watch.name());
+        self.port = None;
+        removed.map_err(|e| format!("it stays in the ledger for cargo xtask clean: {e}"))
+    }
+
+    /// Its first process, if that is one of this host.
+    fn pid(&self) -> Option<i32> {
+        let local = self.shared.engine.address().is_local() && !self.watch.has_ended();
+        local.then(|| self.shared.engine.inspect(self.watch.name()).ok()?.pid).flatten()
+    }
+
+    fn find_cgroup(&self) -> Option<Cgroup> {
+        let hierarchies = Hierarchies::read(Path::new("/")).ok()?.of_runtimes();
+        let table = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid()?)).ok()?;
+        Some(Arc::new(hierarchies).group(Path::new(group_path(&table)?)))
+    }
+}
+
+/// The path of a process's group, by the table in `/proc/<pid>/cgroup` (`cgroups(7)`): where its processes are counted,
+/// in version 1, else the only one.
+fn group_path(table: &str) -> Option<&str> {
+    let lines = || table.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    let counted = lines().find(|(names, _)| names.split(',').any(|name| name == Controller::Pids.name()));
+    counted.or_else(|| lines().find(|(names, _)| names.is_empty())).map(|(_, path)| path)
+}
+
+impl Instance for DockerInstance {
+    fn name(&self) -> &str {
+        self.watch.name()
+    }
+
+    fn events(&self) -> &Events {
+        self.watch.events()
+    }
+
+    fn lines(&mut self) -> &[StampedLine] {
+        self.watch.lines()
+    }
+
+    fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
+        let reached = self.watch.wait_for(milestone, deadline)?;
+        if self.purpose == Purpose::Background && milestone == Milestone::Ready {
+            self.attachment = None;
+            self.watch.stop_listening();
+        }
+        Ok(reached)
+    }
+
+    fn threads(&self) -> Vec<GuestThread> {
+        match self.cgroup() {
+            Some(cgroup) if !self.watch.has_ended() => threads_of(cgroup.procs()),
+            _ => Vec::new(),
+        }
+    }
+
+    fn cgroup(&self) -> Option<&Cgroup> {
+        match self.cgroup.get() {
+            Some(cgroup) => Some(cgroup),
+            None => self.find_cgroup().map(|cgroup| self.cgroup.get_or_init(|| cgroup)),
+        }
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        let port = self.program.listens()?;
+        let address = self.shared.engine.inspect(self.watch.name()).ok()?.address?;
+        Some(Endpoint { address: SocketAddr::new(address, port), netns: None })
+    }
+
+    fn kill(&mut self) {
+        if !self.watch.has_ended() {
+            self.shared.engine.begin_kill(self.watch.name());
+        }
+    }
+
+    fn stop(mut self: Box<Self>) -> Result<Stopped, Error> {
+        let exit = self.end()?;
+        self.watch.stamp(Event::Gone);
+        let (events, lines) = self.watch.take();
+        Ok(Stopped { exit, events, lines })
+    }
+}
+
+impl Drop for DockerInstance {
+    fn drop(&mut self) {
+        if self.stage == Stage::Running {
+            let ended = self.end();
+            let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
+            say::err!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::v1("12:pids:/docker/ab\n5:memory:/docker/ab\n0::/other\n", Some("/docker/ab"))]
+    #[case::v2("0::/system.slice/docker-ab.scope\n", Some("/system.slice/docker-ab.scope"))]
+    #[case::nothing("", None)]
+    fn the_group_of_a_process_is_found(#[case] table: &str, #[case] path: Option<&str>) {
+        assert_eq!(group_path(table), path);
+    }
+}

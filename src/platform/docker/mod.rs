@@ -1,0 +1,195 @@
+//! `docker` and `docker-cli`: containers as the Docker Engine makes them for people.
+//!
+//! Data flow: the image is loaded from an archive; an instance is created, attached to, started, killed and removed by
+//! the engine's API, its output comes through the attachment and its end by the engine's events. `docker-cli` starts
+//! what is measured with the `docker` command instead, the way a user would, and watches that command.
+//! Invariant: everything made has the run's name, a label with its id and a line in the ledger before it is made.
+
+mod command;
+mod ends;
+mod instance;
+mod networks;
+mod remains;
+mod shared;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use command::client_version;
+use instance::DockerInstance;
+use shared::Shared;
+
+use super::{
+    Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Purpose,
+    Unavailable,
+};
+use crate::clock::{Clock, HostClock};
+use crate::docker::{Address, Engine, Error as EngineError, Facts, Patience, Runtime};
+use crate::guest::Image;
+
+/// The launches at once that are worth while. 100 sleepers on two CPUs, with the engine 20.10, runc and nothing left idle:
+/// 4.5 a second one at a time, 5.7 with two, 6.7 with four, 5.8 with eight. The engine is the limit, not the harness.
+const LAUNCHES: usize = 4;
+
+/// Threads and processes that gVisor's own kernel needs beside those of its guest.
+const SANDBOX_TASKS: u32 = 512;
+
+/// How an instance whose life is measured is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// By the engine's API, as an orchestrator does.
+    Api,
+    /// By `docker run --rm`, as a user does: from the start of that command to its end.
+    Command,
+}
+
+/// Containers of the Docker Engine.
+#[derive(Debug)]
+pub struct Docker {
+    id: PlatformId,
+    start: Start,
+    runtime: Option<String>,
+    clock: HostClock,
+    shared: Result<Arc<Shared>, Unavailable>,
+}
+
+impl Docker {
+    /// The platform for one run, over the engine that `DOCKER_HOST` names; with `runtime` instead of the engine's
+    /// default.
+    pub fn new(context: &Context, start: Start, runtime: Option<&str>) -> Self {
+        let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::USUAL));
+        Self::over(engine, context, start, runtime)
+    }
+
+    fn over(engine: Result<Engine, EngineError>, context: &Context, start: Start, runtime: Option<&str>) -> Self {
+        let family = match start {
+            Start::Api => "docker",
+            Start::Command => "docker-cli",
+        };
+        let id = PlatformId::new(runtime.map_or(family.to_owned(), |runtime| format!("{family}:{runtime}")));
+        let ask = |engine: Engine| engine.facts().map(|facts| (engine, facts));
+        let shared = engine.and_then(ask).map(|(engine, facts)| Arc::new(Shared::new(&id, engine, facts, context)));
+        let runtime = runtime.map(str::to_owned);
+        Self { id, start, runtime, clock: HostClock, shared: shared.map_err(|e| unavailable(&e)) }
+    }
+
+    fn shared(&self) -> Result<&Arc<Shared>, Unavailable> {
+        self.shared.as_ref().map_err(Clone::clone)
+    }
+
+    /// What the engine's configuration says of its runtime; `None` when that is not configured.
+    fn configured<'a>(&self, facts: &'a Facts) -> Option<&'a Runtime> {
+        facts.runtimes.get(self.runtime.as_ref().unwrap_or(&facts.default_runtime))
+    }
+
+    fn start(&self, purpose: Purpose) -> Start {
+        if purpose == Purpose::Measured { self.start } else { Start::Api }
+    }
+}
+
+impl Platform for Docker {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let facts = self.shared.as_ref().map(|shared| &shared.facts).ok();
+        let runtime = facts.and_then(|facts| self.configured(facts));
+        let own_kernel = runtime.is_some_and(has_own_kernel);
+        Capabilities {
+            accelerator: Accelerator::None,
+            fork: true,
+            limits: !own_kernel,
+            launch_concurrency: LAUNCHES,
+            host_processes: !own_kernel,
+            network: !runtime.is_some_and(lacks_network),
+            simulated: false,
+        }
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        let shared = self.shared()?;
+        let facts = &shared.facts;
+        if let Some(runtime) = &self.runtime
+            && self.configured(facts).is_none()
+        {
+            let known: Vec<_> = facts.runtimes.keys().map(String::as_str).collect();
+            return Err(Unavailable {
+                reason: format!("the engine has no runtime {runtime}, only {}", known.join(", ")),
+                cure: format!("add {runtime} to \"runtimes\" in /etc/docker/daemon.json and restart dockerd"),
+            });
+        }
+        let mut notes = vec![
+            format!("storage driver {}", facts.storage),
+            format!("cgroup driver {}", facts.cgroups),
+            format!("runtime {}", self.runtime.as_ref().unwrap_or(&facts.default_runtime)),
+            format!("API {}", facts.api),
+        ];
+        match shared.engine.address().is_local() {
+            true => notes.push("local".to_owned()),
+            false => notes.push(format!("remote, {}: placement cannot be read back", shared.engine.address())),
+        }
+        if self.configured(facts).is_some_and(has_own_kernel) {
+            notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
+        }
+        if self.start == Start::Command {
+            notes.push(client_version()?);
+        }
+        Ok(PlatformFacts { version: format!("Docker Engine {}", facts.version), notes })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        let action = || format!("prepare {} on {}", image.program, self.id);
+        let program = image.binary();
+        if !program.is_file() {
+            return Err(Error::failed(action(), format!("{} is missing", program.display())));
+        }
+        self.shared()?.load(image).map_err(|e| Error::failed(action(), e))
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        let shared = self.shared()?;
+        if shared.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let failed = |e: String| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
+        let mut instance = DockerInstance::prepare(shared, spec).map_err(failed)?;
+        let mut container = shared.describe(spec, self.runtime.as_deref(), instance.network());
+        if self.configured(&shared.facts).is_some_and(has_own_kernel) {
+            container.pids = container.pids.map(|pids| pids + SANDBOX_TASKS);
+        }
+        let started = match self.start(spec.purpose) {
+            Start::Api => instance.start(&container),
+            Start::Command => instance.run(&container),
+        };
+        match started {
+            Ok(()) => Ok(Box::new(instance)),
+            Err(e) => Err(failed(instance.abandon(e))),
+        }
+    }
+}
+
+/// Whether guests of this runtime run on a kernel of their own, whose threads count as theirs: gVisor's.
+fn has_own_kernel(runtime: &Runtime) -> bool {
+    Path::new(&runtime.program).file_name().is_some_and(|name| name == "runsc")
+}
+
+/// Whether the engine's configuration withholds the network from this runtime, as gVisor needs it on kernels where it
+/// takes every network namespace for the host's.
+fn lacks_network(runtime: &Runtime) -> bool {
+    runtime.arguments.iter().any(|argument| argument.trim_start_matches('-') == "network=none")
+}
+
+/// An engine's failure as the reason why a platform cannot run.
+fn unavailable(error: &EngineError) -> Unavailable {
+    let text = error.to_string();
+    let (reason, cure) = text.split_once("; ").unwrap_or((&text, "look at the engine's log"));
+    Unavailable { reason: reason.to_owned(), cure: cure.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

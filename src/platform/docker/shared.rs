@@ -1,0 +1,108 @@
+//! What a platform's instances share: the connection, the images and networks it made, the word of who ended.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::ends::Ends;
+use super::networks::{Networks, PORTS};
+use crate::docker::{Container, Engine, Error, Facts, Network};
+use crate::guest::{Image, write_archive};
+use crate::interrupt::Interrupt;
+use crate::ledger::{CONTAINER_LABEL, Ledger, Resource};
+use crate::platform::bundle::GUEST_DIR;
+use crate::platform::{Context, LaunchSpec, PlatformId, arguments, link};
+use crate::run::RUN_VARIABLE;
+use crate::say;
+
+/// The options of the in-memory file system of a guest: those of the containers that are made without an engine.
+const TMPFS: &str = "rw,exec,nosuid,nodev,mode=1777";
+
+/// One platform's side of an engine.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) facts: Facts,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) interrupt: Interrupt,
+    pub(super) ends: Ends,
+    pub(super) networks: Networks,
+    /// Tells the images and networks of this platform from those of another in the same run, which may end earlier.
+    pub(super) tag: String,
+    /// The references of the images that are loaded, by digest.
+    images: Mutex<BTreeMap<String, String>>,
+}
+
+impl Shared {
+    pub(super) fn new(id: &PlatformId, engine: Engine, facts: Facts, context: &Context) -> Self {
+        let (ledger, interrupt) = (Arc::clone(&context.ledger), context.interrupt.clone());
+        let ends = Ends::new(facts.time.as_deref());
+        let tag = id.as_str().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let (networks, images) = (Networks::new(PORTS), Mutex::default());
+        Self { engine, facts, ledger, interrupt, ends, networks, tag, images }
+    }
+
+    /// Loads `image`, unless it is loaded.
+    pub(super) fn load(&self, image: &Image) -> Result<(), String> {
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if images.contains_key(&image.digest) {
+            return Ok(());
+        }
+        let reference = self.reference(image);
+        let engine = self.engine.address().to_string();
+        self.write_down(&Resource::Image { engine, name: reference.clone() }).map_err(|e| e.to_string())?;
+        let labels = [(CONTAINER_LABEL, self.ledger.run().as_str())];
+        // Before the loading, so that a half loaded one is removed as well.
+        images.insert(image.digest.clone(), reference.clone());
+        let loaded = self.engine.load(|out| write_archive(image, &reference, &labels, out));
+        loaded.map_err(|e| {
+            images.remove(&image.digest);
+            e.to_string()
+        })
+    }
+
+    /// The container of `spec` in `network`.
+    pub(super) fn describe(&self, spec: &LaunchSpec, runtime: Option<&str>, network: Network) -> Container {
+        let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
+        let guest = std::iter::once(spec.image.guest_path());
+        let run = self.ledger.run();
+        Container {
+            name: spec.name.clone(),
+            image: self.reference(&spec.image),
+            command: guest.chain(arguments::of_guest(spec, dir, link::listen(spec))).collect(),
+            environment: vec!["PATH=/fw".to_owned(), format!("{RUN_VARIABLE}={run}")],
+            labels: vec![(CONTAINER_LABEL.to_owned(), run.to_string())],
+            cpus: spec.cpus.clone(),
+            memory: spec.limits.map(|limits| limits.memory),
+            pids: spec.limits.map(|limits| limits.pids),
+            runtime: runtime.map(str::to_owned),
+            network,
+            tmpfs: (GUEST_DIR.to_owned(), TMPFS.to_owned()),
+        }
+    }
+
+    /// Writes a resource into the ledger.
+    pub(super) fn write_down(&self, resource: &Resource) -> io::Result<()> {
+        self.ledger.record(resource)
+    }
+
+    /// The name under which an image is loaded: `fw-<run>/<program>-<platform>:<digest>`. Engines allow no capitals.
+    fn reference(&self, image: &Image) -> String {
+        let digest = image.digest.get(..12).unwrap_or(&image.digest);
+        format!("{}/{}-{}:{digest}", self.ledger.run().name(), image.program, self.tag).to_ascii_lowercase()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let images = std::mem::take(self.images.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let removals = images.into_values().map(|reference| (self.engine.remove_image(&reference), reference));
+        let removals: Vec<(Result<(), Error>, String)> =
+            removals.chain(self.networks.remove_all(&self.engine)).collect();
+        for (outcome, name) in removals {
+            if let Err(e) = outcome {
+                say::err!("{name} stays in the ledger: {e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! An engine that fails in the middle, and one that works: bridges that are full, images that are missing.
+
+use std::time::Duration;
+
+use super::networks::Networks;
+use super::*;
+use crate::docker::testing::{Behaviour, FakeEngine, HASTY};
+use crate::guest::{Program, ensure};
+use crate::interrupt::Interrupt;
+use crate::ledger::{Ledger, Leftovers};
+use crate::platform::{Milestone, Networking};
+use crate::run::{Folders, RunId};
+use crate::units::Bytes;
+
+/// Longer than anything takes that works: only a hang is as slow.
+const HANG: Duration = Duration::from_secs(60);
+
+fn context(state: &Path) -> Context {
+    let ledger = Arc::new(Ledger::open(state, &RunId::generate()).expect("a ledger opens"));
+    Context::new(ledger, Interrupt::new().expect("an eventfd"))
+}
+
+fn spec(context: &Context, image: &Image, network: Networking) -> LaunchSpec {
+    LaunchSpec {
+        name: context.ledger.instance_name(),
+        image: image.clone(),
+        arguments: Vec::new(),
+        cpus: None,
+        limits: None,
+        network,
+        purpose: Purpose::Measured,
+        deadline: HANG,
+    }
+}
+
+fn no_image() -> Image {
+    Image { program: Program::Sleep, rootfs: "/nowhere".into(), digest: "0".repeat(64), size: Bytes(0) }
+}
+
+#[test]
+fn an_engine_that_cannot_be_reached_is_unavailable_with_the_cure() {
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let engine = Engine::connect(&Address::Unix("/nowhere/at/all.sock".into()), HASTY);
+    let platform = Docker::over(engine, &context(state.path()), Start::Api, None);
+    let why = platform.check().expect_err("nobody there");
+    assert!(why.reason.contains("/nowhere/at/all.sock"), "{why}");
+    assert!(why.cure.contains("start it: dockerd") && why.cure.contains("DOCKER_HOST"), "{why}");
+    assert!(matches!(platform.prepare(&no_image()), Err(Error::Failed { .. })), "the program is missing");
+    let spec = spec(&context(state.path()), &no_image(), Networking::None);
+    assert!(matches!(platform.launch(&spec), Err(Error::Unavailable(_))));
+}
+
+#[test]
+fn a_runtime_that_is_not_configured_is_unavailable_with_those_that_are() {
+    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behaviour::Works));
+    let context = context(state.path());
+    let platform = |runtime| Docker::over(Ok(fake.connect()), &context, Start::Api, runtime);
+    let why = platform(Some("kata")).check().expect_err("not configured");
+    assert!(why.reason.contains("kata") && why.reason.contains("runc, runsc"), "{why}");
+    assert!(platform(Some("runsc")).check().is_ok());
+    assert_eq!([None, Some("runsc")].map(|runtime| platform(runtime).capabilities().network), [true, false]);
+}
+
+#[test]
+fn an_engine_that_fails_in_the_middle_fails_the_launch_and_nothing_hangs() {
+    for behaviour in [Behaviour::Hangs, Behaviour::Closes, Behaviour::Refuses] {
+        let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(behaviour));
+        let context = context(state.path());
+        let platform = Docker::over(Ok(fake.connect()), &context, Start::Api, None);
+        let spec = spec(&context, &no_image(), Networking::None);
+        let error = platform.launch(&spec).expect_err("it cannot be");
+        assert!(matches!(error, Error::Failed { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(&spec.name), "{text}");
+        match behaviour {
+            // A container that the engine does not know is none that stays.
+            Behaviour::Refuses => assert!(text.contains("No such") && !text.contains("ledger"), "{text}"),
+            _ => assert!(text.contains("the engine at") && text.contains("stays in the ledger"), "{text}"),
+        }
+    }
+}
+
+/// The engine of this host, if it has one; else says why not.
+fn engine() -> Option<Engine> {
+    let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::USUAL));
+    engine.inspect_err(|why| eprintln!("skipped: {why}")).ok()
+}
+
+#[test]
+fn a_missing_image_fails_the_launch_of_either_start() {
+    for start in [Start::Api, Start::Command] {
+        let Some(engine) = engine() else { return };
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let context = context(state.path());
+        let platform = Docker::over(Ok(engine), &context, start, None);
+        let spec = spec(&context, &no_image(), Networking::None);
+        let error = platform.launch(&spec).expect_err("no image").to_string();
+        assert!(error.contains(&spec.name) && error.to_lowercase().contains("sleep-docker"), "{error}");
+        drop(platform);
+        assert_eq!(context.ledger.close().expect("swept"), Leftovers::default());
+    }
+}
+
+#[test]
+fn a_full_bridge_is_followed_by_others_that_vanish_with_the_platform() {
+    let Some(engine) = engine() else { return };
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let context = context(state.path());
+    let images = ensure(&Folders::from_env(), &[Program::Sleep], &mut |_| {}).expect("it is built");
+    let mut platform = Docker::over(Ok(engine), &context, Start::Api, None);
+    let shared = platform.shared.as_mut().ok().and_then(Arc::get_mut).expect("nobody shares it yet");
+    let present = shared.engine.inspect_bridge("bridge").expect("asked").map_or(0, |bridge| bridge.containers);
+    // Somebody else's may come and go meanwhile: what counts is that ours need more than one.
+    shared.networks = Networks::new(present + 1);
+    platform.prepare(&images[0]).expect("loaded");
+
+    let count = 2 * (present + 1) + 1;
+    let mut all: Vec<_> = (0..count)
+        .map(|_| platform.launch(&spec(&context, &images[0], Networking::Bridge)).expect("launched"))
+        .collect();
+    for instance in &mut all {
+        instance.wait_for(Milestone::Ready, HostClock.now() + HANG.into()).expect("it is ready");
+    }
+    let networks = |platform: &Docker| {
+        let engine = &platform.shared.as_ref().expect("it is there").engine;
+        engine.networks(crate::ledger::CONTAINER_LABEL, context.ledger.run().as_str()).expect("listed")
+    };
+    assert!(networks(&platform).len() >= 2, "{:?}", networks(&platform));
+    for instance in all {
+        instance.stop().expect("stopped");
+    }
+    drop(platform);
+    assert_eq!(context.ledger.close().expect("swept"), Leftovers::default());
+}
