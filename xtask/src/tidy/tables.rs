@@ -22,6 +22,9 @@ pub(super) const PURE: &[&str] = &[
     "src/report/model/",
     "src/stats/",
     "src/units.rs",
+    "src/workload/figures.rs",
+    "src/workload/redis_benchmark.rs",
+    "src/workload/wrk.rs",
 ];
 
 /// Modules of the standard library that a pure module does not name.
