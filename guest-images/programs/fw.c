@@ -105,7 +105,7 @@ void fw_arm(uint64_t seconds)
     alarm((unsigned)seconds);
 }
 
-static _Noreturn void bad_argument(const char *argument, const char *why)
+_Noreturn void fw_bad_argument(const char *argument, const char *why)
 {
     fw_line("FW error argument `%.200s`: %s", argument, why);
     _exit(FW_EXIT_USAGE);
@@ -121,7 +121,7 @@ static uint64_t parse_number(const char *argument, const char *value, const stru
         number > option->most) {
         snprintf(why, sizeof why, "not a number from %llu to %llu", (unsigned long long)option->least,
                  (unsigned long long)option->most);
-        bad_argument(argument, why);
+        fw_bad_argument(argument, why);
     }
     return number;
 }
@@ -134,7 +134,7 @@ static int take(const char *argument, const struct fw_option *options, size_t co
             continue;
         const char *value = argument + length + 1;
         if (*value == '\0')
-            bad_argument(argument, "no value");
+            fw_bad_argument(argument, "no value");
         if (option->text != NULL)
             *option->text = value;
         else
@@ -154,7 +154,7 @@ void fw_begin(int argc, char **argv, const struct fw_option *options, size_t cou
     fw_line("FW main");
     for (int i = 1; i < argc; i++)
         if (!take(argv[i], options, count) && !take(argv[i], common, sizeof common / sizeof *common))
-            bad_argument(argv[i], "unknown key");
+            fw_bad_argument(argv[i], "unknown key");
     end_on(SIGTERM);
     if (fw_deadline_s > 0)
         fw_arm(fw_deadline_s);

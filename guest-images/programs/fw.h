@@ -39,6 +39,9 @@ extern uint64_t fw_report_ms;   /* report_ms=MS: an attacker's lines are at leas
  */
 void fw_begin(int argc, char **argv, const struct fw_option *options, size_t count);
 
+/* Refuses `key=value` and ends the program with FW_EXIT_USAGE. */
+_Noreturn void fw_bad_argument(const char *argument, const char *why);
+
 /* Prints one line, of at most 1,000 bytes, by one write(2). */
 void fw_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

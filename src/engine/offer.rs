@@ -9,33 +9,7 @@ use crate::placement;
 use crate::plan::{Configuration, Offer};
 use crate::platform::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, registry};
 use crate::store::{Experiment, PlatformEntry};
-use crate::workload::{Drive, Driven, LoadGenerator};
-
-/// The load generator of the host's tools, which drives the servers of every platform that does not bring its own.
-pub(super) fn generator() -> Box<dyn LoadGenerator> {
-    Box::new(NoGenerator)
-}
-
-/// Stands where this version has no load generator.
-#[derive(Debug)]
-struct NoGenerator;
-
-impl NoGenerator {
-    fn why(program: Program) -> Unavailable {
-        let reason = format!("this version has no load generator for {program}");
-        Unavailable { reason, cure: "measure it on --platform fake, or wait for a later version".to_owned() }
-    }
-}
-
-impl LoadGenerator for NoGenerator {
-    fn check(&self, program: Program) -> Result<String, Unavailable> {
-        Err(Self::why(program))
-    }
-
-    fn drive(&self, drive: &Drive<'_>) -> Result<Driven, Error> {
-        Err(Self::why(drive.program).into())
-    }
-}
+use crate::workload::LoadGenerator;
 
 /// Opens the platforms that can run here and asks what they, the host and its tools offer.
 pub(super) fn offer(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::guests::Guests;
-use super::offer::{generator, offer, read_topology};
+use super::offer::{offer, read_topology};
 use super::resume::{self, ResumeError};
 use super::surroundings::{Surroundings, host_facts};
 use super::{Background, EngineEvent, Observer, trial};
@@ -21,7 +21,7 @@ use crate::sampler::Sampler;
 use crate::store::{
     Experiment, NoiseGuard, RunFile, RunOutcome, SCHEMA, Skip, StoredRun, TrialRecord, Writer, read_run,
 };
-use crate::workload::LoadGenerator;
+use crate::workload::Tools;
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ pub struct Session {
     ledger: Arc<Ledger>,
     platforms: Vec<Box<dyn Platform>>,
     topology: Topology,
-    generator: Box<dyn LoadGenerator>,
+    generator: Tools,
     plan: Plan,
     dir: PathBuf,
     file: RunFile,
@@ -117,7 +117,7 @@ impl Session {
         interrupt: Interrupt,
         command: Vec<String>,
     ) -> Result<Self, EngineError> {
-        let (topology, generator) = (read_topology()?, generator());
+        let topology = read_topology()?;
         let (file, dir, stored, ledger) = match request {
             Request::New { configuration, out } => {
                 let file = new_file(*configuration, command);
@@ -136,7 +136,8 @@ impl Session {
             }
         };
         let context = Context::new(Arc::clone(&ledger), interrupt.clone());
-        let (platforms, entries, offer) = offer(&file.configuration, &context, &topology, generator.as_ref());
+        let generator = Tools::new(context.clone());
+        let (platforms, entries, offer) = offer(&file.configuration, &context, &topology, &generator);
         let file = RunFile { platforms: entries, ..file };
         let plan = plan::build(&file.configuration, &offer);
         let mut session =
@@ -275,7 +276,7 @@ impl Session {
             ledger: &self.ledger,
             images: &guests.images,
             lacking: &guests.lacking(&trial.platform),
-            host_generator: self.generator.as_ref(),
+            host_generator: &self.generator,
             configuration: &self.file.configuration,
             topology: &self.topology,
             proc: Path::new("/proc"),

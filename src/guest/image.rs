@@ -69,9 +69,10 @@ impl Program {
 pub struct Image {
     /// The program it holds.
     pub program: Program,
-    /// A read-only root file system, absolute: `fw/<program>` and the empty mount points `proc sys dev tmp`.
+    /// A read-only root file system, absolute: `fw/<program>` and the empty mount points `proc sys dev tmp`; of a
+    /// server also what `fw/<program>` starts.
     pub rootfs: PathBuf,
-    /// SHA-256 of the program's binary, in hexadecimal.
+    /// SHA-256 of the program's binary, in hexadecimal; of a server, of all its files.
     pub digest: String,
     /// What the root file system holds, in bytes.
     pub size: Bytes,

@@ -26,11 +26,11 @@ pub struct Manifest {
 pub struct BuiltProgram {
     /// The program.
     pub program: Program,
-    /// SHA-256 of the binary, in hexadecimal.
+    /// SHA-256 of the binary, in hexadecimal; of a server, of the paths and digests of all its files.
     pub sha256: String,
-    /// The binary's size, in bytes.
+    /// The binary's size, in bytes; of a server, that of all its files.
     pub size: Bytes,
-    /// SHA-256 of everything that decides the binary: sources, flags, compiler, C library.
+    /// SHA-256 of everything that decides it: sources, flags, compiler, C library, the host's files in it.
     pub key: String,
     /// SHA-256 of the sources.
     pub source: String,
@@ -44,6 +44,31 @@ pub struct BuiltProgram {
     pub flags: Vec<String>,
     /// The version of SQLite in it, for the program that has it.
     pub sqlite: Option<String>,
+    /// The server that it starts, for the programs that start one.
+    #[serde(default)]
+    pub server: Option<BuiltServer>,
+}
+
+/// A server of the host's in an image, with all that it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuiltServer {
+    /// What it says about its version; `None` when it did not tell.
+    pub version: Option<String>,
+    /// SHA-256 of its own binary, in hexadecimal.
+    pub sha256: String,
+    /// Every file of the image: the starter, the server, its loader and libraries, what it is configured with.
+    pub files: Vec<BuiltFile>,
+}
+
+/// One file of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuiltFile {
+    /// Its path in the root file system, without a leading slash.
+    pub path: String,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+    /// Its size, in bytes.
+    pub size: Bytes,
 }
 
 /// Why a manifest cannot be used.

@@ -6,10 +6,10 @@ mod image;
 pub mod line;
 mod manifest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use archive::write_archive;
 pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure};
 pub use image::{Image, Program};
 pub use line::GuestLine;
-pub use manifest::{BuiltProgram, Manifest, ManifestError, load_manifest};
+pub use manifest::{BuiltFile, BuiltProgram, BuiltServer, Manifest, ManifestError, load_manifest};

@@ -36,6 +36,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("nginx", "-v"),
     ("redis-server", "--version"),
     ("wrk", "-v"),
+    ("redis-benchmark", "--version"),
     ("dnsperf", "-h"),
     ("iperf3", "--version"),
 ];

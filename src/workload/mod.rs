@@ -3,6 +3,15 @@
 //! Invariant: parsing is pure and takes the tools' own text; whatever a tool prints that is not understood, or cut short,
 //! is an error with that text, never a number.
 
+mod figures;
+mod job;
+mod place;
+mod redis_benchmark;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod wrk;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -12,6 +21,8 @@ use crate::cpuset::CpuSet;
 use crate::guest::Program;
 use crate::platform::{Endpoint, Error, Unavailable};
 use crate::store::Metric;
+
+pub use tools::Tools;
 
 /// How hard servers are driven.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

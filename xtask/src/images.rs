@@ -3,14 +3,14 @@
 use anyhow::Context;
 use comfy_table::{Table, presets};
 use featherweight::guest::{
-    BuildOptions, BuiltProgram, Network, Outcome, Program, Rebuild, State, build, load_manifest,
+    BuildError, BuildOptions, BuiltProgram, Network, Outcome, Program, Rebuild, State, build, load_manifest,
 };
 use featherweight::run::Folders;
 
 /// Which images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ImageSet {
-    /// The static programs, for every Linux platform
+    /// The static programs and the servers, for every Linux platform
     Programs,
 }
 
@@ -48,13 +48,21 @@ impl Images {
         let lock = folders.project.join("Cargo.lock");
         anyhow::ensure!(!self.locked || lock.is_file(), "--locked, but there is no {}", lock.display());
         match set {
-            ImageSet::Programs => {
-                let programs: Vec<_> = Program::ALL.iter().copied().filter(|p| p.port().is_none()).collect();
-                let outcomes = build(folders, &programs, self.options(), &mut |step| eprintln!("{step}"))
-                    .context("build the guest programs")?;
-                println!("{}", table(["program", "digest", "size", "state"], outcomes.iter().map(outcome_row)));
+            ImageSet::Programs => self.build_programs(folders),
+        }
+    }
+
+    /// A server that is not installed here is left out, with the cure.
+    fn build_programs(&self, folders: &Folders) -> anyhow::Result<()> {
+        let mut rows = Vec::new();
+        for &program in Program::ALL {
+            match build(folders, &[program], self.options(), &mut |step| eprintln!("{step}")) {
+                Ok(outcomes) => rows.extend(outcomes.iter().map(outcome_row)),
+                Err(missing @ BuildError::NoServer { .. }) => eprintln!("{program} is left out: {missing}"),
+                Err(error) => return Err(error).with_context(|| format!("build the guest program {program}")),
             }
         }
+        println!("{}", table(["program", "digest", "size", "state"], rows.into_iter()));
         Ok(())
     }
 
@@ -70,7 +78,7 @@ fn list(folders: &Folders) -> anyhow::Result<()> {
     match load_manifest(folders)? {
         None => println!("no images yet; `cargo xtask images` builds them"),
         Some(manifest) => {
-            let header = ["program", "digest", "size", "target", "compiler", "sqlite"];
+            let header = ["program", "digest", "size", "target", "compiler", "version"];
             println!("{}", table(header, manifest.programs.iter().map(built_row)));
         }
     }
@@ -87,9 +95,10 @@ fn outcome_row(outcome: &Outcome) -> [String; 4] {
 }
 
 fn built_row(built: &BuiltProgram) -> [String; 6] {
-    let sqlite = built.sqlite.clone().unwrap_or_default();
+    let server = built.server.as_ref().and_then(|server| server.version.clone());
+    let version = built.sqlite.as_ref().map(|version| format!("SQLite {version}")).or(server).unwrap_or_default();
     let (program, size) = (built.program.to_string(), built.size.to_string());
-    [program, short(&built.sha256), size, built.target.clone(), built.compiler.clone(), sqlite]
+    [program, short(&built.sha256), size, built.target.clone(), built.compiler.clone(), version]
 }
 
 /// Enough of a digest to tell images apart by eye.

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use super::compiler::{Compilation, Compiler};
 use super::digest::{self, Fields};
 use super::error::BuildError;
+use super::server::Parts;
 use super::sqlite::Pin;
 use crate::guest::image::{Image, Program};
-use crate::guest::manifest::{BuiltProgram, Manifest};
+use crate::guest::manifest::{BuiltFile, BuiltProgram, BuiltServer, Manifest};
 use crate::run::Folders;
 use crate::units::Bytes;
 
@@ -25,6 +26,9 @@ const MOUNT_POINTS: &[&str] = &["proc", "sys", "dev", "tmp"];
 
 /// What every program is compiled with.
 const SHARED: &[&str] = &["fw.c", "fw.h"];
+
+/// What a server's starter is compiled with, too.
+const SHARED_BY_SERVERS: &[&str] = &["serve.c", "serve.h"];
 
 /// Whether cargo may fetch a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +78,8 @@ pub struct Outcome {
 /// Builds what of `programs` is missing or changed and returns their images, in the order asked for. `progress`
 /// hears what is being done.
 ///
-/// Fails when there is no compiler or static C library, when a source does not compile, and when the output folder
-/// cannot be written.
+/// Fails when there is no compiler or static C library, when a source does not compile, when a server is not installed
+/// on this host, and when the output folder cannot be written. What can be built is built all the same.
 pub fn ensure(
     folders: &Folders,
     programs: &[Program],
@@ -100,7 +104,9 @@ pub fn build(
     // A manifest that cannot be read vouches for nothing.
     let manifest = Manifest::load(&output).ok().flatten().unwrap_or_else(Manifest::empty);
     let mut builder = Builder { project: &folders.project, output, compiler, options, manifest };
-    programs.iter().map(|&program| builder.ensure(program, progress)).collect()
+    // Each is tried before the first failure is told.
+    let outcomes: Vec<_> = programs.iter().map(|&program| builder.ensure(program, progress)).collect();
+    outcomes.into_iter().collect()
 }
 
 struct Builder<'a> {
@@ -117,6 +123,7 @@ struct Recipe {
     source: String,
     flags: Vec<String>,
     sqlite: Option<Pin>,
+    server: Option<Parts>,
     key: String,
 }
 
@@ -140,18 +147,26 @@ impl Builder<'_> {
 
     fn recipe(&self, program: Program) -> Result<Recipe, BuildError> {
         let sqlite = (program == Program::Sqlite).then(|| Pin::read(self.project)).transpose()?;
-        let all = FLAGS.iter().copied().chain(sqlite.iter().flat_map(Pin::flags));
-        let flags: Vec<String> = all.map(str::to_owned).collect();
-        let source = self.source_digest(program, sqlite.as_ref())?;
+        let server = Parts::collect(self.project, program)?;
+        let all = FLAGS.iter().copied().chain(sqlite.iter().flat_map(Pin::flags)).map(str::to_owned);
+        let flags: Vec<String> = all.chain(server.iter().map(Parts::flag)).collect();
+        let source = self.source_digest(program, sqlite.as_ref(), server.as_ref())?;
         let fields = flags.iter().fold(Fields::default().add(&source), Fields::add);
+        let fields = server.iter().fold(fields, |fields, parts| parts.fields(fields));
         let key = self.compiler.fields(fields).finish();
-        Ok(Recipe { program, source, flags, sqlite, key })
+        Ok(Recipe { program, source, flags, sqlite, server, key })
     }
 
-    fn source_digest(&self, program: Program, sqlite: Option<&Pin>) -> Result<String, BuildError> {
+    fn source_digest(
+        &self,
+        program: Program,
+        sqlite: Option<&Pin>,
+        server: Option<&Parts>,
+    ) -> Result<String, BuildError> {
         let own = format!("{program}.c");
+        let of_servers = server.iter().flat_map(|_| SHARED_BY_SERVERS);
         let mut fields = Fields::default();
-        for name in SHARED.iter().copied().chain([own.as_str()]) {
+        for name in SHARED.iter().chain(of_servers).copied().chain([own.as_str()]) {
             let path = self.sources().join(name);
             fields = fields.add(name).add(fs::read(&path).map_err(BuildError::file("read", &path))?);
         }
@@ -163,9 +178,7 @@ impl Builder<'_> {
         let built = self.manifest.find(recipe.program).filter(|built| built.key == recipe.key)?;
         let wanted = self.options.rebuild == Rebuild::Everything;
         let whole = MOUNT_POINTS.iter().all(|name| rootfs.join(name).is_dir());
-        let binary = built.image(rootfs.to_owned()).binary();
-        let same = digest::of_file(&binary).is_ok_and(|digest| digest == built.sha256);
-        (!wanted && whole && same).then(|| built.clone())
+        (!wanted && whole && is_intact(built, rootfs)).then(|| built.clone())
     }
 
     fn build(&self, recipe: Recipe, rootfs: &Path, progress: &mut dyn FnMut(&str)) -> Result<BuiltProgram, BuildError> {
@@ -184,10 +197,17 @@ impl Builder<'_> {
         if let Some(sqlite) = &sqlite {
             arguments.extend([format!("-I{}", sqlite.headers.display()), sqlite.object.display().to_string()]);
         }
+        if let Some(parts) = &recipe.server {
+            arguments.extend([parts.flag(), "serve.c".into()]);
+        }
         let new = objects.join(program.name());
         let what = format!("{program}.c");
         self.compiler.compile(&Compilation { what: &what, folder: &self.sources(), arguments, output: &new })?;
-        let (sha256, size) = install(&new, rootfs, program)?;
+        let starter = install(&new, rootfs, program)?;
+        let (sha256, size, server) = match &recipe.server {
+            None => (starter.sha256, starter.size, None),
+            Some(parts) => add_server(parts, rootfs, starter)?,
+        };
         Ok(BuiltProgram {
             program,
             sha256,
@@ -199,26 +219,49 @@ impl Builder<'_> {
             libc: self.compiler.libc.clone(),
             flags: recipe.flags,
             sqlite: sqlite.map(|sqlite| sqlite.version),
+            server,
         })
     }
 }
 
+/// Whether what lies in `rootfs` is what was built.
+fn is_intact(built: &BuiltProgram, rootfs: &Path) -> bool {
+    let same = |path: &Path, digest: &str| digest::of_file(path).is_ok_and(|found| found == digest);
+    match &built.server {
+        None => same(&built.image(rootfs.to_owned()).binary(), &built.sha256),
+        Some(server) => server.files.iter().all(|file| same(&rootfs.join(&file.path), &file.sha256)),
+    }
+}
+
+/// Puts a server beside its starter: the digest and the size of all files, and what the manifest says of them.
+fn add_server(
+    parts: &Parts,
+    rootfs: &Path,
+    starter: BuiltFile,
+) -> Result<(String, Bytes, Option<BuiltServer>), BuildError> {
+    let mut files = vec![starter];
+    files.extend(parts.install(rootfs)?);
+    let fields = files.iter().fold(Fields::default(), |fields, file| fields.add(&file.path).add(&file.sha256));
+    let size = Bytes(files.iter().map(|file| file.size.0).sum());
+    Ok((fields.finish(), size, Some(BuiltServer { version: parts.version(), sha256: parts.digest(), files })))
+}
+
 /// Puts a new binary into its root file system, whose folders are made if they are missing. Anybody may read and
 /// run it; the folders stay writable by their owner, who could not remove them otherwise.
-fn install(new: &Path, rootfs: &Path, program: Program) -> Result<(String, Bytes), BuildError> {
+fn install(new: &Path, rootfs: &Path, program: Program) -> Result<BuiltFile, BuildError> {
     for name in MOUNT_POINTS.iter().chain(&["fw", ".", ".."]) {
         make_folder(&rootfs.join(name))?;
     }
     let sha256 = digest::of_file(new)?;
     fs::set_permissions(new, Permissions::from_mode(0o555)).map_err(BuildError::file("set the mode of", new))?;
     let size = fs::metadata(new).map_err(BuildError::file("read", new))?.len();
-    let binary = rootfs.join("fw").join(program.name());
-    fs::rename(new, &binary).map_err(BuildError::file("write", &binary))?;
-    Ok((sha256, Bytes(size)))
+    let path = format!("fw/{program}");
+    fs::rename(new, rootfs.join(&path)).map_err(BuildError::file("write", &rootfs.join(&path)))?;
+    Ok(BuiltFile { path, sha256, size: Bytes(size) })
 }
 
 /// Makes a folder and what leads to it, readable by anybody whatever the umask is.
-fn make_folder(path: &Path) -> Result<(), BuildError> {
+pub(super) fn make_folder(path: &Path) -> Result<(), BuildError> {
     fs::create_dir_all(path)
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
         .map_err(BuildError::file("make", path))

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::guest::image::Program;
+
 /// Why a guest program could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -47,6 +49,27 @@ pub enum BuildError {
     NoSqlite {
         /// The first lines that cargo printed.
         output: String,
+    },
+    /// A server is not installed on this host.
+    #[error(
+        "no {server} on this host for the image of {program}; install it: `apt-get install {package}` (Debian), \
+         `dnf install {program}` (Fedora), `pacman -S {program}` (Arch), or `cargo xtask setup`"
+    )]
+    NoServer {
+        /// The program whose image needs it.
+        program: Program,
+        /// The server's file name.
+        server: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// A server cannot be put in an image with its libraries.
+    #[error("{path} cannot be put in an image: {reason}")]
+    NoClosure {
+        /// The server.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A command could not be started.
     #[error("run {command}")]

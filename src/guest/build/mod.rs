@@ -1,9 +1,12 @@
-//! Builds the guest programs from their C sources, with the host's compiler and C library.
+//! Builds the guest programs from their C sources, with the host's compiler and C library, and puts the host's servers
+//! beside their starters.
 
+mod closure;
 mod compiler;
 mod digest;
 mod ensure;
 mod error;
+mod server;
 mod sqlite;
 
 pub use ensure::{BuildOptions, Network, Outcome, Rebuild, State, build, ensure};

@@ -6,18 +6,20 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::guest::{BuildOptions, Network, Program, Rebuild, State, build, ensure, load_manifest};
+use crate::guest::{BuildError, BuildOptions, Network, Program, Rebuild, State, build, ensure, load_manifest};
 use crate::run::Folders;
 
 /// A checkout of the guest sources, and an output folder of its own.
 fn checkout() -> (TempDir, Folders) {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("project");
-    let sources = project.join("guest-images/programs");
-    fs::create_dir_all(&sources).unwrap();
-    for file in fs::read_dir(Folders::from_env().project.join("guest-images/programs")).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), sources.join(file.file_name())).unwrap();
+    for folder in ["programs", "servers/nginx", "servers/redis"] {
+        let copies = project.join("guest-images").join(folder);
+        fs::create_dir_all(&copies).unwrap();
+        for file in fs::read_dir(Folders::from_env().project.join("guest-images").join(folder)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), copies.join(file.file_name())).unwrap();
+        }
     }
     let folders = Folders { project, output: folder.path().join("output"), state: folder.path().join("state") };
     (folder, folders)
@@ -108,4 +110,25 @@ fn processes_that_build_at_once_do_not_disturb_each_other() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(digests.iter().all(|digest| *digest == digests[0]));
+}
+
+#[test]
+fn a_server_whose_library_was_touched_is_built_again() {
+    let (_folder, folders) = checkout();
+    let programs = [Program::Nginx];
+    let image = match ensure(&folders, &programs, &mut |_| ()) {
+        Err(missing @ BuildError::NoServer { .. }) => return println!("skipped: {missing}"),
+        built => built.unwrap().remove(0),
+    };
+    assert_eq!(built(&folders, &programs), []);
+    for path in ["fw/lib/libc.so.6", "fw/server/nginx.conf", "fw/nginx"].map(|path| image.rootfs.join(path)) {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "touched").unwrap();
+        assert_eq!(built(&folders, &programs), programs, "{}", path.display());
+    }
+    assert_eq!(ensure(&folders, &programs, &mut |_| ()).unwrap(), [image]);
+
+    let page = folders.project.join("guest-images/servers/nginx/index.html");
+    fs::write(page, "another page").unwrap();
+    assert_eq!(built(&folders, &programs), programs);
 }

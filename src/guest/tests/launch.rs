@@ -5,23 +5,38 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::guest::{GuestLine, Image, Program, ensure};
+use crate::guest::{BuildError, GuestLine, Image, Program, ensure};
 use crate::run::Folders;
 
-/// The binary of a program, built once for all tests.
+/// The binary of a program that is no server, built once for all tests.
 pub(super) fn binary(program: Program) -> PathBuf {
     static IMAGES: OnceLock<Vec<Image>> = OnceLock::new();
     let images = IMAGES.get_or_init(|| {
-        let programs: Vec<_> = Program::ALL.iter().copied().filter(|program| program.port().is_none()).collect();
+        let is_static = |program: &Program| program.port().is_none();
+        let programs: Vec<_> = Program::ALL.iter().copied().filter(is_static).collect();
         ensure(&Folders::from_env(), &programs, &mut |step| eprintln!("{step}")).expect("the guests build")
     });
     images.iter().find(|image| image.program == program).expect("every program was built").binary()
 }
 
+/// The image of a server, built once for all tests; `None`, with the reason printed, where it is not installed.
+pub(crate) fn server(program: Program) -> Option<Image> {
+    static IMAGES: Mutex<Vec<Image>> = Mutex::new(Vec::new());
+    let mut images = IMAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    if !images.iter().any(|image| image.program == program) {
+        match ensure(&Folders::from_env(), &[program], &mut |step| eprintln!("{step}")) {
+            Ok(built) => images.extend(built),
+            Err(missing @ BuildError::NoServer { .. }) => println!("skipped: {missing}"),
+            Err(error) => panic!("{program} is not built: {error}"),
+        }
+    }
+    images.iter().find(|image| image.program == program).cloned()
+}
+
 /// A guest that runs; killed when dropped.
-pub(super) struct Guest {
+pub(crate) struct Guest {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
@@ -38,7 +53,7 @@ impl Guest {
     }
 
     /// Starts a command that is a guest.
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         Self { child, lines: BufReader::new(stdout) }
@@ -60,30 +75,30 @@ impl Guest {
         writes
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The next line; `None` at the end.
-    pub(super) fn line(&mut self) -> Option<GuestLine> {
+    pub(crate) fn line(&mut self) -> Option<GuestLine> {
         let mut text = String::new();
         let size = self.lines.read_line(&mut text).unwrap();
         (size > 0).then(|| GuestLine::parse(&text))
     }
 
     /// Reads until the guest has said that it is ready.
-    pub(super) fn wait_ready(&mut self) {
+    pub(crate) fn wait_ready(&mut self) {
         assert_eq!(self.line(), Some(GuestLine::Main));
         assert_eq!(self.line(), Some(GuestLine::Ready));
     }
 
-    pub(super) fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let pid = nix::unistd::Pid::from_raw(self.pid() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     }
 
     /// Its remaining lines and how it ended.
-    pub(super) fn finish(mut self) -> (Vec<GuestLine>, ExitStatus) {
+    pub(crate) fn finish(mut self) -> (Vec<GuestLine>, ExitStatus) {
         let lines = std::iter::from_fn(|| self.line()).collect();
         (lines, self.child.wait().unwrap())
     }
@@ -105,7 +120,7 @@ pub(super) fn run(program: Program, arguments: &[&str]) -> (Vec<GuestLine>, Opti
 }
 
 /// `dir=PATH`
-pub(super) fn dir(path: &Path) -> String {
+pub(crate) fn dir(path: &Path) -> String {
     format!("dir={}", path.display())
 }
 

@@ -2,7 +2,8 @@
 
 mod attackers;
 mod build;
-mod launch;
+pub(crate) mod launch;
 mod pid_one;
 mod probe;
 mod programs;
+mod servers;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, clone};
@@ -16,19 +17,24 @@ use serde_json::Value;
 use super::launch::binary;
 use crate::guest::{GuestLine, Program};
 
-struct First {
-    pid: Pid,
+pub(super) struct First {
+    pub(super) pid: Pid,
     lines: BufReader<File>,
 }
 
 impl First {
     /// `None` without the right to make a pid namespace.
     fn launch(program: Program, arguments: &[&str]) -> Option<Self> {
+        Self::launch_binary(&binary(program), arguments)
+    }
+
+    /// As [`First::launch`], of any program.
+    pub(super) fn launch_binary(path: &Path, arguments: &[&str]) -> Option<Self> {
         if !Uid::effective().is_root() {
             println!("skipped: only root makes pid namespaces");
             return None;
         }
-        let path = CString::new(binary(program).as_os_str().as_bytes()).unwrap();
+        let path = CString::new(path.as_os_str().as_bytes()).unwrap();
         let words = [path.as_c_str().to_owned()].into_iter();
         let words: Vec<CString> = words.chain(arguments.iter().map(|a| CString::new(*a).unwrap())).collect();
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
@@ -36,13 +42,13 @@ impl First {
         Some(Self { pid, lines: BufReader::new(File::from(reader)) })
     }
 
-    fn line(&mut self) -> Option<GuestLine> {
+    pub(super) fn line(&mut self) -> Option<GuestLine> {
         let mut text = String::new();
         (self.lines.read_line(&mut text).unwrap() > 0).then(|| GuestLine::parse(&text))
     }
 
     /// Its remaining lines and its exit status.
-    fn finish(mut self) -> (Vec<GuestLine>, i32) {
+    pub(super) fn finish(mut self) -> (Vec<GuestLine>, i32) {
         let lines = std::iter::from_fn(|| self.line()).collect();
         match waitpid(self.pid, None).unwrap() {
             WaitStatus::Exited(_, code) => (lines, code),

@@ -1,0 +1,15 @@
+/* A web server with one static page: the host's Nginx, with a configuration of ours. */
+#include "serve.h"
+
+int main(int argc, char **argv)
+{
+    const struct server nginx = {
+        .binary = "nginx",
+        .configuration = "nginx.conf",
+        .leftover = "nginx.pid",
+        .as_root = "user root;",
+        .port = 80,
+        .arguments = {"-e", "stderr", "-c", "@"},
+    };
+    serve(argc, argv, &nginx);
+}
