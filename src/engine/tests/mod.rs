@@ -17,6 +17,7 @@ use crate::platform::fake::{FakePlatform, Script};
 use crate::platform::{Capabilities, Instance, LaunchSpec, PlatformFacts, Unavailable};
 use crate::store::testing::run_file;
 use crate::store::{Outcome, Role, list_runs, read_run};
+use crate::workload::LoadGenerator;
 
 /// Folders for the runs of one test, and what they are run with.
 struct Rig {
