@@ -135,14 +135,12 @@ impl Background {
 
     /// Refuses a background of which an instance has ended by itself, and ends the rest.
     fn check_living(&mut self, stage: &Stage<'_>) -> Result<(), Error> {
-        match self.crew.ended(stage.clock().now()) {
-            0 => Ok(()),
-            ended => {
-                // What cannot be removed stands in the ledger; this error tells more.
-                let _ = self.clear(stage.platform);
-                Err(Error::failed("keep the background", format!("{ended} of its instances had ended by themselves")))
-            }
-        }
+        let ended = self.crew.ended(stage.clock().now());
+        let Some(first) = ended.first() else { return Ok(()) };
+        let reason = format!("{} of its instances had ended by themselves: {first}", ended.len());
+        // What cannot be removed stands in the ledger; this error tells more.
+        let _ = self.clear(stage.platform);
+        Err(Error::failed("keep the background", reason))
     }
 
     /// Begins the ladder of another platform, or of other instances, from an empty host.

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::platform::{Error, Instance, LaunchSpec, Milestone, Platform, Stopped};
+use crate::platform::{Error, Event, Instance, LaunchSpec, Milestone, Platform, Stopped};
 use crate::units::Nanos;
 
 /// Living instances of one platform.
@@ -92,9 +92,15 @@ impl Crew {
         outcomes.into_iter().collect()
     }
 
-    /// The members that have ended by themselves.
-    pub fn ended(&mut self, now: Nanos) -> usize {
-        self.members.iter_mut().filter_map(|member| member.wait_for(Milestone::Exit, now).ok()).count()
+    /// How the members ended that have ended by themselves, in words.
+    pub fn ended(&mut self, now: Nanos) -> Vec<String> {
+        let how = |member: &mut Box<dyn Instance>| {
+            // Looks only: `now` is over at once.
+            let waited = member.wait_for(Milestone::Result, now);
+            let ended = member.events().contains_key(&Event::Exit);
+            ended.then(|| waited.map_or_else(|e| e.to_string(), |_| format!("{} gave its result", member.name())))
+        };
+        self.members.iter_mut().filter_map(how).collect()
     }
 
     /// Ends the youngest members until `keep` are left.

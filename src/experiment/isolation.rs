@@ -135,8 +135,8 @@ fn operations(crew: &mut Crew) -> Vec<u64> {
 /// counts at the most, so that an attacker that was held up while the victim lived is told from one that attacked.
 fn progress(stage: &Stage<'_>, crew: &mut Crew, attacker: Attacker, before: Vec<u64>) -> Result<u64, Error> {
     let ended = crew.ended(stage.clock().now());
-    if ended > 0 {
-        let reason = format!("{ended} of {} attackers had ended before the victim", crew.len());
+    if let Some(first) = ended.first() {
+        let reason = format!("{} of {} attackers had ended before the victim: {first}", ended.len(), crew.len());
         return Err(Error::failed(format!("attack with {attacker}"), reason));
     }
     let give_up = stage.clock().now() + Duration::from_millis(report_ms(stage.configuration.timeout_s) * 2).into();
