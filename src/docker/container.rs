@@ -1,7 +1,9 @@
 //! Containers: made, started, looked at, killed and removed.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
@@ -40,6 +42,8 @@ pub struct Container {
     pub runtime: Option<String>,
     /// Its network.
     pub network: Network,
+    /// The control group that its own is made in; the engine's choice without.
+    pub cgroup_parent: Option<String>,
     /// An in-memory file system: where, and its options.
     pub tmpfs: (String, String),
 }
@@ -51,6 +55,8 @@ pub enum Network {
     None,
     /// The bridge of that name.
     Bridge(String),
+    /// A network namespace that is there already; Podman knows it, Docker does not.
+    Joined(PathBuf),
 }
 
 /// A container as the engine sees it.
@@ -66,10 +72,11 @@ pub struct Seen {
 
 impl Network {
     /// Its name as the engine takes it.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> Cow<'_, str> {
         match self {
-            Network::None => "none",
-            Network::Bridge(name) => name,
+            Network::None => "none".into(),
+            Network::Bridge(name) => name.into(),
+            Network::Joined(path) => format!("ns:{}", path.display()).into(),
         }
     }
 }
@@ -83,7 +90,8 @@ impl Container {
             memory_swap: bytes,
             pids_limit: self.pids.map(i64::from),
             runtime: self.runtime.clone(),
-            network_mode: Some(self.network.name().to_owned()),
+            network_mode: Some(self.network.name().into_owned()),
+            cgroup_parent: self.cgroup_parent.clone(),
             readonly_rootfs: Some(true),
             tmpfs: Some(HashMap::from([self.tmpfs.clone()])),
             ..HostConfig::default()
@@ -107,7 +115,7 @@ impl Container {
         arguments.push(option("name", &self.name));
         arguments.extend(self.labels.iter().map(|(name, value)| option("label", &format!("{name}={value}"))));
         arguments.extend(self.environment.iter().map(|variable| option("env", variable)));
-        arguments.push(option("network", self.network.name()));
+        arguments.push(option("network", &self.network.name()));
         arguments.push(option("tmpfs", &format!("{}:{}", self.tmpfs.0, self.tmpfs.1)));
         arguments.extend(self.cpus.iter().map(|cpus| option("cpuset-cpus", &cpus.to_string())));
         arguments.extend(
@@ -116,6 +124,7 @@ impl Container {
                 .flat_map(|memory| ["memory", "memory-swap"].map(|name| option(name, &format!("{}b", memory.0)))),
         );
         arguments.extend(self.pids.iter().map(|pids| option("pids-limit", &pids.to_string())));
+        arguments.extend(self.cgroup_parent.iter().map(|parent| option("cgroup-parent", parent)));
         arguments.extend(self.runtime.iter().map(|runtime| option("runtime", runtime)));
         arguments.push(self.image.clone());
         arguments.extend(self.command.iter().cloned());

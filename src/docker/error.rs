@@ -60,9 +60,16 @@ impl Error {
         matches!(self, Error::Refused { status: 404, .. })
     }
 
-    /// Whether the engine says that the thing is in another state, or on its way to one.
+    /// Whether the engine says that the thing is in another state, or on its way to one. Podman says so by its words,
+    /// and that a container it has killed is still on its way.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Error::Refused { status: 304 | 409, .. })
+        match self {
+            Error::Refused { status: 304 | 409, .. } => true,
+            Error::Refused { status: 500, message } => {
+                ["container state improper", "timed out waiting for file"].iter().any(|words| message.contains(words))
+            }
+            _ => false,
+        }
     }
 
     /// Sorts what the crate reports.

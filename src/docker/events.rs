@@ -47,7 +47,7 @@ impl Engine {
     ) -> Subscription {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
-            ("event".to_owned(), ["create", "start", "die"].map(str::to_owned).to_vec()),
+            ("event".to_owned(), ["create", "start", "die", "died"].map(str::to_owned).to_vec()),
             ("label".to_owned(), vec![format!("{label}={value}")]),
         ]);
         let options = EventsOptionsBuilder::default().since(&since.to_string()).filters(&filters).build();
@@ -91,7 +91,7 @@ fn read(message: EventMessage) -> Option<Happening> {
     match message.action?.as_str() {
         "create" => Some(Happening::Created(name)),
         "start" => Some(Happening::Started(name)),
-        // Podman writes the code under another name than Docker.
+        // Podman writes the event and the code under other names than Docker, and filters by its own.
         "die" | "died" => {
             let code = ["exitCode", "containerExitCode"].iter().find_map(|key| attributes.get(*key)?.parse().ok());
             Some(Happening::Died { name, code: code? })

@@ -129,6 +129,12 @@ fn resources(spec: &LaunchSpec, swap: Swap) -> Value {
     resources
 }
 
+/// Where the host mounts cgroup version 2.
+pub(super) fn unified_mount() -> Option<PathBuf> {
+    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).ok()?;
+    mounts.0.into_iter().find(|mount| mount.fs_type == "cgroup2").map(|mount| mount.mount_point)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -16,6 +16,7 @@ mod link;
 pub mod native;
 pub mod oci;
 mod orphan;
+pub mod podman;
 pub mod registry;
 mod spawn;
 mod watch;

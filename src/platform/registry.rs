@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::docker::{Docker, Start};
-use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, youki};
+use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, podman, youki};
 use crate::names::UnknownName;
 
 /// How a platform is made, with the runtime that its name carries. Making it changes nothing on the host.
@@ -70,6 +70,13 @@ pub const ENTRIES: &[Entry] = &[
         about: "the same, started by the command docker run --rm",
         defaults: &["docker-cli"],
         open: |c, runtime| Ok(Box::new(Docker::new(c, Start::Command, runtime))),
+    },
+    Entry {
+        name: "podman",
+        runtime: Runtime::Optional,
+        about: "a container of Podman, over the socket of a service of the run's own; needs root",
+        defaults: &["podman"],
+        open: |c, runtime| Ok(Box::new(podman::Podman::new(c, runtime))),
     },
     Entry {
         name: "fake",

@@ -14,7 +14,9 @@ mod network;
 mod stand;
 
 use featherweight::platform::docker::{Docker, Start};
-use featherweight::platform::{fake::FakePlatform, launcher_entry, native::Native, oci::Oci, youki::Youki};
+use featherweight::platform::{
+    fake::FakePlatform, launcher_entry, native::Native, oci::Oci, podman::Podman, youki::Youki,
+};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::{Contract, Stand, Subject};
 
@@ -30,6 +32,8 @@ fn subjects() -> Vec<Subject> {
         Subject { name: "docker:crun", make: |context| Box::new(Docker::new(&context, Start::Api, Some("crun"))) },
         Subject { name: "docker:runsc", make: |context| Box::new(Docker::new(&context, Start::Api, Some("runsc"))) },
         Subject { name: "docker-cli", make: |context| Box::new(Docker::new(&context, Start::Command, None)) },
+        Subject { name: "podman", make: |context| Box::new(Podman::new(&context, None)) },
+        Subject { name: "podman:runc", make: |context| Box::new(Podman::new(&context, Some("runc"))) },
     ]
 }
 

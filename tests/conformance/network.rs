@@ -131,7 +131,10 @@ fn nothing_of_a_network_is_left_of_a_failed_launch(stand: &Stand) {
     let run = endpoint(&*other).netns;
     let before = run.as_deref().map(links);
     let spec = serving(stand);
-    let nowhere = LaunchSpec { image: Image { rootfs: "/no/such/rootfs".into(), ..spec.image.clone() }, ..spec };
+    let nowhere = LaunchSpec {
+        image: Image { rootfs: "/no/such/rootfs".into(), digest: "0".repeat(64), ..spec.image.clone() },
+        ..spec
+    };
     stand.platform().launch(&nowhere).expect_err("there is no program");
     assert_eq!(run.as_deref().map(links), before);
     other.stop().expect("stopped");

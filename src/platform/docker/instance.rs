@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::networks::Port;
-use super::shared::Shared;
+use super::shared::{Keeper, Shared};
 use super::{command, remains};
 use crate::cgroup::{Cgroup, Controller, Hierarchies};
 use crate::clock::{Clock, HostClock};
@@ -17,6 +17,7 @@ use crate::docker::{Attachment, Container, Network};
 use crate::guest::{GuestLine, Program};
 use crate::ledger::Resource;
 use crate::platform::ending::{Told, Word, exit_of_code, passed_on};
+use crate::platform::link::Link;
 use crate::platform::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe, threads_of};
 use crate::platform::{
     Endpoint, Error, Event, Events, Exit, GuestThread, Instance, LaunchSpec, Milestone, Networking, Purpose,
@@ -33,19 +34,30 @@ const END_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A container.
 #[derive(Debug)]
-pub(super) struct DockerInstance {
+pub(in crate::platform) struct DockerInstance {
     shared: Arc<Shared>,
     watch: Watch,
     told: Arc<Told>,
     /// The writing end of its output, until somebody has taken it.
     output: Option<OwnedFd>,
     attachment: Option<Attachment>,
-    port: Option<Port>,
+    place: Place,
     id: Option<String>,
     program: Program,
     purpose: Purpose,
     cgroup: OnceLock<Cgroup>,
     stage: Stage,
+}
+
+/// A container's place in a network. Dropping it gives it back.
+#[derive(Debug)]
+enum Place {
+    /// None, but for its own loopback.
+    None,
+    /// A port of the engine's bridge.
+    Port(Port),
+    /// A namespace in the run's network.
+    Link(Link),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -55,25 +67,22 @@ enum Stage {
 }
 
 impl DockerInstance {
-    /// Writes down what is about to be made, and takes a port of a bridge if it needs one. Asks for nothing else yet.
-    pub(super) fn prepare(shared: &Arc<Shared>, spec: &LaunchSpec) -> Result<Self, String> {
-        let port = match spec.network {
-            Networking::None => None,
-            Networking::Bridge => Some(shared.networks.port(shared)?),
-        };
+    /// Writes down what is about to be made, and takes a place in a network if it needs one. Asks for nothing else yet.
+    pub(in crate::platform) fn prepare(shared: &Arc<Shared>, spec: &LaunchSpec) -> Result<Self, String> {
+        let (read, write) = pipe().map_err(|e| e.to_string())?;
+        let mut watch = Watch::new(&spec.name, read, &shared.interrupt);
+        let place = Place::find(shared, spec, &mut watch)?;
         let engine = shared.engine.address().to_string();
-        let made = shared.write_down(&Resource::Container { engine, name: spec.name.clone() }).and_then(|()| {
-            let told = shared.ends.expect(&shared.engine, shared.ledger.run(), &spec.name)?;
-            Ok((told, pipe()?))
-        });
-        let (told, (read, write)) = made.map_err(|e| e.to_string())?;
+        let written = shared.write_down(&Resource::Container { engine, name: spec.name.clone() });
+        let told = written.and_then(|()| shared.ends.expect(&shared.engine, shared.ledger.run(), &spec.name));
+        let told = told.map_err(|e| e.to_string())?;
         Ok(Self {
             shared: Arc::clone(shared),
-            watch: Watch::new(&spec.name, read, &shared.interrupt),
+            watch,
             told,
             output: Some(write),
             attachment: None,
-            port,
+            place,
             id: None,
             program: spec.image.program,
             purpose: spec.purpose,
@@ -83,12 +92,16 @@ impl DockerInstance {
     }
 
     /// The network that it has a place in.
-    pub(super) fn network(&self) -> Network {
-        self.port.as_ref().map_or(Network::None, Port::network)
+    pub(in crate::platform) fn network(&self) -> Network {
+        match &self.place {
+            Place::None => Network::None,
+            Place::Port(port) => port.network(),
+            Place::Link(link) => link.netns().map_or(Network::None, Network::Joined),
+        }
     }
 
     /// Creates and starts it by the engine's API. The attachment is made before the start, so that no line is missed.
-    pub(super) fn start(&mut self, container: &Container) -> Result<(), String> {
+    pub(in crate::platform) fn start(&mut self, container: &Container) -> Result<(), String> {
         let output = self.output.take().ok_or("its output is taken")?;
         let engine = &self.shared.engine;
         self.watch.stamp(Event::Spawn);
@@ -147,7 +160,7 @@ impl DockerInstance {
     }
 
     /// Removes whatever a failed launch has made: why it failed, and what stays.
-    pub(super) fn abandon(mut self, reason: String) -> String {
+    pub(in crate::platform) fn abandon(mut self, reason: String) -> String {
         self.stage = Stage::Removed;
         self.end_command();
         let removed = self.remove();
@@ -211,8 +224,12 @@ impl DockerInstance {
     fn remove(&mut self) -> Result<(), String> {
         self.attachment = None;
         let removed = self.shared.engine.remove(self.watch.name());
+        if let (Err(_), Some(id), Keeper::Run { service }) = (&removed, &self.id, &self.shared.keeper) {
+            // Its service may be gone, and it not.
+            service.end_container(id);
+        }
         self.shared.ends.forget(self.watch.name());
-        self.port = None;
+        self.place = Place::None;
         removed.map_err(|e| format!("it stays in the ledger for cargo xtask clean: {e}"))
     }
 
@@ -226,6 +243,20 @@ impl DockerInstance {
         let hierarchies = Hierarchies::read(Path::new("/")).ok()?.of_runtimes();
         let table = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid()?)).ok()?;
         Some(Arc::new(hierarchies).group(Path::new(group_path(&table)?)))
+    }
+}
+
+impl Place {
+    /// The place that `spec` asks for. Connecting is a part of the boot, whoever does it.
+    fn find(shared: &Shared, spec: &LaunchSpec, watch: &mut Watch) -> Result<Self, String> {
+        match (spec.network, &shared.keeper) {
+            (Networking::None, _) => Ok(Place::None),
+            (Networking::Bridge, Keeper::User) => shared.networks.port(shared).map(Place::Port),
+            (Networking::Bridge, Keeper::Run { .. }) => {
+                watch.stamp(Event::Spawn);
+                Link::connect(&shared.context, spec).map(Place::Link).map_err(|e| e.to_string())
+            }
+        }
     }
 }
 
@@ -274,6 +305,9 @@ impl Instance for DockerInstance {
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
+        if let Place::Link(link) = &self.place {
+            return link.endpoint();
+        }
         let port = self.program.listens()?;
         let address = self.shared.engine.inspect(self.watch.name()).ok()?.address?;
         Some(Endpoint { address: SocketAddr::new(address, port), netns: None })

@@ -7,17 +7,17 @@
 
 mod command;
 mod ends;
-mod instance;
+pub(super) mod instance;
 mod networks;
 mod remains;
-mod shared;
+pub(super) mod shared;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use command::client_version;
 use instance::DockerInstance;
-use shared::Shared;
+use shared::{Keeper, Shared};
 
 use super::{
     Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Purpose,
@@ -68,7 +68,9 @@ impl Docker {
         };
         let id = PlatformId::new(runtime.map_or(family.to_owned(), |runtime| format!("{family}:{runtime}")));
         let ask = |engine: Engine| engine.facts().map(|facts| (engine, facts));
-        let shared = engine.and_then(ask).map(|(engine, facts)| Arc::new(Shared::new(&id, engine, facts, context)));
+        let shared = engine
+            .and_then(ask)
+            .map(|(engine, facts)| Arc::new(Shared::new(&id, engine, facts, context, Keeper::User)));
         let runtime = runtime.map(str::to_owned);
         Self { id, start, runtime, clock: HostClock, shared: shared.map_err(|e| unavailable(&e)) }
     }

@@ -11,6 +11,7 @@ use crate::guest::{Image, write_archive};
 use crate::interrupt::Interrupt;
 use crate::ledger::{CONTAINER_LABEL, Ledger, Resource};
 use crate::platform::bundle::GUEST_DIR;
+use crate::platform::podman::Service;
 use crate::platform::{Context, LaunchSpec, PlatformId, arguments, link};
 use crate::run::RUN_VARIABLE;
 use crate::say;
@@ -18,9 +19,21 @@ use crate::say;
 /// The options of the in-memory file system of a guest: those of the containers that are made without an engine.
 const TMPFS: &str = "rw,exec,nosuid,nodev,mode=1777";
 
+/// Whose an engine is.
+#[derive(Debug)]
+pub(in crate::platform) enum Keeper {
+    /// The user's: whatever is made in it is written down by name, and removed.
+    User,
+    /// The run's own, which ends with its platform, and all that is in it. Containers join the run's network.
+    Run {
+        /// What ends it.
+        service: Box<Service>,
+    },
+}
+
 /// One platform's side of an engine.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(in crate::platform) struct Shared {
     pub(super) engine: Engine,
     pub(super) facts: Facts,
     pub(super) ledger: Arc<Ledger>,
@@ -31,19 +44,37 @@ pub(super) struct Shared {
     pub(super) tag: String,
     /// The references of the images that are loaded, by digest.
     images: Mutex<BTreeMap<String, String>>,
+    pub(super) context: Context,
+    /// Dropped last, when nobody is connected any more.
+    pub(super) keeper: Keeper,
 }
 
 impl Shared {
-    pub(super) fn new(id: &PlatformId, engine: Engine, facts: Facts, context: &Context) -> Self {
+    pub(in crate::platform) fn new(
+        id: &PlatformId,
+        engine: Engine,
+        facts: Facts,
+        context: &Context,
+        keeper: Keeper,
+    ) -> Self {
         let (ledger, interrupt) = (Arc::clone(&context.ledger), context.interrupt.clone());
         let ends = Ends::new(facts.time.as_deref());
         let tag = id.as_str().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let (networks, images) = (Networks::new(PORTS), Mutex::default());
-        Self { engine, facts, ledger, interrupt, ends, networks, tag, images }
+        let context = context.clone();
+        Self { engine, facts, ledger, interrupt, ends, networks, tag, images, context, keeper }
+    }
+
+    /// Whether an engine of the run's own still listens; that of the user is not asked.
+    pub(in crate::platform) fn lives(&self) -> bool {
+        match &self.keeper {
+            Keeper::User => true,
+            Keeper::Run { service } => service.lives(),
+        }
     }
 
     /// Loads `image`, unless it is loaded.
-    pub(super) fn load(&self, image: &Image) -> Result<(), String> {
+    pub(in crate::platform) fn load(&self, image: &Image) -> Result<(), String> {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         if images.contains_key(&image.digest) {
             return Ok(());
@@ -62,7 +93,12 @@ impl Shared {
     }
 
     /// The container of `spec` in `network`.
-    pub(super) fn describe(&self, spec: &LaunchSpec, runtime: Option<&str>, network: Network) -> Container {
+    pub(in crate::platform) fn describe(
+        &self,
+        spec: &LaunchSpec,
+        runtime: Option<&str>,
+        network: Network,
+    ) -> Container {
         let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
         let guest = std::iter::once(spec.image.guest_path());
         let run = self.ledger.run();
@@ -77,13 +113,20 @@ impl Shared {
             pids: spec.limits.map(|limits| limits.pids),
             runtime: runtime.map(str::to_owned),
             network,
+            cgroup_parent: match &self.keeper {
+                Keeper::User => None,
+                Keeper::Run { service } => Some(service.cgroup_parent()),
+            },
             tmpfs: (GUEST_DIR.to_owned(), TMPFS.to_owned()),
         }
     }
 
-    /// Writes a resource into the ledger.
+    /// Writes a resource into the ledger, unless it ends with the engine, which stands there itself.
     pub(super) fn write_down(&self, resource: &Resource) -> io::Result<()> {
-        self.ledger.record(resource)
+        match self.keeper {
+            Keeper::User => self.ledger.record(resource),
+            Keeper::Run { .. } => Ok(()),
+        }
     }
 
     /// The name under which an image is loaded: `fw-<run>/<program>-<platform>:<digest>`. Engines allow no capitals.
@@ -95,6 +138,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if let Keeper::Run { .. } = self.keeper {
+            return;
+        }
         let images = std::mem::take(self.images.get_mut().unwrap_or_else(PoisonError::into_inner));
         let removals = images.into_values().map(|reference| (self.engine.remove_image(&reference), reference));
         let removals: Vec<(Result<(), Error>, String)> =

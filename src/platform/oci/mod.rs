@@ -13,8 +13,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use instance::{OciInstance, Stage};
@@ -98,7 +97,10 @@ impl Oci {
             reason: format!("{} cannot be tried: {e}", self.name),
             cure: "make the state folder writable".to_owned(),
         })?;
-        Ok(complaint.filter(|e| e.to_string().contains("hybrid")).and_then(|_| unified_mount()))
+        Ok(complaint
+            .filter(|e| e.to_string().contains("hybrid"))
+            .and_then(|_| bundle::unified_mount())
+            .and_then(|mount| CString::new(mount.into_os_string().into_encoded_bytes()).ok()))
     }
 
     fn files(&self, name: &str) -> Files {
@@ -258,11 +260,4 @@ fn impossible(cgroups_path: &str) -> Value {
         "mounts": [],
         "linux": {"cgroupsPath": cgroups_path, "namespaces": [{"type": "mount"}, {"type": "pid"}]},
     })
-}
-
-/// Where the host mounts cgroup version 2.
-fn unified_mount() -> Option<CString> {
-    let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).ok()?;
-    let mount: PathBuf = mounts.0.into_iter().find(|mount| mount.fs_type == "cgroup2")?.mount_point;
-    CString::new(mount.as_os_str().as_bytes()).ok()
 }
