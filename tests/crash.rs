@@ -44,7 +44,7 @@ fn small(experiment: Experiment) -> String {
     let platforms = here::platforms().join(",");
     let what = match experiment {
         // Not fewer rows: a guest that ends before its engine has answered cannot vouch for its placement.
-        Experiment::Isolation => "--workload sqlite --attacker fork --placement same-thread --rows 150000",
+        Experiment::Isolation => "--workload sqlite --attacker fork --placement same-thread --rows 60000",
         _ if here::has_servers() => "--workload nginx --load-seconds 1 --benchmark_time 1 --instances_per_benchmark 3",
         _ => "--workload sqlite --rows 20000 --benchmark_time 1 --instances_per_benchmark 8",
     };
@@ -108,9 +108,9 @@ fn assert_gone(containers: &[String]) {
 /// A kill of the process, of its group as a terminal's Ctrl-C is, and a service manager's.
 #[rstest]
 #[case::interrupt(Signal::INT, false, "native,youki --rows 200 --runs 4")]
-#[case::interrupt_among_engines(Signal::INT, false, "docker-cli,docker --rows 150000 --runs 1")]
+#[case::interrupt_among_engines(Signal::INT, false, "docker-cli,docker --rows 60000 --runs 1")]
 #[case::ctrl_c_on_a_terminal(Signal::INT, true, "native,youki --rows 200 --runs 4")]
-#[case::ctrl_c_among_engines(Signal::INT, true, "oci:runc,docker --rows 150000 --runs 1")]
+#[case::ctrl_c_among_engines(Signal::INT, true, "oci:runc,docker --rows 60000 --runs 1")]
 #[case::terminate(Signal::TERM, false, "native,youki --rows 200 --runs 4")]
 #[case::terminal_closed(Signal::HUP, false, "native,youki --rows 200 --runs 4")]
 fn a_run_that_is_asked_to_stop_does_so_and_can_be_gone_on_with(
