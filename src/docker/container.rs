@@ -111,7 +111,8 @@ impl Container {
     /// The arguments of a `docker` command that makes, starts, shows and removes it.
     pub fn run_arguments(&self) -> Vec<String> {
         let option = |name: &str, value: &str| format!("--{name}={value}");
-        let mut arguments = vec!["run".to_owned(), "--rm".to_owned(), "--read-only".to_owned()];
+        // Images of a run are in no registry: one that is missing is not looked for in the world.
+        let mut arguments: Vec<_> = ["run", "--rm", "--pull=never", "--read-only"].map(str::to_owned).into();
         arguments.push(option("name", &self.name));
         arguments.extend(self.labels.iter().map(|(name, value)| option("label", &format!("{name}={value}"))));
         arguments.extend(self.environment.iter().map(|variable| option("env", variable)));

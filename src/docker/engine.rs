@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -170,15 +171,16 @@ impl Engine {
         let (engine, action, doubted) = (self.address.clone(), action.to_owned(), Arc::clone(&self.doubted));
         let late = Error::Deadline { engine: engine.clone(), action: action.clone(), after: limit };
         let (send, answer) = sync_channel(1);
-        let sign = self.patience.sign_of_life;
+        let (patience, sign) = (self.patience, self.patience.sign_of_life);
         let (work, docker, bell) = (ask(self.docker.clone()), self.docker.clone(), wake.clone());
         let asking = async move {
             let answer = match sign_of_life(&docker, &doubted, sign).await {
                 Err(e) => Err(Error::of(&engine, &action, sign, e)),
-                Ok(()) => match timeout(limit, work).await {
-                    Ok(answer) => answer.map_err(|e| Error::of(&engine, &action, limit, e)),
-                    Err(_) => Err(Error::Deadline { engine, action, after: limit }),
-                },
+                Ok(()) => {
+                    let asked = Instant::now();
+                    let answer = answer_or_silence(&docker, patience, limit, work).await;
+                    answer.map_err(|e| Error::of(&engine, &action, Duration::from_secs(asked.elapsed().as_secs()), e))
+                }
             };
             doubted.fetch_or(matches!(answer, Err(Error::Deadline { .. })), Ordering::Relaxed);
             // Whoever asked may have gone; the answer is nobody's then.
@@ -189,6 +191,28 @@ impl Engine {
         };
         self.handle.spawn(asking);
         Pending { answer, wake, give_up: Instant::now() + sign + limit + BACKSTOP, late }
+    }
+}
+
+/// Waits for `work`, `limit` at the most. An engine that is silent for long is asked for a sign of life: it may be busy,
+/// but one that hangs must not cost the whole limit.
+async fn answer_or_silence<T>(
+    docker: &Docker,
+    patience: Patience,
+    limit: Duration,
+    work: impl Future<Output = Result<T, CrateError>>,
+) -> Result<T, CrateError> {
+    let asked = Instant::now();
+    let mut work = pin!(work);
+    loop {
+        let left = limit.saturating_sub(asked.elapsed());
+        if let Ok(answer) = timeout(left.min(patience.silence), &mut work).await {
+            return answer;
+        }
+        if asked.elapsed() >= limit {
+            return Err(CrateError::RequestTimeoutError);
+        }
+        timeout(patience.sign_of_life, docker.ping()).await.map_err(|_| CrateError::RequestTimeoutError)??;
     }
 }
 

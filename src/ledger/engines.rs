@@ -57,7 +57,8 @@ fn remove_from(engine: &str, resources: &[Resource], run: &RunId, left: &mut Lef
     outcomes.into_iter().next().map_or(Ok(()), Err)
 }
 
-fn engine_of(resource: &Resource) -> Option<&str> {
+/// The engine through which it was made, if it was.
+pub(super) fn engine_of(resource: &Resource) -> Option<&str> {
     match resource {
         Resource::Container { engine, .. } | Resource::Network { engine, .. } | Resource::Image { engine, .. } => {
             Some(engine)

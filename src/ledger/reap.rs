@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often reaping looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// For this long an engine may be at work on what a harness asked of it that is gone: it neither stops nor tells when it
+/// is done. Making a container takes 20 ms, and some 500 ms on a host that makes many.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+
 /// What was found and removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
@@ -90,8 +94,21 @@ pub fn reap(state: &Path, run: &RunId) -> io::Result<Leftovers> {
     match hold(&dir, run) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Leftovers::default()),
         Err(e) => Err(e),
-        Ok(_lock) => sweep(&dir, run),
+        Ok(_lock) => {
+            await_engines(&dir.join(LINES))?;
+            sweep(&dir, run)
+        }
     }
+}
+
+/// Waits until nothing that was asked of engines can be under way: what appears after they were asked for what there is
+/// would stay for ever. A line comes before what it asks for, so the age of the last one tells.
+fn await_engines(lines: &Path) -> io::Result<()> {
+    if read(lines)?.iter().any(|resource| engines::engine_of(resource).is_some()) {
+        let age = fs::metadata(lines)?.modified()?.elapsed().unwrap_or_default();
+        thread::sleep(UNDER_WAY.saturating_sub(age));
+    }
+    Ok(())
 }
 
 /// Removes what stands in the ledger in `dir`, then `dir`. Idempotent. What cannot be removed keeps nothing else from

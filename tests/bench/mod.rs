@@ -83,13 +83,14 @@ pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
 /// date then, in the profile of this test.
 fn target(experiment: Experiment) -> &'static Path {
     static TARGETS: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
-    let targets = TARGETS.get_or_init(build);
+    let targets = TARGETS.get_or_init(|| build(&["test", "--benches", "--no-run"]));
     targets.get(experiment.name()).unwrap_or_else(|| panic!("no target {experiment} among {targets:?}"))
 }
 
-fn build() -> BTreeMap<String, PathBuf> {
+/// Builds `what` of the project, as cargo takes it: the executables by the names of their targets.
+pub(crate) fn build(what: &[&str]) -> BTreeMap<String, PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["test", "--benches", "--no-run", "--message-format=json-render-diagnostics"]);
+    cargo.args(what).arg("--message-format=json-render-diagnostics");
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

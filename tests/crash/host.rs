@@ -14,7 +14,7 @@ const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
 /// Everything on the host that belongs to `run`: processes, control groups, mounts, directories.
 pub(crate) fn traces(run: &RunId, state: &Path) -> Vec<String> {
     let name = run.name();
-    let processes = processes().filter(|&pid| belongs(pid, run)).map(describe);
+    let processes = processes_of(run).into_iter().map(describe);
     let groups = group_mounts().into_iter().flat_map(|top| named_below(&top, &name));
     let folders = [Path::new("/dev/shm"), Path::new("/tmp"), Path::new("/run"), state].into_iter();
     let dirs = folders.flat_map(entries).filter(|path| carries(path, &name));
@@ -26,11 +26,7 @@ pub(crate) fn traces(run: &RunId, state: &Path) -> Vec<String> {
 /// The namespaces that processes of `run` have and this process has not.
 pub(crate) fn namespaces(run: &RunId) -> BTreeSet<PathBuf> {
     let own: BTreeSet<_> = namespaces_of("self").collect();
-    processes()
-        .filter(|&pid| belongs(pid, run))
-        .flat_map(|pid| namespaces_of(&pid.to_string()))
-        .filter(|n| !own.contains(n))
-        .collect()
+    processes_of(run).into_iter().flat_map(|pid| namespaces_of(&pid.to_string())).filter(|n| !own.contains(n)).collect()
 }
 
 /// The living processes that hold one of `namespaces` and are no other run's: the kernel gives the numbers of
@@ -39,6 +35,21 @@ pub(crate) fn holders(namespaces: &BTreeSet<PathBuf>, runs: &[RunId]) -> Vec<Str
     let holds = |&pid: &i32| namespaces_of(&pid.to_string()).any(|namespace| namespaces.contains(&namespace));
     let ours = |&pid: &i32| marker(pid).is_none_or(|other| runs.iter().any(|run| run.as_str() == other));
     processes().filter(|&pid| lives(pid)).filter(holds).filter(ours).map(describe).collect()
+}
+
+/// The living processes of `run`.
+pub(crate) fn processes_of(run: &RunId) -> Vec<i32> {
+    processes().filter(|&pid| belongs(pid, run)).collect()
+}
+
+/// What carries one of these names in its command line or is a mount or a control group of that name.
+pub(crate) fn naming(names: &[String]) -> Vec<String> {
+    let named = |text: &str| names.iter().any(|name| text.contains(name));
+    let processes = processes().filter(|&pid| lives(pid)).map(describe).filter(|text| named(text));
+    let mounts = lines("/proc/self/mountinfo").filter(|line| named(line));
+    let below = |top: &PathBuf| names.iter().flat_map(|name| named_below(top, name)).collect::<Vec<_>>();
+    let groups = group_mounts().iter().flat_map(below).map(|path| path.display().to_string()).collect::<Vec<_>>();
+    processes.chain(mounts).chain(groups).collect()
 }
 
 /// The run that a process carries in its environment.

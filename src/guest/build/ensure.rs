@@ -97,9 +97,10 @@ pub fn build(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<Outcome>, BuildError> {
     let compiler = Compiler::find()?;
-    let output =
-        std::path::absolute(folders.images().join("programs")).map_err(BuildError::file("find", &folders.images()))?;
+    let output = folders.images().join("programs");
     make_folder(&output)?;
+    // runc takes no root that is reached over a link.
+    let output = output.canonicalize().map_err(BuildError::file("find", &folders.images()))?;
     let _lock = lock(&output, progress)?;
     // A manifest that cannot be read vouches for nothing.
     let manifest = Manifest::load(&output).ok().flatten().unwrap_or_else(Manifest::empty);

@@ -105,7 +105,7 @@ impl DockerInstance {
         let output = self.output.take().ok_or("its output is taken")?;
         let engine = &self.shared.engine;
         self.watch.stamp(Event::Spawn);
-        self.id = Some(engine.create(container).map_err(|e| e.to_string())?);
+        self.id = Some(engine.create(container).map_err(|e| with_cure(e.to_string()))?);
         self.watch.stamp(Event::Created);
         self.attachment = Some(engine.attach(&container.name, output).map_err(|e| e.to_string())?);
         self.watch.follow_told(Arc::clone(&self.told));
@@ -153,7 +153,7 @@ impl DockerInstance {
                     GuestLine::Other(text) => Some(text.as_str()),
                     _ => None,
                 });
-                Err(words.collect::<Vec<_>>().join(" "))
+                Err(with_cure(words.collect::<Vec<_>>().join(" ")))
             }
             _ => Ok(()),
         }
@@ -257,6 +257,14 @@ impl Place {
                 Link::connect(&shared.context, spec).map(Place::Link).map_err(|e| e.to_string())
             }
         }
+    }
+}
+
+/// What the engine said, with the cure for an image that somebody has removed since it was loaded.
+fn with_cure(words: String) -> String {
+    match words.contains("No such image") {
+        true => format!("{words}; it was removed behind the run's back: a new run loads it again"),
+        false => words,
     }
 }
 

@@ -63,12 +63,17 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "attackers count once in an interval: looked at until all moved, with a deadline",
     ),
     ("src/cgroup/group.rs", 1, "a group that empties cannot be awaited on v1: removal is tried again, with a deadline"),
-    ("src/ledger/reap.rs", 3, "a stranger's process and its group are looked at until they are gone, with a deadline"),
+    (
+        "src/ledger/reap.rs",
+        4,
+        "processes and groups are looked at until they are gone, with a deadline; engines tell nobody what is under way",
+    ),
     (
         "tests/crash.rs",
-        3,
-        "a harness is killed at any moment at all; its death is looked at until it shows, with a deadline",
+        5,
+        "a harness is killed at any moment at all; its first container, its death and what engines leave are looked at",
     ),
+    ("tests/faults.rs", 1, "a server is caught before it answers: looked at until it is there, with a deadline"),
     (
         "xtask/src/setup/daemon.rs",
         1,

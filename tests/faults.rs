@@ -1,0 +1,246 @@
+//! What goes wrong around a run, for real: engines that are not there, stop or hang, images that vanish, servers that
+//! never answer. Each is told with its cure, the run goes on, nothing hangs and nothing stays.
+
+#[expect(dead_code, reason = "shared with the tests of the command line, which use all of it")]
+mod bench;
+#[path = "crash/engine.rs"]
+#[expect(dead_code, reason = "shared with the tests of crashes, which use all of it")]
+mod engine;
+#[path = "crash/here.rs"]
+#[expect(dead_code, reason = "shared with the tests of crashes, which use all of it")]
+mod here;
+#[path = "crash/host.rs"]
+#[expect(dead_code, reason = "shared with the tests of crashes, which use all of it")]
+mod host;
+#[path = "faults/proxy.rs"]
+mod proxy;
+
+use std::io::{BufRead, BufReader, Lines};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use assert_cmd::assert::OutputAssertExt;
+use bench::Desk;
+use featherweight::ledger;
+use featherweight::store::{Experiment, Outcome, RunOutcome, StoredRun, TrialRecord};
+use proxy::Proxy;
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Longer than a run takes that gives up what does not answer: one call's deadline, and a few seconds for the rest.
+const HANG: Duration = Duration::from_secs(90);
+
+/// Where the host's own engine listens.
+const ENGINE: &str = "/var/run/docker.sock";
+
+#[rstest]
+#[case::no_socket("docker", "unix:///nowhere.sock", &["unix:///nowhere.sock", "start it: dockerd", "DOCKER_HOST"])]
+#[case::nobody_listens("docker", "tcp://127.0.0.1:1", &["tcp://127.0.0.1:1", "start it: dockerd", "DOCKER_HOST"])]
+#[case::nobody_for_the_command("docker-cli", "tcp://127.0.0.1:1", &["tcp://127.0.0.1:1", "start it: dockerd"])]
+#[case::no_address("docker", "localhost", &["`localhost` is no address", "unix:///PATH or tcp://HOST:PORT"])]
+fn an_engine_that_cannot_be_reached_runs_nothing(#[case] platform: &str, #[case] engine: &str, #[case] told: &[&str]) {
+    let desk = Desk::new();
+    let mut command = desk.command(Experiment::Boot, &format!("--platform {platform} --runs 1"));
+    let begun = Instant::now();
+    let refused = command.env("DOCKER_HOST", engine).assert().code(3);
+    assert_told(&refused.get_output().stderr, told);
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+    assert!(desk.runs().is_empty() && ledger::list(&desk.state()).expect("listed").is_empty());
+}
+
+#[rstest]
+#[case::of_an_engine("docker:nosuch", &["no runtime nosuch, only ", "runc", "daemon.json and restart dockerd"])]
+#[case::of_the_command("docker-cli:nosuch", &["no runtime nosuch, only ", "runc", "daemon.json and restart dockerd"])]
+#[case::in_the_path("oci:nosuch", &["no `nosuch` in PATH", "install nosuch"])]
+fn a_runtime_that_is_not_there_runs_nothing(#[case] platform: &str, #[case] told: &[&str]) {
+    if platform.starts_with("docker")
+        && let Some(why) = engine::lacking()
+    {
+        return eprintln!("not tried: {why}");
+    }
+    let desk = Desk::new();
+    let refused = desk.command(Experiment::Boot, &format!("--platform {platform} --runs 1")).assert().code(3);
+    assert_told(&refused.get_output().stderr, told);
+    assert!(desk.runs().is_empty() && ledger::list(&desk.state()).expect("listed").is_empty());
+}
+
+/// What becomes of the engine while trials go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stops,
+    StopsAndComesBack,
+    Hangs,
+}
+
+#[rstest]
+#[case::stops("docker", Fate::Stops, "cannot be reached", "start it: dockerd")]
+#[case::stops_the_command("docker-cli", Fate::Stops, "", "")]
+#[case::comes_back("docker", Fate::StopsAndComesBack, "cannot be reached", "start it: dockerd")]
+#[case::hangs("docker", Fate::Hangs, "does not answer", "restart it")]
+fn an_engine_that_fails_in_the_middle_fails_its_trials_and_no_others(
+    #[case] platform: &str,
+    #[case] fate: Fate,
+    #[case] what: &str,
+    #[case] cure: &str,
+) {
+    if let Some(why) = engine::lacking() {
+        return eprintln!("not tried: {why}");
+    }
+    let desk = Desk::new();
+    let mut proxy = Proxy::start(desk.path("engine.sock"), PathBuf::from(ENGINE));
+    // What hangs costs every trial a few seconds.
+    let runs = if fate == Fate::Hangs { 4 } else { 12 };
+    let line = format!("--platform native,{platform} --runs {runs} --benchmark_time 0 --timeout 10");
+    let mut run = Running::start(desk.command(Experiment::Boot, &line).env("DOCKER_HOST", proxy.address()));
+    run.await_line(" left");
+    match fate {
+        Fate::Hangs => proxy.hang(),
+        Fate::Stops | Fate::StopsAndComesBack => proxy.stop(),
+    }
+    run.await_line("failed: ");
+    if fate == Fate::StopsAndComesBack {
+        proxy.work();
+    }
+    // An engine that is back has everything removed by the run itself, be it by its ledger.
+    let said = run.await_end(if fate == Fate::StopsAndComesBack { &[0, 4] } else { &[4] });
+    proxy.work();
+
+    let stored = desk.run();
+    assert_eq!(
+        (stored.file.outcome, stored.trials.len() as u64),
+        (RunOutcome::Complete, stored.file.planned),
+        "{said}"
+    );
+    let (engines, others): (Vec<_>, Vec<_>) =
+        stored.trials.iter().partition(|trial| trial.case.platform.as_str() == platform);
+    assert!(others.iter().all(|trial| trial.outcome == Outcome::Ok), "{said}");
+    let failed = failed(&engines);
+    assert!(!failed.is_empty() && (fate == Fate::Hangs || failed.len() < engines.len()), "{said}");
+    for reason in failed {
+        assert!(reason.contains(what) && reason.contains(cure), "{reason}");
+    }
+    if fate == Fate::StopsAndComesBack {
+        let last = engines.last().expect("trials of the engine");
+        assert_eq!(last.outcome, Outcome::Ok, "{said}");
+    }
+    assert_clean(&desk, &stored);
+}
+
+#[rstest]
+fn an_image_that_vanishes_fails_the_trials_that_need_it(#[values("docker", "docker-cli")] platform: &str) {
+    if let Some(why) = engine::lacking() {
+        return eprintln!("not tried: {why}");
+    }
+    let desk = Desk::new();
+    let line = format!("--platform native,{platform} --runs 12 --benchmark_time 0");
+    let mut run = Running::start(&mut desk.command(Experiment::Boot, &line));
+    run.await_line(" left");
+    let id = desk.run().file.run;
+    let images = engine::traces(&id).into_iter().filter_map(|it| Some(it.strip_prefix("image ")?.to_owned()));
+    let hello: Vec<String> = images.filter(|image| image.contains("/hello-")).collect();
+    engine::docker(&["rmi", "--force", hello.first().expect("it is loaded")]).expect("removed");
+    let said = run.await_end(&[0]);
+
+    let stored = desk.run();
+    assert_eq!(
+        (stored.file.outcome, stored.trials.len() as u64),
+        (RunOutcome::Complete, stored.file.planned),
+        "{said}"
+    );
+    let all: Vec<_> = stored.trials.iter().collect();
+    let failed = failed(&all);
+    assert!(!failed.is_empty() && failed.len() < 12, "{said}");
+    for reason in failed {
+        assert!(reason.to_lowercase().contains("no such image") && reason.contains("a new run loads it"), "{reason}");
+    }
+    assert_clean(&desk, &stored);
+}
+
+#[test]
+fn a_server_that_never_answers_fails_its_trial_at_the_deadline() {
+    if !here::has_servers() {
+        return;
+    }
+    let desk = Desk::new();
+    let line = "--platform native --workload nginx --runs 1 --benchmark_time 0 --load-seconds 1 --timeout 31";
+    let mut run = Running::start(&mut desk.command(Experiment::Scalability, line));
+    run.await_line("run ");
+    let id = desk.run().file.run;
+    while run.harness.try_wait().expect("asked").is_none() {
+        assert!(run.begun.elapsed() < HANG, "it hangs");
+        for server in host::processes_of(&id).into_iter().filter(|&pid| is_nginx(pid)).filter_map(Pid::from_raw) {
+            // It may have ended.
+            let _ = kill_process(server, Signal::STOP);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let said = run.await_end(&[4]);
+
+    let stored = desk.run();
+    let all: Vec<_> = stored.trials.iter().collect();
+    let reasons = failed(&all);
+    assert!(reasons.len() == all.len(), "{said}");
+    // It was caught before it was ready, or after.
+    let told = ["ready", "throughput"].iter().any(|word| reasons[0].contains(word));
+    assert!(told, "{reasons:?}");
+    assert_clean(&desk, &stored);
+}
+
+fn is_nginx(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("nginx"))
+}
+
+/// A run that is under way.
+struct Running {
+    harness: Child,
+    said: Lines<BufReader<ChildStderr>>,
+    begun: Instant,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let mut harness = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let said = BufReader::new(harness.stderr.take().expect("a pipe")).lines();
+        Self { harness, said, begun: Instant::now() }
+    }
+
+    /// Reads on until a line has `text`.
+    #[track_caller]
+    fn await_line(&mut self, text: &str) {
+        let found = self.said.by_ref().map_while(Result::ok).any(|line| line.contains(text));
+        assert!(found, "it ended without saying `{text}`");
+    }
+
+    /// The run ends by itself with that code: what else it said.
+    #[track_caller]
+    fn await_end(mut self, codes: &[i32]) -> String {
+        let rest: Vec<String> = self.said.by_ref().map_while(Result::ok).collect();
+        let status = self.harness.wait().expect("waited");
+        assert!(status.code().is_some_and(|code| codes.contains(&code)), "{status}: {rest:#?}");
+        assert!(self.begun.elapsed() < HANG, "it took {:?}", self.begun.elapsed());
+        rest.join("\n")
+    }
+}
+
+#[track_caller]
+fn assert_told(stderr: &[u8], told: &[&str]) {
+    let text = String::from_utf8_lossy(stderr);
+    assert!(told.iter().all(|part| text.contains(part)), "{told:?} in {text}");
+}
+
+/// The reasons of those that failed.
+fn failed(trials: &[&TrialRecord]) -> Vec<String> {
+    let failed = trials.iter().filter(|trial| trial.outcome == Outcome::Failed);
+    failed.map(|trial| trial.reason.clone().expect("a reason")).collect()
+}
+
+/// Once everybody answers again, the broom leaves nothing.
+#[track_caller]
+fn assert_clean(desk: &Desk, run: &StoredRun) {
+    here::clean(desk);
+    assert_eq!(ledger::list(&desk.state()).expect("listed"), []);
+    assert_eq!(host::traces(&run.file.run, &desk.state()), [""; 0]);
+    assert_eq!(engine::traces(&run.file.run), [""; 0]);
+}
