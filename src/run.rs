@@ -4,6 +4,7 @@ use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,14 @@ impl RunId {
         let now = jiff::Timestamp::now();
         let salt = (now.as_nanosecond() as u64 / 1000) ^ u64::from(std::process::id()).rotate_left(7);
         Self(format!("{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), salt & 0xffff))
+    }
+
+    /// How long ago the run began; nothing where the clock has been set back since.
+    pub fn age(&self) -> Duration {
+        let began = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", &self.0[..15]);
+        let began = began.and_then(|began| began.to_zoned(jiff::tz::TimeZone::UTC));
+        let age = began.map(|began| jiff::Timestamp::now().duration_since(began.timestamp()));
+        age.ok().and_then(|age| Duration::try_from(age).ok()).unwrap_or_default()
     }
 
     /// The id as text.
@@ -136,6 +145,15 @@ mod tests {
         let id = RunId::generate();
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
         assert!(id.name().starts_with("fw-2"));
+    }
+
+    #[test]
+    fn an_id_tells_when_its_run_began() {
+        assert!(RunId::generate().age() < Duration::from_secs(60));
+        let old: RunId = "20200101-000000-0001".parse().expect("an id");
+        assert!(old.age() > Duration::from_secs(86_400 * 365));
+        let odd: RunId = "20209999-000000-0001".parse().expect("an id");
+        assert_eq!(odd.age(), Duration::ZERO, "there is no such day");
     }
 
     #[test]

@@ -188,14 +188,16 @@ static int listener(void)
 static _Noreturn void serve(void)
 {
     const int fd = listener();
+    const unsigned long long since = fw_now(); /* tells it from another one at the same address later on */
     signal(SIGPIPE, SIG_IGN);
     fw_line("FW ready");
     for (;;) {
-        char line[64];
+        char line[96];
         int client = accept(fd, NULL, NULL);
         if (client < 0)
             continue; /* it has already gone again */
-        int length = snprintf(line, sizeof line, "probe on %s port %u\n", address, (unsigned)port);
+        int length = snprintf(line, sizeof line, "probe on %s port %u since %llu\n", address, (unsigned)port,
+                              since);
         /* A line this short is sent at once or not at all, and who hangs up early wants none. */
         if (write(client, line, (size_t)length) == length)
             shutdown(client, SHUT_WR);

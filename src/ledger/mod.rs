@@ -74,6 +74,8 @@ pub struct Ledger {
     run: RunId,
     dir: PathBuf,
     file: Mutex<File>,
+    /// How many seconds after the run began this session of it did.
+    session: u64,
     next_instance: AtomicU64,
     _lock: File,
 }
@@ -88,7 +90,15 @@ impl Ledger {
         fs::create_dir_all(&dir)?;
         let lock = hold(&dir, run)?;
         let file = OpenOptions::new().create(true).append(true).open(dir.join(LINES))?;
-        Ok(Self { run: run.clone(), dir, file: Mutex::new(file), next_instance: AtomicU64::new(0), _lock: lock })
+        let session = run.age().as_secs();
+        Ok(Self {
+            run: run.clone(),
+            dir,
+            file: Mutex::new(file),
+            session,
+            next_instance: AtomicU64::new(0),
+            _lock: lock,
+        })
     }
 
     /// The run it belongs to.
@@ -101,9 +111,14 @@ impl Ledger {
         &self.dir
     }
 
-    /// A name for a new instance, unique in the run: `fw-<run>-17`.
+    /// A name for a new instance, unique in the run: `fw-<run>-17`, and `fw-<run>-95-17` in a session that resumed it 95
+    /// seconds after it began. An engine may still speak of an instance of a session that was killed.
     pub fn instance_name(&self) -> String {
-        format!("{}-{}", self.run.name(), self.next_instance.fetch_add(1, Ordering::Relaxed))
+        let (run, number) = (self.run.name(), self.next_instance.fetch_add(1, Ordering::Relaxed));
+        match self.session {
+            0 => format!("{run}-{number}"),
+            session => format!("{run}-{session}-{number}"),
+        }
     }
 
     /// Writes `resource` down. Call it before the resource is made.

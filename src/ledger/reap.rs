@@ -297,6 +297,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_session_that_resumes_a_run_names_its_instances_otherwise() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let run: RunId = "20200101-000000-0001".parse().expect("an id");
+        let name = Ledger::open(state.path(), &run).expect("a ledger opens").instance_name();
+        let session = name.strip_prefix("fw-20200101-000000-0001-").and_then(|rest| rest.strip_suffix("-0"));
+        assert!(session.is_some_and(|age| age.parse::<u64>().is_ok_and(|seconds| seconds > 86_400 * 365)), "{name}");
+    }
+
+    #[test]
     fn a_dead_run_is_reaped_and_nothing_else() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let run = RunId::generate();

@@ -77,8 +77,10 @@ fn an_instance_is_reached_where_it_says(stand: &Stand) {
     }
     let at = endpoint(&*instance);
     assert_eq!(instance.endpoint(), Some(at.clone()), "it stays there");
+    let said = answer(&at).expect("an answer");
     instance.stop().expect("stopped");
-    assert!(answer(&at).is_err(), "nobody answers any more");
+    // An engine gives an address to the next who asks, which may be another test's.
+    assert_ne!(answer(&at).ok(), Some(said), "it does not answer any more");
 }
 
 fn instances_have_different_addresses(stand: &Stand) {
