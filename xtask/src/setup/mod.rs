@@ -45,6 +45,9 @@ use crate::doctor;
 use crate::exit::BadInput;
 use plan::{Engine, Findings, Plan, Privilege};
 
+/// What decides the plan or how it is done, and is therefore kept when root goes on; sudo leaves out all the rest.
+const KEPT: &[&str] = &["DOCKER_HOST", "FEATHERWEIGHT_STATE", "CARGO_TARGET_DIR", "CC"];
+
 /// Install and start what doctor misses, after showing the plan and asking
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Tools: cc, docker, crun, runc, runsc, podman, wrk, redis, nginx, qemu.\n\n\
@@ -100,9 +103,8 @@ impl Setup {
     /// Starts this program again as root, which looks again and does what was agreed to.
     fn with_sudo(&self) -> anyhow::Result<Exit> {
         let mut command = Command::new("sudo");
-        let kept = ["FEATHERWEIGHT_STATE", "CARGO_TARGET_DIR", "CC"];
         command
-            .args(kept.iter().filter(|name| env::var_os(name).is_some()).map(|name| format!("--preserve-env={name}")));
+            .args(KEPT.iter().filter(|name| env::var_os(name).is_some()).map(|name| format!("--preserve-env={name}")));
         command.arg("--").arg(env::current_exe().context("find this program")?).args(["setup", "--yes"]);
         if !self.only.is_empty() {
             command.arg("--only").arg(self.only.join(","));
