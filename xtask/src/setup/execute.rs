@@ -62,14 +62,28 @@ fn install(family: Family, tools: &[&'static Tool], findings: &Findings) -> anyh
             Err(why) => notes.push(format!("{} cannot be had: {why}; {}", tool.name, tool.home)),
         }
     }
+    let new = new_services(&had, |service| has_service(service, findings.init));
     let quiet = (family == Family::Debian).then(|| NoStarts::begin(Path::new(POLICY))).transpose()?;
     let done = family.install(&packages).iter().try_for_each(|command| command::run(command, INSTALL).map(drop));
     drop(quiet);
     done?;
     if family == Family::Debian {
-        had.iter().filter_map(|tool| tool.service).try_for_each(|service| disable(service, findings.init))?;
+        new.into_iter().try_for_each(|service| disable(service, findings.init))?;
     }
     Ok(notes)
+}
+
+/// The services that come with `tools` and are not `there`: one that is may be the user's own, and stays as it is.
+fn new_services(tools: &[&'static Tool], there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    tools.iter().filter_map(|tool| tool.service).filter(|service| !there(service)).collect()
+}
+
+/// Whether the host knows that service, whoever made it.
+fn has_service(service: &str, init: Init) -> bool {
+    match init {
+        Init::Systemd => run(&["systemctl", "cat", service]).is_ok(),
+        Init::Other => Path::new("/etc/init.d").join(service).exists(),
+    }
 }
 
 /// A service that was not there before does not start with the host, either.
@@ -188,7 +202,20 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::setup::packages::TOOLS;
+
+    #[rstest]
+    #[case::none_was_there(&[], &["redis-server", "nginx"])]
+    #[case::one_was_there(&["nginx"], &["redis-server"])]
+    #[case::both_were_there(&["nginx", "redis-server"], &[])]
+    #[case::another_was_there(&["apache2"], &["redis-server", "nginx"])]
+    fn services_that_were_there_before_are_left_alone(#[case] there: &[&str], #[case] expected: &[&str]) {
+        let tools: Vec<&Tool> = TOOLS.iter().collect();
+        assert_eq!(new_services(&tools, |service| there.contains(&service)), expected);
+    }
 
     #[test]
     fn services_are_kept_from_starting_while_packages_are_installed_and_no_longer() {

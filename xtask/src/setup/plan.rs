@@ -242,7 +242,8 @@ impl fmt::Display for Step {
                 let services: Vec<_> = tools.iter().filter_map(|tool| tool.service).collect();
                 match *family == Family::Debian && !services.is_empty() {
                     true => {
-                        write!(f, "\n     and leave the services {} stopped and disabled", list(services.into_iter()))
+                        let services = list(services.into_iter());
+                        write!(f, "\n     and leave those of the services {services} that are new stopped and disabled")
                     }
                     false => Ok(()),
                 }

@@ -117,7 +117,10 @@ fn what_the_package_manager_cannot_install_is_told_and_the_rest_is_installed() {
 #[test]
 fn services_of_new_packages_are_left_off_on_debian_alone() {
     let install = |os_release| Plan::of(&bare(os_release, "nginx,redis")).steps[0].to_string();
-    assert!(install(DEBIAN).ends_with("and leave the services redis-server, nginx stopped and disabled"));
+    assert!(
+        install(DEBIAN)
+            .ends_with("and leave those of the services redis-server, nginx that are new stopped and disabled")
+    );
     assert!(!install(FEDORA).contains("services"));
 }
 
