@@ -58,8 +58,7 @@ pub(super) fn start(state: &Path) -> anyhow::Result<String> {
     let said_before = fs::metadata(LOG).map_or(0, |log| log.len());
     let mut child = spawn()?;
     let pid = i32::try_from(child.id())?;
-    let record = Record { pid, started: started(pid).with_context(|| format!("dockerd ended at once; see {LOG}"))? };
-    fs::write(record_in(state), serde_json::to_string(&record)?).context("write down the daemon's process")?;
+    keep(state, pid)?;
     if let Err(e) = until(START, || answers(&mut child)) {
         // One that is slow lives on, and can be stopped.
         if child.try_wait()?.is_some() {
@@ -68,6 +67,17 @@ pub(super) fn start(state: &Path) -> anyhow::Result<String> {
         bail!("{e:#}; {LOG} says:\n{}", log_since(said_before));
     }
     Ok(format!("dockerd is process {pid}, its log {LOG}\nstop it with: kill {pid}, or: cargo xtask setup --stop"))
+}
+
+/// Writes the daemon down, or ends it: nobody could stop it later.
+fn keep(state: &Path, pid: i32) -> anyhow::Result<()> {
+    write_down(state, pid).map_err(|e| e.context(end(pid).unwrap_or_else(|e| format!("{e:#}"))))
+}
+
+/// Notes which process `--stop` is to end.
+fn write_down(state: &Path, pid: i32) -> anyhow::Result<()> {
+    let record = Record { pid, started: started(pid).with_context(|| format!("dockerd ended at once; see {LOG}"))? };
+    fs::write(record_in(state), serde_json::to_string(&record)?).context("write down the daemon's process")
 }
 
 /// In a session of its own it outlives the terminal.
@@ -212,6 +222,25 @@ mod tests {
         fs::write(record_in(dir.path()), serde_json::to_string(&mine).unwrap()).unwrap();
         assert_eq!(stop(dir.path()).unwrap(), format!("stopped dockerd, process {pid}"));
         assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn what_is_written_down_is_what_stop_reads() {
+        let state = tempfile::tempdir().unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        write_down(state.path(), own).unwrap();
+        let told = stop(state.path()).unwrap();
+        assert_eq!(told, format!("the daemon that setup started, process {own}, is gone already"));
+    }
+
+    #[test]
+    fn a_daemon_that_cannot_be_written_down_is_ended() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let error = keep(Path::new("/no/such/folder"), pid).unwrap_err();
+        assert!(!child.wait().unwrap().success());
+        let error = format!("{error:#}");
+        assert!(error.starts_with(&format!("stopped dockerd, process {pid}: write down")), "{error}");
     }
 
     #[test]
