@@ -14,7 +14,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, kill_process, pidfd_open};
 
 use crate::interrupt::Interrupt;
 use crate::run::{RUN_VARIABLE, RunId};
@@ -138,11 +138,10 @@ fn content(file: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The child is not reaped yet, so its number is its own. It fails only when it has ended.
+/// By its number, which is its own until it is reaped: where there was no handle to wait with, none is to be had now.
 fn kill(child: &Child) {
-    if let Ok(handle) = pidfd_open(Pid::from_child(child), PidfdFlags::empty()) {
-        let _ = pidfd_send_signal(&handle, rustix::process::Signal::KILL);
-    }
+    // It fails only when the child has ended.
+    let _ = kill_process(Pid::from_child(child), rustix::process::Signal::KILL);
 }
 
 /// Waits for the end of the child: how it ended and the CPU time that it took.
