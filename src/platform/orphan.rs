@@ -7,17 +7,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use rustix::process::{
     PidfdFlags, Signal, WaitId, WaitIdOptions, getpgid, kill_process_group, pidfd_open, pidfd_send_signal,
     set_child_subreaper,
 };
 
 use super::Exit;
-use super::watch::{Process, pid, wait_ended};
+use super::watch::{KILL_PATIENCE, Process, pid, wait_ended};
 
 /// How a process tells by which signal its guest was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +57,34 @@ pub(super) fn end_group(leader: &Process) {
     reap_group(leader.pid);
 }
 
-/// Reaps the processes of the group `leader` that are this process's children, and waits for those that live: kill them
-/// before. Harmless if there are none.
+/// Reaps the processes of the group `leader` that are this process's children, and waits for those that live, at most
+/// for [`KILL_PATIENCE`]: kill them before. Harmless if there are none.
 pub(super) fn reap_group(leader: i32) {
+    reap_within(leader, KILL_PATIENCE);
+}
+
+fn reap_within(leader: i32, patience: Duration) {
     let group = nix::unistd::Pid::from_raw(leader);
-    // Other errors are of one process, such as a signal that has no name.
-    while !matches!(waitid(Id::PGid(group), WaitPidFlag::WEXITED), Err(Errno::ECHILD)) {}
+    let give_up = Instant::now() + patience;
+    loop {
+        let left = give_up.saturating_duration_since(Instant::now());
+        match waitid(Id::PGid(group), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
+            Err(Errno::ECHILD) => return,
+            _ if left.is_zero() => return,
+            Ok(WaitStatus::StillAlive) => wait_ended(&children_in(leader), left),
+            // One is reaped; other errors are of one process, such as a signal that has no name.
+            _ => {}
+        }
+    }
+}
+
+/// Handles of this process's children in that process group, zombies included: one whose threads live cannot be reaped.
+fn children_in(group: i32) -> Vec<OwnedFd> {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let all = procfs::process::all_processes().into_iter().flatten().flatten();
+    let stats = all.filter_map(|process| process.stat().ok());
+    let children = stats.filter(|stat| stat.ppid == own && stat.pgrp == group);
+    children.filter_map(|stat| pidfd_open(pid(stat.pid).ok()?, PidfdFlags::empty()).ok()).collect()
 }
 
 /// Kills these processes, waits until they have ended, at most for `patience`, and reaps those that became children of
@@ -110,6 +132,18 @@ mod tests {
         assert!(leader.wait().is_err() && member.wait().is_err(), "both are reaped");
         // Its number may be another's now.
         end_group(&found[0]);
+    }
+
+    #[test]
+    fn a_group_that_lives_on_is_not_awaited_for_ever_and_one_that_ends_is_reaped() {
+        use std::os::unix::process::CommandExt;
+        let mut child = std::process::Command::new("sleep").arg("600").process_group(0).spawn().expect("it starts");
+        let group = child.id() as i32;
+        reap_within(group, Duration::from_millis(20));
+        assert_eq!(child.try_wait().expect("it is still ours"), None);
+        child.kill().expect("it lives");
+        reap_within(group, Duration::from_secs(60));
+        assert!(child.wait().is_err(), "it is reaped");
     }
 
     #[test]
