@@ -130,6 +130,7 @@ fn victim(dice: &mut Dice, workload: &str, harm: f64, victims: u32) -> Vec<Metri
             rate("throughput", 52_000.0 * all),
             time("latency_p50", 0.4 * MS * harm),
             time("latency_p99", 1.9 * MS * harm * dice.near_one(0.1)),
+            metric("client_errors", Unit::Count, Direction::Neutral, 0.0),
         ],
         _ => vec![
             rate("throughput", 810_000.0 * all),
@@ -143,7 +144,6 @@ fn victim(dice: &mut Dice, workload: &str, harm: f64, victims: u32) -> Vec<Metri
     };
     if workload != "sqlite" {
         metrics.push(metric("client_cpu", Unit::Ratio, Direction::Neutral, 0.71 * dice.near_one(0.05)));
-        metrics.push(metric("client_errors", Unit::Count, Direction::Neutral, 0.0));
         metrics.push(metric("client_time_wait", Unit::Count, Direction::Neutral, 31.0));
     }
     if victims > 1 {

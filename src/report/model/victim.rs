@@ -102,7 +102,6 @@ const VICTIMS: [Victim; 3] = [
             detail("latency_p99_set", "SET p99", Unit::Nanos),
             detail("latency_p50_get", "GET p50", Unit::Nanos),
             detail("latency_p99_get", "GET p99", Unit::Nanos),
-            detail("client_errors", "client errors", Unit::Count),
             detail("client_time_wait", "ports in TIME_WAIT", Unit::Count),
         ],
     },
