@@ -23,7 +23,7 @@ pub(super) struct Client {
     pub(super) wall: Duration,
     /// How many CPUs it can use at once: its threads, or the CPUs it may run on if they are fewer.
     pub(super) lanes: usize,
-    /// Sockets in TIME_WAIT in its network namespace after its end.
+    /// Sockets in TIME_WAIT in its network namespace after its end, whoever made them.
     pub(super) time_wait: Option<u64>,
     /// Ports for outgoing connections there.
     pub(super) ports: Option<u64>,
@@ -83,7 +83,9 @@ fn flags(client: &Client) -> Vec<String> {
         format!("{tool} used {:.0} % of the CPU time that it could have: the figures may be its limit", share * 100.0)
     });
     let sockets = client.time_wait.zip(client.ports).filter(|&(n, ports)| n as f64 > MANY_PORTS * ports as f64);
-    let sockets = sockets.map(|(n, ports)| format!("{n} sockets of {tool} in TIME_WAIT, with {ports} ports to use"));
+    let sockets = sockets.map(|(n, ports)| {
+        format!("{n} sockets in TIME_WAIT, {tool}'s and others', where it runs, with {ports} ports to use")
+    });
     busy.into_iter().chain(sockets).collect()
 }
 
@@ -150,7 +152,7 @@ mod tests {
         let driven = of_wrk(&report(wrk::Errors::default()), &client).unwrap();
         let expected = [
             "wrk used 98 % of the CPU time that it could have: the figures may be its limit",
-            "28000 sockets of wrk in TIME_WAIT, with 28232 ports to use",
+            "28000 sockets in TIME_WAIT, wrk's and others', where it runs, with 28232 ports to use",
         ];
         assert_eq!(driven.flags, expected);
     }
