@@ -2,16 +2,15 @@
 //!
 //! Both belong to a thread and go over to the processes that it starts, so all of this happens in a thread of its own.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, setns};
-
 use crate::cpuset::CpuSet;
+use crate::network::inside;
 use crate::placement::pin_current_thread;
 
 /// Does `work` in a new thread on `cpus` and in the network namespace `netns`; `None` is that of this process.
@@ -19,15 +18,15 @@ use crate::placement::pin_current_thread;
 /// # Errors
 /// When that thread cannot be there.
 pub(super) fn within<T: Send>(netns: Option<&Path>, cpus: &CpuSet, work: impl FnOnce() -> T + Send) -> io::Result<T> {
-    let enter = || {
-        if let Some(path) = netns {
-            let entered = File::open(path).and_then(|file| Ok(setns(file, CloneFlags::CLONE_NEWNET)?));
-            entered.map_err(|e| io::Error::new(e.kind(), format!("enter {}: {e}", path.display())))?;
-        }
+    let pinned = || {
         pin_current_thread(cpus)?;
         Ok(work())
     };
-    thread::scope(|scope| scope.spawn(enter).join()).unwrap_or_else(|_| Err(io::Error::other("its thread broke off")))
+    let broke_off = |_| Err(io::Error::other("its thread broke off"));
+    match netns {
+        Some(path) => inside(path, pinned)?,
+        None => thread::scope(|scope| scope.spawn(pinned).join()).unwrap_or_else(broke_off),
+    }
 }
 
 /// Makes one connection and closes it. A tool may try for ever where nobody listens (`redis-benchmark` 7.0 does).
@@ -79,7 +78,7 @@ mod tests {
     fn a_namespace_that_is_not_there_is_named() {
         let cpus = usable_cpus().unwrap();
         let error = within(Some(Path::new("/no/such/netns")), &cpus, || ()).unwrap_err().to_string();
-        assert!(error.starts_with("enter /no/such/netns: "), "{error}");
+        assert!(error.starts_with("enter the network namespace /no/such/netns: "), "{error}");
     }
 
     #[test]
