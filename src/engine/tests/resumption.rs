@@ -129,6 +129,15 @@ fn a_run_that_does_not_fit_is_refused_and_untouched(
     assert!(ledger::list(&rig.folders().state).expect("listed").is_empty(), "nothing was begun");
 }
 
+#[test]
+fn a_platform_that_took_part_and_is_gone_is_named_with_the_cure() {
+    let (rig, dir) = interrupted(4);
+    edit(&dir.join(RUN_FILE), |text| text.replace("\"fake\"", "\"oci:moon\""));
+    let error = rig.open(rig.resume(Experiment::Boot, "last")).expect_err("refused").to_string();
+    let (_, why) = error.split_once("a platform that took part cannot run now: oci:moon: ").expect("it is named");
+    assert!(why.contains("moon") && why.contains("; "), "the reason and the cure: {error}");
+}
+
 #[rstest]
 #[case::guest("\"digest\": \"simulated\"", "\"digest\": \"other\"", "the guest hello is another than then")]
 #[case::kernel("\"kernel\": \"", "\"kernel\": \"9", "kernel: 9")]
