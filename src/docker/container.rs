@@ -152,13 +152,12 @@ impl Engine {
         self.begin_polled("start a container", self.patience.slow, start)
     }
 
-    /// Kills a container and waits until the engine has seen to it.
-    ///
-    /// # Errors
-    /// [`Error::is_absent`] when there is none of that name, [`Error::is_conflict`] when it does not run.
-    pub fn kill(&self, name: &str) -> Result<(), Error> {
+    /// Kills a container; the answer comes when the engine has seen to it, and is [`Error::is_absent`] when there is none
+    /// of that name, [`Error::is_conflict`] when it does not run. Whoever waits has to read what the container still
+    /// prints: an engine may answer only when that is gone.
+    pub fn kill(&self, name: &str) -> Pending<()> {
         let name = name.to_owned();
-        self.call("kill a container", self.patience.slow, |docker| async move { kill(&docker, &name).await })
+        self.begin_polled("kill a container", self.patience.slow, |docker| async move { kill(&docker, &name).await })
     }
 
     /// Begins to kill a container. Of many at once, the engine is asked for a few at a time.

@@ -44,14 +44,14 @@ fn an_engine_that_hangs_later_costs_its_deadline_once() {
     let error = engine.inspect("fw-x").expect_err("no answer").to_string();
     assert!(error.contains("does not answer") && error.contains("restart it"), "{error}");
     let begun = Instant::now();
-    assert!(matches!(engine.kill("fw-x"), Err(Error::Deadline { .. })));
+    assert!(matches!(engine.kill("fw-x").wait(), Err(Error::Deadline { .. })));
     assert!(begun.elapsed() < HASTY.slow, "it is asked for a sign of life first, which is due earlier");
 }
 
 #[test]
 fn a_refusal_is_told_in_the_engines_words() {
     let fake = FakeEngine::start(Behaviour::Refuses);
-    let error = fake.connect().kill("fw-x").expect_err("refused");
+    let error = fake.connect().kill("fw-x").wait().expect_err("refused");
     assert!(error.is_absent(), "{error:?}");
     assert_eq!(error.to_string(), "No such container: fw-x");
     fake.connect().remove("fw-x").expect("what is not there is removed");

@@ -13,7 +13,7 @@ use super::shared::{Keeper, Shared};
 use super::{command, remains};
 use crate::cgroup::{Cgroup, Controller, Hierarchies};
 use crate::clock::{Clock, HostClock};
-use crate::docker::{Attachment, Container, Network};
+use crate::docker::{self, Attachment, Container, Network, Pending};
 use crate::guest::{GuestLine, Program};
 use crate::ledger::Resource;
 use crate::platform::ending::{Told, Word, exit_of_code, passed_on};
@@ -110,13 +110,18 @@ impl DockerInstance {
         self.attachment = Some(engine.attach(&container.name, output).map_err(|e| e.to_string())?);
         self.watch.follow_told(Arc::clone(&self.told));
         let starting = engine.begin_start(&container.name);
-        let deadline = HostClock.now() + START_PATIENCE.into();
-        let polled = || starting.fd().map_err(|e| e.to_string());
         // A fast guest speaks before the engine answers.
+        self.read_until(starting, START_PATIENCE)?.map_err(|e| e.to_string())
+    }
+
+    /// The engine's answer, for which is waited while the guest's lines are read; the error is that nothing can be read.
+    fn read_until<T>(&mut self, pending: Pending<T>, patience: Duration) -> Result<Result<T, docker::Error>, String> {
+        let deadline = HostClock.now() + patience.into();
+        let polled = || pending.fd().map_err(|e| e.to_string());
         while !self.watch.pump(Some(polled()?), deadline, Patience::Cleanup).map_err(|e| e.to_string())?
             && HostClock.now() < deadline
         {}
-        starting.wait().map_err(|e| e.to_string())
+        Ok(pending.wait())
     }
 
     /// Has the `docker` command make and start it, and waits until it is started.
@@ -186,7 +191,8 @@ impl DockerInstance {
     fn end_process(&mut self) -> Result<Exit, String> {
         if !self.watch.has_ended() {
             let name = self.watch.name().to_owned();
-            match self.shared.engine.kill(&name) {
+            let killing = self.shared.engine.kill(&name);
+            match self.read_until(killing, END_PATIENCE)? {
                 Ok(()) => {}
                 // It has ended, and so nothing may ever be told of it: the engine is asked instead.
                 Err(e) if e.is_absent() || e.is_conflict() => self.ask_for_the_end(&name),
