@@ -92,13 +92,18 @@ impl Crew {
         outcomes.into_iter().collect()
     }
 
-    /// How the members ended that have ended by themselves, in words.
+    /// How the members ended that have ended by themselves, in words. One of which nothing more can be learned counts
+    /// as ended: its engine is lost.
     pub fn ended(&mut self, now: Nanos) -> Vec<String> {
         let how = |member: &mut Box<dyn Instance>| {
             // Looks only: `now` is over at once.
             let waited = member.wait_for(Milestone::Result, now);
-            let ended = member.events().contains_key(&Event::Exit);
-            ended.then(|| waited.map_or_else(|e| e.to_string(), |_| format!("{} gave its result", member.name())))
+            let exited = member.events().contains_key(&Event::Exit);
+            match waited {
+                Ok(_) => exited.then(|| format!("{} gave its result", member.name())),
+                Err(Error::Deadline { .. } | Error::Interrupted) if !exited => None,
+                Err(why) => Some(why.to_string()),
+            }
         };
         self.members.iter_mut().filter_map(how).collect()
     }
@@ -151,7 +156,11 @@ fn in_parallel<T: Send>(
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::cgroup::Cgroup;
+    use crate::platform::{Endpoint, Events, GuestThread, StampedLine};
 
     #[test]
     fn all_are_done_and_a_failure_begins_no_more() {
@@ -159,5 +168,73 @@ mod tests {
         assert!(done.into_iter().enumerate().all(|(i, r)| matches!(r, Some(Ok(n)) if n == i)));
         let done = in_parallel(1, 100, |index| if index == 3 { Err(Error::Interrupted) } else { Ok(()) });
         assert_eq!(done.iter().filter(|r| r.is_some()).count(), 4);
+    }
+
+    /// An instance with an answer to one wait.
+    #[derive(Debug)]
+    struct Answers {
+        events: Events,
+        answer: Option<Result<Nanos, Error>>,
+    }
+
+    impl Instance for Answers {
+        fn name(&self) -> &str {
+            "fw-test"
+        }
+
+        fn events(&self) -> &Events {
+            &self.events
+        }
+
+        fn lines(&mut self) -> &[StampedLine] {
+            &[]
+        }
+
+        fn wait_for(&mut self, _: Milestone, _: Nanos) -> Result<Nanos, Error> {
+            self.answer.take().unwrap_or(Err(Error::Interrupted))
+        }
+
+        fn threads(&self) -> Vec<GuestThread> {
+            Vec::new()
+        }
+
+        fn cgroup(&self) -> Option<&Cgroup> {
+            None
+        }
+
+        fn endpoint(&self) -> Option<Endpoint> {
+            None
+        }
+
+        fn kill(&mut self) {}
+
+        fn stop(self: Box<Self>) -> Result<Stopped, Error> {
+            Err(Error::failed("stop", "it is of no platform"))
+        }
+    }
+
+    fn late() -> Error {
+        let text = || "late".to_owned();
+        Error::Deadline { name: text(), after: text(), awaited: text(), last: text() }
+    }
+
+    #[rstest]
+    #[case::lives(Err(late()), Events::new(), None)]
+    #[case::the_user_stops(Err(Error::Interrupted), Events::new(), None)]
+    #[case::has_a_result_and_lives(Ok(Nanos(1)), Events::new(), None)]
+    #[case::gave_its_result(Ok(Nanos(1)), Events::from([(Event::Exit, Nanos(2))]), Some("gave its result"))]
+    #[case::exited(Err(Error::failed("wait", "exited")), Events::from([(Event::Exit, Nanos(2))]), Some("wait: exited"))]
+    #[case::its_engine_is_lost(Err(Error::failed("wait", "lost")), Events::new(), Some("wait: lost"))]
+    fn who_has_ended_or_is_lost_is_told(
+        #[case] answer: Result<Nanos, Error>,
+        #[case] events: Events,
+        #[case] told: Option<&str>,
+    ) {
+        let mut crew = Crew { members: vec![Box::new(Answers { events, answer: Some(answer) })] };
+        match (crew.ended(Nanos(3)).as_slice(), told) {
+            ([], None) => {}
+            ([word], Some(told)) => assert!(word.contains(told), "{word}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
