@@ -164,11 +164,13 @@ impl Engine {
     /// Begins to kill a container. Of many at once, the engine is asked for a few at a time.
     pub fn begin_kill(&self, name: &str) {
         let (name, docker, turns) = (name.to_owned(), self.docker.clone(), Arc::clone(&self.kills));
-        let limit = self.patience.slow;
+        let (patience, trust) = (self.patience, Arc::clone(&self.trust));
         self.handle.spawn(async move {
             let _turn = turns.acquire().await;
             // Whoever stops the container afterwards learns what became of it.
-            let _ = timeout(limit, kill(&docker, &name)).await;
+            if trust.require(&docker, patience).await.is_ok() {
+                let _ = timeout(patience.slow, kill(&docker, &name)).await;
+            }
         });
     }
 

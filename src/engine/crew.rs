@@ -1,7 +1,7 @@
 //! A group of instances that are launched and ended together. Owning it is the clean-up: nothing outlives it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::platform::{Error, Event, Instance, LaunchSpec, Milestone, Platform, Stopped};
@@ -115,15 +115,20 @@ impl Crew {
     pub fn shrink(&mut self, platform: &dyn Platform, keep: usize) -> Result<Vec<Stopped>, Error> {
         let mut leaving = self.members.split_off(keep.min(self.members.len()));
         leaving.iter_mut().for_each(|member| member.kill());
-        let leaving: Vec<_> = leaving.into_iter().map(|member| Mutex::new(Some(member))).collect();
-        let stopped = in_parallel(platform.capabilities().launch_concurrency, leaving.len(), |index| {
-            let member = leaving[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            member.map_or_else(|| Err(panicked("stop")), Instance::stop)
-        });
-        // A failed removal must not keep the others from being removed: those not begun are begun here.
-        let rest = leaving.into_iter().filter_map(|member| member.into_inner().ok().flatten()).map(Instance::stop);
-        stopped.into_iter().flatten().chain(rest).collect::<Vec<_>>().into_iter().collect()
+        stop_all(leaving, platform.capabilities().launch_concurrency)
     }
+}
+
+/// Stops `members`, up to `width` at once. A failed removal must not keep the others from being removed: to the threads
+/// it is no failure.
+fn stop_all(members: Vec<Box<dyn Instance>>, width: usize) -> Result<Vec<Stopped>, Error> {
+    let members: Vec<_> = members.into_iter().map(|member| Mutex::new(Some(member))).collect();
+    let stop = |index: usize| {
+        let member = members[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+        member.map_or_else(|| Err(panicked("stop")), Instance::stop)
+    };
+    let stopped = in_parallel(width, members.len(), |index| Ok(stop(index)));
+    stopped.into_iter().flatten().map(Result::flatten).collect()
 }
 
 fn panicked(what: &str) -> Error {
@@ -144,18 +149,20 @@ fn in_parallel<T: Send>(
             let Some(slot) = results.get(index) else { break };
             let result = work(index);
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
     };
     match width.min(count) {
         0 | 1 => worker(),
         width => thread::scope(|scope| (0..width).for_each(|_| drop(scope.spawn(worker)))),
     }
-    results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)).collect()
+    results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rstest::rstest;
 
     use super::*;
@@ -170,11 +177,22 @@ mod tests {
         assert_eq!(done.iter().filter(|r| r.is_some()).count(), 4);
     }
 
+    #[test]
+    fn a_failed_removal_keeps_none_of_the_others_from_being_tried() {
+        let stops = Arc::<AtomicUsize>::default();
+        let member = |_| -> Box<dyn Instance> {
+            Box::new(Answers { events: Events::new(), answer: None, stops: Arc::clone(&stops) })
+        };
+        assert!(stop_all((0..100).map(member).collect(), 4).is_err());
+        assert_eq!(stops.load(Ordering::Relaxed), 100);
+    }
+
     /// An instance with an answer to one wait.
     #[derive(Debug)]
     struct Answers {
         events: Events,
         answer: Option<Result<Nanos, Error>>,
+        stops: Arc<AtomicUsize>,
     }
 
     impl Instance for Answers {
@@ -209,6 +227,7 @@ mod tests {
         fn kill(&mut self) {}
 
         fn stop(self: Box<Self>) -> Result<Stopped, Error> {
+            self.stops.fetch_add(1, Ordering::Relaxed);
             Err(Error::failed("stop", "it is of no platform"))
         }
     }
@@ -230,7 +249,8 @@ mod tests {
         #[case] events: Events,
         #[case] told: Option<&str>,
     ) {
-        let mut crew = Crew { members: vec![Box::new(Answers { events, answer: Some(answer) })] };
+        let mut crew =
+            Crew { members: vec![Box::new(Answers { events, answer: Some(answer), stops: Arc::default() })] };
         match (crew.ended(Nanos(3)).as_slice(), told) {
             ([], None) => {}
             ([word], Some(told)) => assert!(word.contains(told), "{word}"),
