@@ -62,6 +62,8 @@ pub enum Network {
 /// A container as the engine sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
+    /// Its id.
+    pub id: String,
     /// Its first process on the engine's host, while it runs.
     pub pid: Option<i32>,
     /// Its address on its bridge, if it has one.
@@ -163,11 +165,13 @@ impl Engine {
     /// Begins to kill a container. Of many at once, the engine is asked for a few at a time.
     pub fn begin_kill(&self, name: &str) {
         let (name, docker, turns) = (name.to_owned(), self.docker.clone(), Arc::clone(&self.kills));
-        let limit = self.patience.slow;
+        let (patience, trust) = (self.patience, Arc::clone(&self.trust));
         self.handle.spawn(async move {
             let _turn = turns.acquire().await;
             // Whoever stops the container afterwards learns what became of it.
-            let _ = timeout(limit, kill(&docker, &name)).await;
+            if trust.require(&docker, patience).await.is_ok() {
+                let _ = timeout(patience.slow, kill(&docker, &name)).await;
+            }
         });
     }
 
@@ -184,6 +188,7 @@ impl Engine {
         let ended = state.finished_at.is_some_and(|at| !at.to_string().starts_with("0001-01-01"));
         let networks = seen.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         Ok(Seen {
+            id: seen.id.unwrap_or_default(),
             pid: state.pid.filter(|&pid| running && pid > 0).and_then(|pid| i32::try_from(pid).ok()),
             address: networks.into_values().find_map(|network| network.ip_address?.to_string().parse().ok()),
             exit: state.exit_code.filter(|_| !running && ended),

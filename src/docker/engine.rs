@@ -6,7 +6,6 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
+use super::trust::Trust;
 use super::{Address, Error, Patience, Pending};
 
 /// How much later than its deadline a call is given up without the thread that keeps it.
@@ -37,8 +37,8 @@ pub struct Engine {
     pub(super) patience: Patience,
     /// How many containers are killed at once.
     pub(super) kills: Arc<Semaphore>,
-    /// A deadline was missed: the next call asks for a sign of life first.
-    doubted: Arc<AtomicBool>,
+    /// What is known of whether it answers.
+    pub(super) trust: Arc<Trust>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -98,9 +98,9 @@ impl Engine {
         };
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(work);
         let thread = Some(thread.map_err(|e| unreachable(e.to_string()))?);
-        let (address, end, doubted) = (address.clone(), Some(end), Arc::default());
+        let (address, end, trust) = (address.clone(), Some(end), Arc::default());
         let kills = Arc::new(Semaphore::new(KILLS));
-        let engine = Self { address, docker, handle, patience, kills, doubted, end, thread };
+        let engine = Self { address, docker, handle, patience, kills, trust, end, thread };
         engine.call("to say its version", patience.greeting, |docker| docker.negotiate_version())?;
         Ok(engine)
     }
@@ -168,21 +168,23 @@ impl Engine {
         T: Send + 'static,
         F: Future<Output = Result<T, CrateError>> + Send + 'static,
     {
-        let (engine, action, doubted) = (self.address.clone(), action.to_owned(), Arc::clone(&self.doubted));
+        let (engine, action, trust) = (self.address.clone(), action.to_owned(), Arc::clone(&self.trust));
         let late = Error::Deadline { engine: engine.clone(), action: action.clone(), after: limit };
         let (send, answer) = sync_channel(1);
         let (patience, sign) = (self.patience, self.patience.sign_of_life);
         let (work, docker, bell) = (ask(self.docker.clone()), self.docker.clone(), wake.clone());
         let asking = async move {
-            let answer = match sign_of_life(&docker, &doubted, sign).await {
+            let answer = match trust.require(&docker, patience).await {
                 Err(e) => Err(Error::of(&engine, &action, sign, e)),
                 Ok(()) => {
                     let asked = Instant::now();
-                    let answer = answer_or_silence(&docker, patience, limit, work).await;
+                    let answer = answer_or_silence(&docker, &trust, patience, limit, work).await;
                     answer.map_err(|e| Error::of(&engine, &action, Duration::from_secs(asked.elapsed().as_secs()), e))
                 }
             };
-            doubted.fetch_or(matches!(answer, Err(Error::Deadline { .. })), Ordering::Relaxed);
+            if let Err(Error::Deadline { .. }) = answer {
+                trust.doubt();
+            }
             // Whoever asked may have gone; the answer is nobody's then.
             let _ = send.send(answer);
             if let Some(bell) = bell {
@@ -198,6 +200,7 @@ impl Engine {
 /// but one that hangs must not cost the whole limit.
 async fn answer_or_silence<T>(
     docker: &Docker,
+    trust: &Trust,
     patience: Patience,
     limit: Duration,
     work: impl Future<Output = Result<T, CrateError>>,
@@ -212,17 +215,8 @@ async fn answer_or_silence<T>(
         if asked.elapsed() >= limit {
             return Err(CrateError::RequestTimeoutError);
         }
-        timeout(patience.sign_of_life, docker.ping()).await.map_err(|_| CrateError::RequestTimeoutError)??;
+        trust.ask(docker, patience).await?;
     }
-}
-
-/// Asks an engine that is doubted for a sign of life, so that one that hangs costs its full deadline only once.
-async fn sign_of_life(docker: &Docker, doubted: &AtomicBool, limit: Duration) -> Result<(), CrateError> {
-    if doubted.load(Ordering::Relaxed) {
-        timeout(limit, docker.ping()).await.map_err(|_| CrateError::RequestTimeoutError)??;
-        doubted.store(false, Ordering::Relaxed);
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Engine {

@@ -1,5 +1,6 @@
 //! What goes wrong between the harness and an engine, and what the user can do about it.
 
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use super::Address;
@@ -23,6 +24,14 @@ pub enum Error {
         engine: Address,
         /// The system's own words.
         reason: String,
+    },
+    /// Its socket is not for this user.
+    #[error(
+        "the engine at {engine} is not for this user (permission denied); run as root, or join the group of the socket"
+    )]
+    Forbidden {
+        /// Its address.
+        engine: Address,
     },
     /// It took the call and did not answer in time.
     #[error("the engine at {engine} does not answer: {action} took over {after:?}; look at its log and restart it")]
@@ -88,16 +97,40 @@ impl Error {
             E::JsonDataError { .. } | E::JsonSerdeError { .. } | E::APIVersionParseError {} => {
                 Error::Garbled { engine, action, reason: error.to_string() }
             }
-            other => Error::Unreachable { engine, reason: innermost(&other) },
+            E::IOError { err } if err.kind() == ErrorKind::PermissionDenied => Error::Forbidden { engine },
+            other if is_denied(innermost(&other)) => Error::Forbidden { engine },
+            other => Error::Unreachable { engine, reason: innermost(&other).to_string() },
         }
     }
 }
 
 /// The last error of the chain: the ones around it only say that a request failed.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
     }
-    last.to_string()
+    last
+}
+
+fn is_denied(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_another_group_has_its_own_cure() {
+        let address: Address = "unix:///run/docker.sock".parse().expect("an address");
+        let text = |kind: ErrorKind| {
+            let error = bollard::errors::Error::IOError { err: kind.into() };
+            Error::of(&address, "connect", Duration::ZERO, error).to_string()
+        };
+        let denied = text(ErrorKind::PermissionDenied);
+        assert!(denied.ends_with("; run as root, or join the group of the socket"), "{denied}");
+        let absent = text(ErrorKind::NotFound);
+        assert!(absent.contains("start it: dockerd"), "{absent}");
+    }
 }

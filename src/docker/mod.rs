@@ -17,6 +17,7 @@ mod pending;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use address::Address;
 pub use attach::Attachment;

@@ -49,6 +49,18 @@ fn an_engine_that_hangs_later_costs_its_deadline_once() {
 }
 
 #[test]
+fn an_engine_that_gave_no_sign_of_life_is_left_alone_for_a_while() {
+    let fake = FakeEngine::start(Behaviour::Hangs);
+    let engine = fake.connect();
+    engine.inspect("fw-x").expect_err("no answer");
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        assert!(matches!(engine.remove("fw-x"), Err(Error::Deadline { .. })));
+    }
+    assert!(begun.elapsed() < HANG, "1,000 signs of life would take {:?}", 1000 * HASTY.sign_of_life);
+}
+
+#[test]
 fn a_refusal_is_told_in_the_engines_words() {
     let fake = FakeEngine::start(Behaviour::Refuses);
     let error = fake.connect().kill("fw-x").wait().expect_err("refused");

@@ -1,7 +1,7 @@
 //! A group of instances that are launched and ended together. Owning it is the clean-up: nothing outlives it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::platform::{Error, Event, Instance, LaunchSpec, Milestone, Platform, Stopped};
@@ -92,13 +92,18 @@ impl Crew {
         outcomes.into_iter().collect()
     }
 
-    /// How the members ended that have ended by themselves, in words.
+    /// How the members ended that have ended by themselves, in words. One of which nothing more can be learned counts
+    /// as ended: its engine is lost.
     pub fn ended(&mut self, now: Nanos) -> Vec<String> {
         let how = |member: &mut Box<dyn Instance>| {
             // Looks only: `now` is over at once.
             let waited = member.wait_for(Milestone::Result, now);
-            let ended = member.events().contains_key(&Event::Exit);
-            ended.then(|| waited.map_or_else(|e| e.to_string(), |_| format!("{} gave its result", member.name())))
+            let exited = member.events().contains_key(&Event::Exit);
+            match waited {
+                Ok(_) => exited.then(|| format!("{} gave its result", member.name())),
+                Err(Error::Deadline { .. } | Error::Interrupted) if !exited => None,
+                Err(why) => Some(why.to_string()),
+            }
         };
         self.members.iter_mut().filter_map(how).collect()
     }
@@ -110,15 +115,20 @@ impl Crew {
     pub fn shrink(&mut self, platform: &dyn Platform, keep: usize) -> Result<Vec<Stopped>, Error> {
         let mut leaving = self.members.split_off(keep.min(self.members.len()));
         leaving.iter_mut().for_each(|member| member.kill());
-        let leaving: Vec<_> = leaving.into_iter().map(|member| Mutex::new(Some(member))).collect();
-        let stopped = in_parallel(platform.capabilities().launch_concurrency, leaving.len(), |index| {
-            let member = leaving[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            member.map_or_else(|| Err(panicked("stop")), Instance::stop)
-        });
-        // A failed removal must not keep the others from being removed: those not begun are begun here.
-        let rest = leaving.into_iter().filter_map(|member| member.into_inner().ok().flatten()).map(Instance::stop);
-        stopped.into_iter().flatten().chain(rest).collect::<Vec<_>>().into_iter().collect()
+        stop_all(leaving, platform.capabilities().launch_concurrency)
     }
+}
+
+/// Stops `members`, up to `width` at once. A failed removal must not keep the others from being removed: to the threads
+/// it is no failure.
+fn stop_all(members: Vec<Box<dyn Instance>>, width: usize) -> Result<Vec<Stopped>, Error> {
+    let members: Vec<_> = members.into_iter().map(|member| Mutex::new(Some(member))).collect();
+    let stop = |index: usize| {
+        let member = members[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+        member.map_or_else(|| Err(panicked("stop")), Instance::stop)
+    };
+    let stopped = in_parallel(width, members.len(), |index| Ok(stop(index)));
+    stopped.into_iter().flatten().map(Result::flatten).collect()
 }
 
 fn panicked(what: &str) -> Error {
@@ -139,19 +149,25 @@ fn in_parallel<T: Send>(
             let Some(slot) = results.get(index) else { break };
             let result = work(index);
             failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
     };
     match width.min(count) {
         0 | 1 => worker(),
         width => thread::scope(|scope| (0..width).for_each(|_| drop(scope.spawn(worker)))),
     }
-    results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)).collect()
+    results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rstest::rstest;
+
     use super::*;
+    use crate::cgroup::Cgroup;
+    use crate::platform::{Endpoint, Events, GuestThread, StampedLine};
 
     #[test]
     fn all_are_done_and_a_failure_begins_no_more() {
@@ -159,5 +175,86 @@ mod tests {
         assert!(done.into_iter().enumerate().all(|(i, r)| matches!(r, Some(Ok(n)) if n == i)));
         let done = in_parallel(1, 100, |index| if index == 3 { Err(Error::Interrupted) } else { Ok(()) });
         assert_eq!(done.iter().filter(|r| r.is_some()).count(), 4);
+    }
+
+    #[test]
+    fn a_failed_removal_keeps_none_of_the_others_from_being_tried() {
+        let stops = Arc::<AtomicUsize>::default();
+        let member = |_| -> Box<dyn Instance> {
+            Box::new(Answers { events: Events::new(), answer: None, stops: Arc::clone(&stops) })
+        };
+        assert!(stop_all((0..100).map(member).collect(), 4).is_err());
+        assert_eq!(stops.load(Ordering::Relaxed), 100);
+    }
+
+    /// An instance with an answer to one wait.
+    #[derive(Debug)]
+    struct Answers {
+        events: Events,
+        answer: Option<Result<Nanos, Error>>,
+        stops: Arc<AtomicUsize>,
+    }
+
+    impl Instance for Answers {
+        fn name(&self) -> &str {
+            "fw-test"
+        }
+
+        fn events(&self) -> &Events {
+            &self.events
+        }
+
+        fn lines(&mut self) -> &[StampedLine] {
+            &[]
+        }
+
+        fn wait_for(&mut self, _: Milestone, _: Nanos) -> Result<Nanos, Error> {
+            self.answer.take().unwrap_or(Err(Error::Interrupted))
+        }
+
+        fn threads(&self) -> Vec<GuestThread> {
+            Vec::new()
+        }
+
+        fn cgroup(&self) -> Option<&Cgroup> {
+            None
+        }
+
+        fn endpoint(&self) -> Option<Endpoint> {
+            None
+        }
+
+        fn kill(&mut self) {}
+
+        fn stop(self: Box<Self>) -> Result<Stopped, Error> {
+            self.stops.fetch_add(1, Ordering::Relaxed);
+            Err(Error::failed("stop", "it is of no platform"))
+        }
+    }
+
+    fn late() -> Error {
+        let text = || "late".to_owned();
+        Error::Deadline { name: text(), after: text(), awaited: text(), last: text() }
+    }
+
+    #[rstest]
+    #[case::lives(Err(late()), Events::new(), None)]
+    #[case::the_user_stops(Err(Error::Interrupted), Events::new(), None)]
+    #[case::has_a_result_and_lives(Ok(Nanos(1)), Events::new(), None)]
+    #[case::gave_its_result(Ok(Nanos(1)), Events::from([(Event::Exit, Nanos(2))]), Some("gave its result"))]
+    #[case::exited(Err(Error::failed("wait", "exited")), Events::from([(Event::Exit, Nanos(2))]), Some("wait: exited"))]
+    #[case::its_engine_is_lost(Err(Error::failed("wait", "lost")), Events::new(), Some("wait: lost"))]
+    fn who_has_ended_or_is_lost_is_told(
+        #[case] answer: Result<Nanos, Error>,
+        #[case] events: Events,
+        #[case] told: Option<&str>,
+    ) {
+        let mut crew =
+            Crew { members: vec![Box::new(Answers { events, answer: Some(answer), stops: Arc::default() })] };
+        match (crew.ended(Nanos(3)).as_slice(), told) {
+            ([], None) => {}
+            ([word], Some(told)) => assert!(word.contains(told), "{word}"),
+            other => panic!("{other:?}"),
+        }
     }
 }

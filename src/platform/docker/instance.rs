@@ -129,10 +129,16 @@ impl DockerInstance {
         let output = self.output.take().ok_or("its output is taken")?;
         self.watch.stamp(Event::Spawn);
         let child = command::run(container, self.shared.engine.address(), self.shared.ledger.run(), output);
-        let child = child.map_err(|e| format!("start the docker command: {e}"))?;
+        let mut child = child.map_err(|e| format!("start the docker command: {e}"))?;
         let number = child.id() as i32;
-        let handle = pid(number).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
-        self.watch.follow_command(Process::new(number, handle.map_err(|e| e.to_string())?));
+        match pid(number).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?)) {
+            Ok(handle) => self.watch.follow_command(Process::new(number, handle)),
+            Err(e) => {
+                // Nobody else could end it, or reap it. It fails only when it is gone.
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(format!("watch the docker command: {e}"));
+            }
+        }
         let deadline = HostClock.now() + START_PATIENCE.into();
         while self.told.started().is_none() && !self.watch.has_ended() {
             if HostClock.now() >= deadline {
@@ -168,6 +174,9 @@ impl DockerInstance {
     pub(in crate::platform) fn abandon(mut self, reason: String) -> String {
         self.stage = Stage::Removed;
         self.end_command();
+        // A command keeps the id to itself, and after the removal nobody knows it.
+        let seen = || self.shared.engine.inspect(self.watch.name()).ok().map(|seen| seen.id);
+        self.id = self.id.take().or_else(seen);
         let removed = self.remove();
         if let Some(id) = self.id.as_deref().filter(|_| self.shared.engine.address().is_local()) {
             remains::end(id);

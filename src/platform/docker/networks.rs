@@ -1,5 +1,6 @@
 //! Bridges for instances: the engine's own, and further ones when that is full.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::shared::Shared;
@@ -19,6 +20,8 @@ pub(super) struct Networks {
     /// Ports that are used of a bridge.
     most: usize,
     list: Arc<Mutex<Vec<Bridge>>>,
+    /// How many were asked for. One whose making failed may be there all the same: its name is never used again.
+    asked: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -37,7 +40,7 @@ pub(super) struct Port {
 impl Networks {
     /// No bridge is looked at yet; of each, `most` ports are used.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, list: Arc::default() }
+        Self { most, list: Arc::default(), asked: AtomicUsize::new(0) }
     }
 
     /// A port of the first bridge that has one; makes a bridge where none has, in the ledger first.
@@ -60,7 +63,8 @@ impl Networks {
     /// Makes one bridge more: its place in the list.
     fn make(&self, shared: &Shared, list: &mut Vec<Bridge>) -> Result<usize, String> {
         let run = shared.ledger.run();
-        let name = format!("{}-net{}-{}", run.name(), list.len(), shared.tag);
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("{}-net{number}-{}", run.name(), shared.tag);
         let engine = shared.engine.address().to_string();
         shared.write_down(&Resource::Network { engine, name: name.clone() }).map_err(|e| e.to_string())?;
         shared.engine.create_bridge(&name, (CONTAINER_LABEL, run.as_str())).map_err(|e| format!("make {name}: {e}"))?;

@@ -83,13 +83,15 @@ impl Shared {
         let engine = self.engine.address().to_string();
         self.write_down(&Resource::Image { engine, name: reference.clone() }).map_err(|e| e.to_string())?;
         let labels = [(CONTAINER_LABEL, self.ledger.run().as_str())];
-        // Before the loading, so that a half loaded one is removed as well.
-        images.insert(image.digest.clone(), reference.clone());
-        let loaded = self.engine.load(|out| write_archive(image, &reference, &labels, out));
-        loaded.map_err(|e| {
-            images.remove(&image.digest);
-            e.to_string()
-        })
+        if let Err(why) = self.engine.load(|out| write_archive(image, &reference, &labels, out)) {
+            // A half loaded one must not stay.
+            let removed = self.engine.remove_image(&reference);
+            return Err(
+                removed.map_or_else(|e| format!("{why}; {reference} stays in the ledger: {e}"), |()| why.to_string())
+            );
+        }
+        images.insert(image.digest.clone(), reference);
+        Ok(())
     }
 
     /// The container of `spec` in `network`.

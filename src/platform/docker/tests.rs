@@ -80,6 +80,32 @@ fn an_engine_that_fails_in_the_middle_fails_the_launch_and_nothing_hangs() {
     }
 }
 
+#[test]
+fn an_image_that_was_not_loaded_is_removed_or_stays_in_the_ledger() {
+    for (behaviour, stays) in [(Behaviour::Refuses, false), (Behaviour::Hangs, true)] {
+        let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(behaviour));
+        let context = context(state.path());
+        let platform = Docker::over(Ok(fake.connect()), &context, Start::Api, None);
+        let error = platform.shared().expect("it answers").load(&no_image()).expect_err("there is no program");
+        assert!(error.contains("cannot be written"), "{error}");
+        assert_eq!(error.contains("stays in the ledger"), stays, "{error}");
+    }
+}
+
+#[test]
+fn a_network_whose_making_failed_leaves_its_name_unused() {
+    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behaviour::Refuses));
+    let context = context(state.path());
+    let platform = Docker::over(Ok(fake.connect()), &context, Start::Api, None);
+    // This engine has no bridge, and makes none.
+    let launch =
+        || platform.launch(&spec(&context, &no_image(), Networking::Bridge)).expect_err("no bridge").to_string();
+    for name in ["net1-docker", "net2-docker"] {
+        let error = launch();
+        assert!(error.contains(name), "{error}");
+    }
+}
+
 /// The engine of this host, if it has one; else says why not.
 fn engine() -> Option<Engine> {
     let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::USUAL));
