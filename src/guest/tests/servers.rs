@@ -165,6 +165,8 @@ fn a_server_whose_starter_is_killed_ends_with_all_its_processes() {
     let Some(stand) = Stand::of(Program::Nginx) else { return };
     let mut guest = stand.launch(&["deadline=30"]);
     wait_ready(|| guest.line());
+    // The master listens before there is a worker, which is the one that answers.
+    stand.ask(NGINX.0);
     let pids = descendants(guest.pid());
     assert_eq!(pids.len(), 2, "master and worker");
     kill(Pid::from_raw(guest.pid() as i32), Signal::SIGKILL).unwrap();
