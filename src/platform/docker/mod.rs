@@ -98,13 +98,14 @@ impl Platform for Docker {
         let facts = self.shared.as_ref().map(|shared| &shared.facts).ok();
         let runtime = facts.and_then(|facts| self.configured(facts));
         let own_kernel = runtime.is_some_and(has_own_kernel);
+        let remote = self.shared.as_ref().is_ok_and(|shared| !shared.engine.address().is_local());
         Capabilities {
             accelerator: Accelerator::None,
             fork: true,
             limits: !own_kernel,
             launch_concurrency: LAUNCHES,
-            host_processes: !own_kernel,
-            network: !runtime.is_some_and(lacks_network),
+            host_processes: !own_kernel && !remote,
+            network: !runtime.is_some_and(lacks_network) && !remote,
             simulated: false,
         }
     }
@@ -129,7 +130,10 @@ impl Platform for Docker {
         ];
         match shared.engine.address().is_local() {
             true => notes.push("local".to_owned()),
-            false => notes.push(format!("remote, {}: placement cannot be read back", shared.engine.address())),
+            false => notes.push(format!(
+                "remote, {}: no network loads, and neither placement nor what its guests use can be read back",
+                shared.engine.address()
+            )),
         }
         if self.configured(facts).is_some_and(has_own_kernel) {
             notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
