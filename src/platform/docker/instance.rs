@@ -248,16 +248,16 @@ impl DockerInstance {
         removed.map_err(|e| format!("it stays in the ledger for cargo xtask clean: {e}"))
     }
 
-    /// Its first process, if that is one of this host.
-    fn pid(&self) -> Option<i32> {
-        let local = self.shared.engine.address().is_local() && !self.watch.has_ended();
-        local.then(|| self.shared.engine.inspect(self.watch.name()).ok()?.pid).flatten()
-    }
-
+    /// The group of its first process, if that is one of this host.
     fn find_cgroup(&self) -> Option<Cgroup> {
+        if !self.shared.engine.address().is_local() || self.watch.has_ended() {
+            return None;
+        }
         let hierarchies = Hierarchies::read(Path::new("/")).ok()?.of_runtimes();
-        let table = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid()?)).ok()?;
-        Some(Arc::new(hierarchies).group(Path::new(group_path(&table)?)))
+        let seen = self.shared.engine.inspect(self.watch.name()).ok()?;
+        let table = std::fs::read_to_string(format!("/proc/{}/cgroup", seen.pid?)).ok()?;
+        let path = group_path(&table).filter(|path| names(path, &seen.id))?;
+        Some(Arc::new(hierarchies).group(Path::new(path)))
     }
 }
 
@@ -289,6 +289,12 @@ fn group_path(table: &str) -> Option<&str> {
     let lines = || table.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
     let counted = lines().find(|(names, _)| names.split(',').any(|name| name == Controller::Pids.name()));
     counted.or_else(|| lines().find(|(names, _)| names.is_empty())).map(|(_, path)| path)
+}
+
+/// Whether the group `path` is that of the container `id`, as every engine calls it. Behind the socket may be another
+/// machine, or a virtual one: its process numbers are other processes here.
+fn names(path: &str, id: &str) -> bool {
+    !id.is_empty() && path.contains(id)
 }
 
 impl Instance for DockerInstance {
@@ -331,6 +337,10 @@ impl Instance for DockerInstance {
         if let Place::Link(link) = &self.place {
             return link.endpoint();
         }
+        if !self.shared.engine.address().is_local() {
+            // Its bridge is on another host.
+            return None;
+        }
         let port = self.program.listens()?;
         let address = self.shared.engine.inspect(self.watch.name()).ok()?.address?;
         Some(Endpoint { address: SocketAddr::new(address, port), netns: None })
@@ -372,5 +382,15 @@ mod tests {
     #[case::nothing("", None)]
     fn the_group_of_a_process_is_found(#[case] table: &str, #[case] path: Option<&str>) {
         assert_eq!(group_path(table), path);
+    }
+
+    #[rstest]
+    #[case::docker("/docker/ab12", "ab12", true)]
+    #[case::systemd("/system.slice/docker-ab12.scope", "ab12", true)]
+    #[case::podman("/fw/libpod-ab12", "ab12", true)]
+    #[case::somebody_else("/user.slice", "ab12", false)]
+    #[case::no_id("/user.slice", "", false)]
+    fn only_a_group_that_names_the_container_is_its(#[case] path: &str, #[case] id: &str, #[case] its: bool) {
+        assert_eq!(names(path, id), its);
     }
 }

@@ -84,6 +84,11 @@ impl Docker {
         facts.runtimes.get(self.runtime.as_ref().unwrap_or(&facts.default_runtime))
     }
 
+    fn has_own_kernel(&self, facts: &Facts) -> bool {
+        let name = self.runtime.as_ref().unwrap_or(&facts.default_runtime);
+        self.configured(facts).is_some_and(|runtime| has_own_kernel(name, runtime))
+    }
+
     fn start(&self, purpose: Purpose) -> Start {
         if purpose == Purpose::Measured { self.start } else { Start::Api }
     }
@@ -97,14 +102,15 @@ impl Platform for Docker {
     fn capabilities(&self) -> Capabilities {
         let facts = self.shared.as_ref().map(|shared| &shared.facts).ok();
         let runtime = facts.and_then(|facts| self.configured(facts));
-        let own_kernel = runtime.is_some_and(has_own_kernel);
+        let own_kernel = facts.is_some_and(|facts| self.has_own_kernel(facts));
+        let remote = self.shared.as_ref().is_ok_and(|shared| !shared.engine.address().is_local());
         Capabilities {
             accelerator: Accelerator::None,
             fork: true,
             limits: !own_kernel,
             launch_concurrency: LAUNCHES,
-            host_processes: !own_kernel,
-            network: !runtime.is_some_and(lacks_network),
+            host_processes: !own_kernel && !remote,
+            network: !runtime.is_some_and(lacks_network) && !remote,
             simulated: false,
         }
     }
@@ -129,9 +135,12 @@ impl Platform for Docker {
         ];
         match shared.engine.address().is_local() {
             true => notes.push("local".to_owned()),
-            false => notes.push(format!("remote, {}: placement cannot be read back", shared.engine.address())),
+            false => notes.push(format!(
+                "remote, {}: no network loads, and neither placement nor what its guests use can be read back",
+                shared.engine.address()
+            )),
         }
-        if self.configured(facts).is_some_and(has_own_kernel) {
+        if self.has_own_kernel(facts) {
             notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
         }
         if self.start == Start::Command {
@@ -161,7 +170,7 @@ impl Platform for Docker {
         let failed = |e: String| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
         let mut instance = DockerInstance::prepare(shared, spec).map_err(failed)?;
         let mut container = shared.describe(spec, self.runtime.as_deref(), instance.network());
-        if self.configured(&shared.facts).is_some_and(has_own_kernel) {
+        if self.has_own_kernel(&shared.facts) {
             container.pids = container.pids.map(|pids| pids + SANDBOX_TASKS);
         }
         let started = match self.start(spec.purpose) {
@@ -175,9 +184,13 @@ impl Platform for Docker {
     }
 }
 
-/// Whether guests of this runtime run on a kernel of their own, whose threads count as theirs: gVisor's.
-fn has_own_kernel(runtime: &Runtime) -> bool {
-    Path::new(&runtime.program).file_name().is_some_and(|name| name == "runsc")
+/// Whether guests of this runtime run on a kernel of their own, whose threads count as theirs: gVisor's or Kata's. The
+/// program is missing where a runtime is configured by its type, such as `io.containerd.runsc.v1`, which is its name
+/// then.
+fn has_own_kernel(name: &str, runtime: &Runtime) -> bool {
+    let program = Path::new(&runtime.program).file_name().unwrap_or_default().to_string_lossy();
+    let is_known = |word: &str| ["runsc", "gvisor", "kata"].contains(&word.to_ascii_lowercase().as_str());
+    [name, &program].iter().any(|text| text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_known))
 }
 
 /// Whether the engine's configuration withholds the network from this runtime, as gVisor needs it on kernels where it

@@ -62,6 +62,16 @@ fn a_runtime_that_is_not_configured_is_unavailable_with_those_that_are() {
 }
 
 #[test]
+fn runtimes_with_a_kernel_of_their_own_are_known_by_name_or_program() {
+    let own = |name: &str, program: &str| {
+        has_own_kernel(name, &Runtime { program: program.to_owned(), arguments: Vec::new() })
+    };
+    assert!(own("mine", "/opt/bin/runsc") && own("gvisor", "") && own("io.containerd.runsc.v1", ""));
+    assert!(own("kata-qemu", "") && own("mine", "/usr/bin/kata-runtime"));
+    assert!(!own("runc", "/usr/bin/runc") && !own("io.containerd.runc.v2", "") && !own("crun", "/katalog/crun"));
+}
+
+#[test]
 fn an_engine_that_fails_in_the_middle_fails_the_launch_and_nothing_hangs() {
     for behaviour in [Behaviour::Hangs, Behaviour::Closes, Behaviour::Refuses] {
         let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(behaviour));
