@@ -28,7 +28,7 @@ use super::orphan::{adopt, leaders};
 use super::watch::{Process, Watch, pid, pipe};
 use super::{
     Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
-    PlatformId, Purpose, Unavailable,
+    PlatformId, Unavailable,
 };
 use crate::cgroup::{CgroupMode, Hierarchies};
 use crate::clock::{Clock, HostClock};
@@ -143,16 +143,15 @@ impl Oci {
     }
 }
 
-/// Asks the runtime for the container and lets it run: step by step, or at once if it only has to be there.
-fn ask(instance: &mut OciInstance, purpose: Purpose, output: io::PipeWriter) -> Result<(), Error> {
+/// Asks the runtime for the container and lets it run. Both commands at once, `run --detach`, would save a process, but
+/// crun then leaves one of its own between the container and the harness for a moment, and a container that ends in it
+/// is not the harness's child yet.
+fn ask(instance: &mut OciInstance, output: io::PipeWriter) -> Result<(), Error> {
     let OciInstance { watch, cgroup, files, runtime, helpers, .. } = instance;
-    let command = if purpose == Purpose::Background { Command::Run } else { Command::Create };
     watch.stamp(Event::Spawn);
-    let made = runtime.call(watch, command, files, Some(output.as_fd()))?;
+    let made = runtime.call(watch, Command::Create, files, Some(output.as_fd()))?;
     drop(output);
-    if command == Command::Create {
-        watch.stamp(Event::Created);
-    }
+    watch.stamp(Event::Created);
     match runtime.kind {
         Kind::Sandbox => {
             helpers.push(made);
@@ -162,12 +161,9 @@ fn ask(instance: &mut OciInstance, purpose: Purpose, output: io::PipeWriter) -> 
     }
     let process = read_process(&files.pid(), runtime).map_err(|e| Error::failed("watch its process", e))?;
     watch.follow(process);
-    if command == Command::Create {
-        watch.stamp(Event::Guest);
-        let started = runtime.call(watch, Command::Start, files, None)?;
-        started.reap().map_err(|e| Error::failed("reap the runtime", e))?;
-    }
-    Ok(())
+    watch.stamp(Event::Guest);
+    let started = runtime.call(watch, Command::Start, files, None)?;
+    started.reap().map(drop).map_err(|e| Error::failed("reap the runtime", e))
 }
 
 /// The container's process, which this process has adopted, so its number is its own until it is reaped.
@@ -238,7 +234,7 @@ impl Platform for Oci {
         let (read, write) = pipe().map_err(|e| Error::failed(action(), e))?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
         let mut instance = self.prepare_instance(spec, watch).map_err(|e| Error::failed(action(), e))?;
-        match ask(&mut instance, spec.purpose, write.into()) {
+        match ask(&mut instance, write.into()) {
             Ok(()) => Ok(Box::new(instance)),
             Err(e) => {
                 instance.abandon();

@@ -65,8 +65,6 @@ pub(super) enum Command {
     Create,
     /// Let the process run the guest.
     Start,
-    /// Both at once, by one process less.
-    Run,
     /// Remove what has ended.
     Delete,
     /// Remove it whatever its state is.
@@ -189,7 +187,6 @@ impl Command {
         match self {
             Command::Create => "create",
             Command::Start => "start",
-            Command::Run => "run",
             Command::Delete | Command::DeleteByForce => "delete",
         }
     }
@@ -199,7 +196,6 @@ impl Command {
         let made = ["--bundle".to_owned(), text(&files.bundle), "--pid-file".to_owned(), text(&files.pid())];
         let options = match self {
             Command::Create => made.to_vec(),
-            Command::Run => [vec!["--detach".to_owned()], made.to_vec()].concat(),
             Command::DeleteByForce => vec!["--force".to_owned()],
             Command::Start | Command::Delete => Vec::new(),
         };
@@ -209,7 +205,7 @@ impl Command {
     /// Whether the user's wish to stop ends it: not where something is being removed.
     fn patience(self) -> Patience {
         match self {
-            Command::Create | Command::Start | Command::Run => Patience::Interruptible,
+            Command::Create | Command::Start => Patience::Interruptible,
             Command::Delete | Command::DeleteByForce => Patience::Cleanup,
         }
     }
@@ -287,11 +283,6 @@ mod tests {
         Kind::Namespaces,
         Command::Create,
         "--root /b/states --log /b/runtime.log --log-format json create --bundle /b --pid-file /b/pid fw-1"
-    )]
-    #[case(
-        Kind::Namespaces,
-        Command::Run,
-        "--root /b/states --log /b/runtime.log --log-format json run --detach --bundle /b --pid-file /b/pid fw-1"
     )]
     #[case(
         Kind::Sandbox,
