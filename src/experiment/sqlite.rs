@@ -8,6 +8,10 @@ use crate::stats;
 use crate::store::Metric;
 use crate::units::{Nanos, Unit};
 
+/// How far the guest's own measure may be from the harness's, as a share of it, before the trial is flagged: the harness
+/// was kept from reading the guest's lines then.
+const DISAGREEMENT: f64 = 0.05;
+
 /// The arguments of the guest.
 pub(super) fn arguments(rows: u32) -> Vec<String> {
     vec![format!("rows={rows}")]
@@ -21,6 +25,7 @@ pub(super) fn alone(stage: &Stage<'_>, spec: &LaunchSpec, measured: &mut Measure
         instance.wait_for(Milestone::Exit, deadline)
     })?;
     measured.metrics = metrics(&spec.name, stage.configuration.rows, &stopped)?;
+    measured.flags.extend(disagreement(&measured.metrics));
     Ok(())
 }
 
@@ -30,6 +35,10 @@ pub(super) fn together(stage: &Stage<'_>, specs: &[LaunchSpec], measured: &mut M
     let rows = stage.configuration.rows;
     let each = |(spec, stopped): (&LaunchSpec, &Stopped)| metrics(&spec.name, rows, stopped);
     let victims = specs.iter().zip(&stopped).map(each).collect::<Result<Vec<_>, _>>()?;
+    let apart: Vec<String> = victims.iter().filter_map(|metrics| disagreement(metrics)).collect();
+    if let Some(first) = apart.first() {
+        measured.flags.push(format!("{} of {} victims, such as one where {first}", apart.len(), victims.len()));
+    }
     let times: Vec<f64> = victims.iter().flatten().filter(|m| m.name == "insert_time").map(|m| m.value).collect();
     let sample = stats::Sample::new(times.clone()).map_err(|e| Error::failed("summarise the victims", e))?;
     let rates: Vec<f64> = times.iter().map(|ns| f64::from(rows) * 1e9 / ns).collect();
@@ -61,6 +70,16 @@ fn live_together(stage: &Stage<'_>, specs: &[LaunchSpec], seen: &mut Events) -> 
     stopped
 }
 
+/// How the two measures of one time contradict each other, if they do.
+fn disagreement(metrics: &[Metric]) -> Option<String> {
+    let value = |name: &str| metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value);
+    let (harness, guest) = (value("insert_time")?, value("insert_time_guest")?);
+    let share = (harness - guest) / harness;
+    let word = if share > 0.0 { "less" } else { "more" };
+    (share.abs() > DISAGREEMENT)
+        .then(|| format!("the guest's own clock tells {:.0} % {word} than insert_time", share.abs() * 100.0))
+}
+
 /// The numbers of a victim that ended: `insert_time` on the host's clock, from `FW ready` to `FW result`, and
 /// `insert_time_guest`, the guest's own measure, as a cross-check.
 fn metrics(name: &str, rows: u32, stopped: &Stopped) -> Result<Vec<Metric>, Error> {
@@ -79,4 +98,26 @@ fn metrics(name: &str, rows: u32, stopped: &Stopped) -> Result<Vec<Metric>, Erro
     let mut metrics = vec![time("insert_time", victim::span(name, &stopped.events, Event::Ready, Event::Result)?)];
     metrics.extend(number("insert_ns").map(|ns| time("insert_time_guest", Nanos(ns))));
     Ok(metrics)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::alike(100, Some(96), None)]
+    #[case::read_late(100, Some(80), Some("the guest's own clock tells 20 % less than insert_time"))]
+    #[case::guest_ahead(100, Some(107), Some("the guest's own clock tells 7 % more than insert_time"))]
+    #[case::not_told(100, None, None)]
+    fn two_measures_that_disagree_are_told(
+        #[case] harness: u64,
+        #[case] guest: Option<u64>,
+        #[case] told: Option<&str>,
+    ) {
+        let mut metrics = vec![time("insert_time", Nanos(harness))];
+        metrics.extend(guest.map(|ns| time("insert_time_guest", Nanos(ns))));
+        assert_eq!(disagreement(&metrics).as_deref(), told);
+    }
 }
