@@ -76,7 +76,7 @@ enum Fate {
 
 #[rstest]
 #[case::stops("docker", Fate::Stops, "cannot be reached", "start it: dockerd")]
-#[case::stops_the_command("docker-cli", Fate::Stops, "", "")]
+#[case::stops_the_command("docker-cli", Fate::Stops, "", "start it: dockerd")]
 #[case::comes_back("docker", Fate::StopsAndComesBack, "cannot be reached", "start it: dockerd")]
 #[case::hangs("docker", Fate::Hangs, "does not answer", "restart it")]
 fn an_engine_that_fails_in_the_middle_fails_its_trials_and_no_others(

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
@@ -135,6 +135,21 @@ impl Container {
     }
 }
 
+impl Seen {
+    fn of(answer: ContainerInspectResponse) -> Self {
+        let state = answer.state.unwrap_or_default();
+        let running = state.running.unwrap_or(false);
+        let ended = state.finished_at.is_some_and(|at| !at.to_string().starts_with("0001-01-01"));
+        let networks = answer.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+        Self {
+            id: answer.id.unwrap_or_default(),
+            pid: state.pid.filter(|&pid| running && pid > 0).and_then(|pid| i32::try_from(pid).ok()),
+            address: networks.into_values().find_map(|network| network.ip_address?.to_string().parse().ok()),
+            exit: state.exit_code.filter(|_| !running && ended),
+        }
+    }
+}
+
 impl Engine {
     /// Makes a container; its id.
     ///
@@ -180,19 +195,15 @@ impl Engine {
     /// # Errors
     /// When there is none of that name.
     pub fn inspect(&self, name: &str) -> Result<Seen, Error> {
+        self.begin_inspect(name).wait()
+    }
+
+    /// Begins to look at a container.
+    pub fn begin_inspect(&self, name: &str) -> Pending<Seen> {
         let name = name.to_owned();
-        let inspect = |docker: bollard::Docker| async move { docker.inspect_container(&name, None).await };
-        let seen = self.call("inspect a container", self.patience.ordinary, inspect)?;
-        let state = seen.state.unwrap_or_default();
-        let running = state.running.unwrap_or(false);
-        let ended = state.finished_at.is_some_and(|at| !at.to_string().starts_with("0001-01-01"));
-        let networks = seen.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        Ok(Seen {
-            id: seen.id.unwrap_or_default(),
-            pid: state.pid.filter(|&pid| running && pid > 0).and_then(|pid| i32::try_from(pid).ok()),
-            address: networks.into_values().find_map(|network| network.ip_address?.to_string().parse().ok()),
-            exit: state.exit_code.filter(|_| !running && ended),
-        })
+        let inspect =
+            |docker: bollard::Docker| async move { docker.inspect_container(&name, None).await.map(Seen::of) };
+        self.begin_polled("inspect a container", self.patience.ordinary, inspect)
     }
 
     /// Ends a container if it lives, and removes it. When this returns, it is gone; one that is not there is fine.

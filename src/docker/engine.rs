@@ -19,6 +19,8 @@ use tokio::time::timeout;
 
 use super::trust::Trust;
 use super::{Address, Error, Patience, Pending};
+use crate::cpuset::CpuSet;
+use crate::placement;
 
 /// How much later than its deadline a call is given up without the thread that keeps it.
 const BACKSTOP: Duration = Duration::from_secs(2);
@@ -103,6 +105,12 @@ impl Engine {
         let engine = Self { address, docker, handle, patience, kills, trust, end, thread };
         engine.call("to say its version", patience.greeting, |docker| docker.negotiate_version())?;
         Ok(engine)
+    }
+
+    /// Has the thread that talks to the engine run on `cpus` from now on, so that it does not disturb what is measured.
+    pub fn work_on(&self, cpus: CpuSet) {
+        // Where the kernel refuses, it runs where it ran.
+        self.handle.spawn(async move { drop(placement::pin_current_thread(&cpus)) });
     }
 
     /// Where it listens.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::guests::Guests;
 use super::offer::{offer, read_topology};
 use super::resume::{self, ResumeError};
-use super::surroundings::{Surroundings, host_facts};
+use super::surroundings::{self, Surroundings, host_facts};
 use super::{Background, EngineEvent, Observer, trial};
 use crate::experiment::Stage;
 use crate::host::Topology;
@@ -228,7 +228,7 @@ impl Session {
         let surroundings = Surroundings::prepare(
             &self.file.configuration,
             &self.topology,
-            &self.plan,
+            &surroundings::needs(&self.file.configuration, &self.plan, &self.platforms),
             &self.ledger,
             &self.dir,
             &self.folders,

@@ -19,6 +19,7 @@ use crate::host::{HostFacts, Topology};
 use crate::ledger::{Ledger, Resource};
 use crate::placement::{self, Placement};
 use crate::plan::{Configuration, Plan};
+use crate::platform::{Burden, Networking, Platform};
 use crate::run::Folders;
 use crate::sampler::{Columns, Sampler, SamplerConfig, Sharing};
 use crate::store::{Experiment, NoiseGuard};
@@ -30,8 +31,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The noise guard takes two seconds a CPU for 20,000 quanta: on a large host a few CPUs stand for all.
 const MAX_GUARDED: usize = 8;
 
-/// What one instance may take of memory before the preflight warns: five times a container's share as measured.
-const MEMORY_EACH: Bytes = Bytes(4 << 20);
+/// Files that the harness keeps open for one instance: its output, its process, and what tells its end.
+const FILES_EACH: u64 = 3;
 
 /// The surroundings of a run, from its beginning to its end.
 #[derive(Debug)]
@@ -47,14 +48,14 @@ impl Surroundings {
     pub(super) fn prepare(
         configuration: &Configuration,
         topology: &Topology,
-        plan: &Plan,
+        needs: &Needs,
         ledger: &Ledger,
         dir: &Path,
         folders: &Folders,
         observer: &mut dyn Observer,
     ) -> Result<Self, EngineError> {
         let background = Arc::<AtomicU32>::default();
-        let limits = raise_limits(plan, ledger, observer);
+        let limits = raise_limits(needs, ledger, observer);
         let places = Places::of(configuration, topology);
         placement::pin_current_thread(&places.harness)
             .map_err(|e| EngineError::Host(format!("pin the harness to CPUs {}: {e}", places.harness)))?;
@@ -135,19 +136,26 @@ impl Places {
     }
 }
 
-/// Raises what the largest step of the plan needs; tells what stays too low, with the cure.
-fn raise_limits(plan: &Plan, ledger: &Ledger, observer: &mut dyn Observer) -> Option<RaisedLimits> {
-    let most = plan.trials.iter().map(|t| u64::from(t.background) + u64::from(t.victims)).max().unwrap_or(0);
-    let needs = Needs {
-        instances: most,
-        processes_each: 1,
-        fds_each: 3,
-        inotify_each: 0,
-        network: false,
-        memory_each: MEMORY_EACH,
-    };
+/// What the largest step of the plan needs of the host, on the platform that needs the most.
+pub(super) fn needs(configuration: &Configuration, plan: &Plan, platforms: &[Box<dyn Platform>]) -> Needs {
+    let bridged = plan.trials.iter().any(|t| configuration.network_of(t.workload) == Networking::Bridge);
+    let instances = plan.trials.iter().map(|t| u64::from(t.background) + u64::from(t.victims)).max().unwrap_or(0);
+    let all: Vec<Burden> = platforms.iter().map(|platform| platform.burden()).collect();
+    let most = |of: fn(&Burden) -> u64| all.iter().map(of).max().unwrap_or(0);
+    Needs {
+        instances,
+        processes_each: most(|burden| burden.tasks),
+        fds_each: FILES_EACH,
+        inotify_each: most(|burden| burden.inotify),
+        neighbours_each: if bridged { most(|burden| burden.neighbours) } else { 0 },
+        memory_each: Bytes(most(|burden| burden.memory.0)),
+    }
+}
+
+/// Raises what is too low for `needs`; tells what stays too low, with the cure.
+fn raise_limits(needs: &Needs, ledger: &Ledger, observer: &mut dyn Observer) -> Option<RaisedLimits> {
     let root = Path::new("/");
-    let shortfalls = limits::check(&Limits::read(root), &needs);
+    let shortfalls = limits::check(&Limits::read(root), needs);
     let (raisable, fixed): (Vec<Shortfall>, Vec<Shortfall>) =
         shortfalls.into_iter().partition(|shortfall| shortfall.raisable.is_some());
     for short in &fixed {

@@ -65,10 +65,9 @@ pub struct Needs {
     pub fds_each: u64,
     /// Inotify instances for each: some runtimes watch an instance's control group.
     pub inotify_each: u64,
-    /// Whether each is a port of one bridge in the host's own network and a neighbour that the host learns, as with an
-    /// engine. The run's own network ([`crate::network`]) needs neither: it adds bridges, and sets neighbours that no
-    /// table of the kernel counts.
-    pub network: bool,
+    /// Neighbours that the kernel learns by each, in one table for all network namespaces. In the run's own network
+    /// ([`crate::network`]) they are set, and counted by no table.
+    pub neighbours_each: u64,
     /// Memory of each.
     pub memory_each: Bytes,
 }
@@ -159,19 +158,19 @@ fn files(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
     .collect()
 }
 
-/// A bridge's ports, and a neighbour table that holds every instance without collecting any (`arp(7)`).
+/// A neighbour table that holds every instance without collecting any (`arp(7)`).
 fn network(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
-    if !needs.network {
+    if needs.neighbours_each == 0 {
         return Vec::new();
     }
-    let all = limits.neighbours.unwrap_or(0).saturating_add(SPARE).saturating_add(needs.instances);
+    let new = needs.instances.saturating_mul(needs.neighbours_each);
+    let all = limits.neighbours.unwrap_or(0).saturating_add(SPARE).saturating_add(new);
     let table = |n: u32, have| sysctl(&format!("net.ipv4.neigh.default.gc_thresh{n}"), have, all);
     [
         // From the hard one down: no step of the raising leaves a limit above the next harder one.
         table(3, limits.neighbours_hard),
         table(2, limits.neighbours_soft),
         table(1, limits.neighbours_kept),
-        fixed("bridge ports", Some(BRIDGE_PORTS), needs.instances, "use one bridge for every 1,023 instances"),
     ]
     .into_iter()
     .flatten()
@@ -223,7 +222,7 @@ mod tests {
         processes_each: 1,
         fds_each: 1,
         inotify_each: 0,
-        network: false,
+        neighbours_each: 0,
         memory_each: Bytes::MIB,
     };
 
@@ -238,11 +237,10 @@ mod tests {
     #[case::open_files(Needs { instances: 1000, fds_each: 3, ..ONE }, &["RLIMIT_NOFILE 1024 < 3064"])]
     #[case::inotify(Needs { instances: 1000, inotify_each: 1, ..ONE },
         &["RLIMIT_NOFILE 1024 < 1064", "fs.inotify.max_user_instances 128 < 1064"])]
-    #[case::network(Needs { instances: 1200, fds_each: 0, network: true, ..ONE }, &[
+    #[case::network(Needs { instances: 1200, fds_each: 0, neighbours_each: 1, ..ONE }, &[
         "net.ipv4.neigh.default.gc_thresh3 1024 < 1265",
         "net.ipv4.neigh.default.gc_thresh2 512 < 1265",
         "net.ipv4.neigh.default.gc_thresh1 128 < 1265",
-        "bridge ports 1023 < 1200",
     ])]
     #[case::memory(Needs { instances: 100, memory_each: Bytes::GIB, ..ONE }, &["MemAvailable 24766406656 < 107374182400"])]
     fn only_what_this_run_needs_is_short(#[case] needs: Needs, #[case] expected: &[&str]) {
@@ -252,7 +250,7 @@ mod tests {
     #[test]
     fn an_unknown_or_unlimited_limit_is_never_short() {
         let many =
-            Needs { instances: u64::MAX, processes_each: 9, fds_each: 9, inotify_each: 9, network: false, ..ONE };
+            Needs { instances: u64::MAX, processes_each: 9, fds_each: 9, inotify_each: 9, neighbours_each: 9, ..ONE };
         assert!(check(&Limits::default(), &many).is_empty());
     }
 

@@ -20,6 +20,7 @@ pub mod podman;
 pub mod registry;
 mod spawn;
 mod watch;
+mod watched;
 pub mod youki;
 
 use std::sync::Arc;
@@ -52,6 +53,11 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     /// Whether it can run here, and its versions; or why not, and the cure. Called before anything else; changes
     /// nothing on the host.
     fn check(&self) -> Result<PlatformFacts, Unavailable>;
+
+    /// What the host bears for each of its instances.
+    fn burden(&self) -> Burden {
+        Burden::default()
+    }
 
     /// The clock that stamps its instances' events.
     fn clock(&self) -> &dyn Clock;
@@ -112,6 +118,26 @@ pub struct Capabilities {
 /// Platforms of runs that were stored before it was asked have such guests.
 fn yes() -> bool {
     true
+}
+
+/// What the host bears for one small instance, counted generously: asked before many are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Burden {
+    /// Processes and threads, those that look after it included.
+    pub tasks: u64,
+    /// Inotify instances.
+    pub inotify: u64,
+    /// Entries in the kernel's table of neighbours.
+    pub neighbours: u64,
+    /// Memory.
+    pub memory: Bytes,
+}
+
+impl Default for Burden {
+    /// That of a process in a cgroup: the memory is five times a youki container's, as measured.
+    fn default() -> Self {
+        Self { tasks: 1, inotify: 0, neighbours: 0, memory: Bytes(4 << 20) }
+    }
 }
 
 /// What is known of a platform that can run here.

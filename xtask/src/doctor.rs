@@ -19,13 +19,13 @@ use serde::Serialize;
 use crate::platforms::{self, Answer};
 use crate::setup::{self, TOOLS, Tool};
 
-/// A thousand small containers on one bridge: the suite's largest step.
+/// A thousand small containers of an engine on its bridges: the suite's largest step.
 const THOUSAND: Needs = Needs {
     instances: 1000,
-    processes_each: 4,
+    processes_each: 13,
     fds_each: 4,
     inotify_each: 1,
-    network: true,
+    neighbours_each: 2,
     memory_each: Bytes(16 << 20),
 };
 

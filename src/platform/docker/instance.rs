@@ -13,18 +13,14 @@ use super::shared::{Keeper, Shared};
 use super::{command, remains};
 use crate::cgroup::{Cgroup, Controller, Hierarchies};
 use crate::clock::{Clock, HostClock};
-use crate::docker::{self, Attachment, Container, Network, Pending};
+use crate::docker::{self, Attachment, Container, Network, Pending, Seen};
 use crate::guest::{GuestLine, Program};
 use crate::ledger::Resource;
 use crate::platform::ending::{Told, Word, exit_of_code, passed_on};
 use crate::platform::link::Link;
-use crate::platform::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe, threads_of};
-use crate::platform::{
-    Endpoint, Error, Event, Events, Exit, GuestThread, Instance, LaunchSpec, Milestone, Networking, Purpose,
-    StampedLine, Stopped,
-};
-use crate::say;
-use crate::units::Nanos;
+use crate::platform::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe};
+use crate::platform::watched::Body;
+use crate::platform::{Endpoint, Error, Event, Exit, LaunchSpec, Milestone, Networking, Purpose};
 
 /// How long a command may take to have its container started.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -45,8 +41,8 @@ pub(in crate::platform) struct DockerInstance {
     id: Option<String>,
     program: Program,
     purpose: Purpose,
+    is_pinned: bool,
     cgroup: OnceLock<Cgroup>,
-    stage: Stage,
 }
 
 /// A container's place in a network. Dropping it gives it back.
@@ -60,15 +56,10 @@ enum Place {
     Link(Link),
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Stage {
-    Running,
-    Removed,
-}
-
 impl DockerInstance {
     /// Writes down what is about to be made, and takes a place in a network if it needs one. Asks for nothing else yet.
     pub(in crate::platform) fn prepare(shared: &Arc<Shared>, spec: &LaunchSpec) -> Result<Self, String> {
+        shared.settle();
         let (read, write) = pipe().map_err(|e| e.to_string())?;
         let mut watch = Watch::new(&spec.name, read, &shared.interrupt);
         let place = Place::find(shared, spec, &mut watch)?;
@@ -86,8 +77,8 @@ impl DockerInstance {
             id: None,
             program: spec.image.program,
             purpose: spec.purpose,
+            is_pinned: spec.cpus.is_some(),
             cgroup: OnceLock::new(),
-            stage: Stage::Running,
         })
     }
 
@@ -111,14 +102,33 @@ impl DockerInstance {
         self.watch.follow_told(Arc::clone(&self.told));
         let starting = engine.begin_start(&container.name);
         // A fast guest speaks before the engine answers.
-        self.read_until(starting, START_PATIENCE)?.map_err(|e| e.to_string())
+        self.read_until(starting, START_PATIENCE, Patience::Interruptible)?.map_err(|e| e.to_string())?;
+        self.look()
+    }
+
+    /// Looks where it is, if its placement will be read back: its lines are read meanwhile, and later it may be gone.
+    fn look(&mut self) -> Result<(), String> {
+        if self.is_pinned && self.shared.engine.address().is_local() {
+            let looking = self.shared.engine.begin_inspect(self.watch.name());
+            // One that has ended already has no place; whoever asks for it says so.
+            let seen = self.read_until(looking, START_PATIENCE, Patience::Interruptible)?.ok();
+            if let Some(cgroup) = seen.as_ref().and_then(group_of) {
+                self.cgroup.get_or_init(|| cgroup);
+            }
+        }
+        Ok(())
     }
 
     /// The engine's answer, for which is waited while the guest's lines are read; the error is that nothing can be read.
-    fn read_until<T>(&mut self, pending: Pending<T>, patience: Duration) -> Result<Result<T, docker::Error>, String> {
-        let deadline = HostClock.now() + patience.into();
+    fn read_until<T>(
+        &mut self,
+        pending: Pending<T>,
+        limit: Duration,
+        patience: Patience,
+    ) -> Result<Result<T, docker::Error>, String> {
+        let deadline = HostClock.now() + limit.into();
         let polled = || pending.fd().map_err(|e| e.to_string());
-        while !self.watch.pump(Some(polled()?), deadline, Patience::Cleanup).map_err(|e| e.to_string())?
+        while !self.watch.pump(Some(polled()?), deadline, patience).map_err(|e| e.to_string())?
             && HostClock.now() < deadline
         {}
         Ok(pending.wait())
@@ -144,7 +154,8 @@ impl DockerInstance {
             if HostClock.now() >= deadline {
                 return Err(format!("the docker command has not started it after {START_PATIENCE:?}"));
             }
-            let told = self.watch.pump(Some(self.told.fd()), deadline, Patience::Cleanup).map_err(|e| e.to_string())?;
+            let told = self.watch.pump(Some(self.told.fd()), deadline, Patience::Interruptible);
+            let told = told.map_err(|e| e.to_string())?;
             if told && let Some(Word::Lost(reason)) = self.told.listen() {
                 return Err(reason);
             }
@@ -152,7 +163,8 @@ impl DockerInstance {
         if let Some(at) = self.told.created() {
             self.watch.stamp_at(Event::Created, at);
         }
-        self.refused()
+        self.refused()?;
+        self.look()
     }
 
     /// The command's own words, if it ended without a container: by its codes 125 to 127 (`docker-run(1)`).
@@ -172,7 +184,6 @@ impl DockerInstance {
 
     /// Removes whatever a failed launch has made: why it failed, and what stays.
     pub(in crate::platform) fn abandon(mut self, reason: String) -> String {
-        self.stage = Stage::Removed;
         self.end_command();
         // A command keeps the id to itself, and after the removal nobody knows it.
         let seen = || self.shared.engine.inspect(self.watch.name()).ok().map(|seen| seen.id);
@@ -187,21 +198,11 @@ impl DockerInstance {
         }
     }
 
-    /// Ends and removes everything; how it ended.
-    fn end(&mut self) -> Result<Exit, Error> {
-        self.stage = Stage::Removed;
-        let exit = self.end_process();
-        let removed = self.remove();
-        let failed = |e: String| Error::failed(format!("remove {}", self.watch.name()), e);
-        removed.map_err(failed)?;
-        exit.map_err(failed)
-    }
-
     fn end_process(&mut self) -> Result<Exit, String> {
         if !self.watch.has_ended() {
             let name = self.watch.name().to_owned();
             let killing = self.shared.engine.kill(&name);
-            match self.read_until(killing, END_PATIENCE)? {
+            match self.read_until(killing, END_PATIENCE, Patience::Cleanup)? {
                 Ok(()) => {}
                 // It has ended, and so nothing may ever be told of it: the engine is asked instead.
                 Err(e) if e.is_absent() || e.is_conflict() => self.ask_for_the_end(&name),
@@ -253,11 +254,7 @@ impl DockerInstance {
         if !self.shared.engine.address().is_local() || self.watch.has_ended() {
             return None;
         }
-        let hierarchies = Hierarchies::read(Path::new("/")).ok()?.of_runtimes();
-        let seen = self.shared.engine.inspect(self.watch.name()).ok()?;
-        let table = std::fs::read_to_string(format!("/proc/{}/cgroup", seen.pid?)).ok()?;
-        let path = group_path(&table).filter(|path| names(path, &seen.id))?;
-        Some(Arc::new(hierarchies).group(Path::new(path)))
+        self.shared.engine.inspect(self.watch.name()).ok().as_ref().and_then(group_of)
     }
 }
 
@@ -275,12 +272,24 @@ impl Place {
     }
 }
 
-/// What the engine said, with the cure for an image that somebody has removed since it was loaded.
+/// What goes wrong outside the harness, as the engine and its command say it, and the cure.
+const CURES: [(&str, &str); 2] = [
+    ("No such image", "it was removed behind the run's back: a new run loads it again"),
+    ("Cannot connect to the Docker daemon", "start it: dockerd, or systemctl start docker"),
+];
+
+/// What was said, with the cure if there is one.
 fn with_cure(words: String) -> String {
-    match words.contains("No such image") {
-        true => format!("{words}; it was removed behind the run's back: a new run loads it again"),
-        false => words,
-    }
+    let known = CURES.iter().find(|(what, _)| words.contains(what));
+    known.map(|(_, cure)| format!("{words}; {cure}")).unwrap_or(words)
+}
+
+/// The group of a container of an engine of this host, if it runs.
+fn group_of(seen: &Seen) -> Option<Cgroup> {
+    let table = std::fs::read_to_string(format!("/proc/{}/cgroup", seen.pid?)).ok()?;
+    let path = group_path(&table).filter(|path| names(path, &seen.id))?;
+    let hierarchies = Hierarchies::read(Path::new("/")).ok()?.of_runtimes();
+    Some(Arc::new(hierarchies).group(Path::new(path)))
 }
 
 /// The path of a process's group, by the table in `/proc/<pid>/cgroup` (`cgroups(7)`): where its processes are counted,
@@ -297,33 +306,21 @@ fn names(path: &str, id: &str) -> bool {
     !id.is_empty() && path.contains(id)
 }
 
-impl Instance for DockerInstance {
-    fn name(&self) -> &str {
-        self.watch.name()
+impl Body for DockerInstance {
+    fn watch(&self) -> &Watch {
+        &self.watch
     }
 
-    fn events(&self) -> &Events {
-        self.watch.events()
+    fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
     }
 
-    fn lines(&mut self) -> &[StampedLine] {
-        self.watch.lines()
-    }
-
-    fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
-        let reached = self.watch.wait_for(milestone, deadline)?;
-        if self.purpose == Purpose::Background && milestone == Milestone::Ready {
-            self.attachment = None;
-            self.watch.stop_listening();
-        }
-        Ok(reached)
-    }
-
-    fn threads(&self) -> Vec<GuestThread> {
-        match self.cgroup() {
-            Some(cgroup) if !self.watch.has_ended() => threads_of(cgroup.procs()),
-            _ => Vec::new(),
-        }
+    fn end(&mut self) -> Result<Exit, Error> {
+        let exit = self.end_process();
+        let removed = self.remove();
+        let failed = |e: String| Error::failed(format!("remove {}", self.watch.name()), e);
+        removed.map_err(failed)?;
+        exit.map_err(failed)
     }
 
     fn cgroup(&self) -> Option<&Cgroup> {
@@ -347,25 +344,13 @@ impl Instance for DockerInstance {
     }
 
     fn kill(&mut self) {
-        if !self.watch.has_ended() {
-            self.shared.engine.begin_kill(self.watch.name());
-        }
+        self.shared.engine.begin_kill(self.watch.name());
     }
 
-    fn stop(mut self: Box<Self>) -> Result<Stopped, Error> {
-        let exit = self.end()?;
-        self.watch.stamp(Event::Gone);
-        let (events, lines) = self.watch.take();
-        Ok(Stopped { exit, events, lines })
-    }
-}
-
-impl Drop for DockerInstance {
-    fn drop(&mut self) {
-        if self.stage == Stage::Running {
-            let ended = self.end();
-            let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
-            say::err!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
+    fn reached(&mut self, milestone: Milestone) {
+        if self.purpose == Purpose::Background && milestone == Milestone::Ready {
+            self.attachment = None;
+            self.watch.stop_listening();
         }
     }
 }

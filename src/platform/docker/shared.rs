@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use super::ends::Ends;
 use super::networks::{Networks, PORTS};
@@ -10,6 +10,7 @@ use crate::docker::{Container, Engine, Error, Facts, Network};
 use crate::guest::{Image, write_archive};
 use crate::interrupt::Interrupt;
 use crate::ledger::{CONTAINER_LABEL, Ledger, Resource};
+use crate::placement;
 use crate::platform::bundle::GUEST_DIR;
 use crate::platform::podman::Service;
 use crate::platform::{Context, LaunchSpec, PlatformId, arguments, link};
@@ -44,6 +45,7 @@ pub(in crate::platform) struct Shared {
     pub(super) tag: String,
     /// The references of the images that are loaded, by digest.
     images: Mutex<BTreeMap<String, String>>,
+    settled: Once,
     pub(super) context: Context,
     /// Dropped last, when nobody is connected any more.
     pub(super) keeper: Keeper,
@@ -60,9 +62,9 @@ impl Shared {
         let (ledger, interrupt) = (Arc::clone(&context.ledger), context.interrupt.clone());
         let ends = Ends::new(facts.time.as_deref());
         let tag = id.as_str().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let (networks, images) = (Networks::new(PORTS), Mutex::default());
+        let (networks, images, settled) = (Networks::new(PORTS), Mutex::default(), Once::new());
         let context = context.clone();
-        Self { engine, facts, ledger, interrupt, ends, networks, tag, images, context, keeper }
+        Self { engine, facts, ledger, interrupt, ends, networks, tag, images, settled, context, keeper }
     }
 
     /// Whether an engine of the run's own still listens; that of the user is not asked.
@@ -71,6 +73,15 @@ impl Shared {
             Keeper::User => true,
             Keeper::Run { service } => service.lives(),
         }
+    }
+
+    /// Keeps the thread that talks to the engine where the harness is, which is pinned by the time of the first launch.
+    pub(super) fn settle(&self) {
+        self.settled.call_once(|| {
+            if let Ok(cpus) = placement::usable_cpus() {
+                self.engine.work_on(cpus);
+            }
+        });
     }
 
     /// Loads `image`, unless it is loaded.

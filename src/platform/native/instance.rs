@@ -11,10 +11,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::cgroup::Cgroup;
 use crate::platform::orphan::reap_group;
-use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of, wait_ended};
-use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
-use crate::say;
-use crate::units::Nanos;
+use crate::platform::watch::{KILL_PATIENCE, Process, Watch, wait_ended};
+use crate::platform::watched::Body;
+use crate::platform::{Endpoint, Error, Exit};
 
 /// How long the killed children of an ended guest may hold its output.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -27,36 +26,12 @@ pub(super) struct NativeInstance {
     dir: Option<PathBuf>,
     /// Where it was told to listen.
     listen: Option<SocketAddr>,
-    stage: Stage,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Stage {
-    Running,
-    Removed,
 }
 
 impl NativeInstance {
     /// The instance whose process `watch` follows.
     pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, dir: Option<PathBuf>, listen: Option<SocketAddr>) -> Self {
-        Self { watch, cgroup, dir, listen, stage: Stage::Running }
-    }
-
-    /// Ends and removes everything; the exit of the process.
-    fn end(&mut self) -> Result<Exit, Error> {
-        self.stage = Stage::Removed;
-        let children = if self.watch.has_ended() { Vec::new() } else { self.children() };
-        self.watch.kill();
-        self.watch.wait_exit(KILL_PATIENCE)?;
-        self.kill_children();
-        wait_ended(&children, KILL_PATIENCE);
-        let exit = self.process().and_then(Process::reap);
-        // Those that it forked are this process's children once it asks for orphans.
-        self.watch.process().map(|p| p.pid).into_iter().for_each(reap_group);
-        self.watch.drain(DRAIN_PATIENCE);
-        let removed = self.remove();
-        let exit = exit.and_then(|exit| removed.map(|()| exit));
-        exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
+        Self { watch, cgroup, dir, listen }
     }
 
     /// Handles of the processes that it forked.
@@ -88,6 +63,39 @@ impl NativeInstance {
     fn process(&self) -> io::Result<&Process> {
         self.watch.process().ok_or_else(|| io::Error::other("it has no process"))
     }
+}
+
+impl Body for NativeInstance {
+    fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    fn end(&mut self) -> Result<Exit, Error> {
+        let children = if self.watch.has_ended() { Vec::new() } else { self.children() };
+        self.watch.kill();
+        self.watch.wait_exit(KILL_PATIENCE)?;
+        self.kill_children();
+        wait_ended(&children, KILL_PATIENCE);
+        let exit = self.process().and_then(Process::reap);
+        // Those that it forked are this process's children once it asks for orphans.
+        self.watch.process().map(|p| p.pid).into_iter().for_each(reap_group);
+        self.watch.drain(DRAIN_PATIENCE);
+        let removed = self.remove();
+        let exit = exit.and_then(|exit| removed.map(|()| exit));
+        exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
+    }
+
+    fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.listen.map(|address| Endpoint { address, netns: None })
+    }
 
     /// The process and those it forked: its group's, or by `/proc/<pid>/task/<tid>/children`.
     fn pids(&self) -> Vec<i32> {
@@ -102,56 +110,5 @@ impl NativeInstance {
             next += 1;
         }
         pids
-    }
-}
-
-impl Instance for NativeInstance {
-    fn name(&self) -> &str {
-        self.watch.name()
-    }
-
-    fn events(&self) -> &Events {
-        self.watch.events()
-    }
-
-    fn lines(&mut self) -> &[StampedLine] {
-        self.watch.lines()
-    }
-
-    fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
-        self.watch.wait_for(milestone, deadline)
-    }
-
-    fn threads(&self) -> Vec<GuestThread> {
-        if self.watch.has_ended() { Vec::new() } else { threads_of(self.pids()) }
-    }
-
-    fn cgroup(&self) -> Option<&Cgroup> {
-        self.cgroup.as_ref()
-    }
-
-    fn endpoint(&self) -> Option<Endpoint> {
-        self.listen.map(|address| Endpoint { address, netns: None })
-    }
-
-    fn kill(&mut self) {
-        self.watch.kill();
-    }
-
-    fn stop(mut self: Box<Self>) -> Result<Stopped, Error> {
-        let exit = self.end()?;
-        self.watch.stamp(Event::Gone);
-        let (events, lines) = self.watch.take();
-        Ok(Stopped { exit, events, lines })
-    }
-}
-
-impl Drop for NativeInstance {
-    fn drop(&mut self) {
-        if self.stage == Stage::Running {
-            let ended = self.end();
-            let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
-            say::err!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
-        }
     }
 }

@@ -20,6 +20,7 @@ use super::arguments;
 use super::groups::Groups;
 use super::spawn::{self, Start};
 use super::watch::{Process, Watch, pipe};
+use super::watched::Watched;
 use super::{
     Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Networking, Platform,
     PlatformFacts, PlatformId, Unavailable,
@@ -175,7 +176,7 @@ impl Platform for Native {
             watch.map(|(watch, at)| (watch, cgroup, at))
         });
         match started {
-            Ok((watch, cgroup, at)) => Ok(Box::new(NativeInstance::new(watch, cgroup, dir, at))),
+            Ok((watch, cgroup, at)) => Ok(Box::new(Watched::new(NativeInstance::new(watch, cgroup, dir, at)))),
             Err(e) => {
                 // What could not be removed stands in the ledger; the failure of the launch is what matters.
                 let _ = dir.map(fs::remove_dir_all);

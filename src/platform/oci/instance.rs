@@ -8,10 +8,9 @@ use super::runtime::{Command, Files, Runtime};
 use crate::cgroup::Cgroup;
 use crate::platform::link::Link;
 use crate::platform::orphan::{end_all, end_group};
-use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of};
-use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
-use crate::say;
-use crate::units::Nanos;
+use crate::platform::watch::{KILL_PATIENCE, Process, Watch};
+use crate::platform::watched::Body;
+use crate::platform::{Endpoint, Error, Exit};
 
 /// A container, from the moment it was asked for.
 #[derive(Debug)]
@@ -24,39 +23,11 @@ pub(super) struct OciInstance {
     /// Leaders of process groups that live as long as the container, besides its own: of a sandbox the process that made
     /// it, which stays a zombie until then, since the gofer is in its group, and the first of those in which guests run.
     pub(super) helpers: Vec<Process>,
-    pub(super) stage: Stage,
-}
-
-/// How far the removal of a container is.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// It is there, or may be.
-    Made,
-    /// It was removed, or could not be.
-    Removed,
 }
 
 impl OciInstance {
-    /// Ends and removes everything; the exit of the container's process.
-    fn end(&mut self) -> Result<Exit, Error> {
-        self.stage = Stage::Removed;
-        self.watch.kill();
-        self.watch.wait_exit(KILL_PATIENCE)?;
-        let exit = self.process().and_then(Process::reap);
-        // A runtime waits for what it started, and takes a zombie for alive.
-        self.helpers.drain(..).for_each(|helper| end_group(&helper));
-        let deleted = self.delete(Command::Delete);
-        let disconnected = self.link.disconnect().and_then(|()| self.sweep());
-        let removed = deleted.and(disconnected.map_err(|e| self.cannot(e)));
-        if removed.is_err() {
-            self.clear();
-        }
-        exit.map_err(|e| self.cannot(e)).and_then(|exit| removed.map(|()| exit))
-    }
-
     /// Removes whatever a failed launch has made.
     pub(super) fn abandon(&mut self) {
-        self.stage = Stage::Removed;
         self.watch.kill();
         end_all(&self.cgroup.procs(), KILL_PATIENCE);
         self.helpers.drain(..).for_each(|helper| end_group(&helper));
@@ -99,26 +70,28 @@ impl OciInstance {
     }
 }
 
-impl Instance for OciInstance {
-    fn name(&self) -> &str {
-        self.watch.name()
+impl Body for OciInstance {
+    fn watch(&self) -> &Watch {
+        &self.watch
     }
 
-    fn events(&self) -> &Events {
-        self.watch.events()
+    fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
     }
 
-    fn lines(&mut self) -> &[StampedLine] {
-        self.watch.lines()
-    }
-
-    fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
-        self.watch.wait_for(milestone, deadline)
-    }
-
-    /// Of a sandbox those of its kernel and its helpers, which execute the guest.
-    fn threads(&self) -> Vec<GuestThread> {
-        if self.watch.has_ended() { Vec::new() } else { threads_of(self.cgroup.procs()) }
+    fn end(&mut self) -> Result<Exit, Error> {
+        self.watch.kill();
+        self.watch.wait_exit(KILL_PATIENCE)?;
+        let exit = self.process().and_then(Process::reap);
+        // A runtime waits for what it started, and takes a zombie for alive.
+        self.helpers.drain(..).for_each(|helper| end_group(&helper));
+        let deleted = self.delete(Command::Delete);
+        let disconnected = self.link.disconnect().and_then(|()| self.sweep());
+        let removed = deleted.and(disconnected.map_err(|e| self.cannot(e)));
+        if removed.is_err() {
+            self.clear();
+        }
+        exit.map_err(|e| self.cannot(e)).and_then(|exit| removed.map(|()| exit))
     }
 
     fn cgroup(&self) -> Option<&Cgroup> {
@@ -127,26 +100,5 @@ impl Instance for OciInstance {
 
     fn endpoint(&self) -> Option<Endpoint> {
         self.link.endpoint()
-    }
-
-    fn kill(&mut self) {
-        self.watch.kill();
-    }
-
-    fn stop(mut self: Box<Self>) -> Result<Stopped, Error> {
-        let exit = self.end()?;
-        self.watch.stamp(Event::Gone);
-        let (events, lines) = self.watch.take();
-        Ok(Stopped { exit, events, lines })
-    }
-}
-
-impl Drop for OciInstance {
-    fn drop(&mut self) {
-        if self.stage == Stage::Made {
-            let ended = self.end();
-            let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
-            say::err!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
-        }
     }
 }

@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use instance::{OciInstance, Stage};
+use instance::OciInstance;
 use runtime::{Command, Files, Kind, Runtime};
 use rustix::process::{PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ use super::groups::Groups;
 use super::link::Link;
 use super::orphan::{adopt, leaders};
 use super::watch::{Process, Watch, pid, pipe};
+use super::watched::Watched;
 use super::{
     Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
     PlatformId, Unavailable,
@@ -139,7 +140,7 @@ impl Oci {
         let link = Link::connect(&self.context, spec)?;
         bundle::write(&files.bundle, &self.config(spec, groups, runtime.kind, link.netns().as_deref()))?;
         let runtime = Arc::clone(runtime);
-        Ok(OciInstance { watch: output, cgroup, files, link, runtime, helpers: Vec::new(), stage: Stage::Made })
+        Ok(OciInstance { watch: output, cgroup, files, link, runtime, helpers: Vec::new() })
     }
 }
 
@@ -235,7 +236,7 @@ impl Platform for Oci {
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
         let mut instance = self.prepare_instance(spec, watch).map_err(|e| Error::failed(action(), e))?;
         match ask(&mut instance, write.into()) {
-            Ok(()) => Ok(Box::new(instance)),
+            Ok(()) => Ok(Box::new(Watched::new(instance))),
             Err(e) => {
                 instance.abandon();
                 Err(match e {

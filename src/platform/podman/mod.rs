@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::docker::instance::DockerInstance;
 use super::docker::shared::{Keeper, Shared};
 use super::groups::Groups;
+use super::watched::Watched;
 use super::{
     Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Unavailable,
 };
@@ -186,8 +187,11 @@ impl Platform for Podman {
         let mut instance = DockerInstance::prepare(&shared, spec).map_err(failed)?;
         let container = shared.describe(spec, None, instance.network());
         match instance.start(&container) {
-            Ok(()) => Ok(Box::new(instance)),
-            Err(e) => Err(failed(instance.abandon(e))),
+            Ok(()) => Ok(Box::new(Watched::new(instance))),
+            Err(e) => {
+                let reason = instance.abandon(e);
+                Err(if self.context.interrupt.is_raised() { Error::Interrupted } else { failed(reason) })
+            }
         }
     }
 }

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use super::pool::{LauncherId, Pool, remove_dirs};
 use crate::cgroup::Cgroup;
 use crate::platform::link::Link;
-use crate::platform::watch::{KILL_PATIENCE, Watch, threads_of};
-use crate::platform::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
-use crate::say;
-use crate::units::Nanos;
+use crate::platform::watch::{KILL_PATIENCE, Watch};
+use crate::platform::watched::Body;
+use crate::platform::{Endpoint, Error, Exit};
 
 /// A container.
 #[derive(Debug)]
@@ -22,13 +21,6 @@ pub(super) struct YoukiInstance {
     link: Link,
     /// Who removes it: the launchers, and the one that made it.
     maker: (Arc<Pool>, LauncherId),
-    stage: Stage,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Stage {
-    Running,
-    Removed,
 }
 
 impl YoukiInstance {
@@ -40,19 +32,7 @@ impl YoukiInstance {
         link: Link,
         maker: (Arc<Pool>, LauncherId),
     ) -> Self {
-        Self { watch, cgroup, dirs, link, maker, stage: Stage::Running }
-    }
-
-    /// Ends and removes everything; the exit of the container's process. With that process every other one of its
-    /// process namespace is gone (`pid_namespaces(7)`), so its control groups are empty.
-    fn end(&mut self) -> Result<Exit, Error> {
-        self.stage = Stage::Removed;
-        self.watch.kill();
-        self.watch.wait_exit(KILL_PATIENCE)?;
-        let exit = self.maker.0.remove(self.maker.1, &mut self.watch);
-        let removed = self.sweep(exit.is_err());
-        let exit = exit.and_then(|exit| removed.map(|()| exit));
-        exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
+        Self { watch, cgroup, dirs, link, maker }
     }
 
     /// Removes its connection and folders, and where the runtime could not do it, its groups as well.
@@ -65,25 +45,24 @@ impl YoukiInstance {
     }
 }
 
-impl Instance for YoukiInstance {
-    fn name(&self) -> &str {
-        self.watch.name()
+impl Body for YoukiInstance {
+    fn watch(&self) -> &Watch {
+        &self.watch
     }
 
-    fn events(&self) -> &Events {
-        self.watch.events()
+    fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
     }
 
-    fn lines(&mut self) -> &[StampedLine] {
-        self.watch.lines()
-    }
-
-    fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
-        self.watch.wait_for(milestone, deadline)
-    }
-
-    fn threads(&self) -> Vec<GuestThread> {
-        if self.watch.has_ended() { Vec::new() } else { threads_of(self.cgroup.procs()) }
+    /// With the container's process every other one of its process namespace is gone (`pid_namespaces(7)`), so its control
+    /// groups are empty.
+    fn end(&mut self) -> Result<Exit, Error> {
+        self.watch.kill();
+        self.watch.wait_exit(KILL_PATIENCE)?;
+        let exit = self.maker.0.remove(self.maker.1, &mut self.watch);
+        let removed = self.sweep(exit.is_err());
+        let exit = exit.and_then(|exit| removed.map(|()| exit));
+        exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
     }
 
     fn cgroup(&self) -> Option<&Cgroup> {
@@ -92,26 +71,5 @@ impl Instance for YoukiInstance {
 
     fn endpoint(&self) -> Option<Endpoint> {
         self.link.endpoint()
-    }
-
-    fn kill(&mut self) {
-        self.watch.kill();
-    }
-
-    fn stop(mut self: Box<Self>) -> Result<Stopped, Error> {
-        let exit = self.end()?;
-        self.watch.stamp(Event::Gone);
-        let (events, lines) = self.watch.take();
-        Ok(Stopped { exit, events, lines })
-    }
-}
-
-impl Drop for YoukiInstance {
-    fn drop(&mut self) {
-        if self.stage == Stage::Running {
-            let ended = self.end();
-            let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
-            say::err!("{} was dropped without a stop: killed and removed{outcome}", self.watch.name());
-        }
     }
 }

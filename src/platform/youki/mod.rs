@@ -24,6 +24,7 @@ use super::bundle::{self, Surroundings, Swap};
 use super::groups::Groups;
 use super::link::Link;
 use super::watch::{KILL_PATIENCE, Watch, pipe};
+use super::watched::Watched;
 use super::{
     Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
     PlatformId, Unavailable,
@@ -158,7 +159,7 @@ impl Platform for Youki {
         check_entry()?;
         let made = self.make(spec, self.groups()?);
         let instance = made.map_err(|e| Error::failed(format!("launch {} on {}", spec.name, self.id), e))?;
-        Ok(Box::new(instance))
+        Ok(Box::new(Watched::new(instance)))
     }
 }
 
