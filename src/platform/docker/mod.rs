@@ -19,6 +19,7 @@ use command::client_version;
 use instance::DockerInstance;
 use shared::{Keeper, Shared};
 
+use super::bundle::SANDBOX_TASKS;
 use super::watched::Watched;
 use super::{
     Accelerator, Burden, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId,
@@ -39,9 +40,6 @@ const TASKS_EACH: u64 = 13;
 
 /// What a container takes of the host's memory, rounded up: 4.3 MiB, most of it the shim's, measured to 1,000 of them.
 const MEMORY_EACH: Bytes = Bytes(5 << 20);
-
-/// Threads and processes that gVisor's own kernel needs beside those of its guest.
-const SANDBOX_TASKS: u32 = 512;
 
 /// How an instance whose life is measured is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

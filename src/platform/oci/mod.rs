@@ -36,10 +36,6 @@ use crate::clock::{Clock, HostClock};
 use crate::guest::Image;
 use crate::ledger::Resource;
 
-/// What a sandbox may have of threads and processes besides its guest's: those of its own kernel count with them in its
-/// control group. Two dozen were seen before a guest began, on two CPUs; they grow with the CPUs.
-const SANDBOX_TASKS: u32 = 512;
-
 /// Containers by a runtime's program.
 #[derive(Debug)]
 pub struct Oci {
@@ -120,7 +116,7 @@ impl Oci {
         };
         let mut config = bundle::config(spec, &around);
         if let (Kind::Sandbox, Some(limits)) = (kind, spec.limits) {
-            config["linux"]["resources"]["pids"]["limit"] = json!(limits.pids + SANDBOX_TASKS);
+            config["linux"]["resources"]["pids"]["limit"] = json!(limits.pids + bundle::SANDBOX_TASKS);
         }
         config
     }
