@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use featherweight::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use procfs::Current as _;
 
 const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
 
@@ -29,12 +30,19 @@ pub(crate) fn namespaces(run: &RunId) -> BTreeSet<PathBuf> {
     processes_of(run).into_iter().flat_map(|pid| namespaces_of(&pid.to_string())).filter(|n| !own.contains(n)).collect()
 }
 
-/// The living processes that hold one of `namespaces` and are no other run's: the kernel gives the numbers of
-/// namespaces that have ended to new ones.
-pub(crate) fn holders(namespaces: &BTreeSet<PathBuf>, runs: &[RunId]) -> Vec<String> {
+/// The living processes that began before `moment`, in the ticks of the host's clock, and hold one of `namespaces`. Those
+/// that began later are somebody else's: the kernel gives the numbers of namespaces that have ended to new ones.
+pub(crate) fn holders(namespaces: &BTreeSet<PathBuf>, moment: u64) -> Vec<String> {
     let holds = |&pid: &i32| namespaces_of(&pid.to_string()).any(|namespace| namespaces.contains(&namespace));
-    let ours = |&pid: &i32| marker(pid).is_none_or(|other| runs.iter().any(|run| run.as_str() == other));
-    processes().filter(|&pid| lives(pid)).filter(holds).filter(ours).map(describe).collect()
+    let stat = |pid| procfs::process::Process::new(pid).and_then(|process| process.stat()).ok();
+    let earlier = |&pid: &i32| stat(pid).is_some_and(|stat| stat.starttime < moment);
+    processes().filter(|&pid| lives(pid)).filter(holds).filter(earlier).map(describe).collect()
+}
+
+/// The host's time since its start, in ticks as `/proc/<pid>/stat` counts them.
+pub(crate) fn ticks() -> u64 {
+    let seconds = procfs::Uptime::current().expect("the host tells its uptime").uptime;
+    (seconds * procfs::ticks_per_second() as f64) as u64
 }
 
 /// The living processes of `run`.
