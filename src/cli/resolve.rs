@@ -42,6 +42,9 @@ pub fn resolve(experiment: Experiment, options: &Options, seed: u64) -> Result<C
         configuration.workloads = vec![code.workload()];
         configuration.network = code.network();
         (configuration.attackers, configuration.server_attackers) = (code.attackers(), code.attackers());
+        if experiment == Experiment::Isolation {
+            configuration.placements = isolation_placements().to_vec();
+        }
     }
     if !options.platform.is_empty() {
         configuration.platforms = distinct(&options.platform);
@@ -220,6 +223,14 @@ mod tests {
         assert_eq!((boot.ladder.len(), boot.ladder.last(), boot.runs), (101, Some(&1000), 5));
         let isolation = resolved(Experiment::Isolation, "--profile paper").unwrap();
         assert_eq!((isolation.runs, isolation.rows), (20, 60_000));
+    }
+
+    #[rstest]
+    #[case::quick("", &[Placement::SameThread, Placement::SameCore])]
+    #[case::a_code_of_the_thesis("--name d_redis_perf_iso", isolation_placements())]
+    #[case::named("--name d_redis_perf_iso --placement fill", &[Placement::Fill])]
+    fn a_code_of_the_thesis_means_every_placement(#[case] line: &str, #[case] expected: &[Placement]) {
+        assert_eq!(resolved(Experiment::Isolation, line).unwrap().placements, expected);
     }
 
     #[rstest]
