@@ -73,8 +73,8 @@ fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles
         let lived = living(&desk);
         let namespaces = lived.iter().flat_map(host::namespaces).collect::<BTreeSet<_>>();
         let containers = lived.iter().flat_map(engine::containers).collect::<Vec<_>>();
-        let killed = host::ticks();
         harness.kill().and_then(|()| harness.wait()).expect("it is killed");
+        let killed = host::ticks();
 
         let dead = await_dead(&desk);
         let counts = (namespaces.len(), containers.len());
@@ -85,7 +85,7 @@ fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles
             assert_eq!(host::traces(run, &desk.state()), [""; 0]);
             assert_eq!(engine::traces(run), [""; 0]);
         }
-        assert_eq!(host::holders(&namespaces, killed), [""; 0]);
+        assert_eq!(host::holders(&namespaces, killed, &dead), [""; 0]);
         assert_gone(&containers);
         stranger.assert_unharmed();
         user.iter().for_each(User::assert_unharmed);

@@ -30,13 +30,15 @@ pub(crate) fn namespaces(run: &RunId) -> BTreeSet<PathBuf> {
     processes_of(run).into_iter().flat_map(|pid| namespaces_of(&pid.to_string())).filter(|n| !own.contains(n)).collect()
 }
 
-/// The living processes that began before `moment`, in the ticks of the host's clock, and hold one of `namespaces`. Those
-/// that began later are somebody else's: the kernel gives the numbers of namespaces that have ended to new ones.
-pub(crate) fn holders(namespaces: &BTreeSet<PathBuf>, moment: u64) -> Vec<String> {
+/// The living processes that hold one of `namespaces` and began before `moment`, in the ticks of the host's clock, or carry
+/// one of these runs. All others are strangers: the kernel gives the numbers of namespaces that have ended to new ones.
+pub(crate) fn holders(namespaces: &BTreeSet<PathBuf>, moment: u64, runs: &[RunId]) -> Vec<String> {
     let holds = |&pid: &i32| namespaces_of(&pid.to_string()).any(|namespace| namespaces.contains(&namespace));
     let stat = |pid| procfs::process::Process::new(pid).and_then(|process| process.stat()).ok();
     let earlier = |&pid: &i32| stat(pid).is_some_and(|stat| stat.starttime < moment);
-    processes().filter(|&pid| lives(pid)).filter(holds).filter(earlier).map(describe).collect()
+    let marked = |&pid: &i32| marker(pid).is_some_and(|of| runs.iter().any(|run| run.as_str() == of));
+    let ours = |pid: &i32| earlier(pid) || marked(pid);
+    processes().filter(|&pid| lives(pid)).filter(holds).filter(ours).map(describe).collect()
 }
 
 /// The host's time since its start, in ticks as `/proc/<pid>/stat` counts them.
