@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{EngineError, EngineEvent, Observer};
+use crate::attacker::Attacker;
 use crate::cgroup::Hierarchies;
 use crate::cpuset::CpuSet;
 use crate::host::limits::{self, Limits, Needs, RaisedLimits, Shortfall};
@@ -142,13 +143,21 @@ pub(super) fn needs(configuration: &Configuration, plan: &Plan, platforms: &[Box
     let instances = plan.trials.iter().map(|t| u64::from(t.background) + u64::from(t.victims)).max().unwrap_or(0);
     let all: Vec<Burden> = platforms.iter().map(|platform| platform.burden()).collect();
     let most = |of: fn(&Burden) -> u64| all.iter().map(of).max().unwrap_or(0);
+    let own = |burden: &Burden, value: u64| if burden.is_elsewhere { 0 } else { value };
+    let most_own = |of: fn(&Burden) -> u64| all.iter().map(|burden| own(burden, of(burden))).max().unwrap_or(0);
+    let forks = plan.trials.iter().any(|t| t.attacker == Some(Attacker::Fork));
+    // As many attackers as there are CPUs, at the most.
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     Needs {
         instances,
         processes_each: most(|burden| burden.tasks),
+        own_processes_each: most_own(|burden| burden.tasks),
+        processes_more: if forks { cpus * most(|burden| burden.forking) } else { 0 },
         fds_each: FILES_EACH,
         inotify_each: most(|burden| burden.inotify),
         neighbours_each: if bridged { most(|burden| burden.neighbours) } else { 0 },
         memory_each: Bytes(most(|burden| burden.memory.0)),
+        own_memory_each: Bytes(most_own(|burden| burden.memory.0)),
     }
 }
 

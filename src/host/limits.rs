@@ -61,6 +61,10 @@ pub struct Needs {
     pub instances: u64,
     /// Processes and threads of each, its monitor or runtime included.
     pub processes_each: u64,
+    /// Those of them that are the harness's own user's, in the harness's own control groups: an engine's are not.
+    pub own_processes_each: u64,
+    /// Processes and threads besides, of attackers.
+    pub processes_more: u64,
     /// Files that the harness keeps open for each.
     pub fds_each: u64,
     /// Inotify instances for each: some runtimes watch an instance's control group.
@@ -70,6 +74,8 @@ pub struct Needs {
     pub neighbours_each: u64,
     /// Memory of each.
     pub memory_each: Bytes,
+    /// What of it is charged to the harness's own control groups.
+    pub own_memory_each: Bytes,
 }
 
 /// A limit that is too low.
@@ -114,8 +120,10 @@ pub fn check(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
 }
 
 fn processes(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
-    let new = needs.instances.saturating_mul(needs.processes_each);
-    let there = limits.threads.unwrap_or(0).saturating_add(SPARE).saturating_add(new);
+    let new = needs.instances.saturating_mul(needs.processes_each).saturating_add(needs.processes_more);
+    let own = needs.instances.saturating_mul(needs.own_processes_each);
+    let with = |more: u64| limits.threads.unwrap_or(0).saturating_add(SPARE).saturating_add(more);
+    let there = with(new);
     let numbers = there.saturating_add(RESERVED_PIDS);
     let pid_max = match numbers > PID_MAX_LIMIT {
         false => sysctl("kernel.pid_max", limits.pid_max, numbers),
@@ -126,8 +134,8 @@ fn processes(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
     [
         pid_max,
         sysctl("kernel.threads-max", limits.threads_max, there),
-        fixed("RLIMIT_NPROC", limits.user_processes, there, raise_user),
-        fixed("pids.max", limits.cgroup_pids_left, new, raise_cgroup),
+        fixed("RLIMIT_NPROC", limits.user_processes, if own == 0 { 0 } else { with(own) }, raise_user),
+        fixed("pids.max", limits.cgroup_pids_left, own, raise_cgroup),
     ]
     .into_iter()
     .flatten()
@@ -185,7 +193,7 @@ fn memory(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
         fixed(
             "memory.max",
             bytes(limits.cgroup_memory_left),
-            all,
+            needs.own_memory_each.0.saturating_mul(needs.instances),
             "raise the memory limit of the session's control group",
         ),
     ]
@@ -220,10 +228,13 @@ mod tests {
     const ONE: Needs = Needs {
         instances: 1,
         processes_each: 1,
+        own_processes_each: 1,
+        processes_more: 0,
         fds_each: 1,
         inotify_each: 0,
         neighbours_each: 0,
         memory_each: Bytes::MIB,
+        own_memory_each: Bytes::MIB,
     };
 
     fn on_the_vm(needs: &Needs) -> Vec<String> {
@@ -234,6 +245,7 @@ mod tests {
     #[rstest]
     #[case::little(ONE, &[])]
     #[case::process_numbers(Needs { instances: 1000, processes_each: 40, fds_each: 0, ..ONE }, &["kernel.pid_max 32768 < 40451"])]
+    #[case::attackers(Needs { processes_more: 40_000, ..ONE }, &["kernel.pid_max 32768 < 40452"])]
     #[case::open_files(Needs { instances: 1000, fds_each: 3, ..ONE }, &["RLIMIT_NOFILE 1024 < 3064"])]
     #[case::inotify(Needs { instances: 1000, inotify_each: 1, ..ONE },
         &["RLIMIT_NOFILE 1024 < 1064", "fs.inotify.max_user_instances 128 < 1064"])]
@@ -245,6 +257,18 @@ mod tests {
     #[case::memory(Needs { instances: 100, memory_each: Bytes::GIB, ..ONE }, &["MemAvailable 24766406656 < 107374182400"])]
     fn only_what_this_run_needs_is_short(#[case] needs: Needs, #[case] expected: &[&str]) {
         assert_eq!(on_the_vm(&needs), expected);
+    }
+
+    #[rstest]
+    #[case::the_harness_s_own(1, &["RLIMIT_NPROC", "pids.max", "memory.max"])]
+    #[case::an_engine_s(0, &[])]
+    fn only_what_is_the_harness_s_own_counts_against_its_own_limits(#[case] own: u64, #[case] expected: &[&str]) {
+        let (few, little) = (Some(10), Some(Bytes::MIB));
+        let limits =
+            Limits { user_processes: few, cgroup_pids_left: few, cgroup_memory_left: little, ..Limits::default() };
+        let own_memory_each = Bytes(own * Bytes::MIB.0);
+        let needs = Needs { instances: 1000, own_processes_each: own, own_memory_each, ..ONE };
+        assert_eq!(check(&limits, &needs).iter().map(|short| short.what.as_str()).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -23,10 +23,13 @@ use crate::setup::{self, TOOLS, Tool};
 const THOUSAND: Needs = Needs {
     instances: 1000,
     processes_each: 13,
+    own_processes_each: 0,
+    processes_more: 0,
     fds_each: 4,
     inotify_each: 1,
     neighbours_each: 2,
     memory_each: Bytes(16 << 20),
+    own_memory_each: Bytes(0),
 };
 
 /// Show what can run here, what cannot and why, and what to do about it; changes nothing

@@ -21,6 +21,7 @@ use crate::platform::link::Link;
 use crate::platform::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe};
 use crate::platform::watched::Body;
 use crate::platform::{Endpoint, Error, Event, Exit, LaunchSpec, Milestone, Networking, Purpose};
+use crate::say;
 
 /// How long a command may take to have its container started.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -154,7 +155,10 @@ impl DockerInstance {
             if HostClock.now() >= deadline {
                 return Err(format!("the docker command has not started it after {START_PATIENCE:?}"));
             }
-            let told = self.watch.pump(Some(self.told.fd()), deadline, Patience::Interruptible);
+            // A command that is ended while the engine creates leaves a container that nobody knows yet.
+            let is_created = self.told.created().is_some();
+            let patience = if is_created { Patience::Interruptible } else { Patience::Cleanup };
+            let told = self.watch.pump(Some(self.told.fd()), deadline, patience);
             let told = told.map_err(|e| e.to_string())?;
             if told && let Some(Word::Lost(reason)) = self.told.listen() {
                 return Err(reason);
@@ -194,7 +198,13 @@ impl DockerInstance {
         }
         match removed {
             Ok(()) => reason,
-            Err(e) => format!("{reason}; {e}"),
+            Err(e) => {
+                if self.shared.interrupt.is_raised() {
+                    // The reason of an interrupted launch is shown to nobody.
+                    say::err!("{}: {e}", self.watch.name());
+                }
+                format!("{reason}; {e}")
+            }
         }
     }
 

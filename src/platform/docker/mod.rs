@@ -34,9 +34,8 @@ use crate::units::Bytes;
 /// 4.5 a second one at a time, 5.7 with two, 6.7 with four, 5.8 with eight. The engine is the limit, not the harness.
 const LAUNCHES: usize = 4;
 
-/// Processes and threads for each container: eleven or twelve of its shim, as counted beside 660 containers of the engine
-/// 20.10, and its own.
-const TASKS_EACH: u64 = 13;
+/// Threads of a container's shim: eleven or twelve, as counted beside 660 containers of the engine 20.10.
+const SHIM_TASKS: u64 = 12;
 
 /// What a container takes of the host's memory, rounded up: 4.3 MiB, most of it the shim's, measured to 1,000 of them.
 const MEMORY_EACH: Bytes = Bytes(5 << 20);
@@ -157,11 +156,21 @@ impl Platform for Docker {
     }
 
     fn burden(&self) -> Burden {
-        let facts = self.shared.as_ref().map(|shared| &shared.facts).ok();
-        // By version 2 of the control groups shims learn that memory ran out by inotify, by version 1 without.
-        let watched = facts.is_some_and(|facts| facts.cgroups.ends_with("version 2"));
-        // On its bridge the host learns the container, and the container the host.
-        Burden { tasks: TASKS_EACH, inotify: watched.into(), neighbours: 2, memory: MEMORY_EACH }
+        let Some(shared) = self.shared.as_ref().ok().filter(|shared| shared.engine.address().is_local()) else {
+            // Another host bears it.
+            return Burden { tasks: 0, memory: Bytes(0), forking: 0, is_elsewhere: true, ..Burden::default() };
+        };
+        let guest = if self.has_own_kernel(&shared.facts) { Burden::of_sandbox() } else { Burden::default() };
+        Burden {
+            tasks: guest.tasks + SHIM_TASKS,
+            // By version 2 of the control groups shims learn that memory ran out by inotify, by version 1 without.
+            inotify: shared.facts.cgroups.ends_with("version 2").into(),
+            // On its bridge the host learns the container, and the container the host.
+            neighbours: 2,
+            memory: Bytes(guest.memory.0.max(MEMORY_EACH.0)),
+            forking: guest.forking,
+            is_elsewhere: true,
+        }
     }
 
     fn clock(&self) -> &dyn Clock {

@@ -28,8 +28,8 @@ use super::orphan::{adopt, leaders};
 use super::watch::{Process, Watch, pid, pipe};
 use super::watched::Watched;
 use super::{
-    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
-    PlatformId, Unavailable,
+    Accelerator, Burden, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform,
+    PlatformFacts, PlatformId, Unavailable,
 };
 use crate::cgroup::{CgroupMode, Hierarchies};
 use crate::clock::{Clock, HostClock};
@@ -189,6 +189,11 @@ impl Platform for Oci {
             network: !own_kernel && rustix::process::geteuid().is_root(),
             simulated: false,
         }
+    }
+
+    fn burden(&self) -> Burden {
+        let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == Kind::Sandbox);
+        if own_kernel { Burden::of_sandbox() } else { Burden::default() }
     }
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {

@@ -18,7 +18,8 @@ use super::docker::shared::{Keeper, Shared};
 use super::groups::Groups;
 use super::watched::Watched;
 use super::{
-    Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Unavailable,
+    Accelerator, Burden, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId,
+    Unavailable,
 };
 use crate::cgroup::{CgroupMode, Hierarchies};
 use crate::clock::{Clock, HostClock};
@@ -162,6 +163,14 @@ impl Platform for Podman {
             notes.push(format!("runs without {}: crun refuses the hybrid mode", mount.display()));
         }
         Ok(PlatformFacts { version: podman, notes })
+    }
+
+    fn burden(&self) -> Burden {
+        // Its monitor, conmon, lives beside it, and by version 2 of the control groups learns by inotify that memory ran out.
+        let watched = self.groups.as_ref().is_ok_and(|groups| groups.mode() == CgroupMode::V2);
+        let own_kernel = self.runtime.as_deref() == Some("runsc");
+        let guest = if own_kernel { Burden::of_sandbox() } else { Burden::default() };
+        Burden { tasks: guest.tasks + 2, inotify: watched.into(), ..guest }
     }
 
     fn clock(&self) -> &dyn Clock {
