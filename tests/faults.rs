@@ -118,9 +118,11 @@ fn an_engine_that_fails_in_the_middle_fails_its_trials_and_no_others(
     assert!(others.iter().all(|trial| trial.outcome == Outcome::Ok), "{said}");
     let failed = failed(&engines);
     assert!(!failed.is_empty() && (fate == Fate::Hangs || failed.len() < engines.len()), "{said}");
-    for reason in failed {
-        assert!(reason.contains(what) && reason.contains(cure), "{reason}");
-    }
+    let is_told = |reason: &&String| reason.contains(what) && reason.contains(cure);
+    // A command that was under way loses its engine in words of its own; the next one is told that nobody is there.
+    let under_way = usize::from(platform == "docker-cli");
+    let untold: Vec<_> = failed.iter().filter(|reason| !is_told(reason)).collect();
+    assert!(untold.len() <= under_way && untold.len() < failed.len(), "{untold:?}");
     if fate == Fate::StopsAndComesBack {
         let last = engines.last().expect("trials of the engine");
         assert_eq!(last.outcome, Outcome::Ok, "{said}");
