@@ -5,6 +5,7 @@ mod build;
 mod image;
 pub mod line;
 mod manifest;
+pub mod system;
 #[cfg(test)]
 pub(crate) mod tests;
 
