@@ -71,6 +71,14 @@ pub enum BuildError {
         /// Why.
         reason: String,
     },
+    /// A guest system is for another processor than this host's.
+    #[error("the guest system {system} is for x86-64 alone, and the compiler of this host makes programs for {target}")]
+    NoTarget {
+        /// The guest system.
+        system: &'static str,
+        /// What the compiler compiles for.
+        target: String,
+    },
     /// A command could not be started.
     #[error("run {command}")]
     Run {
@@ -93,7 +101,7 @@ pub enum BuildError {
 
 impl BuildError {
     /// Makes the error of a file: `map_err(BuildError::file("read", path))`.
-    pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
+    pub(in crate::guest) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
         let path = path.to_owned();
         move |source| BuildError::File { action, path, source }
     }

@@ -9,5 +9,8 @@ mod error;
 mod server;
 mod sqlite;
 
+pub(in crate::guest) use compiler::{Compilation, Compiler};
+pub(in crate::guest) use digest::{Fields, of_file};
 pub use ensure::{BuildOptions, Network, Outcome, Rebuild, State, build, ensure};
+pub(in crate::guest) use ensure::{lock, make_folder};
 pub use error::BuildError;

@@ -3,7 +3,11 @@
 //! A guest system prints `FW guest` as its first line where it can, starts the program of its image with the arguments
 //! that it is given, and tells by `FW exit code N` or `FW exit signal N` how that ended.
 
+mod null;
+
 use std::path::PathBuf;
+
+pub use null::{null, null_runs};
 
 use crate::units::Bytes;
 

@@ -1,0 +1,147 @@
+//! `null`: the smallest guest, which is its own kernel: the floor of a machine's boot, and what finds out whether guests
+//! execute here at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::System;
+use crate::guest::build::{BuildError, Compilation, Compiler, Fields, lock, make_folder, of_file};
+use crate::guest::image::Program;
+use crate::run::Folders;
+use crate::units::Bytes;
+
+/// Freestanding, at a fixed address and of general registers alone: nothing has set up anything for it.
+const FLAGS: &[&str] = &[
+    "-std=c11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-ffreestanding",
+    "-mno-red-zone",
+    "-mgeneral-regs-only",
+    "-fno-pic",
+    "-fno-pie",
+    "-no-pie",
+    "-fno-stack-protector",
+    "-fno-asynchronous-unwind-tables",
+    "-fcf-protection=none",
+    "-nostdlib",
+    "-static",
+    "-s",
+    "-Wl,--build-id=none",
+    "-Wl,-z,noexecstack",
+    "-Wl,-z,max-page-size=4096",
+    "-Wl,-T,null.ld",
+];
+
+const SOURCES: &[&str] = &["start.S", "null.c"];
+
+/// What the smallest machine has: the guest needs less than two of it.
+const MEMORY: Bytes = Bytes(4 << 20);
+
+/// What is written beside it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    /// SHA-256 of its sources, flags and compiler.
+    key: String,
+    sha256: String,
+    size: Bytes,
+    compiler: String,
+    memory: Bytes,
+}
+
+/// Whether it can be `program`.
+pub const fn null_runs(program: Program) -> bool {
+    matches!(program, Program::Hello | Program::Sleep | Program::Probe)
+}
+
+/// Builds the guest system if it is missing or changed.
+///
+/// # Errors
+/// When there is no C compiler for x86-64, and when the output folder cannot be written.
+pub fn null(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<System, BuildError> {
+    let compiler = Compiler::find()?;
+    if !compiler.target.starts_with("x86_64") {
+        return Err(BuildError::NoTarget { system: "null", target: compiler.target });
+    }
+    let (sources, output) = (folders.project.join("guest-images/null"), folders.images().join("null"));
+    make_folder(&output)?;
+    let _lock = lock(&output, progress)?;
+    let key = key(&compiler, &sources)?;
+    let (kernel, record) = (output.join("null"), output.join("manifest.json"));
+    if let Some(manifest) = up_to_date(&kernel, &record, &key) {
+        return Ok(system(kernel, manifest));
+    }
+    progress("build the guest system null");
+    compile(&compiler, &sources, &kernel)?;
+    let size = Bytes(fs::metadata(&kernel).map_err(BuildError::file("read", &kernel))?.len());
+    let manifest = Manifest { key, sha256: of_file(&kernel)?, size, compiler: compiler.version, memory: MEMORY };
+    let text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    fs::write(&record, text).map_err(BuildError::file("write", &record))?;
+    Ok(system(kernel, manifest))
+}
+
+fn system(kernel: PathBuf, manifest: Manifest) -> System {
+    let Manifest { sha256, size, memory, .. } = manifest;
+    System { kernel, initrd: None, disk: None, digest: sha256, size, memory }
+}
+
+fn key(compiler: &Compiler, sources: &Path) -> Result<String, BuildError> {
+    let mut fields = FLAGS.iter().fold(Fields::default(), Fields::add);
+    for name in SOURCES.iter().chain(&["null.ld"]) {
+        let path = sources.join(name);
+        fields = fields.add(name).add(fs::read(&path).map_err(BuildError::file("read", &path))?);
+    }
+    Ok(compiler.fields(fields).finish())
+}
+
+/// What was built from this key, if it is still what was built.
+fn up_to_date(kernel: &Path, record: &Path, key: &str) -> Option<Manifest> {
+    let manifest: Manifest = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
+    (manifest.key == key && of_file(kernel).ok()? == manifest.sha256).then_some(manifest)
+}
+
+/// Whole or not at all: a machine may be started from it meanwhile.
+fn compile(compiler: &Compiler, sources: &Path, kernel: &Path) -> Result<(), BuildError> {
+    let new = kernel.with_extension("new");
+    let arguments = FLAGS.iter().chain(SOURCES).map(|&word| word.to_owned()).collect();
+    compiler.compile(&Compilation { what: "null.c", folder: sources, arguments, output: &new })?;
+    fs::rename(&new, kernel).map_err(BuildError::file("write", kernel))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Folders whose output is temporary.
+    fn folders() -> (tempfile::TempDir, Folders) {
+        let output = tempfile::tempdir().unwrap();
+        let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
+        (output, folders)
+    }
+
+    #[test]
+    fn it_is_a_few_kilobytes_and_says_where_a_monitor_enters() {
+        let (_output, folders) = folders();
+        let system = null(&folders, &mut |_| {}).unwrap();
+        let bytes = fs::read(&system.kernel).unwrap();
+        assert!(system.size < Bytes(16 << 10), "{}", system.size);
+        // Name size, description size and type of the note, then its name.
+        let note = [4u32, 4, 18].map(u32::to_le_bytes).concat().into_iter().chain(*b"Xen\0").collect::<Vec<_>>();
+        assert!(bytes.windows(note.len()).any(|window| window == note));
+    }
+
+    #[test]
+    fn it_is_built_once_and_again_when_it_was_spoilt() {
+        let (_output, folders) = folders();
+        let mut steps = Vec::new();
+        let first = null(&folders, &mut |step| steps.push(step.to_owned())).unwrap();
+        assert_eq!(null(&folders, &mut |step| steps.push(step.to_owned())).unwrap(), first);
+        assert_eq!(steps, ["build the guest system null"]);
+        fs::write(&first.kernel, "spoilt").unwrap();
+        assert_eq!(null(&folders, &mut |_| {}).unwrap(), first, "the same bytes from the same sources");
+        assert_eq!(of_file(&first.kernel).unwrap(), first.digest);
+    }
+}
