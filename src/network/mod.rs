@@ -1,4 +1,5 @@
-//! One network namespace a run: bridges in it, and for each instance a namespace of its own with a virtual pair.
+//! One network namespace a run: bridges in it, and for each container a namespace of its own with a virtual pair, for
+//! each virtual machine a tap.
 //!
 //! Invariants: no link, address or route is ever made in the host's own network namespace, and no thread of the harness
 //! stays in another one. A namespace here has no name: open files of the harness and the processes in it are all that
@@ -14,6 +15,7 @@ mod loopback;
 mod namespace;
 mod netlink;
 mod request;
+mod tap;
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,6 +29,7 @@ use netlink::Socket;
 
 pub use loopback::on_loopback;
 pub use namespace::{enter, inside};
+pub use tap::{Offload, Tap};
 
 use crate::host::limits::BRIDGE_PORTS;
 
@@ -88,13 +91,25 @@ impl RunNetwork {
         self.lock().as_ref().map(|made| made.namespace.path())
     }
 
+    /// A free place in the network, and the namespace that it is in.
+    fn take(&self) -> io::Result<(Slot, Arc<Namespace>)> {
+        let mut made = self.lock();
+        let made = Made::ensure(&mut made)?;
+        Ok((made.take(self.ports)?, Arc::clone(&made.namespace)))
+    }
+
+    /// Gives back the place of a link that is gone.
+    fn release(&self, slot: Slot) -> io::Result<()> {
+        let mut made = self.lock();
+        let Some(made) = &mut *made else { return Ok(()) };
+        made.free.push_back(slot);
+        made.socket.ask(request::forget(slot))
+    }
+
     /// Connects `namespace` to a bridge.
     fn plug(&self, namespace: &Namespace) -> io::Result<Slot> {
         let mut made = self.lock();
-        let made = match &mut *made {
-            Some(made) => made,
-            none => none.insert(Made::new()?),
-        };
+        let made = Made::ensure(&mut made)?;
         let slot = made.take(self.ports)?;
         let plugged = made.socket.ask(request::plug(slot, namespace));
         match plugged {
@@ -125,6 +140,13 @@ impl RunNetwork {
 }
 
 impl Made {
+    fn ensure(made: &mut Option<Self>) -> io::Result<&mut Self> {
+        match made {
+            Some(made) => Ok(made),
+            none => Ok(none.insert(Self::new()?)),
+        }
+    }
+
     fn new() -> io::Result<Self> {
         let (namespace, socket) = Namespace::make()?;
         socket.ask(request::found())?;

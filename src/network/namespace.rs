@@ -20,7 +20,7 @@ const NO_IPV6: &str = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
 
 /// A network namespace that lives as long as this, or a process in it.
 #[derive(Debug)]
-pub(super) struct Namespace(File);
+pub(super) struct Namespace(pub(super) File);
 
 impl Namespace {
     /// A new one, with nothing but a loopback that is down, and without IPv6, which would ask for routers and announce
@@ -61,7 +61,8 @@ pub fn inside<T: Send>(netns: &Path, work: impl FnOnce() -> T + Send) -> io::Res
     within(&open(netns)?, work).map_err(|e| failed(&enter_what(netns), e))
 }
 
-fn within<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+/// Does `work` in `namespace`, in a thread of its own.
+pub(super) fn within<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     aside(|| {
         setns(namespace, CloneFlags::CLONE_NEWNET)?;
         Ok(work())

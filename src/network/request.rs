@@ -72,12 +72,31 @@ pub(super) fn unplug(slot: Slot) -> Vec<Request> {
     let name = slot.port_name();
     let mut port = LinkMessage::default();
     port.header.index = slot.port_index();
-    let own = neighbour_message(bridge_index(slot.bridge), slot.address());
-    let forget = format!("forget the neighbour {}", slot.address());
+    let pair =
+        Request { what: format!("remove the pair {name}"), message: RouteNetlinkMessage::DelLink(port), flags: 0 };
+    std::iter::once(pair).chain(forget(slot)).collect()
+}
+
+/// Makes the tap of `slot` a port of its bridge, with all that the bridge's side knows of what is behind it. For the
+/// run's namespace.
+pub(super) fn plug_tap(slot: Slot) -> Vec<Request> {
+    let name = slot.port_name();
+    let mut port = up(slot.port_index());
+    port.attributes =
+        vec![LinkAttribute::Address(slot.port_mac().to_vec()), LinkAttribute::Controller(bridge_index(slot.bridge))];
+    let what = format!("put the tap {name} on its bridge");
     vec![
-        Request { what: format!("remove the pair {name}"), message: RouteNetlinkMessage::DelLink(port), flags: 0 },
-        Request { what: forget, message: RouteNetlinkMessage::DelNeighbour(own), flags: 0 },
+        Request { what, message: RouteNetlinkMessage::SetLink(port), flags: 0 },
+        forwarding(&name, slot),
+        neighbour(&bridge_name(slot.bridge), bridge_index(slot.bridge), slot.address(), slot.mac()),
     ]
+}
+
+/// Forgets who is behind `slot`.
+pub(super) fn forget(slot: Slot) -> Vec<Request> {
+    let own = neighbour_message(bridge_index(slot.bridge), slot.address());
+    let what = format!("forget the neighbour {}", slot.address());
+    vec![Request { what, message: RouteNetlinkMessage::DelNeighbour(own), flags: 0 }]
 }
 
 /// What an instance's own namespace needs once `eth0` is in it.

@@ -180,3 +180,30 @@ fn a_program_starts_in_the_namespace() {
     let output = command.output().expect("cat runs");
     assert!(String::from_utf8_lossy(&output.stdout).contains("eth0:"), "{output:?}");
 }
+
+#[test]
+fn a_tap_is_there_as_long_as_somebody_has_it_open() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(3);
+    let mut tap = match network.attach_tap(Offload::Header) {
+        Err(e) if e.to_string().contains("/dev/net/tun") => return eprintln!("skipped: {e}"),
+        made => made.expect("a tap"),
+    };
+    let netns = network.netns().expect("made");
+    let name = "fw0p0".to_owned();
+    assert!(links(&netns).contains(&name));
+    assert_eq!(tap.address(), Ipv4Addr::new(198, 18, 0, 2));
+    assert!(lines(&netns, "arp").iter().any(|line| line.contains("198.18.0.2") && line.contains("02:46:57:12:00:02")));
+
+    let monitors = tap.fd().expect("open").try_clone_to_owned().expect("a copy");
+    tap.hand_over();
+    assert!(links(&netns).contains(&name), "the monitor has it");
+    drop(monitors);
+    assert!(!links(&netns).contains(&name), "nobody has it");
+    tap.detach().expect("given back");
+    assert!(lines(&netns, "arp").iter().all(|line| !line.contains("198.18.0.2")));
+    let others: Vec<_> = (0..3).map(|_| network.attach_tap(Offload::Plain).expect("a tap")).collect();
+    assert_eq!(others[2].address(), Ipv4Addr::new(198, 18, 0, 2), "its place is taken last");
+}
