@@ -1,7 +1,8 @@
 //! The lines a guest prints, the whole protocol between a guest and the harness. Pure.
 //!
 //! `FW main` first, `FW ready` when serving or about to work, `FW result {json}` at the end; an attacker prints
-//! `FW ops N` (operations since it began) once a second, or as often as its `report_ms=` says.
+//! `FW ops N` (operations since it began) once a second, or as often as its `report_ms=` says. In a virtual machine the
+//! guest system says `FW guest` before its program begins, and `FW exit code N` or `FW exit signal N` when that has ended.
 
 use serde_json::Value;
 
@@ -18,6 +19,12 @@ pub enum GuestLine {
     Result(Value),
     /// `FW error TEXT`: the guest could not do what it was asked to.
     Error(String),
+    /// `FW guest`: the guest system is up and about to start its program.
+    Guest,
+    /// `FW exit code N`: the guest system tells with which code its program ended.
+    ExitCode(u8),
+    /// `FW exit signal N`: it tells which signal ended it.
+    ExitSignal(u8),
     /// Anything else; kept for the log.
     Other(String),
 }
@@ -38,6 +45,12 @@ impl GuestLine {
             "ops" => argument.parse().ok().map(GuestLine::Ops),
             "result" => serde_json::from_str(argument).ok().filter(Value::is_object).map(GuestLine::Result),
             "error" => Some(GuestLine::Error(argument.to_owned())),
+            "guest" if argument.is_empty() => Some(GuestLine::Guest),
+            "exit" => match argument.split_once(' ')? {
+                ("code", code) => code.parse().ok().map(GuestLine::ExitCode),
+                ("signal", signal) => signal.parse().ok().map(GuestLine::ExitSignal),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -54,13 +67,18 @@ mod tests {
         assert_eq!(GuestLine::parse("FW main\r\n"), GuestLine::Main);
         assert_eq!(GuestLine::parse("FW ready"), GuestLine::Ready);
         assert_eq!(GuestLine::parse("FW ops 12"), GuestLine::Ops(12));
+        assert_eq!(GuestLine::parse("FW guest"), GuestLine::Guest);
+        assert_eq!(GuestLine::parse("FW exit code 255"), GuestLine::ExitCode(255));
+        assert_eq!(GuestLine::parse("FW exit signal 6"), GuestLine::ExitSignal(6));
         assert_eq!(GuestLine::parse("FW error fork: 38"), GuestLine::Error("fork: 38".into()));
         assert_eq!(GuestLine::parse(r#"FW result {"rows":3}"#), GuestLine::Result(json!({"rows": 3})));
     }
 
     #[test]
     fn anything_else_is_kept_as_it_is() {
-        for text in ["", "FW", "FW mainly", "FW ops -1", "FW result [1]", "FW result {", "hello"] {
+        for text in
+            ["", "FW", "FW mainly", "FW exit", "FW exit code 256", "FW ops -1", "FW result [1]", "FW result {", "hello"]
+        {
             assert_eq!(GuestLine::parse(text), GuestLine::Other(text.to_owned()), "{text}");
         }
     }

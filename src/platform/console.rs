@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
-use super::{Event, Milestone, StampedLine};
+use super::{Event, Exit, Milestone, StampedLine};
 use crate::clock::Clock;
 use crate::guest::GuestLine;
 use crate::units::Nanos;
@@ -36,6 +36,8 @@ pub(super) struct Console {
     lines: Vec<StampedLine>,
     kept: usize,
     dropped: u64,
+    /// When the first byte was read.
+    opened: Option<Nanos>,
     seen: Seen,
 }
 
@@ -47,13 +49,14 @@ struct Seen {
     attacking: Option<Nanos>,
     result: Option<Nanos>,
     error: Option<String>,
+    exit: Option<Exit>,
 }
 
 impl Console {
     /// A console over `pipe`, which does not block.
     pub(super) fn new(pipe: OwnedFd) -> Self {
-        let seen = Seen::default();
-        Self { pipe: Some(pipe), partial: Vec::new(), lines: Vec::new(), kept: 0, dropped: 0, seen }
+        let (opened, seen) = (None, Seen::default());
+        Self { pipe: Some(pipe), partial: Vec::new(), lines: Vec::new(), kept: 0, dropped: 0, opened, seen }
     }
 
     /// What to poll; `None` once every writer is gone.
@@ -112,6 +115,16 @@ impl Console {
             .filter_map(|(event, at)| Some((event, at?)))
     }
 
+    /// When the first byte was read.
+    pub(super) fn opened(&self) -> Option<Nanos> {
+        self.opened
+    }
+
+    /// How the program ended by the word of its guest system.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.seen.exit
+    }
+
     /// The first `FW error`.
     pub(super) fn error(&self) -> Option<&str> {
         self.seen.error.as_deref()
@@ -126,6 +139,7 @@ impl Console {
             Some(GuestLine::Ops(n)) => format!("FW ops {n}"),
             Some(GuestLine::Result(_)) => "FW result".to_owned(),
             Some(GuestLine::Error(text)) => format!("FW error {text}"),
+            Some(GuestLine::Guest | GuestLine::ExitCode(_) | GuestLine::ExitSignal(_)) => "of its system".to_owned(),
             Some(GuestLine::Other(text)) => format!("`{}`", text.chars().take(80).collect::<String>()),
         };
         match self.dropped {
@@ -142,6 +156,7 @@ impl Console {
     }
 
     fn take(&mut self, mut bytes: &[u8], at: Nanos) {
+        self.opened.get_or_insert(at);
         while let Some(end) = bytes.iter().position(|&b| b == b'\n') {
             self.extend(&bytes[..end]);
             self.end_line(at);
@@ -164,6 +179,9 @@ impl Console {
         } else {
             self.partial.clear()
         }
+        if self.is_of_the_system(&line) {
+            return;
+        }
         let first = self.note(&line, at);
         if first || (self.lines.len() < MAX_LINES && self.kept + size <= MAX_KEPT) {
             self.kept += size;
@@ -171,6 +189,18 @@ impl Console {
         } else {
             self.dropped += 1;
         }
+    }
+
+    /// Takes what a guest system says for itself, which is none of its program's lines. Its first word on the end counts.
+    fn is_of_the_system(&mut self, line: &GuestLine) -> bool {
+        let exit = match line {
+            GuestLine::Guest => return true,
+            GuestLine::ExitCode(code) => Exit::Code((*code).into()),
+            GuestLine::ExitSignal(signal) => Exit::Signal((*signal).into()),
+            _ => return false,
+        };
+        self.seen.exit.get_or_insert(exit);
+        true
     }
 
     /// Notes a milestone. Whether it is the first of its kind, which is kept in any case.
@@ -224,6 +254,13 @@ mod tests {
         assert_eq!(console.reached(Milestone::Attacking), Some(Nanos(1)));
         assert_eq!(console.reached(Milestone::Ready), None);
         assert_eq!(console.lines().len(), 4);
+    }
+
+    #[test]
+    fn what_a_guest_system_says_is_none_of_its_programs_lines() {
+        let (console, _writer) = after(b"FW guest\nFW main\nFW exit signal 6\nFW exit code 0\n", false);
+        assert_eq!(console.lines().len(), 1);
+        assert_eq!((console.exit(), console.opened()), (Some(Exit::Signal(6)), Some(Nanos(1))));
     }
 
     #[test]

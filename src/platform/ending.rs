@@ -17,6 +17,8 @@ pub(super) enum Ending {
     Process(Process),
     /// A command that ran the instance and passes its exit code on.
     Command(Process),
+    /// The monitor of a machine, in which a guest system tells how its program ended.
+    Machine(Process),
     /// Somebody's word.
     Told(Arc<Told>),
 }
@@ -54,7 +56,7 @@ impl Ending {
     /// The process that is watched.
     pub(super) fn process(&self) -> Option<&Process> {
         match self {
-            Ending::Process(process) | Ending::Command(process) => Some(process),
+            Ending::Process(process) | Ending::Command(process) | Ending::Machine(process) => Some(process),
             Ending::Told(_) => None,
         }
     }
@@ -62,7 +64,7 @@ impl Ending {
     /// What becomes readable at the end.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         match self {
-            Ending::Process(process) | Ending::Command(process) => process.handle.as_fd(),
+            Ending::Process(process) | Ending::Command(process) | Ending::Machine(process) => process.handle.as_fd(),
             Ending::Told(told) => told.bell.as_fd(),
         }
     }
@@ -72,6 +74,8 @@ impl Ending {
         match self {
             Ending::Process(process) => process.peek_exit(),
             Ending::Command(process) => process.peek_exit().map(passed_on),
+            // Its code is the monitor's own.
+            Ending::Machine(process) => process.peek_exit().filter(|exit| matches!(exit, Exit::Signal(_))),
             Ending::Told(told) => told.exit(),
         }
     }

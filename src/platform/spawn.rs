@@ -16,6 +16,9 @@ use crate::cpuset::CpuSet;
 /// Bytes of stack for the child, which calls a dozen functions of the C library.
 const STACK: usize = 64 << 10;
 
+/// The first descriptor behind the standard ones.
+pub(super) const FIRST_PASSED: RawFd = 3;
+
 /// What a process is started with.
 #[derive(Debug)]
 pub(super) struct Start<'a> {
@@ -27,8 +30,12 @@ pub(super) struct Start<'a> {
     pub(super) environment: Vec<CString>,
     /// Its standard input.
     pub(super) input: BorrowedFd<'a>,
-    /// Its standard output and error.
+    /// Its standard output.
     pub(super) output: BorrowedFd<'a>,
+    /// Its standard error; the same as its output without.
+    pub(super) error: Option<BorrowedFd<'a>>,
+    /// What it has open besides, as its descriptors from [`FIRST_PASSED`] on.
+    pub(super) passed: &'a [BorrowedFd<'a>],
     /// The CPUs it may run on.
     pub(super) cpus: Option<&'a CpuSet>,
     /// Files of the control groups it joins: it writes `0` to each.
@@ -46,6 +53,8 @@ struct Child {
     envp: Vec<*const libc::c_char>,
     input: RawFd,
     output: RawFd,
+    error: RawFd,
+    passed: Vec<RawFd>,
     cpus: Option<libc::cpu_set_t>,
     doors: Vec<RawFd>,
     rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
@@ -100,6 +109,8 @@ impl Child {
             envp: pointers(&start.environment),
             input: start.input.as_raw_fd(),
             output: start.output.as_raw_fd(),
+            error: start.error.unwrap_or(start.output).as_raw_fd(),
+            passed: start.passed.iter().map(AsRawFd::as_raw_fd).collect(),
             cpus: start.cpus.map(kernel_set),
             doors: start.doors.iter().map(AsRawFd::as_raw_fd).collect(),
             rlimits: start.rlimits.iter().map(limit).collect(),
@@ -112,7 +123,7 @@ impl Child {
     ///
     /// # Safety
     /// Only in a child that [`start`] made, with the pointers of `self` alive.
-    unsafe fn become_program(&self) -> &'static str {
+    unsafe fn become_program(&mut self) -> &'static str {
         // SAFETY: plain system calls on memory that lives, see above; `empty` is initialised by `sigemptyset`.
         unsafe {
             if libc::setsid() < 0 {
@@ -143,12 +154,22 @@ impl Child {
             {
                 return "set the CPU affinity";
             }
-            if libc::dup2(self.input, 0) < 0 || libc::dup2(self.output, 1) < 0 || libc::dup2(self.output, 2) < 0 {
+            if libc::dup2(self.input, 0) < 0 || libc::dup2(self.output, 1) < 0 || libc::dup2(self.error, 2) < 0 {
                 return "connect the output";
+            }
+            let end = FIRST_PASSED + self.passed.len() as RawFd;
+            // Out of the way first: one may lie where another has to be.
+            for passed in &mut self.passed {
+                *passed = libc::fcntl(*passed, libc::F_DUPFD_CLOEXEC, end);
+            }
+            for (at, &passed) in (FIRST_PASSED..).zip(&self.passed) {
+                if libc::dup2(passed, at) < 0 {
+                    return "pass a descriptor on";
+                }
             }
             // Whatever the harness itself inherited open ends here. A kernel before 5.11 does not know it, and then only
             // descriptors that nobody marked close-on-exec would slip through.
-            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            libc::syscall(libc::SYS_close_range, end, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored over `exec`. The others are the
             // ones the harness handles: none of its handlers may run in the memory that both share.
             for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
@@ -208,7 +229,7 @@ impl Drop for MaskedSignals {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::os::fd::AsFd;
 
     use super::*;
@@ -226,6 +247,8 @@ mod tests {
             environment: Vec::new(),
             input: input.as_fd(),
             output: write.as_fd(),
+            error: None,
+            passed: &[],
             cpus: None,
             doors: &[],
             rlimits: &[],
@@ -235,6 +258,45 @@ mod tests {
         let mut text = String::new();
         read.read_to_string(&mut text)?;
         Process::new(pid, handle).reap().map(|_| text)
+    }
+
+    #[test]
+    fn descriptors_are_passed_on_in_their_order_and_no_others() {
+        let (mut read, write) = io::pipe().expect("a pipe");
+        let files: Vec<_> = ["first", "second"].map(memory_file).into();
+        // The other way round, so that each lies where the other has to be or was made before it.
+        let passed: Vec<_> = files.iter().rev().map(AsFd::as_fd).collect();
+        let program = CString::new(
+            crate::host::tools::find("sh").expect("every system has it").into_os_string().into_encoded_bytes(),
+        );
+        let program = program.expect("a path");
+        let input = File::open("/dev/null").expect("it is there");
+        let script = c"cat /proc/self/fd/3 /proc/self/fd/4; test -e /proc/self/fd/5 || echo no more".to_owned();
+        let (pid, handle) = start(&Start {
+            program: program.clone(),
+            arguments: vec![program, c"-c".to_owned(), script],
+            environment: vec![c"PATH=/bin:/usr/bin".to_owned()],
+            input: input.as_fd(),
+            output: write.as_fd(),
+            error: None,
+            passed: &passed,
+            cpus: None,
+            doors: &[],
+            rlimits: &[],
+            hides: None,
+        })
+        .expect("it starts");
+        drop(write);
+        let mut text = String::new();
+        read.read_to_string(&mut text).expect("readable");
+        Process::new(pid, handle).reap().expect("it ends");
+        assert_eq!(text, "secondfirstno more\n");
+    }
+
+    fn memory_file(text: &str) -> File {
+        let mut file = File::from(rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).expect("a file"));
+        file.write_all(text.as_bytes()).expect("written");
+        file
     }
 
     #[test]

@@ -93,6 +93,16 @@ impl Watch {
         self.ending = Some(Ending::Command(process));
     }
 
+    /// From now on watches the end of `monitor`, and takes the word of the guest system in it for how its program ended.
+    pub(super) fn follow_machine(&mut self, monitor: Process) {
+        self.ending = Some(Ending::Machine(monitor));
+    }
+
+    /// How it ended, as far as is known: by the guest system's word, or by what ended its process.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.console.exit().or_else(|| self.ending.as_ref().and_then(Ending::peek_exit))
+    }
+
     /// From now on waits for the end to be told, too.
     pub(super) fn follow_told(&mut self, told: Arc<Told>) {
         self.ending = Some(Ending::Told(told));
@@ -191,7 +201,13 @@ impl Watch {
     }
 
     fn learn_end(&mut self) {
-        let Some(Ending::Told(told)) = &self.ending else { return self.stamp(Event::Exit) };
+        let Some(Ending::Told(told)) = &self.ending else {
+            self.stamp(Event::Exit);
+            if matches!(self.ending, Some(Ending::Machine(_))) && self.exit().is_none() {
+                self.lost = Some("the machine stopped without a word on how its program ended".to_owned());
+            }
+            return;
+        };
         match told.listen() {
             None => {}
             Some(Word::Lost(reason)) => self.lost = Some(reason),
@@ -233,11 +249,16 @@ impl Watch {
         for (event, at) in self.console.events() {
             self.events.entry(event).or_insert(at);
         }
+        if let (Some(Ending::Machine(_)), Some(at)) = (&self.ending, self.console.opened()) {
+            self.events.entry(Event::Guest).or_insert(at);
+        }
     }
 
     fn reached(&self, milestone: Milestone) -> Option<Nanos> {
         match milestone {
-            Milestone::Exit if self.console.error().is_none() => self.events.get(&Event::Exit).copied(),
+            Milestone::Exit if self.console.error().is_none() && self.lost.is_none() => {
+                self.events.get(&Event::Exit).copied()
+            }
             other => self.console.reached(other),
         }
     }
@@ -248,9 +269,9 @@ impl Watch {
             return Some(format!("the guest reports: {error}"));
         }
         if let Some(reason) = &self.lost {
-            return Some(reason.clone());
+            return Some(format!("{reason}; last seen: {}", self.console.last()));
         }
-        let how = match self.has_ended().then(|| self.ending.as_ref().and_then(Ending::peek_exit))? {
+        let how = match self.has_ended().then(|| self.exit())? {
             Some(Exit::Code(code)) => format!("exited with code {code}"),
             Some(Exit::Signal(signal)) => format!("was ended by signal {signal}"),
             None => "ended".to_owned(),

@@ -35,6 +35,16 @@ pub(super) trait Body: Send + std::fmt::Debug {
 
     /// It has come as far as `milestone`.
     fn reached(&mut self, _milestone: Milestone) {}
+
+    /// The threads that execute it now; it lives.
+    fn threads(&self) -> Vec<GuestThread> {
+        threads_of(self.pids())
+    }
+
+    /// What it knows of why a wait failed, besides.
+    fn explain(&mut self, error: Error) -> Error {
+        error
+    }
 }
 
 /// An instance: a body that is removed when it is stopped, or dropped.
@@ -70,13 +80,17 @@ impl<B: Body> Instance for Watched<B> {
     }
 
     fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
-        let at = self.body.watch_mut().wait_for(milestone, deadline)?;
-        self.body.reached(milestone);
-        Ok(at)
+        match self.body.watch_mut().wait_for(milestone, deadline) {
+            Ok(at) => {
+                self.body.reached(milestone);
+                Ok(at)
+            }
+            Err(error) => Err(self.body.explain(error)),
+        }
     }
 
     fn threads(&self) -> Vec<GuestThread> {
-        if self.body.watch().has_ended() { Vec::new() } else { threads_of(self.body.pids()) }
+        if self.body.watch().has_ended() { Vec::new() } else { self.body.threads() }
     }
 
     fn cgroup(&self) -> Option<&Cgroup> {

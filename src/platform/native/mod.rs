@@ -110,6 +110,8 @@ impl Native {
             environment: vec![CString::new(format!("{RUN_VARIABLE}={}", self.context.ledger.run()))?],
             input: input.as_fd(),
             output: write.as_fd(),
+            error: None,
+            passed: &[],
             cpus: spec.cpus.as_ref(),
             doors: &doors,
             rlimits: &rlimits,

@@ -139,6 +139,8 @@ impl Runtime {
             environment: self.environment.clone(),
             input: input.as_fd(),
             output: output.unwrap_or(log.as_fd()),
+            error: None,
+            passed: &[],
             cpus: None,
             doors: &[],
             rlimits: &[],
