@@ -61,7 +61,7 @@ pub fn version(program: &Path, args: &[&str], deadline: Duration) -> Option<Stri
 
 /// All that `program` printed; `None` when it had to be ended. The answer goes to memory and not through a pipe, so
 /// that neither a long one nor a grandchild that keeps it open can block.
-fn ask(program: &Path, args: &[&str], deadline: Duration) -> io::Result<Option<String>> {
+pub(crate) fn ask(program: &Path, args: &[&str], deadline: Duration) -> io::Result<Option<String>> {
     let mut answer = File::from(memfd_create("answer", MemfdFlags::CLOEXEC)?);
     let mut child = Command::new(program)
         .args(args)

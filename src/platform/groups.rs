@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Context;
 use crate::cgroup::{Cgroup, CgroupMode, Hierarchies};
+use crate::cpuset::CpuSet;
 use crate::ledger::{Ledger, Resource};
+use crate::units::Bytes;
 
 /// The groups that one platform makes for one run. Dropping it removes the parent, if nothing is left in it.
 #[derive(Debug)]
@@ -67,6 +69,31 @@ impl Groups {
     pub(super) fn record(&self, instance: &str) -> io::Result<Cgroup> {
         self.ensure_parent()?;
         self.foresee(instance)
+    }
+
+    /// Makes the group of `instance`, in the ledger first, with these limits.
+    ///
+    /// # Errors
+    /// When the kernel refuses; nothing of it is left then.
+    pub(super) fn confine(
+        &self,
+        instance: &str,
+        cpus: Option<&CpuSet>,
+        memory: Bytes,
+        pids: u32,
+    ) -> io::Result<Cgroup> {
+        let cgroup = self.record(instance)?;
+        let limit = || {
+            cgroup.create()?;
+            cpus.map_or(Ok(()), |cpus| cgroup.set_cpus(cpus))?;
+            cgroup.set_memory(memory)?;
+            cgroup.set_pids(pids)
+        };
+        let made = limit();
+        if made.is_err() {
+            cgroup.remove_if_empty();
+        }
+        made.map(|()| cgroup)
     }
 
     /// Two launches at once must not both find a parent that has no CPUs yet.

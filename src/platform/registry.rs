@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::docker::{Docker, Start};
+use super::qemu::{Flavour, Qemu};
 use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, podman, youki};
 use crate::names::UnknownName;
 
@@ -32,6 +33,8 @@ pub enum Runtime {
     Optional,
     /// Always: `oci:runc`.
     Required,
+    /// Always, and not a runtime but a guest system with what its machine is like: `qemu:linux-q35`.
+    Flavour,
 }
 
 /// Every platform of this version.
@@ -77,6 +80,18 @@ pub const ENTRIES: &[Entry] = &[
         about: "a container of Podman, over the socket of a service of the run's own; needs root",
         defaults: &["podman"],
         open: |c, runtime| Ok(Box::new(podman::Podman::new(c, runtime))),
+    },
+    Entry {
+        name: "qemu",
+        runtime: Runtime::Flavour,
+        about: "a virtual machine by QEMU: null, linux, debian or unikraft in it, then maybe -q35, -pc or -microvm, -smpN, \
+                -kvm or -tcg",
+        defaults: &["qemu:null", "qemu:linux"],
+        open: |c, flavour| {
+            let name = flavour.unwrap_or_default();
+            let flavour = Flavour::parse(name).ok_or_else(|| Error::Fatal(format!("`{name}` is no guest system")))?;
+            Ok(Box::new(Qemu::new(c.clone(), name, flavour)))
+        },
     },
     Entry {
         name: "fake",
@@ -129,6 +144,7 @@ impl Entry {
             Runtime::None => self.name.to_owned(),
             Runtime::Optional => format!("{}[:RUNTIME]", self.name),
             Runtime::Required => format!("{}:RUNTIME", self.name),
+            Runtime::Flavour => format!("{}:null|linux|debian|unikraft[-MACHINE][-smpN][-kvm|-tcg]", self.name),
         }
     }
 }
@@ -139,6 +155,7 @@ fn find(name: &str) -> Result<(&'static Entry, Option<&str>), UnknownName> {
     let fits = |entry: &&Entry| match (entry.runtime, runtime) {
         (Runtime::None | Runtime::Optional, None) => true,
         (Runtime::Optional | Runtime::Required, Some(runtime)) => is_runtime(runtime),
+        (Runtime::Flavour, Some(flavour)) => Flavour::parse(flavour).is_some(),
         _ => false,
     };
     let entry = ENTRIES.iter().filter(|entry| entry.name == family).find(fits);
@@ -174,6 +191,8 @@ mod tests {
     #[test]
     fn a_runtime_is_taken_only_where_there_is_one() {
         assert!("native:crun".parse::<PlatformId>().is_err());
+        assert!("qemu:windows".parse::<PlatformId>().is_err() && "qemu".parse::<PlatformId>().is_err());
+        assert!("qemu:linux-q35-smp2".parse::<PlatformId>().is_ok());
         assert!(!is_runtime("../x") && !is_runtime("") && is_runtime("io.containerd.runc.v2"));
     }
 }

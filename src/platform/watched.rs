@@ -4,7 +4,7 @@ use super::watch::{Watch, threads_of};
 use super::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use crate::cgroup::Cgroup;
 use crate::say;
-use crate::units::Nanos;
+use crate::units::{Bytes, Nanos};
 
 /// What tells one platform's instances from those of another.
 pub(super) trait Body: Send + std::fmt::Debug {
@@ -39,6 +39,11 @@ pub(super) trait Body: Send + std::fmt::Debug {
     /// The threads that execute it now; it lives.
     fn threads(&self) -> Vec<GuestThread> {
         threads_of(self.pids())
+    }
+
+    /// The memory that its guest was given, where it has one of its own.
+    fn guest_memory(&self) -> Option<Bytes> {
+        None
     }
 
     /// What it knows of why a wait failed, besides.
@@ -99,6 +104,10 @@ impl<B: Body> Instance for Watched<B> {
 
     fn endpoint(&self) -> Option<Endpoint> {
         self.body.endpoint()
+    }
+
+    fn guest_memory(&self) -> Option<Bytes> {
+        self.body.guest_memory()
     }
 
     fn kill(&mut self) {

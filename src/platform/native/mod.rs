@@ -57,13 +57,12 @@ impl Native {
 
     /// Makes the control group of an instance with limits, in the ledger first; none where that cannot be.
     fn confine(&self, spec: &LaunchSpec) -> io::Result<Option<Cgroup>> {
-        let (Some(limits), Ok(groups)) = (spec.limits, &self.groups) else { return Ok(None) };
-        let cgroup = groups.record(&spec.name)?;
-        let made = cgroup.create().and_then(|()| limit(&cgroup, spec, limits));
-        if made.is_err() {
-            cgroup.remove_if_empty();
+        match (spec.limits, &self.groups) {
+            (Some(limits), Ok(groups)) => {
+                groups.confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids).map(Some)
+            }
+            _ => Ok(None),
         }
-        made.map(|()| Some(cgroup))
     }
 
     /// Makes the instance's own directory, in the ledger first, for a program that works on files.
@@ -202,14 +201,6 @@ fn threads_of_user() -> u64 {
     let all = procfs::process::all_processes().into_iter().flatten().flatten();
     let own = all.filter(|process| process.uid().is_ok_and(|owner| owner == uid));
     own.filter_map(|process| u64::try_from(process.stat().ok()?.num_threads).ok()).sum()
-}
-
-fn limit(cgroup: &Cgroup, spec: &LaunchSpec, limits: Limits) -> io::Result<()> {
-    if let Some(cpus) = &spec.cpus {
-        cgroup.set_cpus(cpus)?;
-    }
-    cgroup.set_memory(limits.memory)?;
-    cgroup.set_pids(limits.pids)
 }
 
 #[cfg(test)]

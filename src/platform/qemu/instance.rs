@@ -1,0 +1,145 @@
+//! One virtual machine with what was made for it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::qmp::Qmp;
+use crate::cgroup::Cgroup;
+use crate::clock::{Clock, HostClock};
+use crate::network::Tap;
+use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of};
+use crate::platform::watched::Body;
+use crate::platform::{Endpoint, Error, Event, Exit, GuestThread, ThreadRole};
+use crate::units::Bytes;
+
+/// So much of what QEMU complains about is told.
+const MOST_COMPLAINTS: u64 = 600;
+
+/// A machine, from the moment it was asked for.
+#[derive(Debug)]
+pub(super) struct QemuInstance {
+    pub(super) watch: Watch,
+    pub(super) cgroup: Option<Cgroup>,
+    pub(super) tap: Option<Tap>,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) qmp: Option<Qmp>,
+    /// The threads that are its processors, if it was asked.
+    pub(super) vcpus: Vec<i32>,
+    /// What QEMU itself has to say; its guest speaks elsewhere.
+    pub(super) complaints: File,
+    memory: Bytes,
+}
+
+impl QemuInstance {
+    /// A machine that is not started yet.
+    pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, memory: Bytes) -> io::Result<Self> {
+        let complaints = File::from(memfd_create("complaints", MemfdFlags::CLOEXEC)?);
+        Ok(Self { watch, cgroup, tap: None, endpoint: None, qmp: None, vcpus: Vec::new(), complaints, memory })
+    }
+
+    /// The monitor has greeted. A guest that spoke in the same moment was read first.
+    pub(super) fn stamp_monitor(&mut self) {
+        let now = HostClock.now();
+        let first = self.watch.events().get(&Event::Guest).copied();
+        self.watch.stamp_at(Event::Vmm, first.map_or(now, |first| first.min(now)));
+    }
+
+    /// That `action` failed because the machine ended, with what is known of why.
+    pub(super) fn explain_end(&mut self, action: &str, process: Option<Exit>) -> Error {
+        let how = match process {
+            Some(Exit::Code(code)) => format!("QEMU exited with code {code}"),
+            Some(Exit::Signal(signal)) => format!("signal {signal} ended QEMU"),
+            None => "QEMU closed its monitor".to_owned(),
+        };
+        let complaint = self.complaint().map_or_else(String::new, |text| format!(": {text}"));
+        Error::failed(action, how + &complaint)
+    }
+
+    /// What QEMU complained about.
+    fn complaint(&mut self) -> Option<String> {
+        let mut text = Vec::new();
+        self.complaints.rewind().ok()?;
+        self.complaints.by_ref().take(MOST_COMPLAINTS).read_to_end(&mut text).ok()?;
+        let text = String::from_utf8_lossy(&text).lines().collect::<Vec<_>>().join("; ");
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Removes whatever a failed start has made.
+    pub(super) fn abandon(&mut self) {
+        // The failure of the start is what matters; what stays stands in the ledger.
+        if self.watch.process().is_some() {
+            let _ = self.end_process();
+        }
+        let _ = self.remove();
+    }
+
+    fn remove(&mut self) -> io::Result<()> {
+        let detached = self.tap.take().map_or(Ok(()), Tap::detach);
+        let removed = self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.remove(KILL_PATIENCE));
+        detached.and(removed)
+    }
+
+    /// Ends the process: how the program in the machine ended.
+    fn end_process(&mut self) -> Result<Exit, Error> {
+        self.watch.kill();
+        self.watch.wait_exit(KILL_PATIENCE)?;
+        let told = self.watch.exit();
+        let reaped = self.watch.process().map(Process::reap).transpose();
+        let process = reaped.map_err(|e| Error::failed("reap the monitor", e))?;
+        let action = format!("end {}", self.watch.name());
+        told.ok_or_else(|| self.explain_end(&action, process))
+    }
+}
+
+impl Body for QemuInstance {
+    fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    fn end(&mut self) -> Result<Exit, Error> {
+        let ended = self.end_process();
+        let removed = self.remove().map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e));
+        ended.and_then(|exit| removed.map(|()| exit))
+    }
+
+    fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.clone()
+    }
+
+    fn guest_memory(&self) -> Option<Bytes> {
+        Some(self.memory)
+    }
+
+    fn pids(&self) -> Vec<i32> {
+        self.watch.process().map(|process| process.pid).into_iter().collect()
+    }
+
+    fn threads(&self) -> Vec<GuestThread> {
+        let role = |tid: i32| if self.vcpus.contains(&tid) { ThreadRole::Vcpu } else { ThreadRole::Vmm };
+        threads_of(self.pids()).into_iter().map(|thread| GuestThread { role: role(thread.tid), ..thread }).collect()
+    }
+
+    fn explain(&mut self, error: Error) -> Error {
+        let event = self.qmp.as_mut().and_then(|qmp| {
+            qmp.read();
+            qmp.last_event.clone()
+        });
+        let more: Vec<String> = event.into_iter().chain(self.complaint()).collect();
+        match error {
+            Error::Failed { action, reason } if !more.is_empty() => {
+                Error::Failed { action, reason: format!("{reason}; the monitor: {}", more.join("; ")) }
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! `qemu:SYSTEM`: a virtual machine by QEMU, with a guest system and one program in it.
+//!
+//! Data flow: the harness starts `qemu-system-x86_64` with the guest's console as its standard output, with a monitor's
+//! socket and a tap as open files, and nothing else of its own; the monitor's greeting says that it is up, the console's
+//! first byte that the guest is, its lines what the program does. Invariants: nothing of a machine is in the file system
+//! but its images, which it only reads; everything that it has open is gone with its process.
+
+mod accelerator;
+mod append;
+mod command;
+mod flavour;
+mod instance;
+mod qmp;
+mod start;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use instance::QemuInstance;
+use start::{Plan, Vmm};
+
+pub use accelerator::{Found, probe};
+pub use flavour::{Flavour, GuestSystem, MachineType};
+
+use super::groups::Groups;
+use super::watch::{Watch, pipe};
+use super::watched::Watched;
+use super::{
+    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Networking, Platform,
+    PlatformFacts, PlatformId, Unavailable,
+};
+use crate::cgroup::{Cgroup, Controller};
+use crate::clock::{Clock, HostClock};
+use crate::guest::system::System;
+use crate::guest::{Image, Program, system};
+use crate::ledger::Resource;
+use crate::network::Offload;
+use crate::run::Folders;
+use crate::units::Bytes;
+
+/// The controllers of a machine with limits, as of a bare process: see `native`.
+const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
+
+/// What the monitor may use besides its guest's memory: an idle Linux's has 60 MiB (QEMU 10.0.2, emulated), and more with
+/// every device that is driven hard.
+const MONITOR_MEMORY: Bytes = Bytes(384 << 20);
+
+/// Threads of a monitor: processors, input and output, its own. An idle one has three.
+const MONITOR_TASKS: u32 = 64;
+
+/// Virtual machines of one kind.
+#[derive(Debug)]
+pub struct Qemu {
+    id: PlatformId,
+    flavour: Flavour,
+    context: Context,
+    clock: HostClock,
+    folders: Folders,
+    groups: Result<Groups, String>,
+    vmm: OnceLock<Result<Vmm, Unavailable>>,
+    /// What was prepared, by its program and its image's digest.
+    systems: Mutex<BTreeMap<(Program, String), System>>,
+}
+
+impl Qemu {
+    /// The platform of `flavour`, whose name is `name`, for one run.
+    pub fn new(context: Context, name: &str, flavour: Flavour) -> Self {
+        let groups = Groups::find(&context, |all| all.only(CONTROLLERS));
+        Self {
+            id: PlatformId::new(format!("qemu:{name}")),
+            flavour,
+            context,
+            clock: HostClock,
+            folders: Folders::from_env(),
+            groups,
+            vmm: OnceLock::new(),
+            systems: Mutex::default(),
+        }
+    }
+
+    /// The monitor and what it executes guests by, found out once.
+    fn vmm(&self) -> Result<&Vmm, Unavailable> {
+        let find = || Vmm::find(&self.folders, self.flavour.accelerator);
+        self.vmm.get_or_init(find).as_ref().map_err(Unavailable::clone)
+    }
+
+    /// The guest system with `image`'s program in it, built if it is missing.
+    fn build(&self, image: &Image) -> Result<System, Error> {
+        let mut silent = |_: &str| {};
+        let built = match self.flavour.system {
+            GuestSystem::Null if system::null_runs(image.program) => system::null(&self.folders, &mut silent),
+            GuestSystem::Null => {
+                return Err(Error::Unavailable(Unavailable {
+                    reason: "the guest system null runs hello and sleep alone".to_owned(),
+                    cure: "measure this on qemu:linux".to_owned(),
+                }));
+            }
+            _ => todo!(),
+        };
+        built.map_err(|e| Error::failed(format!("prepare {} on {}", image.program, self.id), e))
+    }
+
+    fn systems(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Program, String), System>> {
+        self.systems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was prepared of `image`.
+    fn prepared(&self, image: &Image) -> io::Result<System> {
+        let found = self.systems().get(&(image.program, image.digest.clone())).cloned();
+        found.ok_or_else(|| io::Error::other(format!("the image of {} was not prepared", image.program)))
+    }
+
+    fn has_network(&self) -> bool {
+        self.flavour.system != GuestSystem::Null
+            && rustix::process::geteuid().is_root()
+            && Path::new("/dev/net/tun").exists()
+    }
+
+    /// The group of a machine with limits: its monitor comes on top of its memory.
+    fn confine(&self, spec: &LaunchSpec, memory: Bytes) -> io::Result<Option<Cgroup>> {
+        match (spec.limits, &self.groups) {
+            (Some(_), Ok(groups)) => {
+                groups.confine(&spec.name, spec.cpus.as_ref(), memory + MONITOR_MEMORY, MONITOR_TASKS).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes all down, makes what a machine needs and starts it.
+    fn start(&self, spec: &LaunchSpec) -> Result<QemuInstance, Error> {
+        let failed = |e: io::Error| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
+        let (vmm, system) = (self.vmm()?, self.prepared(&spec.image).map_err(failed)?);
+        let memory = memory_of(spec, &system);
+        self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
+        let (read, write) = pipe().map_err(failed)?;
+        let watch = Watch::new(&spec.name, read, &self.context.interrupt);
+        let cgroup = self.confine(spec, memory).map_err(failed)?;
+        let mut instance = QemuInstance::new(watch, cgroup, memory).map_err(failed)?;
+        let run = self.context.ledger.run();
+        let machine = Plan { vmm, flavour: self.flavour, system: &system, memory, spec, run };
+        let started =
+            self.connect(spec, &mut instance).map_err(failed).and_then(|()| machine.boot(&mut instance, write));
+        match started {
+            Ok(()) => Ok(instance),
+            Err(e) => {
+                instance.abandon();
+                Err(match e {
+                    Error::Failed { action, reason } => failed(io::Error::other(format!("{action}: {reason}"))),
+                    other => other,
+                })
+            }
+        }
+    }
+
+    /// Connects the machine, which is a part of its boot.
+    fn connect(&self, spec: &LaunchSpec, instance: &mut QemuInstance) -> io::Result<()> {
+        if spec.network == Networking::None || self.flavour.system == GuestSystem::Null {
+            return Ok(());
+        }
+        instance.watch.stamp(Event::Spawn);
+        let offload = if self.flavour.system == GuestSystem::Unikraft { Offload::Plain } else { Offload::Header };
+        let tap = self.context.network.attach_tap(offload)?;
+        let at = |port| Endpoint { address: (tap.address(), port).into(), netns: self.context.network.netns() };
+        instance.endpoint = spec.image.program.listens().map(at);
+        instance.tap = Some(tap);
+        Ok(())
+    }
+}
+
+/// The memory of a guest: what is asked for, or else what its manifest says, within its limits. The arrays of the memory
+/// attacker are as large as its limits are made for.
+fn memory_of(spec: &LaunchSpec, system: &System) -> Bytes {
+    let limit = spec.limits.map(|limits| limits.memory);
+    let usual = match spec.image.program {
+        Program::Stream => limit.unwrap_or(system.memory).max(system.memory),
+        _ => limit.map_or(system.memory, |limit| limit.min(system.memory)),
+    };
+    spec.memory.unwrap_or(usual)
+}
+
+impl Platform for Qemu {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            accelerator: self.vmm().map_or(Accelerator::None, |vmm| vmm.accelerator),
+            fork: matches!(self.flavour.system, GuestSystem::Linux | GuestSystem::Debian),
+            // Its guest's processes are nobody's but its own kernel's to limit.
+            limits: false,
+            launch_concurrency: std::thread::available_parallelism().map_or(1, usize::from),
+            host_processes: false,
+            network: self.has_network(),
+            own_memory: true,
+            simulated: false,
+        }
+    }
+
+    fn burden(&self) -> Burden {
+        Burden { tasks: 6, neighbours: 1, memory: self.flavour.system.idle_memory(), ..Burden::default() }
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        let vmm = self.vmm()?;
+        let mut notes = vec![format!("accelerator: {}", vmm.accelerator)];
+        notes.extend(vmm.note.clone());
+        Ok(PlatformFacts { version: vmm.version.clone(), notes })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        let program = image.binary();
+        if !program.is_file() {
+            let action = format!("prepare {} on {}", image.program, self.id);
+            return Err(Error::failed(action, format!("{} is missing", program.display())));
+        }
+        let system = self.build(image)?;
+        self.systems().insert((image.program, image.digest.clone()), system);
+        Ok(())
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        if self.context.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        Ok(Box::new(Watched::new(self.start(spec)?)))
+    }
+}

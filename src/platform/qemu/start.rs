@@ -1,0 +1,200 @@
+//! Finding QEMU, and starting a machine up to the word of its monitor.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, PipeWriter};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::accelerator::{self, Found};
+use super::append::{self, Network, hardware_address};
+use super::command::{self, Card, Machine};
+use super::flavour::Flavour;
+use super::instance::QemuInstance;
+use super::qmp::{Message, Qmp, vcpus};
+use crate::clock::{Clock, HostClock};
+use crate::guest::system::System;
+use crate::host::tools;
+use crate::platform::spawn::{self, FIRST_PASSED, Start};
+use crate::platform::watch::{Patience, Process};
+use crate::platform::{Accelerator, Error, Event, LaunchSpec, Unavailable};
+use crate::run::{Folders, RUN_VARIABLE, RunId};
+use crate::units::{Bytes, Nanos};
+
+/// QEMU for the processor that the guest systems are for.
+pub(super) const PROGRAM: &str = "qemu-system-x86_64";
+
+/// How long QEMU may take to tell its version.
+const ASK: Duration = Duration::from_secs(5);
+
+/// How long a monitor may take to be up, and to answer: tens of milliseconds on an idle host.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The monitor's program and what it executes guests by.
+#[derive(Debug, Clone)]
+pub(super) struct Vmm {
+    pub(super) program: PathBuf,
+    pub(super) version: String,
+    pub(super) accelerator: Accelerator,
+    /// Why it is not the hardware.
+    pub(super) note: Option<String>,
+}
+
+impl Vmm {
+    /// QEMU on this host, and what works here of what is `wanted`.
+    pub(super) fn find(folders: &Folders, wanted: Option<Accelerator>) -> Result<Self, Unavailable> {
+        let lacks = |reason: String, cure: &str| Unavailable { reason, cure: cure.to_owned() };
+        if std::env::consts::ARCH != "x86_64" {
+            return Err(lacks("guest systems are built for x86-64 alone".to_owned(), "use a host of that kind"));
+        }
+        let program = tools::find(PROGRAM);
+        let program = program
+            .ok_or_else(|| lacks(format!("{PROGRAM} is not installed"), "install it: cargo xtask setup --only qemu"))?;
+        let version = tools::version(&program, &["--version"], ASK);
+        let version = version.ok_or_else(|| lacks(format!("{PROGRAM} tells no version"), "install it again"))?;
+        let Found { accelerator, note } = accelerator::probe(folders, &program, &version, wanted)?;
+        Ok(Self { program, version, accelerator, note })
+    }
+}
+
+/// A machine that is about to be started.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) vmm: &'a Vmm,
+    pub(super) flavour: Flavour,
+    pub(super) system: &'a System,
+    pub(super) memory: Bytes,
+    pub(super) spec: &'a LaunchSpec,
+    pub(super) run: &'a RunId,
+}
+
+impl Plan<'_> {
+    /// Starts the machine and waits until its monitor has said who it is; the guest executes meanwhile. A guest that is
+    /// quicker than its monitor's answers has nothing to be asked about any more.
+    pub(super) fn boot(&self, instance: &mut QemuInstance, output: OwnedFd) -> Result<(), Error> {
+        let (qmp, theirs) = Qmp::pair().map_err(|e| Error::failed("make the monitor's socket", e))?;
+        instance.qmp = Some(qmp);
+        self.spawn(instance, output.into(), theirs.into()).map_err(|e| Error::failed("start the monitor", e))?;
+        let deadline = HostClock.now() + PATIENCE.into();
+        if !listen(instance, deadline, |message| matches!(message, Message::Greeting(_)))? {
+            let process = instance.watch.process().and_then(Process::peek_exit);
+            return Err(instance.explain_end("start the monitor", process));
+        }
+        instance.stamp_monitor();
+        if self.spec.cpus.is_some() || self.flavour.vcpus > 1 {
+            let asked = instance
+                .qmp
+                .as_mut()
+                .map_or(Ok(()), |qmp| qmp.ask("qmp_capabilities").and_then(|()| qmp.ask("query-cpus-fast")));
+            if asked.is_ok() {
+                let mut found = Vec::new();
+                listen(instance, deadline, |message| match message {
+                    Message::Return(answer) => vcpus(answer).map(|threads| found = threads).is_some(),
+                    _ => false,
+                })?;
+                instance.vcpus = found;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the process; the spawn event is stamped just before the clone.
+    fn spawn(&self, instance: &mut QemuInstance, output: PipeWriter, monitor: OwnedFd) -> io::Result<()> {
+        let network = instance.tap.as_ref().map(|tap| Network {
+            address: tap.address(),
+            prefix: tap.prefix(),
+            gateway: tap.gateway(),
+        });
+        let card = instance.tap.as_ref().map(|tap| Card {
+            tap: FIRST_PASSED + 1,
+            mac: hardware_address(tap.mac()),
+            vhost: self.vmm.accelerator == Accelerator::Kvm && File::open("/dev/vhost-net").is_ok(),
+        });
+        let (system, accelerator) = (self.flavour.system, self.vmm.accelerator);
+        let append = append::line(system, self.spec, network, accelerator, tsc_khz()).map_err(io::Error::other)?;
+        let machine = Machine {
+            name: &self.spec.name,
+            flavour: self.flavour,
+            accelerator,
+            system: self.system,
+            memory: self.memory,
+            append: &append,
+            monitor: FIRST_PASSED,
+            card,
+        };
+        let program = CString::new(self.vmm.program.as_os_str().as_bytes())?;
+        let words = command::arguments(&machine).into_iter().map(CString::new).collect::<Result<Vec<_>, _>>()?;
+        let doors = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.open_doors())?;
+        let (input, complaints) = (File::open("/dev/null")?, &instance.complaints);
+        let passed: Vec<_> =
+            [monitor.as_fd()].into_iter().chain(instance.tap.as_ref().and_then(|tap| tap.fd())).collect();
+        let start = Start {
+            program: program.clone(),
+            arguments: [program].into_iter().chain(words).collect(),
+            environment: vec![CString::new(format!("{RUN_VARIABLE}={}", self.run))?],
+            input: input.as_fd(),
+            output: output.as_fd(),
+            error: Some(complaints.as_fd()),
+            passed: &passed,
+            cpus: self.spec.cpus.as_ref(),
+            doors: &doors,
+            rlimits: &[],
+            hides: None,
+        };
+        instance.watch.stamp(Event::Spawn);
+        let (pid, handle) = spawn::start(&start)?;
+        instance.watch.follow_machine(Process::new(pid, handle));
+        instance.tap.iter_mut().for_each(|tap| tap.hand_over());
+        Ok(())
+    }
+}
+
+/// Reads what the monitor says until `wanted` says so: whether it did before the machine ended.
+fn listen(
+    instance: &mut QemuInstance,
+    deadline: Nanos,
+    mut wanted: impl FnMut(&Message) -> bool,
+) -> Result<bool, Error> {
+    loop {
+        let Some(qmp) = &mut instance.qmp else { return Ok(false) };
+        if qmp.read().iter().any(&mut wanted) {
+            return Ok(true);
+        }
+        if qmp.fd().is_none() || instance.watch.has_ended() {
+            return Ok(false);
+        }
+        if HostClock.now() >= deadline {
+            return Err(Error::failed("start the monitor", "it does not answer"));
+        }
+        instance.watch.pump(qmp.fd(), deadline, Patience::Interruptible)?;
+    }
+}
+
+/// The rate of this host's time stamp counter, in kHz, measured once against the monotonic clock; `None` where there is no
+/// such counter.
+fn tsc_khz() -> Option<u64> {
+    use std::sync::OnceLock;
+    static KHZ: OnceLock<Option<u64>> = OnceLock::new();
+    *KHZ.get_or_init(measure_tsc)
+}
+
+/// The kernel's own quick calibration takes 50 ms (`arch/x86/kernel/tsc.c`); the same span is good for a few millionths.
+#[cfg(target_arch = "x86_64")]
+fn measure_tsc() -> Option<u64> {
+    const SPAN: Duration = Duration::from_millis(50);
+    // SAFETY: every x86-64 processor has the instruction; it reads a counter.
+    let read = || unsafe { core::arch::x86_64::_rdtsc() };
+    let (began, first) = (Instant::now(), read());
+    while began.elapsed() < SPAN {
+        std::hint::spin_loop();
+    }
+    let (last, took) = (read(), began.elapsed());
+    Some((u128::from(last.wrapping_sub(first)) * 1_000_000 / took.as_nanos()) as u64)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn measure_tsc() -> Option<u64> {
+    None
+}
