@@ -9,32 +9,32 @@ use super::error::{BuildError, first_lines};
 
 /// A C compiler that runs, and what decides the bytes it makes.
 #[derive(Debug, Clone)]
-pub(super) struct Compiler {
+pub(in crate::guest) struct Compiler {
     command: Vec<String>,
     /// The first line of `--version`.
-    pub(super) version: String,
+    pub(in crate::guest) version: String,
     /// `-dumpmachine`.
-    pub(super) target: String,
+    pub(in crate::guest) target: String,
     /// The digest of the static C library that it links; `None` when it does not say where that is.
-    pub(super) libc: Option<String>,
+    pub(in crate::guest) libc: Option<String>,
 }
 
 /// What to compile.
 #[derive(Debug)]
-pub(super) struct Compilation<'a> {
+pub(in crate::guest) struct Compilation<'a> {
     /// What a message calls it.
-    pub(super) what: &'a str,
+    pub(in crate::guest) what: &'a str,
     /// Where the sources are. Their names are relative to it, so that no path of this machine gets into the result.
-    pub(super) folder: &'a Path,
+    pub(in crate::guest) folder: &'a Path,
     /// Everything but the output, in order.
-    pub(super) arguments: Vec<String>,
+    pub(in crate::guest) arguments: Vec<String>,
     /// What to write.
-    pub(super) output: &'a Path,
+    pub(in crate::guest) output: &'a Path,
 }
 
 impl Compiler {
     /// The compiler that `CC` names, else the first of cc, gcc and clang that runs.
-    pub(super) fn find() -> Result<Self, BuildError> {
+    pub(in crate::guest) fn find() -> Result<Self, BuildError> {
         let candidates = match env::var("CC") {
             Ok(cc) if !cc.trim().is_empty() => vec![cc],
             _ => ["cc", "gcc", "clang"].map(str::to_owned).to_vec(),
@@ -60,7 +60,7 @@ impl Compiler {
     }
 
     /// Runs a compilation to its end.
-    pub(super) fn compile(&self, job: &Compilation) -> Result<(), BuildError> {
+    pub(in crate::guest) fn compile(&self, job: &Compilation) -> Result<(), BuildError> {
         let output = command(&self.command)
             .current_dir(job.folder)
             .args(&job.arguments)
@@ -81,7 +81,7 @@ impl Compiler {
     }
 
     /// What of the compiler decides the result.
-    pub(super) fn fields(&self, fields: digest::Fields) -> digest::Fields {
+    pub(in crate::guest) fn fields(&self, fields: digest::Fields) -> digest::Fields {
         fields
             .add(self.command.join(" "))
             .add(&self.version)

@@ -9,23 +9,23 @@ use super::BuildError;
 
 /// Digests a list of fields so that no two different lists have the same digest.
 #[derive(Debug, Default)]
-pub(super) struct Fields(Sha256);
+pub(in crate::guest) struct Fields(Sha256);
 
 impl Fields {
-    pub(super) fn add(mut self, field: impl AsRef<[u8]>) -> Self {
+    pub(in crate::guest) fn add(mut self, field: impl AsRef<[u8]>) -> Self {
         let field = field.as_ref();
         self.0.update((field.len() as u64).to_le_bytes());
         self.0.update(field);
         self
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(in crate::guest) fn finish(self) -> String {
         hex(&self.0.finalize())
     }
 }
 
 /// The digest of a file's content.
-pub(super) fn of_file(path: &Path) -> Result<String, BuildError> {
+pub(in crate::guest) fn of_file(path: &Path) -> Result<String, BuildError> {
     let content = fs::read(path).map_err(BuildError::file("read", path))?;
     Ok(hex(&Sha256::digest(&content)))
 }

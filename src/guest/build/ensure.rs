@@ -19,7 +19,8 @@ use crate::units::Bytes;
 
 /// The flags of every program. Static, so that the same bytes run everywhere; stripped and without a build id, so
 /// that the same sources give the same bytes.
-const FLAGS: &[&str] = &["-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s", "-Wl,--build-id=none"];
+pub(in crate::guest) const FLAGS: &[&str] =
+    &["-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s", "-Wl,--build-id=none"];
 
 /// The empty mount points of a root file system.
 const MOUNT_POINTS: &[&str] = &["proc", "sys", "dev", "tmp"];
@@ -262,14 +263,14 @@ fn install(new: &Path, rootfs: &Path, program: Program) -> Result<BuiltFile, Bui
 }
 
 /// Makes a folder and what leads to it, readable by anybody whatever the umask is.
-pub(super) fn make_folder(path: &Path) -> Result<(), BuildError> {
+pub(in crate::guest) fn make_folder(path: &Path) -> Result<(), BuildError> {
     fs::create_dir_all(path)
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
         .map_err(BuildError::file("make", path))
 }
 
 /// Waits until no other process builds here. Released when the file is closed, also by a crash.
-fn lock(output: &Path, progress: &mut dyn FnMut(&str)) -> Result<File, BuildError> {
+pub(in crate::guest) fn lock(output: &Path, progress: &mut dyn FnMut(&str)) -> Result<File, BuildError> {
     let path = output.join(".lock");
     let file = File::create(&path).map_err(BuildError::file("make", &path))?;
     match file.try_lock() {
