@@ -15,7 +15,8 @@ mod stand;
 
 use featherweight::platform::docker::{Docker, Start};
 use featherweight::platform::{
-    fake::FakePlatform, launcher_entry, native::Native, oci::Oci, podman::Podman, youki::Youki,
+    Context, Platform, fake::FakePlatform, launcher_entry, native::Native, oci::Oci, podman::Podman, qemu::Flavour,
+    qemu::Qemu, youki::Youki,
 };
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::{Contract, Stand, Subject};
@@ -33,8 +34,14 @@ fn subjects() -> Vec<Subject> {
         Subject { name: "docker:runsc", make: |context| Box::new(Docker::new(&context, Start::Api, Some("runsc"))) },
         Subject { name: "docker-cli", make: |context| Box::new(Docker::new(&context, Start::Command, None)) },
         Subject { name: "podman", make: |context| Box::new(Podman::new(&context, None)) },
+        Subject { name: "qemu:null", make: |context| qemu(context, "null") },
+        Subject { name: "qemu:linux", make: |context| qemu(context, "linux") },
         Subject { name: "podman:runc", make: |context| Box::new(Podman::new(&context, Some("runc"))) },
     ]
+}
+
+fn qemu(context: Context, name: &str) -> Box<dyn Platform> {
+    Box::new(Qemu::new(context, name, Flavour::parse(name).expect("a flavour")))
 }
 
 fn main() {

@@ -19,7 +19,8 @@ use crate::units::Bytes;
 
 /// The flags of every program. Static, so that the same bytes run everywhere; stripped and without a build id, so
 /// that the same sources give the same bytes.
-const FLAGS: &[&str] = &["-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s", "-Wl,--build-id=none"];
+pub(in crate::guest) const FLAGS: &[&str] =
+    &["-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s", "-Wl,--build-id=none"];
 
 /// The empty mount points of a root file system.
 const MOUNT_POINTS: &[&str] = &["proc", "sys", "dev", "tmp"];

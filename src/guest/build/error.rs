@@ -79,6 +79,39 @@ pub enum BuildError {
         /// What the compiler compiles for.
         target: String,
     },
+    /// There is no kernel for a guest.
+    #[error(
+        "no kernel for a guest: {reason}\nuse another one: FEATHERWEIGHT_KERNEL=<vmlinuz> and \
+         FEATHERWEIGHT_MODULES=<its folder in /lib/modules>"
+    )]
+    NoKernel {
+        /// Why, and the cure that is known.
+        reason: String,
+    },
+    /// A tool of the host's is missing.
+    #[error("no {tool} on this host to {purpose}; install it: `apt-get install {package}`")]
+    NoTool {
+        /// The tool.
+        tool: &'static str,
+        /// What it is needed for.
+        purpose: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// Something is only made as root.
+    #[error("{what} takes root; build it once as root: `sudo cargo xtask images --platform qemu:debian`")]
+    NeedsRoot {
+        /// What was to be done.
+        what: &'static str,
+    },
+    /// A command failed.
+    #[error("{command} failed{}{output}", if output.is_empty() { "" } else { "\n" })]
+    Refused {
+        /// The command.
+        command: String,
+        /// What it printed first.
+        output: String,
+    },
     /// A command could not be started.
     #[error("run {command}")]
     Run {
@@ -108,6 +141,6 @@ impl BuildError {
 }
 
 /// The first lines of what a command printed: enough to see what is wrong.
-pub(super) fn first_lines(output: &[u8]) -> String {
+pub(in crate::guest) fn first_lines(output: &[u8]) -> String {
     String::from_utf8_lossy(output).lines().take(12).collect::<Vec<_>>().join("\n")
 }

@@ -2,10 +2,10 @@
 //! beside their starters.
 
 mod closure;
-mod compiler;
-mod digest;
-mod ensure;
-mod error;
+pub(super) mod compiler;
+pub(super) mod digest;
+pub(super) mod ensure;
+pub(super) mod error;
 mod server;
 mod sqlite;
 

@@ -3,12 +3,24 @@
 //! A guest system prints `FW guest` as its first line where it can, starts the program of its image with the arguments
 //! that it is given, and tells by `FW exit code N` or `FW exit signal N` how that ended.
 
+mod apt;
+mod assemble;
+mod cpio;
+mod disk;
+mod init;
+mod kernel;
+mod modules;
 mod null;
+mod record;
 
 use std::path::PathBuf;
 
-pub use null::{null, null_runs};
-
+use self::assemble::Kind;
+pub use self::kernel::kernel_is_here;
+pub use self::null::{null, null_runs};
+use super::build::BuildError;
+use super::image::Image;
+use crate::run::Folders;
 use crate::units::Bytes;
 
 /// A guest system that is ready to boot.
@@ -26,4 +38,20 @@ pub struct System {
     pub size: Bytes,
     /// The memory that its manifest asks for.
     pub memory: Bytes,
+}
+
+/// The small Linux with the program of `image`: a kernel and an initial RAM disk with nothing but that program. Builds
+/// what is missing or changed; `progress` hears what is being done.
+///
+/// Fails when there is no kernel, no compiler, or when the output folder cannot be written.
+pub fn linux(folders: &Folders, image: &Image, progress: &mut dyn FnMut(&str)) -> Result<System, BuildError> {
+    assemble::ensure(Kind::Linux, folders, image, progress)
+}
+
+/// The standard virtual machine with the program of `image`: the same kernel, and a Debian with systemd on a disk, that
+/// runs the program when it has booted. Builds what is missing or changed; `progress` hears what is being done.
+///
+/// Fails as [`linux`] does, and when there is no disk yet and this user or host cannot make one.
+pub fn debian(folders: &Folders, image: &Image, progress: &mut dyn FnMut(&str)) -> Result<System, BuildError> {
+    assemble::ensure(Kind::Debian, folders, image, progress)
 }

@@ -97,7 +97,9 @@ impl Qemu {
                     cure: "measure this on qemu:linux".to_owned(),
                 }));
             }
-            _ => todo!(),
+            GuestSystem::Linux => system::linux(&self.folders, image, &mut silent),
+            GuestSystem::Debian => system::debian(&self.folders, image, &mut silent),
+            GuestSystem::Unikraft => return Err(Error::Unavailable(not_yet())),
         };
         built.map_err(|e| Error::failed(format!("prepare {} on {}", image.program, self.id), e))
     }
@@ -169,6 +171,10 @@ impl Qemu {
     }
 }
 
+fn not_yet() -> Unavailable {
+    Unavailable { reason: String::new(), cure: String::new() }
+}
+
 /// The memory of a guest: what is asked for, or else what its manifest says, within its limits. The arrays of the memory
 /// attacker are as large as its limits are made for.
 fn memory_of(spec: &LaunchSpec, system: &System) -> Bytes {
@@ -205,6 +211,13 @@ impl Platform for Qemu {
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
         let vmm = self.vmm()?;
+        let linux = matches!(self.flavour.system, GuestSystem::Linux | GuestSystem::Debian);
+        if linux && !system::kernel_is_here(&self.folders) {
+            return Err(Unavailable {
+                reason: "no kernel for guests is here yet".to_owned(),
+                cure: "get it: cargo xtask images --platform qemu:linux".to_owned(),
+            });
+        }
         let mut notes = vec![format!("accelerator: {}", vmm.accelerator)];
         notes.extend(vmm.note.clone());
         Ok(PlatformFacts { version: vmm.version.clone(), notes })

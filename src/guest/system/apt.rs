@@ -1,0 +1,173 @@
+//! The distribution's kernel by apt: downloaded and verified by it, unpacked by dpkg, as any user.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::kernel::Found;
+use crate::guest::build::BuildError;
+use crate::guest::build::error::first_lines;
+
+/// The packages that stand for the distribution's newest kernel, the smallest kernel first: Debian's for clouds,
+/// Ubuntu's for virtual machines, and those for any machine.
+const KERNELS: &[&str] =
+    &["linux-image-cloud-{}", "linux-image-kvm", "linux-image-virtual", "linux-image-{}", "linux-image-generic"];
+
+/// How the packages are called that hold a kernel and its modules.
+const PARTS: &[&str] = &["linux-image-", "linux-modules-"];
+
+/// Fetches the kernel into `folder`, which is empty.
+pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<Found, BuildError> {
+    let architecture = text(run(Command::new("dpkg").arg("--print-architecture"))?);
+    let packages = packages(architecture.trim())?;
+    progress(&format!("fetch {}", packages.join(", ")));
+    download(&packages, folder)?;
+    let root = folder.join("root");
+    for package in debs(folder)? {
+        run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root))?;
+    }
+    let version = packages.iter().find_map(|package| package.strip_prefix(PARTS[0])).unwrap_or_default();
+    // Debian's modules are in /lib; a merged system may have them in /usr/lib.
+    let modules = ["lib", "usr/lib"].map(|lib| root.join(lib).join("modules").join(version));
+    let modules = modules.into_iter().find(|path| path.is_dir());
+    let image = root.join("boot").join(format!("vmlinuz-{version}"));
+    match modules {
+        Some(modules) if image.is_file() => Ok(Found { image, modules: Some(modules), package: names(folder)? }),
+        _ => Err(BuildError::NoKernel { reason: format!("{} hold no kernel {version}", packages.join(", ")) }),
+    }
+}
+
+/// The packages that hold the distribution's kernel.
+fn packages(architecture: &str) -> Result<Vec<String>, BuildError> {
+    let kernels = KERNELS.iter().map(|name| name.replace("{}", architecture));
+    for kernel in kernels {
+        let packages = closure(&kernel, &|name| depends(name));
+        if !packages.is_empty() {
+            return Ok(packages);
+        }
+    }
+    let reason = "apt knows of no kernel; refresh its lists: `apt-get update`".to_owned();
+    Err(BuildError::NoKernel { reason })
+}
+
+/// The kernel packages behind one that stands for the newest.
+fn closure(name: &str, depends: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut names = vec![name.to_owned()];
+    while let Some(next) = names.pop() {
+        let Some(field) = depends(&next) else { continue };
+        let parts = parts_in(&field);
+        names.extend(parts.iter().filter(|part| !found.contains(part)).cloned());
+        found.extend(parts);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The kernel packages in a field like `linux-image-6.1.0-cloud-amd64 (= 6.1.1), kmod | other`: of alternatives the first.
+fn parts_in(field: &str) -> Vec<String> {
+    let first = |package: &str| package.split(['|', '(', ':']).next().unwrap_or_default().trim().to_owned();
+    let is_part = |name: &String| PARTS.iter().any(|part| name.starts_with(part)) && !name.contains("extra");
+    field.split(',').map(first).filter(is_part).collect()
+}
+
+/// What the newest version of a package depends on, by apt's lists; `None` when they do not have it.
+fn depends(package: &str) -> Option<String> {
+    let mut command = Command::new("apt-cache");
+    let output = command.args(["show", "--no-all-versions", package]).env("LC_ALL", "C").output().ok()?;
+    let known = output.status.success();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let field = text.lines().find_map(|line| line.strip_prefix("Depends: ")).map(str::to_owned);
+    known.then(|| field.unwrap_or_default())
+}
+
+fn download(packages: &[String], folder: &Path) -> Result<(), BuildError> {
+    let mut command = Command::new("apt-get");
+    command.arg("download").args(packages).current_dir(folder);
+    run(&mut command).map(drop).map_err(|error| match error {
+        BuildError::Refused { output, .. } => BuildError::NoKernel {
+            reason: format!(
+                "apt-get cannot download {}; it takes the network once, and lists that are not old: `apt-get update`\n\
+                 {output}",
+                packages.join(", ")
+            ),
+        },
+        other => other,
+    })
+}
+
+fn debs(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    let entries = fs::read_dir(folder).map_err(BuildError::file("read", folder))?;
+    let mut debs: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| is_deb(path)).collect();
+    debs.sort();
+    Ok(debs)
+}
+
+fn is_deb(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "deb")
+}
+
+/// What was downloaded, as `package version`.
+fn names(folder: &Path) -> Result<String, BuildError> {
+    let format = "--showformat=${Package} ${Version}";
+    let names = debs(folder)?
+        .into_iter()
+        .map(|deb| Ok(text(run(Command::new("dpkg-deb").arg("--show").arg(format).arg(&deb))?)));
+    Ok(names.collect::<Result<Vec<_>, BuildError>>()?.join(", "))
+}
+
+fn text(output: Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a command to its end; anything but success is an error with what it said.
+pub(super) fn run(command: &mut Command) -> Result<Output, BuildError> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.env("LC_ALL", "C").output();
+    let output = output.map_err(|source| BuildError::Run { command: name.clone(), source })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let arguments: Vec<_> = command.get_args().take(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    Err(BuildError::Refused { command: format!("{name} {}", arguments.join(" ")), output: first_lines(&output.stderr) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debian_has_image_and_modules_in_one_package() {
+        let depends = |name: &str| match name {
+            "linux-image-cloud-amd64" => Some("linux-image-6.1.0-56-cloud-amd64 (= 6.1.192-2)".to_owned()),
+            "linux-image-6.1.0-56-cloud-amd64" => {
+                Some("kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120)".to_owned())
+            }
+            _ => None,
+        };
+        assert_eq!(closure("linux-image-cloud-amd64", &depends), ["linux-image-6.1.0-56-cloud-amd64"]);
+        assert!(closure("linux-image-kvm", &depends).is_empty());
+    }
+
+    #[test]
+    fn ubuntu_has_the_modules_in_a_package_of_their_own() {
+        let depends = |name: &str| match name {
+            "linux-image-virtual" => {
+                Some("linux-image-6.8.0-31-generic | other, linux-modules-extra-6.8.0-31-generic".to_owned())
+            }
+            "linux-image-6.8.0-31-generic" => Some("kmod, linux-modules-6.8.0-31-generic".to_owned()),
+            _ => None,
+        };
+        let expected = ["linux-image-6.8.0-31-generic", "linux-modules-6.8.0-31-generic"];
+        assert_eq!(closure("linux-image-virtual", &depends), expected);
+    }
+
+    #[test]
+    fn a_command_that_fails_is_told_with_its_words() {
+        let error = run(Command::new("ls").arg("/no such folder of ours")).unwrap_err().to_string();
+        assert!(error.starts_with("ls /no such") && error.contains("No such file"), "{error}");
+        let error = run(&mut Command::new("fw-no-such-tool")).unwrap_err().to_string();
+        assert_eq!(error, "run fw-no-such-tool");
+    }
+}

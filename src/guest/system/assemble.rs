@@ -1,0 +1,233 @@
+//! A guest system of one program: the shared kernel, and an initial RAM disk with the first process and the program.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::System;
+use super::cpio::Archive;
+use super::kernel::{self, Kernel};
+use super::modules::{self, Module};
+use super::record::{self, Part, Record};
+use super::{disk, init};
+use crate::guest::build::BuildError;
+use crate::guest::build::digest::{self, Fields};
+use crate::guest::build::ensure::{lock, make_folder};
+use crate::guest::image::{Image, Program};
+use crate::run::Folders;
+use crate::units::Bytes;
+
+/// The folders of the initial RAM disk that the first process mounts something on.
+const MOUNT_POINTS: &[&str] = &["dev", "proc", "root", "sys", "tmp"];
+
+/// The initial RAM disk in the folder of a system.
+const INITRD: &str = "initrd.cpio";
+
+/// Which of the guest systems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Linux,
+    Debian,
+}
+
+/// What is written beside an initial RAM disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Guest {
+    schema: u32,
+    system: String,
+    program: Program,
+    /// SHA-256 of everything that decides it.
+    key: String,
+    kernel_version: String,
+    kernel_package: String,
+    kernel: Part,
+    modules: Vec<Module>,
+    initrd: Part,
+    disk: Option<Part>,
+    /// What an instance needs to work with its workload's default size.
+    memory: Bytes,
+}
+
+impl Record for Guest {
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Linux => "linux",
+            Kind::Debian => "debian",
+        }
+    }
+
+    /// What its modules are needed for.
+    fn uses(self) -> &'static [&'static str] {
+        match self {
+            Kind::Linux => &["pci", "mmio", "net"],
+            Kind::Debian => &["pci", "mmio", "net", "disk"],
+        }
+    }
+
+    /// The memory of an instance; measured, see `docs/guests.md`.
+    fn memory(self, program: Program) -> Bytes {
+        let mebibytes = match (self, program) {
+            (Kind::Debian, _) => 512,
+            (Kind::Linux, Program::Redis | Program::Stream | Program::Sqlite) => 192,
+            (Kind::Linux, _) => 128,
+        };
+        Bytes(mebibytes << 20)
+    }
+}
+
+/// What an initial RAM disk is made from.
+struct Parts<'a> {
+    kind: Kind,
+    kernel: &'a Kernel,
+    /// The kernel's folder.
+    folder: &'a Path,
+    init: &'a Path,
+    image: &'a Image,
+}
+
+/// The system of that kind with the program of `image`; what is missing or changed is built.
+pub(super) fn ensure(
+    kind: Kind,
+    folders: &Folders,
+    image: &Image,
+    progress: &mut dyn FnMut(&str),
+) -> Result<System, BuildError> {
+    let folder = folders.images().join(kind.name()).join(image.program.name());
+    make_folder(&folder)?;
+    let folder = folder.canonicalize().map_err(BuildError::file("find", &folder))?;
+    let kernel = kernel::ensure(folders, progress)?;
+    let disk = (kind == Kind::Debian).then(|| disk::ensure(folders, progress)).transpose()?;
+    let init = first_process(folders, progress)?;
+    let _lock = lock(&folder, progress)?;
+    let parts = Parts { kind, kernel: &kernel, folder: &kernel::folder(folders), init: &init, image };
+    let key = parts.key(disk.as_ref().map(|disk| &disk.part))?;
+    let known = record::load::<Guest>(&folder).filter(|guest| guest.key == key && guest.initrd.is_intact(&folder));
+    let guest = match known {
+        Some(guest) => guest,
+        None => {
+            progress(&format!("build the {} guest of {}", kind.name(), image.program));
+            parts.build(key, disk.map(|disk| disk.part), &folder)?
+        }
+    };
+    Ok(guest.system(&folder, folders))
+}
+
+/// Compiles the first process for both systems.
+fn first_process(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    let output = folders.images().join("linux").join("init");
+    make_folder(&output)?;
+    let _lock = lock(&output, progress)?;
+    init::ensure(&folders.project, &output, progress)
+}
+
+impl Parts<'_> {
+    fn key(&self, disk: Option<&Part>) -> Result<String, BuildError> {
+        let memory = self.kind.memory(self.image.program);
+        let fields = Fields::default()
+            .add(self.kind.name())
+            .add(self.image.program.name())
+            .add(&self.image.digest)
+            .add(&self.kernel.digest)
+            .add(digest::of_file(self.init)?)
+            .add(memory.0.to_le_bytes());
+        Ok(disk.into_iter().fold(fields, |fields, disk| fields.add(&disk.sha256)).finish())
+    }
+
+    fn build(&self, key: String, disk: Option<Part>, folder: &Path) -> Result<Guest, BuildError> {
+        let path = folder.join(INITRD);
+        // A machine that boots from the old one keeps it.
+        let new = path.with_extension("new");
+        fs::write(&new, self.initrd()?).map_err(BuildError::file("write", &new))?;
+        fs::rename(&new, &path).map_err(BuildError::file("write", &path))?;
+        let guest = Guest {
+            schema: record::SCHEMA,
+            system: self.kind.name().to_owned(),
+            program: self.image.program,
+            key,
+            kernel_version: self.kernel.version.clone(),
+            kernel_package: self.kernel.package.clone(),
+            kernel: self.kernel.image.clone(),
+            modules: self.modules().cloned().collect(),
+            initrd: Part::of(folder, INITRD)?,
+            disk,
+            memory: self.kind.memory(self.image.program),
+        };
+        record::save(&guest, folder)?;
+        Ok(guest)
+    }
+
+    fn modules(&self) -> impl Iterator<Item = &Module> {
+        let is_needed = |usage: &String| self.kind.uses().contains(&usage.as_str());
+        self.kernel.modules.iter().filter(move |module| module.uses.iter().any(is_needed))
+    }
+
+    fn initrd(&self) -> Result<Vec<u8>, BuildError> {
+        let path = Path::new(INITRD);
+        let written = BuildError::file;
+        let mut archive = Archive::default();
+        for folder in MOUNT_POINTS.iter().chain(&["modules"]) {
+            archive.folder(folder, 0o755).map_err(written("write", path))?;
+        }
+        // The first process has its output there from the beginning.
+        archive.device("dev/console", 0o600, 5, 1).map_err(written("write", path))?;
+        archive.file("init", 0o755, &read(self.init)?).map_err(written("write", path))?;
+        let modules: Vec<Module> = self.modules().cloned().collect();
+        archive.file("modules/list", 0o444, modules::list(&modules).as_bytes()).map_err(written("write", path))?;
+        for module in &modules {
+            let content = self.kernel.module(self.folder, module)?;
+            archive.file(&format!("modules/{}", module.file()), 0o444, &content).map_err(written("write", path))?;
+        }
+        add_tree(&mut archive, &self.image.rootfs, "")?;
+        archive.finish().map_err(written("write", path))
+    }
+}
+
+impl Guest {
+    fn system(&self, folder: &Path, folders: &Folders) -> System {
+        let parts = [Some(&self.kernel), Some(&self.initrd), self.disk.as_ref()];
+        let fields = parts.iter().flatten().fold(Fields::default(), |fields, part| fields.add(&part.sha256));
+        System {
+            kernel: Kernel::path(&kernel::folder(folders)),
+            initrd: Some(folder.join(&self.initrd.path)),
+            disk: self.disk.as_ref().map(|disk| disk::folder(folders).join(&disk.path)),
+            digest: fields.finish(),
+            size: Bytes(parts.iter().flatten().map(|part| part.size.0).sum()),
+            memory: self.memory,
+        }
+    }
+}
+
+/// Adds what is in the folder `root`/`below`, but for mount points, which are there already.
+fn add_tree(archive: &mut Archive, root: &Path, below: &str) -> Result<(), BuildError> {
+    let folder = root.join(below);
+    let entries = fs::read_dir(&folder).map_err(BuildError::file("read", &folder))?;
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    for name in names {
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        let source = root.join(&path);
+        let metadata = fs::metadata(&source).map_err(BuildError::file("read", &source))?;
+        let mode = metadata.permissions().mode() & 0o777;
+        if MOUNT_POINTS.contains(&path.as_str()) {
+            continue;
+        } else if metadata.is_dir() {
+            archive.folder(&path, mode).map_err(BuildError::file("pack", &source))?;
+            add_tree(archive, root, &path)?;
+        } else {
+            archive.file(&path, mode, &read(&source)?).map_err(BuildError::file("pack", &source))?;
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
+    fs::read(path).map_err(BuildError::file("read", path))
+}
