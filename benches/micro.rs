@@ -87,6 +87,7 @@ impl Ground {
             arguments: Vec::new(),
             cpus: None,
             limits: None,
+            memory: None,
             network: Networking::None,
             purpose: Purpose::Measured,
             deadline: Duration::from_secs(60),
@@ -211,6 +212,7 @@ fn everything(configuration: &Configuration) -> Offer {
         launch_concurrency: 2,
         host_processes: true,
         network: true,
+        own_memory: false,
         simulated: true,
     };
     Offer {

@@ -93,6 +93,7 @@ impl Stage {
             arguments: Vec::new(),
             cpus: None,
             limits: None,
+            memory: None,
             network: Networking::None,
             purpose: Purpose::Measured,
             deadline: PATIENCE,

@@ -81,6 +81,7 @@ fn serve(context: &Context, platform: &dyn Platform, program: Program) -> Outcom
         arguments: Vec::new(),
         cpus: None,
         limits: None,
+        memory: None,
         network: Networking::Bridge,
         purpose: Purpose::Measured,
         deadline: PATIENCE * 30,

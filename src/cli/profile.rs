@@ -128,6 +128,7 @@ mod tests {
             launch_concurrency: 4,
             host_processes: true,
             network: true,
+            own_memory: false,
             simulated: false,
         };
         let host = fixture::topology("vm-2x1");

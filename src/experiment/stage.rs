@@ -98,6 +98,7 @@ impl<'a> Stage<'a> {
             arguments: Vec::new(),
             cpus: None,
             limits: None,
+            memory: None,
             network: self.configuration.network_of(trial.workload),
             purpose,
             deadline,

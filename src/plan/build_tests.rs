@@ -45,6 +45,7 @@ fn can(fork: bool) -> Result<Capabilities, Unavailable> {
         launch_concurrency: 1,
         host_processes: true,
         network: false,
+        own_memory: false,
         simulated: true,
     })
 }

@@ -54,6 +54,7 @@ mod tests {
             arguments: vec!["do=it".into()],
             cpus: None,
             limits: None,
+            memory: None,
             network: Networking::Bridge,
             purpose: Purpose::Measured,
             deadline: Duration::from_millis(ms),

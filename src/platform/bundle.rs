@@ -158,6 +158,7 @@ mod tests {
             arguments: vec!["rows=3".into()],
             cpus: limits.is_some().then(|| CpuSet::from_iter([0, 1])),
             limits,
+            memory: None,
             network: Networking::None,
             purpose: Purpose::Measured,
             deadline: Duration::from_millis(1500),

@@ -10,7 +10,7 @@ use super::Error;
 use crate::cgroup::Cgroup;
 use crate::guest::GuestLine;
 use crate::names::named_enum;
-use crate::units::Nanos;
+use crate::units::{Bytes, Nanos};
 
 named_enum! {
     /// Something that happens once in the life of an instance, in the order of life. Stamped on the host by one clock;
@@ -137,6 +137,11 @@ pub trait Instance: Send + std::fmt::Debug {
 
     /// Its cgroup, where it has one of its own.
     fn cgroup(&self) -> Option<&Cgroup>;
+
+    /// The size of the memory that the guest was given as its own; `None` where it shares the host's, as a process does.
+    fn guest_memory(&self) -> Option<Bytes> {
+        None
+    }
 
     /// Where its server answers; `None` when it serves nothing or has no network.
     fn endpoint(&self) -> Option<Endpoint>;

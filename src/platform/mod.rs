@@ -111,6 +111,9 @@ pub struct Capabilities {
     /// Its instances can have a network, so that servers in them can be reached from this host.
     #[serde(default)]
     pub network: bool,
+    /// Its guests have a memory of their own whose size can be chosen ([`LaunchSpec::memory`]), as virtual machines do.
+    #[serde(default)]
+    pub own_memory: bool,
     /// Events are stamped by a virtual clock: its times are no measurements.
     pub simulated: bool,
 }
@@ -186,6 +189,9 @@ pub struct LaunchSpec {
     pub cpus: Option<CpuSet>,
     /// Memory, processes; `None` leaves the instance without a cgroup of its own where the platform does not need one.
     pub limits: Option<Limits>,
+    /// The size of the guest's own memory, asked only of a platform with [`Capabilities::own_memory`]; `None` is what the
+    /// image asks for.
+    pub memory: Option<Bytes>,
     /// How it is connected. A server needs a network to be reached.
     pub network: Networking,
     /// What it is launched for.

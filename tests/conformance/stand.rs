@@ -125,6 +125,7 @@ impl Stand {
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             cpus: None,
             limits: None,
+            memory: None,
             network: Networking::None,
             purpose: Purpose::Measured,
             deadline: HANG,

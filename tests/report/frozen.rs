@@ -126,6 +126,7 @@ pub(crate) fn platform(name: &str) -> PlatformEntry {
             launch_concurrency: 8,
             host_processes: true,
             network: false,
+            own_memory: false,
             simulated: true,
         },
         facts: PlatformFacts { version: "virtual clock".into(), notes: vec!["no cgroup: limits by rlimit".into()] },

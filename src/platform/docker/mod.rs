@@ -117,6 +117,7 @@ impl Platform for Docker {
             launch_concurrency: LAUNCHES,
             host_processes: !own_kernel && !remote,
             network: !runtime.is_some_and(lacks_network) && !remote,
+            own_memory: false,
             simulated: false,
         }
     }

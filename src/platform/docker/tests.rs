@@ -27,6 +27,7 @@ fn spec(context: &Context, image: &Image, network: Networking) -> LaunchSpec {
         arguments: Vec::new(),
         cpus: None,
         limits: None,
+        memory: None,
         network,
         purpose: Purpose::Measured,
         deadline: HANG,

@@ -4,13 +4,19 @@ use serde_json::json;
 
 use super::super::{Exit, LaunchSpec};
 use crate::guest::{GuestLine, Program};
-use crate::units::Nanos;
+use crate::units::{Bytes, Nanos};
 
 const BOOT: Nanos = Nanos(5_000_000);
 const SETUP: Nanos = Nanos(100_000);
 const ROW: Nanos = Nanos(10_000);
 const WIND_DOWN: Nanos = Nanos(300_000);
 const OPERATION: Nanos = Nanos(1_000);
+
+/// What a guest is given that asks for nothing else.
+const MEMORY: Bytes = Bytes(64 << 20);
+
+/// With less than this it ends instead of starting its program.
+const NEEDED: Bytes = Bytes(23 << 20);
 
 /// What a guest is launched into.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub(super) struct Timeline {
     pub(super) lines: Vec<(Nanos, GuestLine)>,
     /// When and how it ends by itself; `None` if it never does.
     pub(super) end: Option<(Nanos, Exit)>,
+    /// The memory it was given.
+    pub(super) memory: Bytes,
     /// Since when it does one operation a microsecond; `None` for what is no attacker.
     pub(super) attacking_since: Option<Nanos>,
     busy: bool,
@@ -49,6 +57,7 @@ impl Surroundings {
             spawn: self.spawn,
             lines: vec![(main, GuestLine::Main)],
             end: Some((deadline, Exit::Code(DEADLINE_CODE))),
+            memory: spec.memory.unwrap_or(MEMORY),
             attacking_since: None,
             busy: false,
         };
@@ -62,6 +71,9 @@ impl Surroundings {
                 timeline.attacking_since = Some(ready);
                 timeline.busy = true;
             }
+        }
+        if timeline.memory < NEEDED {
+            timeline.starve(main);
         }
         Ok(timeline)
     }
@@ -90,6 +102,9 @@ pub(super) fn parts_per_10_000(number: u64) -> u64 {
 
 /// The exit code of a guest that its own deadline ended.
 const DEADLINE_CODE: i32 = 124;
+
+/// The exit code of a guest whose memory does not suffice.
+const OUT_OF_MEMORY_CODE: i32 = 137;
 
 fn argument(spec: &LaunchSpec, key: &str) -> Result<Option<u64>, String> {
     let value = spec.arguments.iter().find_map(|a| a.strip_prefix(key)?.strip_prefix('='));
@@ -128,6 +143,12 @@ impl Timeline {
     /// Whether it keeps its CPUs busy while it lives.
     pub(super) fn is_busy(&self) -> bool {
         self.busy
+    }
+
+    /// The guest ends at that time, before its first line.
+    fn starve(&mut self, at: Nanos) {
+        (self.lines, self.end) = (Vec::new(), Some((at, Exit::Code(OUT_OF_MEMORY_CODE))));
+        (self.attacking_since, self.busy) = (None, false);
     }
 
     /// The guest prints its first line and nothing more.

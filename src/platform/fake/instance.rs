@@ -11,7 +11,7 @@ use crate::clock::{Clock, VirtualClock};
 use crate::guest::GuestLine;
 use crate::interrupt::Interrupt;
 use crate::say;
-use crate::units::Nanos;
+use crate::units::{Bytes, Nanos};
 
 /// How many lines are kept.
 const MAX_LINES: usize = 4096;
@@ -163,6 +163,10 @@ impl Instance for FakeInstance {
 
     fn cgroup(&self) -> Option<&Cgroup> {
         None
+    }
+
+    fn guest_memory(&self) -> Option<Bytes> {
+        Some(self.timeline.memory)
     }
 
     fn endpoint(&self) -> Option<Endpoint> {

@@ -2,9 +2,9 @@
 //! order, cleanup, statistics and reports are tested on it.
 //!
 //! Its world: a boot takes 5 ms and 0.05 % more for every instance that lives; a row takes 10 µs, times the number of
-//! busy guests on the CPU; an attacker does one operation a microsecond; Nginx answers
-//! 10,000 requests a second and Redis a million, less by the same rule. Each instance is up to 1 % faster or slower by
-//! its number, so that spreads are not zero.
+//! busy guests on the CPU; an attacker does one operation a microsecond; Nginx answers 10,000 requests a second and
+//! Redis a million, less by the same rule; a guest has 64 MiB unless told otherwise, and does not start with less than
+//! 23. Each instance is up to 1 % faster or slower by its number, so that spreads are not zero.
 
 mod guest;
 mod instance;
@@ -138,6 +138,7 @@ impl Platform for FakePlatform {
             launch_concurrency: 1,
             host_processes: false,
             network: true,
+            own_memory: true,
             simulated: true,
         }
     }

@@ -136,6 +136,7 @@ impl Platform for Native {
             launch_concurrency: thread::available_parallelism().map_or(1, usize::from),
             host_processes: true,
             network: true,
+            own_memory: false,
             simulated: false,
         }
     }
@@ -233,6 +234,7 @@ mod tests {
             arguments: ["do=allocate", "bytes=268435456"].map(str::to_owned).to_vec(),
             cpus: None,
             limits: Some(Limits { memory: Bytes(64 << 20), pids: 4 }),
+            memory: None,
             network: Networking::None,
             purpose: Purpose::Measured,
             deadline: Duration::from_secs(60),

@@ -187,6 +187,7 @@ impl Platform for Oci {
             launch_concurrency: std::thread::available_parallelism().map_or(1, usize::from),
             host_processes: !own_kernel,
             network: !own_kernel && rustix::process::geteuid().is_root(),
+            own_memory: false,
             simulated: false,
         }
     }

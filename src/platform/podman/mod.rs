@@ -141,6 +141,7 @@ impl Platform for Podman {
             launch_concurrency: LAUNCHES,
             host_processes: !own_kernel,
             network: !own_kernel && rustix::process::geteuid().is_root(),
+            own_memory: false,
             simulated: false,
         }
     }

@@ -121,6 +121,7 @@ impl Platform for Youki {
             launch_concurrency: self.pool.size(),
             host_processes: true,
             network: rustix::process::geteuid().is_root(),
+            own_memory: false,
             simulated: false,
         }
     }

@@ -140,6 +140,7 @@ fn a_simulated_platform_is_called_so_everywhere() {
         launch_concurrency: 1,
         host_processes: true,
         network: false,
+        own_memory: false,
         simulated: true,
     };
     let facts = PlatformFacts { version: "1".into(), notes: Vec::new() };
