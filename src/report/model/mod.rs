@@ -3,6 +3,7 @@
 //! Pure: stored runs in, a [`Report`] out. Invariants: runs, workloads and accelerators are never mixed in one table or figure;
 //! every number has its unit, its count of trials and its spread; what is missing stays missing.
 
+mod accelerator;
 mod beside;
 mod boot;
 mod facts;
@@ -136,12 +137,14 @@ fn views(runs: &[StoredRun]) -> Vec<View<'_>> {
 
 /// One section with its findings.
 pub fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
-    match view.run.file.experiment() {
+    let published = &accelerator::comparable(view, published);
+    let section = match view.run.file.experiment() {
         Experiment::Boot => boot::section(view, published),
         Experiment::Footprint => footprint::section(view, published),
         Experiment::Scalability => scalability::section(view, published),
         Experiment::Isolation => isolation::section(view, published),
-    }
+    };
+    accelerator::tell(view, section)
 }
 
 #[cfg(test)]
