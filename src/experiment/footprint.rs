@@ -77,9 +77,12 @@ fn all<T, P>(items: &[T], part: impl Fn(&T) -> Option<P>) -> Option<Vec<P>> {
     items.iter().map(part).collect::<Option<Vec<P>>>().filter(|parts| !parts.is_empty())
 }
 
-/// What virtual machine monitors take, by what for: the parts add up to `pss_per_instance`.
+/// What virtual machine monitors take, by what for: the parts add up to `pss_per_instance`, and all but the guest's own
+/// are the overhead.
 fn part_metrics(parts: &[MonitorMemory]) -> Vec<Metric> {
+    let overhead = |part: &MonitorMemory| part.translation.unwrap_or_default() + part.program + part.rest;
     let mut metrics = vec![
+        mean("pss_overhead", parts.iter().map(overhead)),
         mean("pss_guest", parts.iter().map(|part| part.guest)),
         mean("pss_program", parts.iter().map(|part| part.program)),
         mean("pss_monitor", parts.iter().map(|part| part.rest)),
@@ -133,7 +136,13 @@ mod tests {
     fn the_parts_of_a_monitors_memory_are_means_that_add_up() {
         let metrics = part_metrics(&[memory(Some(Bytes(30))), memory(None)]);
         let told: Vec<_> = metrics.iter().map(|m| (m.name.as_str(), m.value)).collect();
-        let expected = [("pss_guest", 40.0), ("pss_program", 7.0), ("pss_monitor", 13.0), ("pss_translation", 15.0)];
+        let expected = [
+            ("pss_overhead", 35.0),
+            ("pss_guest", 40.0),
+            ("pss_program", 7.0),
+            ("pss_monitor", 13.0),
+            ("pss_translation", 15.0),
+        ];
         assert_eq!(told, expected);
     }
 
