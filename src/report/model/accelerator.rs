@@ -9,7 +9,7 @@ use crate::report::published::Published;
 use crate::store::StoredRun;
 
 /// What emulation is worth.
-const EMULATED: &str = "QEMU's emulation (TCG): it proves that the guest works, and says nothing about hardware";
+const EMULATED: &str = "TCG, QEMU's emulation, which says nothing about hardware";
 
 /// What may stand beside the view's own numbers.
 pub(super) fn comparable(view: &View<'_>, published: &Published) -> Published {
@@ -61,6 +61,6 @@ pub(super) fn notice(runs: &[StoredRun]) -> Option<Notice> {
     (!names.is_empty()).then(|| Notice {
         tone: Tone::Warning,
         head: "Emulated".into(),
-        text: format!("The guests of {} ran by {EMULATED}.", list(&names)),
+        text: format!("The guests of {} ran under {EMULATED}.", list(&names)),
     })
 }

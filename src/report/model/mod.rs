@@ -127,7 +127,8 @@ impl Report {
 
 fn views(runs: &[StoredRun]) -> Vec<View<'_>> {
     let earlier = |i: usize| runs[..i].iter().filter(|r| r.file.experiment() == runs[i].file.experiment()).count();
-    let told = |i: usize, view: &View<'_>| runs[..i].iter().any(|r| r.trials.iter().any(|t| view.is_about(&t.case)));
+    let same = |i: usize| runs[..i].iter().filter(move |r| r.file.asks_the_same(&runs[i].file));
+    let told = |i: usize, view: &View<'_>| same(i).any(|r| r.trials.iter().any(|t| view.is_about(&t.case)));
     let of = |(i, run)| {
         let views = View::split(run).into_iter().filter(move |view| !told(i, view));
         views.map(move |view| View { earlier: earlier(i), ..view })

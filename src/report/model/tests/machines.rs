@@ -97,3 +97,87 @@ fn a_guest_without_a_kernel_has_no_such_part() {
     let stamps = [(Event::Spawn, 0), (Event::Vmm, 60), (Event::Guest, 90), (Event::Main, 90), (Event::Exit, 95)];
     assert_eq!(parts(&machine(&stamps)), [("monitor", 60.0), ("program, to main", 30.0), ("run, to exit", 5.0)]);
 }
+
+/// Two virtual machines weighed, with so many MiB by metric.
+fn weighed(sizes: &[(&str, f64)]) -> Vec<TrialRecord> {
+    let of = |trial: u32| {
+        let mut record = boot(10, trial, 0.0);
+        (record.case.experiment, record.case.accelerator) = (Experiment::Footprint, Accelerator::Tcg);
+        record.case.workload = "sleep".into();
+        let metric = |(name, mib): &(&str, f64)| Metric {
+            name: (*name).into(),
+            unit: Unit::Bytes,
+            direction: Direction::Lower,
+            value: mib * 1_048_576.0,
+            samples: Vec::new(),
+        };
+        record.metrics = sizes.iter().map(metric).collect();
+        record
+    };
+    (0..2).map(of).collect()
+}
+
+fn stack<'r>(report: &'r Report, id: &str) -> Vec<(&'r str, f64)> {
+    let Plot::Bars(chart) = &report.figures().find(|f| f.id == id).unwrap().plot else { panic!("bars") };
+    let of = |bar: &Bar| if let Bar::Value { value, .. } = bar { *value / 1_048_576.0 } else { panic!("{bar:?}") };
+    chart.series.iter().map(|s| (s.name.as_str(), of(&s.bars[0]))).collect()
+}
+
+#[test]
+fn a_virtual_machines_memory_stands_beside_what_its_guest_was_given() {
+    let sizes = [
+        ("pss_per_instance", 90.0),
+        ("pss_overhead", 50.0),
+        ("pss_monitor", 12.0),
+        ("pss_program", 8.0),
+        ("pss_translation", 30.0),
+        ("pss_guest", 40.0),
+        ("guest_memory", 64.0),
+    ];
+    let report = report(weighed(&sizes));
+    let expected = [
+        ("monitor's data", 12.0),
+        ("program and libraries", 8.0),
+        ("translated code", 30.0),
+        ("guest, touched", 40.0),
+        ("guest, not touched", 24.0),
+    ];
+    let stack = stack(&report, "footprint-machine");
+    assert_eq!(stack, expected);
+    assert_eq!(stack[..4].iter().map(|(_, mib)| mib).sum::<f64>(), 90.0, "the PSS");
+    let text = &report.findings[0].text;
+    assert!(
+        text.contains("its monitor takes 50.0 MiB") && text.contains("beside a guest that was given 64.0 MiB"),
+        "{text}"
+    );
+    let table = report.sections[0].blocks.iter().find_map(|b| match b {
+        Block::Table(table) if table.id == "footprint-machine-table" => Some(table),
+        _ => None,
+    });
+    assert_eq!(table.unwrap().rows[0].len(), 10);
+}
+
+#[test]
+fn without_translation_there_is_no_such_part_and_without_a_guest_memory_no_figure() {
+    let sizes = [("pss_monitor", 12.0), ("pss_program", 8.0), ("pss_guest", 40.0), ("guest_memory", 64.0)];
+    let machine = report(weighed(&sizes));
+    assert!(stack(&machine, "footprint-machine").iter().all(|(name, _)| *name != "translated code"));
+    let container = report(weighed(&[("pss_per_instance", 1.0)]));
+    assert!(container.figures().all(|f| f.id != "footprint-machine"));
+}
+
+#[test]
+fn the_smallest_memory_has_a_section_of_its_own() {
+    let mut run = run_of(weighed(&[("minimum_memory", 23.0), ("guest_memory", 64.0), ("insufficient_memory", 22.0)]));
+    run.file.configuration.minimum = true;
+    let usual = run_of(weighed(&[("pss_per_instance", 1.0)]));
+    run.trials.iter_mut().for_each(|t| t.case.background = 0);
+    let report = Report::of(&[usual, run], &[]);
+    let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
+    assert_eq!(titles, ["Footprint (tcg)", "Smallest memory (tcg)"], "neither hides the other");
+    let sizes = stack(&report, "footprint-2-minimum-sizes");
+    assert_eq!(sizes, [("the image's own", 64.0), ("smallest that boots", 23.0)]);
+    let text = &report.findings.last().unwrap().text;
+    assert!(text.starts_with("fake boots sleep with 23.0 MiB (median of 2"), "{text}");
+    assert!(text.ends_with("; its image asks for 64.0 MiB. Emulated (TCG)."), "{text}");
+}
