@@ -153,17 +153,39 @@ impl Fetcher {
         }
     }
 
-    /// The commit that a followed repository has now.
-    pub(in crate::images) fn tip(&self, repository: &Repository) -> anyhow::Result<String> {
-        let url = match &self.origin {
-            Origin::Upstream => {
-                let silent = reach::silent([repository.url.as_str()].into_iter());
-                answering(&repository.url, &silent)?.to_owned()
+    /// The commits that followed repositories have now, in their order.
+    ///
+    /// # Errors
+    /// Every one that could not be asked, each with the reason.
+    pub(in crate::images) fn tips(&self, followed: &[&Repository]) -> anyhow::Result<Vec<String>> {
+        let silent = match self.origin {
+            Origin::Upstream => reach::silent(followed.iter().map(|repository| repository.url.as_str())),
+            _ => BTreeMap::new(),
+        };
+        let (mut tips, mut failures) = (Vec::new(), Vec::new());
+        for repository in followed {
+            match self.tip(repository, &silent) {
+                Ok(tip) => tips.push(tip),
+                Err(error) => failures.push(told(&repository.name, &repository.url, &error)),
             }
+        }
+        match failures.is_empty() {
+            true => Ok(tips),
+            false => bail!(
+                "these cannot be pinned:\n{}\nwithout network here: run the same on a machine that has it and bring \
+                 the lock file, or pass a folder with these repositories with `--source DIR`",
+                failures.join("\n")
+            ),
+        }
+    }
+
+    fn tip(&self, repository: &Repository, silent: &BTreeMap<String, String>) -> anyhow::Result<String> {
+        let url = match &self.origin {
+            Origin::Upstream => answering(&repository.url, silent)?.to_owned(),
             Origin::Mirror(mirror) => file_url(&git::in_mirror(mirror, &repository.name)?)?,
             Origin::Cache => bail!("--lock has to ask upstream or a mirror"),
         };
-        git::tip(&url, &repository.follow).with_context(|| format!("pin {}", repository.name))
+        git::tip(&url, &repository.follow)
     }
 
     /// The tree of a checkout that was fetched.

@@ -20,11 +20,11 @@ pub(in crate::images) fn relock(
 ) -> anyhow::Result<Vec<String>> {
     let mut lock = Lock::load(path)?;
     let mut changes = Vec::new();
-    for index in 0..lock.repositories.len() {
-        if lock.repositories[index].follow.is_empty() {
-            continue;
-        }
-        let repository = followed(&lock.repositories[index], fetcher, say)?;
+    let followed = lock.repositories.iter().filter(|repository| !repository.follow.is_empty());
+    let tips = fetcher.tips(&followed.collect::<Vec<_>>())?;
+    let followed = (0..lock.repositories.len()).filter(|&index| !lock.repositories[index].follow.is_empty());
+    for (index, tip) in followed.collect::<Vec<_>>().into_iter().zip(tips) {
+        let repository = at(&lock.repositories[index], tip, fetcher, say)?;
         if repository.commit != lock.repositories[index].commit {
             let commit = repository.commit.as_deref().unwrap_or_default();
             changes.push(format!("{} is pinned at {commit}", repository.name));
@@ -42,9 +42,9 @@ pub(in crate::images) fn relock(
     Ok(changes)
 }
 
-/// The repository at the tip of its branch, fetched.
-fn followed(old: &Repository, fetcher: &Fetcher, say: &mut dyn FnMut(&str)) -> anyhow::Result<Repository> {
-    let mut new = Repository { commit: Some(fetcher.tip(old)?), tree: None, ..old.clone() };
+/// The repository at another commit, fetched.
+fn at(old: &Repository, commit: String, fetcher: &Fetcher, say: &mut dyn FnMut(&str)) -> anyhow::Result<Repository> {
+    let mut new = Repository { commit: Some(commit), tree: None, ..old.clone() };
     fetcher.all(&Wanted { repositories: vec![&new], ..Wanted::default() }, say)?;
     new.tree = Some(fetcher.tree(&new)?);
     Ok(new)
@@ -105,6 +105,16 @@ mod tests {
         assert_eq!(lock.repositories[1].commit, Some("1".repeat(40)));
         assert_eq!(lock.unresolved(&["lib", "held"]), Vec::<&str>::new());
         assert_eq!(relock(&path, &fetcher, &mut |_| ()).unwrap(), Vec::<String>::new(), "nothing has moved since");
+    }
+
+    #[test]
+    fn without_network_what_cannot_be_pinned_is_named_with_the_way_without_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = lock(dir.path(), "https://no-such-host.invalid/lib-1.0.zip", "null");
+        let fetcher = Fetcher { origin: Origin::Upstream, cache: dir.path().join("cache") };
+        let told = relock(&path, &fetcher, &mut |_| ()).unwrap_err().to_string();
+        assert!(told.contains("lib (https://no-such-host.invalid/lib.git): "), "{told}");
+        assert!(!told.contains("held") && told.contains("--source DIR"), "{told}");
     }
 
     #[test]
