@@ -14,7 +14,7 @@ const TRAILER: &str = "TRAILER!!!";
 
 /// An archive that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Archive {
+pub struct Archive {
     bytes: Vec<u8>,
     entries: u32,
 }
@@ -29,22 +29,22 @@ struct Entry<'a> {
 
 impl Archive {
     /// Adds an empty folder. Its parent has to be there already.
-    pub(super) fn folder(&mut self, path: &str, mode: u32) -> io::Result<()> {
+    pub fn folder(&mut self, path: &str, mode: u32) -> io::Result<()> {
         self.add(&Entry { path, mode: FOLDER | mode, device: (0, 0), content: &[] })
     }
 
     /// Adds a file.
-    pub(super) fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
+    pub fn file(&mut self, path: &str, mode: u32, content: &[u8]) -> io::Result<()> {
         self.add(&Entry { path, mode: FILE | mode, device: (0, 0), content })
     }
 
     /// Adds a character device.
-    pub(super) fn device(&mut self, path: &str, mode: u32, major: u32, minor: u32) -> io::Result<()> {
+    pub fn device(&mut self, path: &str, mode: u32, major: u32, minor: u32) -> io::Result<()> {
         self.add(&Entry { path, mode: DEVICE | mode, device: (major, minor), content: &[] })
     }
 
     /// The whole archive.
-    pub(super) fn finish(mut self) -> io::Result<Vec<u8>> {
+    pub fn finish(mut self) -> io::Result<Vec<u8>> {
         self.add(&Entry { path: TRAILER, mode: 0, device: (0, 0), content: &[] })?;
         Ok(self.bytes)
     }

@@ -5,13 +5,17 @@
 
 mod apt;
 mod assemble;
-mod cpio;
+pub mod cpio;
 mod disk;
 mod init;
 mod kernel;
+pub mod mirage;
 mod modules;
 mod null;
+pub mod osv;
 mod record;
+pub mod unikernel;
+pub mod unikraft;
 
 use std::path::PathBuf;
 
