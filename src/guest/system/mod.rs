@@ -7,14 +7,18 @@ mod apt;
 mod assemble;
 mod cpio;
 mod disk;
+mod elf;
 mod init;
 mod kernel;
 mod modules;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
 use self::assemble::Kind;
+pub use self::elf::elf_kernel;
 pub use self::kernel::kernel_is_here;
 use super::build::BuildError;
 use super::image::Image;
