@@ -33,7 +33,7 @@ impl Offer {
             return Err(format!("{workload}: instances have no network on this platform; {cure}"));
         }
         if configuration.minimum && !capabilities.own_memory {
-            return Err(format!("--minimum, {workload}: guests share the host's memory on this platform"));
+            return Err("--minimum: guests share the host's memory on this platform".to_owned());
         }
         match self.lacking(workload) {
             Some(why) if !capabilities.simulated => Err(format!("{workload}: {why}")),
@@ -119,7 +119,14 @@ fn workload_skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
             Some(Skip { platform: Some(id.clone()), placement: None, reason })
         }));
     }
-    skips
+    // Some reasons are alike for all workloads.
+    let mut told: Vec<Skip> = Vec::new();
+    skips.into_iter().for_each(|skip| {
+        if !told.contains(&skip) {
+            told.push(skip)
+        }
+    });
+    told
 }
 
 struct Builder<'a> {

@@ -12,8 +12,10 @@ const PARTS: [(&str, &str); 4] = [
     ("pss_monitor", "monitor's data"),
     ("pss_program", "program and libraries"),
     ("pss_translation", "translated code"),
-    ("pss_guest", "guest, touched"),
+    (GUEST, "guest, touched"),
 ];
+
+const GUEST: &str = "pss_guest";
 
 /// What the guest was given.
 const GIVEN: &str = "guest_memory";
@@ -21,21 +23,18 @@ const GIVEN: &str = "guest_memory";
 /// What lies above the parts in a stack.
 const UNTOUCHED: &str = "guest, not touched";
 
-/// The table and the figure; nothing where no guest has a memory of its own.
+/// The table and the figure; nothing where no guest has a memory of its own that is told apart.
 pub(super) fn blocks(view: &View<'_>) -> Vec<Block> {
     let machines: Vec<(PlatformId, &CaseResult)> = view
         .platforms()
         .into_iter()
         .filter_map(|p| Some((p.clone(), most(view, &p)?)))
-        .filter(|(_, case)| case.summary(GIVEN).is_some())
+        .filter(|(_, case)| case.summary(GUEST).is_some())
         .collect();
     if machines.is_empty() {
         return Vec::new();
     }
-    [Some(Block::Table(table(view, &machines))), figure(view, &machines).map(Block::Figure)]
-        .into_iter()
-        .flatten()
-        .collect()
+    vec![Block::Table(table(view, &machines)), Block::Figure(figure(view, &machines))]
 }
 
 /// What a monitor takes beside its guest, as the end of a sentence.
@@ -74,11 +73,8 @@ fn table(view: &View<'_>, machines: &[(PlatformId, &CaseResult)]) -> Table {
 }
 
 /// The parts upon each other, and above them what the guest was given and has not touched.
-fn figure(view: &View<'_>, machines: &[(PlatformId, &CaseResult)]) -> Option<Figure> {
+fn figure(view: &View<'_>, machines: &[(PlatformId, &CaseResult)]) -> Figure {
     let told = |metric: &str| machines.iter().any(|(_, case)| case.summary(metric).is_some());
-    if !told("pss_guest") {
-        return None;
-    }
     let parts = PARTS.iter().enumerate().filter(|(_, (metric, _))| told(metric));
     let of = |(slot, (metric, name)): (usize, &(&str, &str))| BarSeries {
         name: (*name).to_owned(),
@@ -94,7 +90,7 @@ fn figure(view: &View<'_>, machines: &[(PlatformId, &CaseResult)]) -> Option<Fig
     };
     let title = view.title("Memory of a virtual machine by part");
     let most = machines.iter().map(|(_, case)| case.ok).max().unwrap_or(0);
-    Some(Figure {
+    Figure {
         id: view.id("machine"),
         caption: format!(
             "Means of up to {} at the largest number of instances; the parts up to what the guest has touched add up to \
@@ -115,7 +111,7 @@ fn figure(view: &View<'_>, machines: &[(PlatformId, &CaseResult)]) -> Option<Fig
             series: parts.map(of).chain([untouched]).collect(),
             references: Vec::new(),
         }),
-    })
+    }
 }
 
 fn bar(case: &CaseResult, metric: &str) -> Bar {
@@ -128,7 +124,7 @@ fn bar(case: &CaseResult, metric: &str) -> Bar {
 
 fn unused(case: &CaseResult) -> Bar {
     let mean = |metric| case.summary(metric).map(|s| s.mean);
-    match mean(GIVEN).zip(mean("pss_guest")) {
+    match mean(GIVEN).zip(mean(GUEST)) {
         Some((given, touched)) if given > touched => {
             let text = |value: f64| Scale::of(Unit::Bytes, value).text(value);
             let hover = format!("{}, {} of {}", case.case.platform, text(given - touched), text(given));
