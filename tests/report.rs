@@ -4,6 +4,8 @@
 mod dice;
 #[path = "report/frozen.rs"]
 mod frozen;
+#[path = "report/machines.rs"]
+mod machines;
 #[path = "report/many.rs"]
 mod many;
 
@@ -83,6 +85,19 @@ fn nine_platforms_and_three_victims_keep_their_names_apart() {
     let findings = first.flatten().map(|f| format!("{}: {}", f.topic, f.text));
     let notices = report.notices.iter().map(|n| format!("{}: {}", n.head, n.text));
     insta::assert_snapshot!("crowd-in-words", notices.chain(findings).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn virtual_machines_are_told_in_words_apart_from_containers() {
+    let report = report::model::Report::of(&machines::generate(), &[]);
+    if let Some(keep) = env::var_os("FEATHERWEIGHT_KEEP_MACHINES") {
+        report::write(&machines::generate(), Path::new(&keep)).unwrap();
+    }
+    let findings = report.findings.iter().map(|f| format!("{}: {}", f.topic, f.text));
+    let figures = report.figures().map(|f| format!("{} | {} | {}", f.id, f.title, f.caption));
+    insta::assert_snapshot!(findings.chain(figures).collect::<Vec<_>>().join("\n"));
+    let all = machines::generate();
+    insta::assert_snapshot!("terminal-machines", report::terminal(&all[1], report::Look::Plain, Some(120)));
 }
 
 #[test]
@@ -191,6 +206,22 @@ fn an_older_run_speaks_for_the_workloads_that_no_later_one_has() {
     let report = report::model::Report::of(&latest.runs, &[]);
     let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
     assert_eq!(titles, ["Boot", "Boot: Nginx"]);
+}
+
+#[test]
+fn an_older_run_speaks_for_the_accelerators_and_questions_that_no_later_one_has() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut runs = machines::generate();
+    let mut later = runs[1].clone();
+    later.file.run = "20261124-000000-0004".parse().unwrap();
+    later.trials.retain(|t| t.case.platform.as_str() == "youki");
+    later.trials.iter_mut().for_each(|t| t.run = later.file.run.clone());
+    runs.push(later);
+    frozen::freeze(&runs, dir.path());
+    let report = report::model::Report::of(&report::latest(dir.path()).runs, &[]);
+    let mut titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
+    titles.sort_unstable();
+    assert_eq!(titles, ["Boot", "Boot (tcg)", "Footprint", "Footprint (tcg)", "Smallest memory (tcg)"]);
 }
 
 #[test]

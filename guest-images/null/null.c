@@ -18,6 +18,9 @@ enum {
     TRANSMITTER_EMPTY = 0x20,
     END_OF_MACHINE = 0xf4, /* isa-debug-exit */
     ENDED_ORDERLY = 1,
+    PIC_MASK_1 = 0x21, /* the interrupt controllers of 1981, which firmware may have left at work */
+    PIC_MASK_2 = 0xa1,
+    ALL = 0xff,
     KEYBOARD_CONTROLLER = 0x64,
     PULSE_RESET = 0xfe,
     CODE_SEGMENT = 8,
@@ -134,6 +137,8 @@ static void set_gate(u32 vector, const void *handler)
 static void start_clock(void)
 {
     set_gate(TICK_VECTOR, (const void *)tick);
+    out(PIC_MASK_1, ALL);
+    out(PIC_MASK_2, ALL);
     APIC(APIC_SPURIOUS) = APIC_ENABLED | 0xff;
     APIC(APIC_DIVIDE) = APIC_BY_ONE;
     APIC(APIC_TIMER) = APIC_PERIODIC | TICK_VECTOR;

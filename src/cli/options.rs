@@ -23,6 +23,7 @@ use crate::platform::{Networking, PlatformId, registry};
         cargo bench --bench isolation -- --attacker prime,stat --placement same-thread\n  \
         cargo bench --bench scalability -- --workload nginx,redis --platform native,youki\n  \
         cargo bench --bench scalability -- --name d_sql_s --platform youki --runs 5 --benchmark_time 100 --instances_per_benchmark 10\n  \
+        cargo bench --bench footprint -- --minimum --platform fake\n  \
         cargo bench --bench isolation -- --resume last\n\n\
         Exit codes: 0 fine, 2 bad input, 3 nothing could run, 4 a case without a single good trial, or something left behind."
 )]
@@ -81,6 +82,11 @@ pub struct Options {
     #[arg(long, value_name = "CODE")]
     pub name: Option<ThesisCode>,
 
+    /// Instead of weighing idle instances, look for the smallest guest memory that still boots: footprint of virtual
+    /// machines
+    #[arg(long, conflicts_with_all = ["benchmark_time", "instances_per_benchmark", "name"])]
+    pub minimum: bool,
+
     /// Rows that the SQLite victim inserts
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub rows: Option<u32>,
@@ -90,7 +96,7 @@ pub struct Options {
     pub out: Option<PathBuf>,
 
     /// Go on with a run that did not finish: its id, its folder, or "last"
-    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["profile", "platform", "workload", "network", "load_seconds", "requests", "attacker", "placement", "runs", "benchmark_time", "instances_per_benchmark", "name", "rows", "seed", "timeout", "filter"])]
+    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["profile", "platform", "workload", "network", "load_seconds", "requests", "attacker", "placement", "runs", "benchmark_time", "instances_per_benchmark", "name", "minimum", "rows", "seed", "timeout", "filter"])]
     pub resume: Option<String>,
 
     /// Print the plan with the time it will take, and do nothing

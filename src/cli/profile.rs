@@ -34,6 +34,7 @@ fn quick(experiment: Experiment) -> Configuration {
         server_attackers: few(isolation, SERVER_ATTACKERS),
         placements: few(isolation, &[Placement::SameThread, Placement::SameCore]),
         ladder: few(!isolation, &[0, 10]),
+        minimum: false,
         ladder_order: LadderOrder::Shuffled,
         victims: few(scalability, &[2]),
         runs: match experiment {

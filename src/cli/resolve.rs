@@ -57,6 +57,10 @@ pub fn resolve(experiment: Experiment, options: &Options, seed: u64) -> Result<C
     if !options.placement.is_empty() {
         configuration.placements = distinct(&options.placement);
     }
+    if options.minimum {
+        // A search repeats itself what it has found.
+        (configuration.minimum, configuration.ladder, configuration.runs) = (true, vec![0], 1);
+    }
     configuration.runs = options.runs.unwrap_or(configuration.runs);
     configuration.rows = options.rows.unwrap_or(configuration.rows);
     resolve_load(options, &mut configuration)?;
@@ -148,6 +152,9 @@ fn check_target(experiment: Experiment, options: &Options) -> Result<(), BadInpu
         let problem = format!("belongs to --bench isolation; this is {experiment}");
         return Err(BadInput::new(*option, problem));
     }
+    if options.minimum && experiment != Experiment::Footprint {
+        return Err(BadInput::new("--minimum", format!("belongs to --bench footprint; this is {experiment}")));
+    }
     let alone = options.placement.iter().find(|p| matches!(p, Placement::Alone | Placement::Unpinned));
     if let Some(placement) = alone {
         let accepted = isolation_placements().iter().map(|p| p.name()).collect::<Vec<_>>().join(", ");
@@ -205,6 +212,15 @@ mod tests {
     fn resolved(experiment: Experiment, line: &str) -> Result<Configuration, BadInput> {
         let words = std::iter::once("bench").chain(line.split_whitespace());
         resolve(experiment, &Options::try_parse_from(words).unwrap(), 7)
+    }
+
+    #[rstest]
+    #[case("--minimum", 1)]
+    #[case("--minimum --runs 4 --profile standard", 4)]
+    fn the_smallest_memory_is_looked_for_beside_nobody(#[case] line: &str, #[case] runs: u32) {
+        let configuration = resolved(Experiment::Footprint, line).unwrap();
+        assert_eq!((configuration.minimum, configuration.ladder, configuration.runs), (true, vec![0], runs));
+        assert!(!resolved(Experiment::Footprint, "").unwrap().minimum);
     }
 
     #[test]
@@ -312,6 +328,7 @@ mod tests {
         "--workload sqlite --name d_ng_s",
         "--workload sqlite: d_ng_s measures nginx; leave out --workload or --name"
     )]
+    #[case(Experiment::Boot, "--minimum", "--minimum: belongs to --bench footprint; this is boot")]
     #[case(
         Experiment::Scalability,
         "--network none",

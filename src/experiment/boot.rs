@@ -27,9 +27,7 @@ pub(super) fn run(
         victim::ended_well(&spec.name, stopped.exit)?;
     }
     measured.metrics = spans(&spec.name, &stopped.events, if serves { SERVER } else { PROGRAM })?;
-    if stopped.events.contains_key(&Event::Created) {
-        measured.metrics.extend(spans(&spec.name, &stopped.events, &PARTS[..if serves { 2 } else { 3 }])?);
-    }
+    measured.metrics.extend(spans(&spec.name, &stopped.events, &parts(&stopped.events, serves))?);
     Ok(())
 }
 
@@ -49,13 +47,65 @@ const SERVER: &[Span] = &[
     ("removal", Event::Exit, Event::Gone),
 ];
 
-/// Where a platform creates and starts in two steps: the first two add up to `boot`, all three to `boot_whole`.
-const PARTS: &[Span] = &[
-    ("create", Event::Spawn, Event::Created),
-    ("start", Event::Created, Event::Main),
-    ("run", Event::Main, Event::Exit),
-];
+/// What a platform may tell before the first line, in order, each the end of a part: it creates before it starts; a
+/// virtual machine's monitor is up; its guest's kernel is.
+const CUTS: [(&str, Event); 3] = [("create", Event::Created), ("monitor", Event::Vmm), ("kernel", Event::Guest)];
+
+/// The parts of a boot as far as the platform tells them apart. Those up to the first line add up to `boot`; with `run`,
+/// which a server does not have, all add up to `boot_whole`.
+fn parts(events: &Events, serves: bool) -> Vec<Span> {
+    let told: Vec<(&str, Event)> = CUTS.into_iter().filter(|&(_, event)| tells(events, event)).collect();
+    let rest = match told.last() {
+        None => return Vec::new(),
+        Some((_, Event::Guest)) => "program",
+        Some(_) => "start",
+    };
+    let ends = told.into_iter().chain([(rest, Event::Main)]).chain((!serves).then_some(("run", Event::Exit)));
+    let mut from = Event::Spawn;
+    ends.map(|(name, to)| (name, std::mem::replace(&mut from, to), to)).collect()
+}
+
+/// Whether `event` is one that parts a boot: a guest without a kernel of its own begins with its program's first line,
+/// and a container's begins with its runtime's work.
+fn tells(events: &Events, event: Event) -> bool {
+    let instant = |event| events.get(&event);
+    let has_kernel = || instant(Event::Vmm).is_some() && instant(Event::Guest) < instant(Event::Main);
+    instant(event).is_some() && (event != Event::Guest || has_kernel())
+}
 
 fn spans(name: &str, events: &Events, spans: &[Span]) -> Result<Vec<Metric>, Error> {
     spans.iter().map(|&(metric, from, to)| Ok(time(metric, victim::span(name, events, from, to)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_process(&[], &[])]
+    #[case::a_container(&[(Event::Created, 4), (Event::Guest, 5)], &[("create", 4), ("start", 6), ("run", 2)])]
+    #[case::a_virtual_machine(
+        &[(Event::Vmm, 3), (Event::Guest, 9)],
+        &[("monitor", 3), ("kernel", 6), ("program", 1), ("run", 2)]
+    )]
+    #[case::no_kernel(&[(Event::Vmm, 3), (Event::Guest, 10)], &[("monitor", 3), ("start", 7), ("run", 2)])]
+    #[case::a_silent_kernel(&[(Event::Vmm, 3)], &[("monitor", 3), ("start", 7), ("run", 2)])]
+    #[case::a_container_in_one(
+        &[(Event::Created, 1), (Event::Vmm, 3), (Event::Guest, 9)],
+        &[("create", 1), ("monitor", 2), ("kernel", 6), ("program", 1), ("run", 2)]
+    )]
+    fn the_parts_add_up_to_the_whole(#[case] told: &[(Event, u64)], #[case] expected: &[(&str, u64)]) {
+        let mut events = Events::from([(Event::Spawn, Nanos(0)), (Event::Main, Nanos(10)), (Event::Exit, Nanos(12))]);
+        events.extend(told.iter().map(|&(event, at)| (event, Nanos(at))));
+        let of = |serves| spans("i", &events, &parts(&events, serves)).unwrap();
+        let metrics = of(false);
+        let told: Vec<_> = metrics.iter().map(|m| (m.name.as_str(), m.value as u64)).collect();
+        assert_eq!(told, expected);
+        if !expected.is_empty() {
+            assert_eq!(metrics.iter().map(|m| m.value).sum::<f64>(), 12.0);
+            assert_eq!(of(true).iter().map(|m| m.value).sum::<f64>(), 10.0, "a server's end is ours");
+        }
+    }
 }

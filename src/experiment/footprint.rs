@@ -1,16 +1,17 @@
 //! Footprint: what an image takes on disk and an idle instance in memory, honest about sharing.
 //!
 //! PSS and USS are the processes' own, the cgroup's charge what the kernel books on them, and the host's MemAvailable what
-//! was really lost, slab and page tables included. All are per instance, over the ladder.
+//! was really lost, slab and page tables included. All are per instance, over the ladder. A virtual machine's PSS is also
+//! told by its parts, beside the memory that its guest was given.
 
 use super::Measured;
 use super::stage::{ROOMY, Stage, lower, time};
 use crate::engine::Background;
 use crate::plan::PlannedTrial;
 use crate::platform::{Error, Instance};
-use crate::sampler::{ProcessMemory, process};
+use crate::sampler::{MonitorMemory, ProcessMemory, process, smaps};
 use crate::store::Metric;
-use crate::units::{Bytes, Unit};
+use crate::units::{Bytes, Direction, Unit};
 
 pub(super) fn run(
     stage: &Stage<'_>,
@@ -57,28 +58,61 @@ fn instance_metrics(stage: &Stage<'_>, members: &[Box<dyn Instance>]) -> Result<
     let mut metrics = Vec::new();
     let members: Vec<_> = members.iter().step_by(members.len().div_ceil(READ_AT_MOST).max(1)).collect();
     let memories = members.iter().map(|member| memory(stage, member.as_ref())).collect::<Result<Vec<_>, _>>()?;
-    if let Some(memories) = memories.into_iter().collect::<Option<Vec<_>>>().filter(|m| !m.is_empty()) {
-        metrics.push(mean("pss_per_instance", memories.iter().map(|m| m.pss)));
-        metrics.push(mean("uss_per_instance", memories.iter().map(|m| m.uss)));
+    if let Some(memories) = all(&memories, |memory| *memory) {
+        metrics.push(mean("pss_per_instance", memories.iter().map(|m| m.whole.pss)));
+        metrics.push(mean("uss_per_instance", memories.iter().map(|m| m.whole.uss)));
+        metrics.extend(all(&memories, |m| m.parts).map(|parts| part_metrics(&parts)).unwrap_or_default());
     }
-    let charges: Option<Vec<Bytes>> = members.iter().map(|member| member.cgroup()?.charge()).collect();
-    if let Some(charges) = charges.filter(|c| !c.is_empty()) {
+    if let Some(given) = all(&members, |member| member.guest_memory()) {
+        metrics.push(Metric { direction: Direction::Neutral, ..mean("guest_memory", given.into_iter()) });
+    }
+    if let Some(charges) = all(&members, |member| member.cgroup()?.charge()) {
         metrics.push(mean("charge_per_instance", charges.into_iter()));
     }
     Ok(metrics)
 }
 
+/// What `part` tells of every one of `items`; `None` where it does not of one of them, or where there are none.
+fn all<T, P>(items: &[T], part: impl Fn(&T) -> Option<P>) -> Option<Vec<P>> {
+    items.iter().map(part).collect::<Option<Vec<P>>>().filter(|parts| !parts.is_empty())
+}
+
+/// What virtual machine monitors take, by what for: the parts add up to `pss_per_instance`, and all but the guest's own
+/// are the overhead.
+fn part_metrics(parts: &[MonitorMemory]) -> Vec<Metric> {
+    let overhead = |part: &MonitorMemory| part.translation.unwrap_or_default() + part.program + part.rest;
+    let mut metrics = vec![
+        mean("pss_overhead", parts.iter().map(overhead)),
+        mean("pss_guest", parts.iter().map(|part| part.guest)),
+        mean("pss_program", parts.iter().map(|part| part.program)),
+        mean("pss_monitor", parts.iter().map(|part| part.rest)),
+    ];
+    if parts.iter().any(|part| part.translation.is_some()) {
+        metrics.push(mean("pss_translation", parts.iter().map(|part| part.translation.unwrap_or_default())));
+    }
+    metrics
+}
+
+/// An instance's memory, and its parts where a monitor and its guest share one process.
+#[derive(Debug, Clone, Copy)]
+struct Memory {
+    whole: ProcessMemory,
+    parts: Option<MonitorMemory>,
+}
+
 /// The memory of an instance's processes; `None` where the platform shows none.
-fn memory(stage: &Stage<'_>, member: &dyn Instance) -> Result<Option<ProcessMemory>, Error> {
-    let mut pids: Vec<i32> = member.threads().iter().map(|thread| thread.pid).collect();
+fn memory(stage: &Stage<'_>, member: &dyn Instance) -> Result<Option<Memory>, Error> {
+    let mut pids: Vec<u32> = member.threads().iter().map(|thread| thread.pid as u32).collect();
     pids.sort_unstable();
     pids.dedup();
-    let read = |pid: i32| {
-        process::memory(stage.proc, pid as u32)
-            .map_err(|e| Error::failed(format!("read the memory of {}", member.name()), e))
-    };
-    let parts = pids.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(parts.into_iter().reduce(|a, b| ProcessMemory { pss: a.pss + b.pss, uss: a.uss + b.uss, rss: a.rss + b.rss }))
+    let failed = |e| Error::failed(format!("read the memory of {}", member.name()), e);
+    if let ([pid], Some(given)) = (pids.as_slice(), member.guest_memory()) {
+        let (whole, parts) = smaps::monitor_memory(stage.proc, *pid, given).map_err(failed)?;
+        return Ok(Some(Memory { whole, parts }));
+    }
+    let each = pids.into_iter().map(|pid| process::memory(stage.proc, pid)).collect::<Result<Vec<_>, _>>();
+    let whole = each.map_err(failed)?.into_iter().reduce(|a, b| a + b);
+    Ok(whole.map(|whole| Memory { whole, parts: None }))
 }
 
 fn mean(name: &str, amounts: impl ExactSizeIterator<Item = Bytes>) -> Metric {
@@ -88,4 +122,39 @@ fn mean(name: &str, amounts: impl ExactSizeIterator<Item = Bytes>) -> Metric {
 
 fn bytes(name: &str, value: f64) -> Metric {
     lower(name, Unit::Bytes, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(translation: Option<Bytes>) -> MonitorMemory {
+        MonitorMemory { guest: Bytes(40), translation, program: Bytes(7), rest: Bytes(13) }
+    }
+
+    #[test]
+    fn the_parts_of_a_monitors_memory_are_means_that_add_up() {
+        let metrics = part_metrics(&[memory(Some(Bytes(30))), memory(None)]);
+        let told: Vec<_> = metrics.iter().map(|m| (m.name.as_str(), m.value)).collect();
+        let expected = [
+            ("pss_overhead", 35.0),
+            ("pss_guest", 40.0),
+            ("pss_program", 7.0),
+            ("pss_monitor", 13.0),
+            ("pss_translation", 15.0),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_translates_nothing_has_no_such_part() {
+        assert!(part_metrics(&[memory(None)]).iter().all(|m| m.name != "pss_translation"));
+    }
+
+    #[test]
+    fn one_instance_without_a_number_leaves_the_mean_out() {
+        assert_eq!(all(&[Some(1), None], |n| *n), None);
+        assert_eq!(all(&[Some(1), Some(2)], |n| *n), Some(vec![1, 2]));
+        assert_eq!(all::<Option<u8>, _>(&[], |n| *n), None);
+    }
 }

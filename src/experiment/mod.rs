@@ -5,6 +5,7 @@
 mod boot;
 mod footprint;
 mod isolation;
+mod minimum;
 mod scalability;
 mod server;
 mod sqlite;
@@ -46,6 +47,7 @@ pub fn run(
 ) -> Result<(), Error> {
     match trial.experiment {
         Experiment::Boot => boot::run(stage, background, trial, measured)?,
+        Experiment::Footprint if stage.configuration.minimum => minimum::run(stage, background, trial, measured)?,
         Experiment::Footprint => footprint::run(stage, background, trial, measured)?,
         Experiment::Scalability => scalability::run(stage, background, trial, measured)?,
         Experiment::Isolation => isolation::run(stage, background, trial, measured)?,

@@ -117,7 +117,8 @@ impl<'a> Stage<'a> {
         removed.map(|_| value)
     }
 
-    fn timeout(&self) -> Duration {
+    /// How long a trial may take.
+    pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.configuration.timeout_s)
     }
 }

@@ -32,6 +32,9 @@ impl Offer {
             let cure = if workload.is_server() { "name another platform" } else { "--network none needs none" };
             return Err(format!("{workload}: instances have no network on this platform; {cure}"));
         }
+        if configuration.minimum && !capabilities.own_memory {
+            return Err(format!("--minimum, {workload}: guests share the host's memory on this platform"));
+        }
         match self.lacking(workload) {
             Some(why) if !capabilities.simulated => Err(format!("{workload}: {why}")),
             _ => Ok(()),

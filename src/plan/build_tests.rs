@@ -181,6 +181,22 @@ fn servers_are_skipped_where_instances_have_no_network() {
 }
 
 #[test]
+fn the_smallest_memory_is_looked_for_where_guests_have_their_own() {
+    let mut offer = offer();
+    offer.platforms[0].1 = can(true).map(|c| Capabilities { own_memory: true, ..c });
+    let ladder = Configuration { ladder: vec![0], ..configuration(Experiment::Footprint) };
+    let plan = build(&Configuration { minimum: true, ..ladder.clone() }, &offer);
+    let trials: Vec<_> = plan.trials.iter().map(ToString::to_string).collect();
+    assert_eq!(trials, ["footprint/a/sleep/0", "footprint/a/sleep/0"], "one a pass");
+    let reasons: Vec<_> = plan.skips.iter().map(ToString::to_string).collect();
+    assert!(
+        reasons.contains(&"b: --minimum, sleep: guests share the host's memory on this platform".to_owned()),
+        "{reasons:?}"
+    );
+    assert!(plan.estimate() > build(&ladder, &offer).estimate(), "it takes many boots");
+}
+
+#[test]
 fn a_longer_load_takes_longer() {
     let (configuration, offer) = with_servers(Experiment::Scalability);
     let mut longer = configuration.clone();

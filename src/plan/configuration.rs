@@ -62,6 +62,9 @@ pub struct Configuration {
     pub placements: Vec<Placement>,
     /// The numbers of background instances, ascending.
     pub ladder: Vec<u32>,
+    /// Instead of weighing idle instances, `footprint` looks for the smallest guest memory that still boots.
+    #[serde(default)]
+    pub minimum: bool,
     /// In which order they are visited.
     pub ladder_order: LadderOrder,
     /// The numbers of victims at once in the parallel mode of `scalability`; empty elsewhere.

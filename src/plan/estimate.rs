@@ -17,6 +17,9 @@ const AROUND_A_LOAD: Nanos = Nanos(150_000_000);
 /// `redis-benchmark` with pipelining on one core, a request; it makes two kinds one after the other.
 const REQUEST: Nanos = Nanos(3_000);
 
+/// The boots of one search for the smallest memory of a guest that has some hundred MiB.
+const PROBES: u64 = 12;
+
 /// What instances cost on a family of platforms.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
@@ -77,6 +80,7 @@ pub(super) fn estimate(configuration: &Configuration, trial: &PlannedTrial, befo
         + level_change(cost, trial.background, kept)
         + match trial.experiment {
             Experiment::Boot => cost.launch + cost.removal,
+            Experiment::Footprint if configuration.minimum => times(cost.launch + cost.removal, PROBES),
             Experiment::Footprint => times(READING, trial.background.into()),
             Experiment::Scalability => victims(configuration, trial, cost, trial.victims.into()),
             Experiment::Isolation => {

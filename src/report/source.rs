@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::{Experiment, ReadError, StoredRun, list_runs, read_run, run_folder};
+use crate::store::{Case, Experiment, ReadError, StoredRun, list_runs, read_run, run_folder};
 
-/// The latest readable runs: of every experiment, and of every workload in it.
+/// The latest readable runs: of every experiment, and of every workload and accelerator in it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Latest {
     /// The runs, in the order of [`Experiment::ALL`].
@@ -24,8 +24,8 @@ pub enum NoSuchRun {
     Unreadable(#[from] ReadError),
 }
 
-/// The latest readable run of every experiment under `runs`, and before it those that measured a workload which no later
-/// one has. An unreadable folder becomes a warning.
+/// The latest readable run of every experiment under `runs`, and before it those that measured a workload, or on an
+/// accelerator, that no later one has. An unreadable folder becomes a warning.
 pub fn latest(runs: &Path) -> Latest {
     let mut latest = Latest::default();
     for dir in list_runs(runs).into_iter().rev() {
@@ -42,9 +42,10 @@ pub fn latest(runs: &Path) -> Latest {
 
 /// Whether `run` tells something that the `later` ones do not.
 fn is_news(run: &StoredRun, later: &[StoredRun]) -> bool {
-    let later: Vec<&StoredRun> = later.iter().filter(|r| r.file.experiment() == run.file.experiment()).collect();
-    let measured = |workload: &str| later.iter().flat_map(|r| &r.trials).any(|t| t.case.workload == workload);
-    later.is_empty() || run.trials.iter().any(|t| !measured(&t.case.workload))
+    let later: Vec<&StoredRun> = later.iter().filter(|r| r.file.asks_the_same(&run.file)).collect();
+    let alike = |a: &Case, b: &Case| (&a.workload, a.accelerator) == (&b.workload, b.accelerator);
+    let measured = |case: &Case| later.iter().flat_map(|r| &r.trials).any(|t| alike(&t.case, case));
+    later.is_empty() || run.trials.iter().any(|t| !measured(&t.case))
 }
 
 /// The run that `name` means: `last`, a run's id under `runs`, or the path of its folder.

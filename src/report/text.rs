@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell as Shown, CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, Width, presets};
 
-use super::model::{Block, Cell, Report, Section, Table, Tone};
+use super::model::{Block, Cell, Report, Section, Table};
 use crate::store::StoredRun;
 
 /// How the text may be decorated. The caller decides, by whether it writes to a terminal and by `NO_COLOR`.
@@ -42,7 +42,7 @@ pub fn terminal(run: &StoredRun, look: Look, width: Option<u16>) -> String {
 /// The tables of our own numbers.
 fn own_tables(section: &Section) -> impl Iterator<Item = &Table> {
     section.blocks.iter().filter_map(|block| match block {
-        Block::Table(table) if !table.rows.iter().flatten().all(|c| c.tone == Tone::Published) => Some(table),
+        Block::Table(table) if !table.is_published() => Some(table),
         _ => None,
     })
 }

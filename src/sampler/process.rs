@@ -1,5 +1,6 @@
 //! The memory and CPU time of one process.
 
+use std::ops::Add;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::host::{HostError, tree};
 use crate::units::{Bytes, Nanos};
 
 /// A process's memory, honest about sharing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProcessMemory {
     /// Proportional: each shared page counts by its share.
     pub pss: Bytes,
@@ -17,6 +18,14 @@ pub struct ProcessMemory {
     pub uss: Bytes,
     /// Resident: every page counts in full.
     pub rss: Bytes,
+}
+
+impl Add for ProcessMemory {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { pss: self.pss + other.pss, uss: self.uss + other.uss, rss: self.rss + other.rss }
+    }
 }
 
 /// Reads `smaps_rollup` of process `pid` under `proc` (`/proc` in production).
@@ -64,11 +73,11 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(next()? + next()?)
 }
 
-fn dir(proc: &Path, pid: u32) -> PathBuf {
+pub(super) fn dir(proc: &Path, pid: u32) -> PathBuf {
     proc.join(pid.to_string())
 }
 
-fn malformed(path: &Path, content: &str, expected: &'static str) -> HostError {
+pub(super) fn malformed(path: &Path, content: &str, expected: &'static str) -> HostError {
     let content = content.lines().next().unwrap_or_default().to_owned();
     HostError::Malformed { path: path.to_owned(), content, expected }
 }

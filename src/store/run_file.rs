@@ -69,6 +69,12 @@ impl RunFile {
     pub fn experiment(&self) -> Experiment {
         self.configuration.experiment
     }
+
+    /// Whether `other` asks the same of a platform: its trials could stand for this one's.
+    pub(crate) fn asks_the_same(&self, other: &RunFile) -> bool {
+        let question = |file: &RunFile| (file.configuration.experiment, file.configuration.minimum);
+        question(self) == question(other)
+    }
 }
 
 /// A platform that took part in a run.

@@ -70,6 +70,7 @@ pub(crate) fn run_file() -> RunFile {
             server_attackers: Vec::new(),
             placements: Vec::new(),
             ladder: vec![0, 10],
+            minimum: false,
             ladder_order: LadderOrder::Shuffled,
             victims: Vec::new(),
             runs: 1,

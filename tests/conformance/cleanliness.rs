@@ -17,7 +17,7 @@ use crate::stand::{Stand, contracts};
 contracts! {
     Real nothing_is_left_of_a_stopped_instance,
     Real nothing_is_left_of_a_dropped_instance,
-    Real nothing_is_left_of_a_failed_launch,
+    Programs nothing_is_left_of_a_failed_launch,
     ForkOnHost forked_children_end_with_their_guest,
     Fork children_that_outlive_their_guest_are_ended,
     Real a_strangers_process_and_group_are_left_alone,

@@ -27,22 +27,27 @@ pub(crate) fn victim_entry(subjects: &[Subject]) {
     let Ok(name) = std::env::var(VICTIM) else { return };
     let subject = subjects.iter().find(|subject| subject.name == name).expect("a platform of that name");
     let stand = Stand::open(subject).expect("it can run, or nobody had asked");
-    let can = stand.platform().capabilities().limits;
-    let limits = can.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
+    let can = stand.platform().capabilities();
+    let limits = can.limits.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
     let limited = LaunchSpec { limits, ..stand.spec(Program::Probe, &["do=spawn", "count=3", "then=pause"]) };
-    let can = stand.platform().capabilities().network;
-    let network = if can { Networking::Bridge } else { Networking::None };
-    let launches = [
-        (limited, Milestone::Result),
-        (stand.spec(Program::Write, &[]), Milestone::Attacking),
-        (stand.spec(Program::Probe, &["do=hang"]), Milestone::Ready),
-        (LaunchSpec { network, ..stand.spec(Program::Probe, &["do=serve"]) }, Milestone::Ready),
-    ];
-    let _living = launches.map(|(spec, milestone)| {
+    let network = if can.network { Networking::Bridge } else { Networking::None };
+    let serving = LaunchSpec { network, ..stand.spec(Program::Probe, &["do=serve"]) };
+    let hanging = || (stand.spec(Program::Probe, &["do=hang"]), Milestone::Ready);
+    let launches = match stand.runs(Program::Write) {
+        true => vec![
+            (limited, Milestone::Result),
+            (stand.spec(Program::Write, &[]), Milestone::Attacking),
+            hanging(),
+            (serving, Milestone::Ready),
+        ],
+        false => vec![hanging(), hanging()],
+    };
+    let launch = |(spec, milestone): (LaunchSpec, Milestone)| {
         let mut instance = stand.launch(&spec);
         stand.wait(&mut instance, milestone).expect("it lives");
         instance
-    });
+    };
+    let _living: Vec<_> = launches.into_iter().map(launch).collect();
     println!("{}", stand.ledger.run());
     std::io::stdout().flush().expect("said");
     loop {

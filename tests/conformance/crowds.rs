@@ -18,14 +18,14 @@ contracts! {
 }
 
 fn many_run_at_once(stand: &Stand) {
-    let mut all: Vec<_> = (0..MANY).map(|_| stand.launch(&stand.spec(Program::Sleep, &[]))).collect();
+    let mut all: Vec<_> = (0..stand.many(MANY)).map(|_| stand.launch(&stand.spec(Program::Sleep, &[]))).collect();
     for instance in &mut all {
         stand.wait(instance, Milestone::Ready).expect("it is ready");
     }
     let mut names: Vec<_> = all.iter().map(|instance| instance.name().to_owned()).collect();
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), MANY);
+    assert_eq!(names.len(), stand.many(MANY));
     all.iter_mut().for_each(|instance| instance.kill());
     for instance in all {
         assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
@@ -39,8 +39,10 @@ fn threads_launch_at_once(stand: &Stand) {
         assert_eq!(instance.stop().expect("stopped").exit, Exit::Code(code as i32));
     };
     thread::scope(|scope| {
-        for worker in 0..6 {
-            scope.spawn(move || (0..5).for_each(|trial| one(worker * 5 + trial)));
+        let workers = stand.many(6);
+        let each = stand.many(30) / workers;
+        for worker in 0..workers {
+            scope.spawn(move || (0..each).for_each(|trial| one(worker * each + trial)));
         }
     });
 }

@@ -17,7 +17,7 @@ contracts! {
     Nothing events_are_in_the_order_of_life,
     Nothing a_milestone_that_is_past_is_told_again,
     Nothing a_background_instance_lives_and_ends_like_any_other,
-    Real a_guest_has_a_writable_folder,
+    Programs a_guest_has_a_writable_folder,
     Host a_guest_runs_on_the_cpus_it_is_given,
     Host threads_are_told_while_it_lives,
     Host a_guest_inherits_nothing_of_the_harness,

@@ -10,6 +10,7 @@ mod failures;
 mod host;
 mod life;
 mod limits;
+mod machines;
 mod network;
 mod stand;
 
@@ -19,24 +20,40 @@ use featherweight::platform::{
     qemu::Qemu, youki::Youki,
 };
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use stand::Pace::{Brisk, Slow};
 use stand::{Contract, Stand, Subject};
 
 fn subjects() -> Vec<Subject> {
     vec![
-        Subject { name: "fake", make: |context| Box::new(FakePlatform::new(&context)) },
-        Subject { name: "native", make: |context| Box::new(Native::new(context)) },
-        Subject { name: "oci:runc", make: |context| Box::new(Oci::new(context, "runc")) },
-        Subject { name: "oci:crun", make: |context| Box::new(Oci::new(context, "crun")) },
-        Subject { name: "oci:runsc", make: |context| Box::new(Oci::new(context, "runsc")) },
-        Subject { name: "youki", make: |context| Box::new(Youki::new(context)) },
-        Subject { name: "docker", make: |context| Box::new(Docker::new(&context, Start::Api, None)) },
-        Subject { name: "docker:crun", make: |context| Box::new(Docker::new(&context, Start::Api, Some("crun"))) },
-        Subject { name: "docker:runsc", make: |context| Box::new(Docker::new(&context, Start::Api, Some("runsc"))) },
-        Subject { name: "docker-cli", make: |context| Box::new(Docker::new(&context, Start::Command, None)) },
-        Subject { name: "podman", make: |context| Box::new(Podman::new(&context, None)) },
-        Subject { name: "qemu:null", make: |context| qemu(context, "null") },
-        Subject { name: "qemu:linux", make: |context| qemu(context, "linux") },
-        Subject { name: "podman:runc", make: |context| Box::new(Podman::new(&context, Some("runc"))) },
+        Subject { name: "fake", make: |context| Box::new(FakePlatform::new(&context)), pace: Brisk },
+        Subject { name: "native", make: |context| Box::new(Native::new(context)), pace: Brisk },
+        Subject { name: "oci:runc", make: |context| Box::new(Oci::new(context, "runc")), pace: Brisk },
+        Subject { name: "oci:crun", make: |context| Box::new(Oci::new(context, "crun")), pace: Brisk },
+        Subject { name: "oci:runsc", make: |context| Box::new(Oci::new(context, "runsc")), pace: Brisk },
+        Subject { name: "youki", make: |context| Box::new(Youki::new(context)), pace: Brisk },
+        Subject { name: "docker", make: |context| Box::new(Docker::new(&context, Start::Api, None)), pace: Brisk },
+        Subject {
+            name: "docker:crun",
+            make: |context| Box::new(Docker::new(&context, Start::Api, Some("crun"))),
+            pace: Brisk,
+        },
+        Subject {
+            name: "docker:runsc",
+            make: |context| Box::new(Docker::new(&context, Start::Api, Some("runsc"))),
+            pace: Brisk,
+        },
+        Subject {
+            name: "docker-cli",
+            make: |context| Box::new(Docker::new(&context, Start::Command, None)),
+            pace: Brisk,
+        },
+        Subject { name: "podman", make: |context| Box::new(Podman::new(&context, None)), pace: Brisk },
+        Subject { name: "qemu:null", make: |context| qemu(context, "null"), pace: Brisk },
+        Subject { name: "qemu:null-q35", make: |context| qemu(context, "null-q35"), pace: Brisk },
+        Subject { name: "qemu:null-pc-smp2", make: |context| qemu(context, "null-pc-smp2"), pace: Brisk },
+        Subject { name: "qemu:linux", make: |context| qemu(context, "linux"), pace: Slow },
+        Subject { name: "qemu:debian", make: |context| qemu(context, "debian"), pace: Slow },
+        Subject { name: "podman:runc", make: |context| Box::new(Podman::new(&context, Some("runc"))), pace: Brisk },
     ]
 }
 
@@ -47,8 +64,17 @@ fn qemu(context: Context, name: &str) -> Box<dyn Platform> {
 fn main() {
     launcher_entry();
     crashes::victim_entry(&subjects());
-    let contracts =
-        [life::ALL, limits::ALL, network::ALL, failures::ALL, crowds::ALL, cleanliness::ALL, crashes::ALL].concat();
+    let contracts = [
+        life::ALL,
+        limits::ALL,
+        machines::ALL,
+        network::ALL,
+        failures::ALL,
+        crowds::ALL,
+        cleanliness::ALL,
+        crashes::ALL,
+    ]
+    .concat();
     let mut trials = Vec::new();
     for subject in subjects() {
         if let Err(why) = Stand::open(&subject).map(drop) {
@@ -66,7 +92,7 @@ fn keep(subject: &Subject, contract: &Contract) -> Result<Completion, Failed> {
         Ok(stand) => stand,
         Err(why) => return Ok(Completion::ignored_with(why)),
     };
-    if let Some(why) = contract.needs.lacking(&stand.platform().capabilities()) {
+    if let Some(why) = stand.lacking(contract.needs) {
         return Ok(Completion::ignored_with(why));
     }
     (contract.check)(&stand);

@@ -22,6 +22,17 @@ pub(crate) struct Subject {
     pub(crate) name: &'static str,
     /// Makes it for a run.
     pub(crate) make: fn(Context) -> Box<dyn Platform>,
+    /// How quickly its instances start.
+    pub(crate) pace: Pace,
+}
+
+/// How quickly a platform's instances start, and so how many a contract starts and how long it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Fifty in seconds.
+    Brisk,
+    /// A few a minute: a whole system boots, maybe emulated.
+    Slow,
 }
 
 /// One promise of every platform.
@@ -52,6 +63,12 @@ pub(crate) enum Needs {
     Limits,
     /// Instances can be reached over a network.
     Network,
+    /// It runs every guest program.
+    Programs,
+    /// Its guests are machines with a memory of their own.
+    Machine,
+    /// The guest program of its tests is a kernel, and misbehaves as one.
+    Kernel,
 }
 
 impl Needs {
@@ -62,6 +79,7 @@ impl Needs {
             _ if can.simulated => Some("its guests are simulated"),
             Needs::Host | Needs::ForkOnHost if !can.host_processes => Some("its guests have a kernel of their own"),
             Needs::Fork | Needs::ForkOnHost if !can.fork => Some("its guests cannot fork"),
+            Needs::Machine | Needs::Kernel if !can.own_memory => Some("its guests are no machines"),
             Needs::Limits if !can.limits => Some("it cannot limit instances here"),
             Needs::Network if !can.network => Some("its instances have no network here"),
             _ => None,
@@ -82,7 +100,7 @@ macro_rules! contracts {
 }
 pub(crate) use contracts;
 
-/// Longer than anything takes that works: only a hang is as slow.
+/// Longer than anything takes that works where instances start quickly.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// Ports of a bridge of the run: few, so that more than one bridge is nothing special.
@@ -113,6 +131,37 @@ impl Stand {
         can_run.map(|_| stand)
     }
 
+    /// Why the contract is ignored here.
+    pub(crate) fn lacking(&self, needs: Needs) -> Option<&'static str> {
+        let lacking = needs.lacking(&self.platform().capabilities());
+        lacking.or_else(|| match needs {
+            Needs::Programs if !self.runs(Program::Write) => Some("it does not run every guest program"),
+            Needs::Kernel if self.runs(Program::Write) => Some("its guest programs are no kernels"),
+            _ => None,
+        })
+    }
+
+    /// Whether the platform can be given this program.
+    pub(crate) fn runs(&self, program: Program) -> bool {
+        !matches!(self.platform().prepare(&image(program)), Err(Error::Unavailable(_)))
+    }
+
+    /// Longer than anything takes that works: only a hang is as slow.
+    pub(crate) fn patience(&self) -> Duration {
+        match self.subject.pace {
+            Pace::Brisk => HANG,
+            Pace::Slow => 10 * HANG,
+        }
+    }
+
+    /// So many instances at once, or fewer where each takes its time.
+    pub(crate) fn many(&self, brisk: usize) -> usize {
+        match self.subject.pace {
+            Pace::Brisk => brisk,
+            Pace::Slow => brisk.min(4),
+        }
+    }
+
     pub(crate) fn platform(&self) -> &dyn Platform {
         self.platform.as_deref().expect("it lives until the stand is closed")
     }
@@ -128,7 +177,7 @@ impl Stand {
             memory: None,
             network: Networking::None,
             purpose: Purpose::Measured,
-            deadline: HANG,
+            deadline: self.patience(),
         }
     }
 
@@ -155,7 +204,7 @@ impl Stand {
 
     /// Waits as long as it takes.
     pub(crate) fn wait(&self, instance: &mut Box<dyn Instance>, milestone: Milestone) -> Result<Nanos, Error> {
-        instance.wait_for(milestone, self.within(HANG))
+        instance.wait_for(milestone, self.within(self.patience()))
     }
 
     /// Waits for the result and reads it.

@@ -95,6 +95,7 @@ fn configuration(experiment: Experiment) -> Configuration {
         server_attackers: Vec::new(),
         placements: vec![Placement::SameThread, Placement::SameCore, Placement::Fill],
         ladder: LADDER.to_vec(),
+        minimum: false,
         ladder_order: LadderOrder::Shuffled,
         victims: vec![1, 2, 4, 8],
         runs: TRIALS,

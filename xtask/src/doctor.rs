@@ -17,7 +17,7 @@ use featherweight::units::Bytes;
 use serde::Serialize;
 
 use crate::platforms::{self, Answer};
-use crate::setup::{self, TOOLS, Tool};
+use crate::setup::{self, TOOLS, Tool, Wanted};
 
 /// A thousand small containers of an engine on its bridges: the suite's largest step.
 const THOUSAND: Needs = Needs {
@@ -185,7 +185,7 @@ pub(crate) fn after_setup() -> anyhow::Result<String> {
     Ok(format!("{}\n\n{}", section("Tools", rows(&tools_found())), section("Platforms", rows(&platforms))))
 }
 
-/// Every program that setup can install, and Docker's daemon.
+/// Every program that setup installs unless told otherwise, and Docker's daemon.
 fn tools_found() -> Vec<Finding> {
     let program = |tool: &Tool, (name, how): (&str, &str)| {
         let there = setup::find(name).map(|path| tools::version(&path, &[how], Duration::from_secs(10)));
@@ -193,7 +193,8 @@ fn tools_found() -> Vec<Finding> {
         let missing = || format!("not installed; cargo xtask setup --only {}", tool.name);
         Finding::of(name, version.ok_or_else(missing))
     };
-    let programs = TOOLS.iter().flat_map(|tool| tool.programs.iter().map(move |&asked| program(tool, asked)));
+    let always = TOOLS.iter().filter(|tool| tool.wanted == Wanted::Always);
+    let programs = always.flat_map(|tool| tool.programs.iter().map(move |&asked| program(tool, asked)));
     programs.chain([Finding::of("Docker's daemon", setup::docker_answers())]).collect()
 }
 

@@ -136,3 +136,37 @@ fn a_run_of_which_nothing_is_possible_says_why_and_leaves_nothing() {
     assert!(error.contains("nothing can run here") && error.contains("`moon` is no platform"), "{error}");
     assert!(ledger::list(&rig.folders().state).expect("listed").is_empty());
 }
+
+/// Looks for the smallest memory on a fake platform with that script: the trial's outcome and metrics in MiB.
+fn smallest(script: Script, workload: Program) -> (Outcome, BTreeMap<String, f64>) {
+    let rig = Rig::new();
+    let base = configuration(Experiment::Footprint);
+    let wanted = Configuration { minimum: true, ladder: vec![0], runs: 1, workloads: vec![workload], ..base };
+    let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
+    let [trial] = ran.stored.trials.as_slice() else { panic!("one search: {:?}", ran.stored.trials) };
+    let sizes = trial.metrics.iter().filter(|m| m.name.ends_with("_memory"));
+    (trial.outcome, sizes.map(|m| (m.name.clone(), m.value / 1_048_576.0)).collect())
+}
+
+#[rstest]
+#[case::steady(Program::Sleep, Script::default(), 23.0)]
+#[case::a_server(Program::Nginx, Script::default(), 23.0)]
+// The ninth launch is the second confirmation.
+#[case::flaky(Program::Sleep, Script { fail_launch: [8].into(), ..Script::default() }, 24.0)]
+fn the_smallest_memory_is_what_the_fake_guest_needs(
+    #[case] workload: Program,
+    #[case] script: Script,
+    #[case] least: f64,
+) {
+    let (outcome, sizes) = smallest(script, workload);
+    assert_eq!(outcome, Outcome::Ok);
+    let expected = [("guest_memory", 64.0), ("insufficient_memory", least - 1.0), ("minimum_memory", least)]
+        .map(|(n, v)| (n.to_owned(), v));
+    assert_eq!(sizes, expected.into());
+}
+
+#[test]
+fn a_guest_that_does_not_boot_as_it_is_has_no_smallest_memory() {
+    let (outcome, sizes) = smallest(Script { fail_launch: [0].into(), ..Script::default() }, Program::Sleep);
+    assert_eq!((outcome, sizes), (Outcome::Failed, BTreeMap::new()));
+}

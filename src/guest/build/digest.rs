@@ -1,11 +1,15 @@
 //! SHA-256 digests in hexadecimal.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::BuildError;
+
+/// How much of a file is read at once, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// Digests a list of fields so that no two different lists have the same digest.
 #[derive(Debug, Default)]
@@ -26,8 +30,19 @@ impl Fields {
 
 /// The digest of a file's content.
 pub(in crate::guest) fn of_file(path: &Path) -> Result<String, BuildError> {
-    let content = fs::read(path).map_err(BuildError::file("read", path))?;
-    Ok(hex(&Sha256::digest(&content)))
+    let digest = || {
+        let mut file = File::open(path)?;
+        let mut hash = Sha256::new();
+        // A disk is too large to be held in memory.
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(hex(&hash.finalize())),
+                length => hash.update(&piece[..length]),
+            }
+        }
+    };
+    digest().map_err(BuildError::file("read", path))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -36,6 +51,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,4 +1,5 @@
-//! The distribution's kernel by apt: downloaded and verified by it, unpacked by dpkg, as any user.
+//! What is asked of apt: the distribution's kernel, downloaded and verified by it, unpacked by dpkg, as any user; and
+//! where the distribution's packages come from on this host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,64 @@ const KERNELS: &[&str] =
 
 /// How the packages are called that hold a kernel and its modules.
 const PARTS: &[&str] = &["linux-image-", "linux-modules-"];
+
+/// Where this host has its distribution's packages from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sources {
+    /// The release, such as `bookworm`.
+    pub(super) suite: String,
+    /// It and what completes it, such as its security updates.
+    pub(super) suites: Vec<String>,
+    /// One line a suite, as in `sources.list(5)`.
+    pub(super) lines: Vec<String>,
+    /// How the host reaches them, as lines of `apt.conf(5)`.
+    pub(super) options: Vec<String>,
+}
+
+/// The distributions whose packages make a guest, and the keys that theirs are signed with.
+const DISTRIBUTIONS: &[(&str, &str)] = &[
+    ("Debian", "/usr/share/keyrings/debian-archive-keyring"),
+    ("Ubuntu", "/usr/share/keyrings/ubuntu-archive-keyring"),
+];
+
+/// What apt is asked to tell of each source.
+const FORMAT: &str = "$(ORIGIN)|$(CODENAME)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)";
+
+impl Sources {
+    /// Asks the host's apt. Fails where it is no Debian or Ubuntu, or has no lists of it.
+    pub(super) fn read() -> Result<Self, BuildError> {
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let targets = run(Command::new("apt-get").args(["indextargets", "--format", FORMAT, "Created-By: Packages"]))?;
+        let configuration = run(Command::new("apt-config").arg("dump"))?;
+        let is_there = |path: &str| Path::new(path).is_file();
+        Self::choose(&release, &text(targets), &text(configuration), &is_there).ok_or_else(|| BuildError::Refused {
+            command: "making Debian's disk".to_owned(),
+            output: "apt has no lists of this host's Debian or Ubuntu; refresh them: `apt-get update`".to_owned(),
+        })
+    }
+
+    fn choose(release: &str, targets: &str, configuration: &str, is_there: &dyn Fn(&str) -> bool) -> Option<Self> {
+        let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?.trim_matches('"');
+        let (mut suites, mut lines) = (Vec::new(), Vec::new());
+        for target in targets.lines() {
+            let [origin, codename, release, "main", address] = target.split('|').collect::<Vec<_>>()[..] else {
+                continue;
+            };
+            let Some((_, keys)) = DISTRIBUTIONS.iter().find(|(name, _)| *name == origin) else { continue };
+            if !codename.starts_with(suite) || release.contains("backports") || release.contains("proposed") {
+                continue;
+            }
+            let keys = ["gpg", "pgp"].map(|ending| format!("{keys}.{ending}")).into_iter().find(|path| is_there(path));
+            let keys = keys.map(|path| format!("[signed-by={path}] ")).unwrap_or_default();
+            suites.push(release.to_owned());
+            lines.push(format!("deb {keys}{address} {release} main"));
+        }
+        let is_proxy =
+            |line: &&str| ["Acquire::http::Proxy", "Acquire::https::Proxy"].iter().any(|p| line.starts_with(p));
+        let options = configuration.lines().filter(is_proxy).map(str::to_owned).collect();
+        (!lines.is_empty()).then(|| Self { suite: suite.to_owned(), suites, lines, options })
+    }
+}
 
 /// Fetches the kernel into `folder`, which is empty.
 pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<Found, BuildError> {
@@ -161,6 +220,36 @@ mod tests {
         };
         let expected = ["linux-image-6.8.0-31-generic", "linux-modules-6.8.0-31-generic"];
         assert_eq!(closure("linux-image-virtual", &depends), expected);
+    }
+
+    #[test]
+    fn sources_are_those_of_the_distribution_alone() {
+        let targets = "Debian Backports|bookworm-backports|bookworm-backports|main|http://a.example/debian/\n\
+                       Debian|bookworm|bookworm|main|http://a.example/debian/\n\
+                       Debian|bookworm|bookworm|contrib|http://a.example/debian/\n\
+                       Debian|trixie|trixie|main|http://a.example/debian/\n\
+                       Elsewhere|bookworm|bookworm|main|http://b.example/\n\
+                       Debian|bookworm-security|bookworm-security|main|http://a.example/security/\n";
+        let configuration = "Acquire::http::Proxy \"http://p.example\";\nAcquire::Languages \"\";\n";
+        let release = "ID=debian\nVERSION_CODENAME=bookworm\n";
+        let keys = |path: &str| path.ends_with("debian-archive-keyring.pgp");
+        let sources = Sources::choose(release, targets, configuration, &keys).unwrap();
+        let line = |address, suite| {
+            format!(
+                "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.pgp] http://a.example/{address}/ {suite} main"
+            )
+        };
+        assert_eq!(sources.suite, "bookworm");
+        assert_eq!(sources.suites, ["bookworm", "bookworm-security"]);
+        assert_eq!(sources.lines, [line("debian", "bookworm"), line("security", "bookworm-security")]);
+        assert_eq!(sources.options, ["Acquire::http::Proxy \"http://p.example\";"]);
+    }
+
+    #[test]
+    fn without_lists_there_are_no_sources() {
+        let targets = "$(ORIGIN)|$(CODENAME)|bookworm|main|http://a.example/debian/\n";
+        assert_eq!(Sources::choose("VERSION_CODENAME=bookworm", targets, "", &|_| true), None);
+        assert_eq!(Sources::choose("ID=arch", "", "", &|_| true), None);
     }
 
     #[test]

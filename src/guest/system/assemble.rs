@@ -1,7 +1,7 @@
 //! A guest system of one program: the shared kernel, and an initial RAM disk with the first process and the program.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -194,15 +194,17 @@ impl Guest {
     fn system(&self, folder: &Path, folders: &Folders) -> System {
         let parts = [Some(&self.kernel), Some(&self.initrd), self.disk.as_ref()];
         let fields = parts.iter().flatten().fold(Fields::default(), |fields, part| fields.add(&part.sha256));
-        System {
-            kernel: Kernel::path(&kernel::folder(folders)),
-            initrd: Some(folder.join(&self.initrd.path)),
-            disk: self.disk.as_ref().map(|disk| disk::folder(folders).join(&disk.path)),
-            digest: fields.finish(),
-            size: Bytes(parts.iter().flatten().map(|part| part.size.0).sum()),
-            memory: self.memory,
-        }
+        let kernel = Kernel::path(&kernel::folder(folders));
+        let initrd = folder.join(&self.initrd.path);
+        let disk = self.disk.as_ref().map(|disk| disk::folder(folders).join(&disk.path));
+        let size = [Some(&kernel), Some(&initrd), disk.as_ref()].into_iter().flatten().map(|path| stored(path)).sum();
+        System { kernel, initrd: Some(initrd), disk, digest: fields.finish(), size: Bytes(size), memory: self.memory }
     }
+}
+
+/// What a file takes on the host's disk, in bytes; holes take nothing. `st_blocks` counts in 512 bytes (`stat(2)`).
+fn stored(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
 }
 
 /// Adds what is in the folder `root`/`below`, but for mount points, which are there already.

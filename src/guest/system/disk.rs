@@ -1,18 +1,73 @@
 //! The disk of a Debian: a root file system from the distribution's packages, shared by all programs, never written by
 //! an instance.
+//!
+//! Invariant: like the kernel it stays once it is there, until what it is made by changes or its folder is removed.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Part, Record};
+use super::apt::{self, Sources};
+use super::record::{self, Part, Record, Scratch};
 use crate::guest::build::BuildError;
+use crate::guest::build::digest::Fields;
+use crate::guest::build::ensure::{lock, make_folder};
+use crate::host::tools;
 use crate::run::Folders;
+use crate::units::Bytes;
+
+/// The disk's file in its folder.
+const FILE: &str = "disk.ext4";
+
+/// The size of the file system: room for what instances write besides their in-memory `/tmp`. Most of it is a hole.
+const SIZE: Bytes = Bytes(1 << 30);
+
+/// What is installed besides what every system of the distribution has: what a standard machine runs.
+const PACKAGES: &[&str] = &["systemd-sysv", "udev", "dbus", "kmod", "iproute2", "login", "openssh-server"];
+
+/// What no program reads.
+const LEFT_OUT: &str = "path-exclude=/usr/share/{man,doc,locale}/*";
+
+/// The place where the initial RAM disk mounts what it brings along.
+const MOUNT_POINT: &str = "fw";
+
+/// What is started, and what never is: work by the clock would disturb what is measured, and the console is the
+/// program's.
+const LINKS: &[(&str, &str)] = &[
+    ("default.target", "/etc/systemd/system/featherweight.target"),
+    ("local-fs.target.wants/tmp.mount", "/etc/systemd/system/tmp.mount"),
+    ("../network/99-default.link", NOWHERE),
+    ("apt-daily.timer", NOWHERE),
+    ("apt-daily-upgrade.timer", NOWHERE),
+    ("dpkg-db-backup.timer", NOWHERE),
+    ("e2scrub_all.timer", NOWHERE),
+    ("e2scrub_reap.service", NOWHERE),
+    ("fstrim.timer", NOWHERE),
+    ("logrotate.timer", NOWHERE),
+    ("man-db.timer", NOWHERE),
+    ("motd-news.timer", NOWHERE),
+    ("systemd-tmpfiles-clean.timer", NOWHERE),
+    ("serial-getty@ttyS0.service", NOWHERE),
+    ("getty@tty1.service", NOWHERE),
+];
+
+/// Where a masked unit leads to.
+const NOWHERE: &str = "/dev/null";
 
 /// What is written beside the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Disk {
     schema: u32,
+    /// SHA-256 of everything that decides it, but for the versions of the packages.
+    key: String,
+    /// The distribution's suites that the packages came from.
+    suites: Vec<String>,
+    /// Every installed package and its version.
+    packages: Vec<String>,
+    /// The disk.
     pub(super) part: Part,
 }
 
@@ -22,10 +77,194 @@ impl Record for Disk {
     }
 }
 
+/// The folder of the disk that all Debian guests share.
 pub(super) fn folder(folders: &Folders) -> PathBuf {
     folders.images().join("debian").join("disk")
 }
 
-pub(super) fn ensure(_folders: &Folders, _progress: &mut dyn FnMut(&str)) -> Result<Disk, BuildError> {
-    Err(BuildError::NeedsRoot { what: "making Debian's disk" })
+/// The disk, made if it is missing. That takes root, since a root file system has more than one owner.
+pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<Disk, BuildError> {
+    let folder = folder(folders);
+    make_folder(&folder)?;
+    let _lock = lock(&folder, progress)?;
+    let files = files_in(&folders.project.join("guest-images/debian"))?;
+    let key = key(&files);
+    if let Some(disk) = record::load::<Disk>(&folder)
+        && disk.key == key
+        && disk.part.is_intact(&folder)
+    {
+        return Ok(disk);
+    }
+    let tools = Tools::find()?;
+    let sources = Sources::read()?;
+    let scratch = Scratch::make(&folder.join("new"))?;
+    let root = scratch.path().join("root");
+    progress(&format!("install {} (a minute, once)", sources.suites.join(", ")));
+    tools.install(&sources, &root)?;
+    configure(&root, &files)?;
+    progress("make the disk");
+    let packages = installed(&root)?;
+    tools.make_disk(&root, &folder)?;
+    let disk = Disk { schema: record::SCHEMA, key, suites: sources.suites, packages, part: Part::of(&folder, FILE)? };
+    record::save(&disk, &folder)?;
+    Ok(disk)
+}
+
+/// The files of ours: the path in the root file system and the content, in the order of paths.
+type Files = Vec<(String, Vec<u8>)>;
+
+fn files_in(root: &Path) -> Result<Files, BuildError> {
+    let mut files = Files::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(BuildError::file("read", &folder))?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            files.push((name, fs::read(&path).map_err(BuildError::file("read", &path))?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn key(files: &Files) -> String {
+    let fields = PACKAGES.iter().fold(Fields::default().add(LEFT_OUT).add(SIZE.0.to_le_bytes()), Fields::add);
+    let fields = LINKS.iter().fold(fields, |fields, (name, target)| fields.add(name).add(target));
+    files.iter().fold(fields, |fields, (name, content)| fields.add(name).add(content)).finish()
+}
+
+/// Puts what is ours into an installed system.
+fn configure(root: &Path, files: &Files) -> Result<(), BuildError> {
+    make_folder(&root.join(MOUNT_POINT))?;
+    for (name, content) in files {
+        let path = root.join(name);
+        path.parent().map_or(Ok(()), make_folder)?;
+        // A link of the packages', such as that of the timers' default, is replaced and not followed.
+        let _ = fs::remove_file(&path);
+        fs::write(&path, content).map_err(BuildError::file("write", &path))?;
+    }
+    for (name, target) in LINKS {
+        let path = root.join("etc/systemd/system").join(name);
+        path.parent().map_or(Ok(()), make_folder)?;
+        let _ = fs::remove_file(&path);
+        symlink(target, &path).map_err(BuildError::file("link", &path))?;
+    }
+    Ok(())
+}
+
+/// What is installed, as `package version`, from dpkg's own list.
+fn installed(root: &Path) -> Result<Vec<String>, BuildError> {
+    let path = root.join("var/lib/dpkg/status");
+    let status = fs::read_to_string(&path).map_err(BuildError::file("read", &path))?;
+    let paragraph = |text: &str| {
+        let field = |name| text.lines().find_map(|line| line.strip_prefix(name));
+        Some(format!("{} {}", field("Package: ")?, field("Version: ")?))
+    };
+    Ok(status.split("\n\n").filter_map(paragraph).collect())
+}
+
+/// What a disk is made with.
+#[derive(Debug)]
+struct Tools {
+    mmdebstrap: PathBuf,
+    mke2fs: PathBuf,
+}
+
+impl Tools {
+    fn find() -> Result<Self, BuildError> {
+        Self::find_by(&tools::find)
+    }
+
+    fn find_by(find: &dyn Fn(&str) -> Option<PathBuf>) -> Result<Self, BuildError> {
+        let missing = |tool, package| BuildError::NoTool { tool, package, purpose: "make Debian's disk" };
+        let mmdebstrap = find("mmdebstrap").ok_or_else(|| missing("mmdebstrap", "mmdebstrap"))?;
+        // It is in no ordinary user's PATH.
+        let elsewhere = || ["/usr/sbin/mke2fs", "/sbin/mke2fs"].map(PathBuf::from).into_iter().find(|p| p.is_file());
+        let mke2fs = find("mke2fs").or_else(elsewhere).ok_or_else(|| missing("mke2fs", "e2fsprogs"))?;
+        Ok(Self { mmdebstrap, mke2fs })
+    }
+
+    fn install(&self, sources: &Sources, root: &Path) -> Result<(), BuildError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(BuildError::NeedsRoot { what: "making Debian's disk" });
+        }
+        let mut command = Command::new(&self.mmdebstrap);
+        command
+            .args(["--variant=minbase", "--mode=root", "--format=directory", "--quiet"])
+            .arg(format!("--include={}", PACKAGES.join(",")))
+            .arg(format!("--dpkgopt={LEFT_OUT}"))
+            .args(sources.options.iter().map(|option| format!("--aptopt={option}")))
+            .arg(&sources.suite)
+            .arg(root)
+            .args(&sources.lines);
+        apt::run(&mut command).map(drop)
+    }
+
+    /// Makes the file system without mounting it: it needs no journal, since no instance's writes are kept.
+    fn make_disk(&self, root: &Path, folder: &Path) -> Result<(), BuildError> {
+        let path = folder.join(FILE);
+        let new = path.with_extension("new");
+        let file = File::create(&new).and_then(|file| file.set_len(SIZE.0));
+        file.map_err(BuildError::file("make", &new))?;
+        let mut command = Command::new(&self.mke2fs);
+        command
+            .args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", "root"])
+            .args(["-E", "lazy_itable_init=0,root_owner=0:0", "-d"])
+            .arg(root)
+            .arg(&new);
+        apt::run(&mut command)?;
+        // A machine that runs from the old one keeps it.
+        fs::rename(&new, &path).map_err(BuildError::file("write", &path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_named_with_its_package() {
+        let none = |_: &str| None;
+        let message = Tools::find_by(&none).unwrap_err().to_string();
+        assert!(message.contains("no mmdebstrap") && message.contains("`apt-get install mmdebstrap`"), "{message}");
+    }
+
+    #[test]
+    fn what_is_ours_decides_the_key() {
+        let file = |content: &str| vec![("etc/hostname".to_owned(), content.as_bytes().to_vec())];
+        assert_eq!(key(&file("a")), key(&file("a")));
+        assert_ne!(key(&file("a")), key(&file("b")));
+        assert_ne!(key(&file("a")), key(&Files::new()));
+    }
+
+    #[test]
+    fn our_files_and_links_take_the_place_of_the_packages() {
+        let root = tempfile::tempdir().unwrap();
+        let system = root.path().join("etc/systemd/system");
+        fs::create_dir_all(&system).unwrap();
+        symlink("/nowhere/at/all", system.join("default.target")).unwrap();
+        symlink("/nowhere/at/all", system.join("tmp.mount")).unwrap();
+        let files = files_in(&Folders::from_env().project.join("guest-images/debian")).unwrap();
+        configure(root.path(), &files).unwrap();
+        configure(root.path(), &files).unwrap();
+        assert_eq!(fs::read_link(system.join("fstrim.timer")).unwrap(), Path::new("/dev/null"));
+        let target = fs::read_link(system.join("default.target")).unwrap();
+        assert!(root.path().join(target.strip_prefix("/").unwrap()).is_file());
+        assert!(fs::read_to_string(system.join("tmp.mount")).unwrap().contains("Where=/tmp"));
+        assert!(root.path().join("fw").is_dir());
+    }
+
+    #[test]
+    fn installed_packages_are_read_from_dpkgs_list() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("var/lib/dpkg")).unwrap();
+        let status =
+            "Package: adduser\nStatus: install ok installed\nVersion: 3.134\n\nPackage: base-files\nVersion: 12.4\n";
+        fs::write(root.path().join("var/lib/dpkg/status"), status).unwrap();
+        assert_eq!(installed(root.path()).unwrap(), ["adduser 3.134", "base-files 12.4"]);
+    }
 }

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::flavour::GuestSystem;
+use crate::guest::system::unikernel::Monitor;
+use crate::guest::system::unikraft;
 use crate::platform::arguments;
 use crate::platform::link;
 use crate::platform::{Accelerator, LaunchSpec};
@@ -50,7 +52,14 @@ pub(super) fn line(
     let run = format!("fw.run={}", spec.image.guest_path());
     let words = match system {
         GuestSystem::Null => vec![run],
-        GuestSystem::Unikraft => Vec::new(),
+        GuestSystem::Unikraft => {
+            let address = network.map(|net| unikraft::Address {
+                ip: net.address,
+                prefix: net.prefix,
+                gateway: Some(net.gateway.0),
+            });
+            return Ok(unikraft::command_line(spec.image.program, Monitor::Qemu, &arguments, address.as_ref()));
+        }
         GuestSystem::Linux | GuestSystem::Debian => {
             let mut words = kernel_words(accelerator, tsc_khz);
             words.extend((system == GuestSystem::Debian).then(|| "fw.root=/dev/vda".to_owned()));
@@ -69,9 +78,9 @@ pub(super) fn line(
     Ok(line)
 }
 
-/// A console on the serial port, silent but for what goes wrong; a kernel that cannot go on ends the machine at once.
+/// A console on the serial port, silent but for a panic, which ends the machine at once.
 fn kernel_words(accelerator: Accelerator, tsc_khz: Option<u64>) -> Vec<String> {
-    let mut words: Vec<String> = ["console=ttyS0", "quiet", "panic=-1", "reboot=t"].map(str::to_owned).into();
+    let mut words: Vec<String> = ["console=ttyS0", "loglevel=1", "panic=-1", "reboot=t"].map(str::to_owned).into();
     if accelerator == Accelerator::Tcg {
         // A busy host makes an emulated guest fail to measure its counter, and then hang without a word: on microvm 8 of
         // 30 boots, two at a time, and none with it.
@@ -127,7 +136,7 @@ mod tests {
         let linux = made(GuestSystem::Linux, &spec(Program::Redis, &[]), Accelerator::Tcg).expect("a line");
         assert_eq!(
             linux,
-            "console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz=2596134 nokaslr \
+            "console=ttyS0 loglevel=1 panic=-1 reboot=t tsc_early_khz=2596134 nokaslr \
              fw.net=198.18.0.2/21,198.18.0.1,02:46:57:12:00:01 fw.run=/fw/redis -- deadline=9 dir=/tmp listen=0.0.0.0 \
              port=6379"
         );

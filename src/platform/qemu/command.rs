@@ -92,11 +92,11 @@ impl Words {
 }
 
 /// The machine without what its guest has no use for. The null guest needs neither timers nor tables of them; Linux finds
-/// its devices in ACPI's tables.
+/// its devices in ACPI's tables, and is loaded by an option ROM.
 fn kind(flavour: Flavour) -> String {
     let options = match (flavour.machine, flavour.system) {
         (MachineType::Microvm, GuestSystem::Null) => ",x-option-roms=off,pit=off,pic=off,rtc=off,acpi=off",
-        (MachineType::Microvm, _) => ",x-option-roms=off,auto-kernel-cmdline=off",
+        (MachineType::Microvm, _) => ",auto-kernel-cmdline=off",
         (MachineType::Q35 | MachineType::Pc, _) => "",
     };
     format!("{}{options}", flavour.machine)

@@ -33,7 +33,8 @@ use super::{
 };
 use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
-use crate::guest::system::System;
+use crate::guest::system::unikernel::{Monitor, UnikernelError};
+use crate::guest::system::{System, unikraft};
 use crate::guest::{Image, Program, system};
 use crate::ledger::Resource;
 use crate::network::Offload;
@@ -99,9 +100,28 @@ impl Qemu {
             }
             GuestSystem::Linux => system::linux(&self.folders, image, &mut silent),
             GuestSystem::Debian => system::debian(&self.folders, image, &mut silent),
-            GuestSystem::Unikraft => return Err(Error::Unavailable(not_yet())),
+            GuestSystem::Unikraft => {
+                let built = unikraft::system(&self.folders, image.program, Monitor::Qemu);
+                return built.map_err(|e| Error::Unavailable(not_built(&e)));
+            }
         };
         built.map_err(|e| Error::failed(format!("prepare {} on {}", image.program, self.id), e))
+    }
+
+    /// Whether what every guest of this system needs is here.
+    fn check_images(&self) -> Result<(), Unavailable> {
+        let lacks = |reason: &str, cure: &str| Unavailable { reason: reason.to_owned(), cure: cure.to_owned() };
+        match self.flavour.system {
+            GuestSystem::Linux | GuestSystem::Debian if !system::kernel_is_here(&self.folders) => {
+                Err(lacks("no kernel for guests is here yet", "get it: cargo xtask images --platform linux"))
+            }
+            GuestSystem::Unikraft => {
+                let any = unikraft::PROGRAMS.iter().any(|&p| unikraft::system(&self.folders, p, Monitor::Qemu).is_ok());
+                let cure = "build them: cargo xtask images --platform unikraft; or measure --platform qemu:linux";
+                if any { Ok(()) } else { Err(lacks("the images of Unikraft are not built", cure)) }
+            }
+            _ => Ok(()),
+        }
     }
 
     fn systems(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Program, String), System>> {
@@ -171,8 +191,10 @@ impl Qemu {
     }
 }
 
-fn not_yet() -> Unavailable {
-    Unavailable { reason: String::new(), cure: String::new() }
+/// A unikernel that was not built leaves its trials out.
+fn not_built(error: &UnikernelError) -> Unavailable {
+    let cure = "build it: cargo xtask images --platform unikraft; or measure --platform qemu:linux";
+    Unavailable { reason: error.to_string(), cure: cure.to_owned() }
 }
 
 /// The memory of a guest: what is asked for, or else what its manifest says, within its limits. The arrays of the memory
@@ -211,13 +233,7 @@ impl Platform for Qemu {
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
         let vmm = self.vmm()?;
-        let linux = matches!(self.flavour.system, GuestSystem::Linux | GuestSystem::Debian);
-        if linux && !system::kernel_is_here(&self.folders) {
-            return Err(Unavailable {
-                reason: "no kernel for guests is here yet".to_owned(),
-                cure: "get it: cargo xtask images --platform qemu:linux".to_owned(),
-            });
-        }
+        self.check_images()?;
         let mut notes = vec![format!("accelerator: {}", vmm.accelerator)];
         notes.extend(vmm.note.clone());
         Ok(PlatformFacts { version: vmm.version.clone(), notes })

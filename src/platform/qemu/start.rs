@@ -83,19 +83,16 @@ impl Plan<'_> {
             return Err(instance.explain_end("start the monitor", process));
         }
         instance.stamp_monitor();
-        if self.spec.cpus.is_some() || self.flavour.vcpus > 1 {
-            let asked = instance
-                .qmp
-                .as_mut()
-                .map_or(Ok(()), |qmp| qmp.ask("qmp_capabilities").and_then(|()| qmp.ask("query-cpus-fast")));
-            if asked.is_ok() {
-                let mut found = Vec::new();
-                listen(instance, deadline, |message| match message {
-                    Message::Return(answer) => vcpus(answer).map(|threads| found = threads).is_some(),
-                    _ => false,
-                })?;
-                instance.vcpus = found;
-            }
+        // It tells of no events before it was asked for this. What it cannot be told any more it need not know.
+        let mut ask = |command| instance.qmp.as_mut().is_some_and(|qmp| qmp.ask(command).is_ok());
+        let places = self.spec.cpus.is_some() || self.flavour.vcpus > 1;
+        if ask("qmp_capabilities") && places && ask("query-cpus-fast") {
+            let mut found = Vec::new();
+            listen(instance, deadline, |message| match message {
+                Message::Return(answer) => vcpus(answer).map(|threads| found = threads).is_some(),
+                _ => false,
+            })?;
+            instance.vcpus = found;
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ impl Row<'_> {
     fn stacked(&self, canvas: &mut Canvas, group: usize, left: f64, y: &Fitted) {
         let width = (self.slot * FILLED.1).min(WIDEST);
         let x = left + (self.slot - width) / 2.0;
-        let mut below = 0.0;
+        let (mut below, mut unused) = (0.0, 0.0);
         for series in &self.series {
             let Some(Bar::Value { value, hover, .. }) = series.bars.get(group) else { continue };
             canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
@@ -106,9 +106,15 @@ impl Row<'_> {
                 canvas.rect(&fill(series.slot, series.origin), x, tip, (width, foot - tip));
             });
             below += value;
+            unused += if series.origin == Origin::Unused { *value } else { 0.0 };
         }
         // A stack beside much higher ones is a line at the bottom: its height in figures tells it all the same.
-        let height = if below == 0.0 { "—".into() } else { Scale::of(self.chart.y.unit, below).text(below) };
+        let text = |height: f64| Scale::of(self.chart.y.unit, height).text(height);
+        let height = match (below, unused) {
+            (0.0, _) => "—".into(),
+            (_, 0.0) => text(below),
+            _ => format!("{} + {}", text(below - unused), text(unused)),
+        };
         if below.is_finite() {
             canvas.text("fw-w", (x + width / 2.0, y.at(below) - 6.0), Anchor::Middle, &height);
         }
@@ -132,12 +138,12 @@ impl Row<'_> {
     }
 }
 
-/// Published bars are outlines: no grey is mistaken for a colour.
+/// Published and unused bars are outlines: no grey is mistaken for a colour.
 fn fill(slot: usize, origin: Origin) -> String {
     let colour = colour(slot, origin);
     match origin {
         Origin::Measured => format!("fw-f{colour}"),
-        Origin::Published => format!("fw-hollow fw-out fw-c{colour}"),
+        Origin::Published | Origin::Unused => format!("fw-hollow fw-out fw-c{colour}"),
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn marker(canvas: &mut Canvas, slot: usize, origin: Origin, at: (f64,
     let colour = colour(slot, origin);
     let class = match origin {
         Origin::Measured => format!("fw-f{colour} fw-c{colour}"),
-        Origin::Published => format!("fw-hollow fw-c{colour}"),
+        Origin::Published | Origin::Unused => format!("fw-hollow fw-c{colour}"),
     };
     let s = size;
     let data = match slot % 5 {

@@ -93,6 +93,6 @@ fn line_class(slot: usize, origin: Origin) -> String {
     let colour = colour(slot, origin);
     match origin {
         Origin::Measured => format!("fw-l fw-c{colour}"),
-        Origin::Published => format!("fw-l fw-pub fw-c{colour}"),
+        Origin::Published | Origin::Unused => format!("fw-l fw-pub fw-c{colour}"),
     }
 }

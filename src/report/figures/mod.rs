@@ -65,6 +65,8 @@ pub enum Origin {
     Measured,
     /// Taken from a publication: drawn dashed or hatched.
     Published,
+    /// Given to somebody who did not use it: drawn as an outline.
+    Unused,
 }
 
 /// One line.

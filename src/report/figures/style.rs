@@ -34,6 +34,6 @@ const MEASURED: usize = 9;
 pub(super) fn colour(slot: usize, origin: super::Origin) -> usize {
     match origin {
         super::Origin::Measured => slot % MEASURED,
-        super::Origin::Published => MEASURED + slot % 2,
+        super::Origin::Published | super::Origin::Unused => MEASURED + slot % 2,
     }
 }

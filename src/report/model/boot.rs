@@ -6,7 +6,7 @@ use super::overview::{Subject, overview};
 use super::text::{count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, trials_cell};
 use super::victim::{is_server, name, scale};
 use super::{Block, Cell, Finding, Section, Table, View};
-use crate::platform::{Event, PlatformId};
+use crate::platform::{Accelerator, Event, PlatformId};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
 use crate::report::published::Published;
 use crate::stats::{Sample, Summary, summarize};
@@ -20,12 +20,14 @@ const HELLO: &str = "A program that prints one line and exits";
 const SERVER: &str = "is started again and again until it serves, and then ended, alone and beside idle servers of its \
     kind. Boot is the time from the request to its first line, serves the time until it takes requests; removal is the \
     time from its end until nothing of it is left. Where the platform tells when it had made the instance, boot falls \
-    into create, until then, and start, from then on. All on the host's monotonic clock.";
+    into create, until then, and start, from then on; of a virtual machine into monitor, kernel and program. All on the \
+    host's monotonic clock.";
 
 const INTRO: &str = "is started again and again, alone and beside idle instances. Boot is the time from the request to \
     its first line; whole is the time to its exit; removal is the time from there until nothing of it is left. Where the \
-    platform tells when it had made the instance, boot falls into create, until then, and start, from then on; run is \
-    from the first line to the exit. All on the host's monotonic clock.";
+    platform tells when it had made the instance, boot falls into create, until then, and start, from then on; of a \
+    virtual machine into monitor, until that is up, kernel, until the guest says its first word, and program, until its \
+    first line. Run is from the first line to the exit. All on the host's monotonic clock.";
 
 /// The section of a boot run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
@@ -80,8 +82,11 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
             let n = count(c.case.background as usize, "idle instance");
             format!("; with {n} beside it {} as long ({})", ratio(response), ratio_spread(response))
         });
+        let monitor =
+            first.summary("monitor").map(|s| format!("; its monitor takes {} of it", quantity(s, Unit::Nanos)));
+        let monitor = monitor.unwrap_or_default();
         let trend = trend(view, &rungs, "boot").unwrap_or_default();
-        let text = format!("{platform} boots {} in {alone}{beside}{trend}.", name(&view.workload));
+        let text = format!("{platform} boots {} in {alone}{monitor}{beside}{trend}.", name(&view.workload));
         let simulated = view.simulated(platform);
         Some(Finding { section: view.id(""), topic: view.title("boot"), text, simulated })
     };
@@ -95,28 +100,31 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
     overview(view, &subject, |p| view.first(p)).into_iter().chain(view.platforms().iter().filter_map(of)).collect()
 }
 
+/// Columns of the parts of a boot, and their metrics.
+const PARTS: [(&str, &str); 6] = [
+    ("~create", "create"),
+    ("~monitor", "monitor"),
+    ("~kernel", "kernel"),
+    ("~program", "program"),
+    ("~start", "start"),
+    ("~run", "run"),
+];
+
 fn table(view: &View<'_>) -> Table {
     let mut columns = vec!["platform", "#beside", "#boot", "#mean ± sd"];
-    columns.extend(["~create", "~start", "~run", "#serves", "#removal", "#whole", "#against none beside", "#trials"]);
+    columns.extend(PARTS.map(|(column, _)| column));
+    columns.extend(["#serves", "#removal", "#whole", "#against none beside", "#trials"]);
     let mut table = Table::new(view.id("table"), view.title("Boot time"), &columns).keys(2);
     let boot = scale(&view.cases, "boot", Unit::Nanos);
     for platform in view.platforms() {
         for case in rungs(view, &platform, Along::Background) {
             let cell = |metric| median_cell(case.summary(metric), scale(&view.cases, metric, Unit::Nanos));
-            table.rows.push(vec![
-                Cell::new(view.name(&platform)),
-                Cell::new(case.case.background.to_string()),
-                cell("boot"),
-                mean_cell(case.summary("boot"), boot),
-                cell("create"),
-                cell("start"),
-                cell("run"),
-                cell("ready"),
-                cell("removal"),
-                cell("boot_whole"),
-                ratio_cell(case.response("boot")),
-                trials_cell([case]),
-            ]);
+            let mut row = vec![Cell::new(view.name(&platform)), Cell::new(case.case.background.to_string())];
+            row.extend([cell("boot"), mean_cell(case.summary("boot"), boot)]);
+            row.extend(PARTS.map(|(_, metric)| cell(metric)));
+            row.extend([cell("ready"), cell("removal"), cell("boot_whole")]);
+            row.extend([ratio_cell(case.response("boot")), trials_cell([case])]);
+            table.rows.push(row);
         }
     }
     table.note =
@@ -138,15 +146,20 @@ fn phases(view: &View<'_>) -> Option<Figure> {
         return None;
     }
     let shown = |event: &&Event| platforms.iter().any(|(_, phases)| phases.iter().any(|(e, _)| e == *event));
-    let series: Vec<BarSeries> = Event::ALL.iter().filter(shown).map(|&event| bars(event, &platforms)).collect();
+    let series = Event::ALL.iter().filter(shown);
+    let series: Vec<BarSeries> = series.map(|&e| bars(part(e, view.accelerator), e, &platforms)).collect();
     let names: Vec<String> = platforms.iter().map(|(name, _)| name.clone()).collect();
     Some(Figure {
         id: view.id("phases"),
         title: view.title("The parts of a boot"),
         caption: format!(
-            "Mean of {} with nothing beside. A part that a platform does not tell apart is within the next one: where \
-             create is missing, start begins with the request.",
+            "Mean of {} with nothing beside. A part that a platform does not tell apart is within the next one{}.",
             count(platforms.iter().flat_map(|(_, p)| p.iter().map(|(_, s)| s.count)).max().unwrap_or(0), "trial"),
+            if names.len() > 1 && shown(&&Event::Created) {
+                ": without create, start begins with the request"
+            } else {
+                ""
+            },
         ),
         alternative: alternative(&platforms),
         plot: Plot::Bars(BarChart {
@@ -167,7 +180,7 @@ fn alternative(platforms: &[(String, Vec<(Event, Summary)>)]) -> String {
     format!("Mean time until each event.{}", platforms.iter().map(of).collect::<String>())
 }
 
-fn bars(event: Event, platforms: &[(String, Vec<(Event, Summary)>)]) -> BarSeries {
+fn bars(part: &str, event: Event, platforms: &[(String, Vec<(Event, Summary)>)]) -> BarSeries {
     let bar = |(name, phases): &(String, Vec<(Event, Summary)>)| match phases.iter().find(|(e, _)| *e == event) {
         None => Bar::Missing,
         Some((_, s)) => {
@@ -178,7 +191,7 @@ fn bars(event: Event, platforms: &[(String, Vec<(Event, Summary)>)]) -> BarSerie
         }
     };
     let bars = platforms.iter().map(bar).collect();
-    BarSeries { name: part(event), origin: Origin::Measured, slot: slot(event), bars }
+    BarSeries { name: part.into(), origin: Origin::Measured, slot: slot(event), bars }
 }
 
 /// The colour of a part: those that every platform has come first.
@@ -189,24 +202,32 @@ fn slot(event: Event) -> usize {
 }
 
 /// The name of the part of a boot that ends with `event`.
-fn part(event: Event) -> String {
-    match event {
-        Event::Created => "create".into(),
-        Event::Main => "start, to main".into(),
-        Event::Ready => "until it serves".into(),
-        Event::Exit => "run, to exit".into(),
-        Event::Gone => "removal".into(),
-        other => format!("to {other}"),
+fn part(event: Event, accelerator: Accelerator) -> &'static str {
+    match (event, accelerator) {
+        (Event::Spawn, _) => "request",
+        (Event::Created, _) => "create",
+        (Event::Vmm, _) => "monitor",
+        (Event::Guest, Accelerator::None) => "to the guest's start",
+        (Event::Guest, _) => "guest kernel",
+        (Event::Main, Accelerator::None) => "start, to main",
+        (Event::Main, _) => "program, to main",
+        (Event::Ready, _) => "until it serves",
+        (Event::Result, _) => "to the result",
+        (Event::Exit, _) => "run, to exit",
+        (Event::Gone, _) => "removal",
     }
 }
 
-/// How long each phase lasts on a platform with nothing beside: only events that every good trial has.
+/// How long each phase lasts on a platform with nothing beside: only events that every good trial has, each later than
+/// the one before. A guest without a kernel of its own begins with its program.
 fn phases_of(view: &View<'_>, platform: &PlatformId) -> Vec<(Event, Summary)> {
     let wanted = |t: &&TrialRecord| t.outcome == Outcome::Ok && t.case.platform == *platform && t.case.background == 0;
     let trials: Vec<&TrialRecord> = view.trials().filter(wanted).collect();
     // A server's end is the harness's doing, and no part of its boot.
     let own = |e: &Event| !is_server(&view.workload) || *e <= Event::Ready;
-    let everywhere = |e: &Event| own(e) && trials.iter().all(|t| t.events.contains_key(e));
+    let begins = |t: &TrialRecord| t.events.get(&Event::Guest) < t.events.get(&Event::Main);
+    let apart = |e: &Event, t: &TrialRecord| *e != Event::Guest || begins(t);
+    let everywhere = |e: &Event| own(e) && trials.iter().all(|t| t.events.contains_key(e) && apart(e, t));
     let events: Vec<Event> = Event::ALL.iter().copied().filter(everywhere).collect();
     let phase = |pair: &[Event]| {
         let lasts = |t: &&TrialRecord| t.events[&pair[1]].0 as f64 - t.events[&pair[0]].0 as f64;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::text::{count, list, thousands};
-use super::{Notice, Tone};
+use super::{Notice, Tone, accelerator};
 use crate::host::noise::NoiseReading;
 use crate::plan::Configuration;
 use crate::store::{Experiment, Outcome, RunOutcome, StoredRun};
@@ -214,6 +214,7 @@ pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
         notices.push(Notice { tone: Tone::Warning, head: "Nothing measured".into(), text });
     }
     notices.extend(simulated(runs));
+    notices.extend(accelerator::notice(runs));
     for run in runs {
         notices.extend(invalid(run));
         notices.extend(partial(run));

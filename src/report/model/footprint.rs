@@ -1,5 +1,8 @@
 //! Image size and memory: what an idle instance costs, by every honest way to count it.
 
+mod machine;
+mod minimum;
+
 use super::beside::{context, statements};
 use super::ladder::{Along, Drawing, Share, rungs};
 use super::overview::{Subject, overview};
@@ -28,6 +31,9 @@ const WAYS: [(&str, &str); 6] = [
 
 /// The section of a footprint run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
+    if view.run.file.configuration.minimum {
+        return minimum::section(view);
+    }
     let used = Drawing {
         part: "memory",
         title: &view.title("Memory used over instances"),
@@ -45,6 +51,7 @@ pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<F
         ..used.clone()
     };
     let mut blocks = vec![Block::Table(table(view))];
+    blocks.extend(machine::blocks(view));
     blocks
         .extend([used.absolute(view), components(view), start.absolute(view)].into_iter().flatten().map(Block::Figure));
     blocks.extend(statements(view, published));
@@ -66,12 +73,13 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
         let image = case.summary("image_size").map_or_else(String::new, |s| {
             format!("; its image is {}", Scale::of(Unit::Bytes, s.median).text(s.median))
         });
+        let overhead = machine::overhead(case).unwrap_or_default();
         let instances = count(case.case.background as usize, "instance");
         let who = match view.heading {
             Heading::Experiment => format!("{platform} instance"),
             Heading::Workload => format!("{} instance on {platform}", name(&view.workload)),
         };
-        let text = format!("An idle {who} takes {}, with {instances} running{image}.", words.join(" and "));
+        let text = format!("An idle {who} takes {}, with {instances} running{overhead}{image}.", words.join(" and "));
         Some(Finding {
             section: view.id(""),
             topic: view.title("footprint"),

@@ -3,6 +3,7 @@
 //! Pure: stored runs in, a [`Report`] out. Invariants: runs, workloads and accelerators are never mixed in one table or figure;
 //! every number has its unit, its count of trials and its spread; what is missing stays missing.
 
+mod accelerator;
 mod beside;
 mod boot;
 mod facts;
@@ -126,7 +127,8 @@ impl Report {
 
 fn views(runs: &[StoredRun]) -> Vec<View<'_>> {
     let earlier = |i: usize| runs[..i].iter().filter(|r| r.file.experiment() == runs[i].file.experiment()).count();
-    let told = |i: usize, view: &View<'_>| runs[..i].iter().any(|r| r.trials.iter().any(|t| view.is_about(&t.case)));
+    let same = |i: usize| runs[..i].iter().filter(move |r| r.file.asks_the_same(&runs[i].file));
+    let told = |i: usize, view: &View<'_>| same(i).any(|r| r.trials.iter().any(|t| view.is_about(&t.case)));
     let of = |(i, run)| {
         let views = View::split(run).into_iter().filter(move |view| !told(i, view));
         views.map(move |view| View { earlier: earlier(i), ..view })
@@ -136,12 +138,14 @@ fn views(runs: &[StoredRun]) -> Vec<View<'_>> {
 
 /// One section with its findings.
 pub fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
-    match view.run.file.experiment() {
+    let published = &accelerator::comparable(view, published);
+    let section = match view.run.file.experiment() {
         Experiment::Boot => boot::section(view, published),
         Experiment::Footprint => footprint::section(view, published),
         Experiment::Scalability => scalability::section(view, published),
         Experiment::Isolation => isolation::section(view, published),
-    }
+    };
+    accelerator::tell(view, section)
 }
 
 #[cfg(test)]

@@ -101,6 +101,11 @@ impl Table {
         Table { keys, ..self }
     }
 
+    /// Whether all its numbers are somebody else's.
+    pub(in crate::report) fn is_published(&self) -> bool {
+        self.rows.iter().flatten().all(|cell| cell.tone == Tone::Published)
+    }
+
     /// Leaves out numeric columns in which nothing was measured at all.
     pub(super) fn without_empty_columns(mut self) -> Self {
         let keep: Vec<bool> = (0..self.columns.len())

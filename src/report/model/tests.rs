@@ -1,5 +1,7 @@
 //! The model at its edges: nothing, one trial, failures only, a victim that stops, very many levels, odd values.
 
+mod machines;
+
 use super::*;
 use crate::attacker::Attacker;
 use crate::placement::Placement;

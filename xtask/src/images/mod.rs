@@ -7,6 +7,7 @@ mod recipe;
 mod smoke;
 mod source;
 mod step;
+mod systems;
 mod tools;
 mod unikraft;
 
@@ -18,6 +19,7 @@ use featherweight::guest::system::unikernel::{self, Manifest};
 use featherweight::run::Folders;
 
 use self::source::Origin;
+use self::systems::Kind;
 use crate::exit::BadInput;
 
 /// Which images.
@@ -25,7 +27,17 @@ use crate::exit::BadInput;
 pub(crate) enum ImageSet {
     /// The static programs and the servers, for every Linux platform
     Programs,
+    /// The smallest guest, for virtual machines
+    #[value(alias = "qemu:null")]
+    Null,
+    /// The distribution's kernel with one program each, for virtual machines
+    #[value(alias = "qemu:linux")]
+    Linux,
+    /// A Debian with systemd, for virtual machines; takes root, once
+    #[value(alias = "qemu:debian")]
+    Debian,
     /// Unikraft with one program each, for QEMU and Firecracker; sources from upstream
+    #[value(alias = "qemu:unikraft")]
     Unikraft,
     /// OSv with one program each; a recipe that its authors have not run
     Osv,
@@ -39,6 +51,7 @@ pub(crate) enum ImageSet {
         cargo xtask images --list                   what is built, from what and by which compiler\n  \
         cargo xtask images --offline                build with what Cargo has fetched already\n  \
         cargo xtask images --archives               write an archive of each for docker load or podman load, too\n  \
+        cargo xtask images --platform null,linux          what boots in virtual machines, with one boot to see it\n  \
         cargo xtask images --platform unikraft --lock     pin upstream's sources, once\n  \
         cargo xtask images --platform unikraft            fetch them and build every image\n  \
         cargo xtask images --platform unikraft --program hello,sqlite --source mirror")]
@@ -131,6 +144,9 @@ impl Images {
     fn build(&self, set: ImageSet, request: &Request<'_>) -> anyhow::Result<()> {
         match set {
             ImageSet::Programs => programs::build(request, self.archives),
+            ImageSet::Null => show(systems::build(Kind::Null, request)?),
+            ImageSet::Linux => show(systems::build(Kind::Linux, request)?),
+            ImageSet::Debian => show(systems::build(Kind::Debian, request)?),
             ImageSet::Unikraft => show(unikraft::build(request, &mut say)?),
             ImageSet::Osv => show(osv::OSV.build(request, &mut say)?),
             ImageSet::Mirage => show(mirage::MIRAGE.build(request, &mut say)?),
@@ -141,6 +157,9 @@ impl Images {
 fn list(set: ImageSet, request: &Request<'_>) -> anyhow::Result<()> {
     match set {
         ImageSet::Programs => programs::list(request.folders),
+        ImageSet::Null => show(systems::list(Kind::Null, request)),
+        ImageSet::Linux => show(systems::list(Kind::Linux, request)),
+        ImageSet::Debian => show(systems::list(Kind::Debian, request)),
         ImageSet::Unikraft => show(unikraft::list(request)),
         ImageSet::Osv => show(osv::OSV.list(request)),
         ImageSet::Mirage => show(mirage::MIRAGE.list(request)),

@@ -11,6 +11,7 @@ use anyhow::Context;
 use super::packages::{Family, Package, Tool};
 use super::plan::{CRUN_V1, Findings, Init, Step};
 use super::runtimes::{self, BACKUP, FILE, Runtime};
+use super::sources::SourceList;
 use super::{command, daemon, gvisor, host};
 
 /// The lists are tens of megabytes.
@@ -39,6 +40,7 @@ pub(super) fn step(step: &Step, findings: &Findings, state: &Path) -> anyhow::Re
     let nothing = |()| Vec::new();
     match step {
         Step::Refresh { command } => command::run(command, REFRESH).map(|_| Vec::new()),
+        Step::AddSuite { list, tools, refresh, .. } => add_suite(list, tools, refresh),
         Step::Install { family, tools, .. } => install(*family, tools, findings),
         Step::BuildCrunV1 => build_crun_v1(Path::new(CRUN_V1)).map(nothing),
         Step::Configure { runtimes } => configure(runtimes, Path::new(FILE), Path::new(BACKUP)),
@@ -46,6 +48,25 @@ pub(super) fn step(step: &Step, findings: &Findings, state: &Path) -> anyhow::Re
         Step::Start(Init::Other) => daemon::start(state).map(|told| told.lines().map(str::to_owned).collect()),
         Step::Reload(init) => reload(*init).map(nothing),
     }
+}
+
+/// Adds the suite where a tool is refused without it, and takes it back where it has none of them.
+fn add_suite(list: &SourceList, tools: &[&'static Tool], refresh: &[String]) -> anyhow::Result<Vec<String>> {
+    let had = |tool: &Tool, suite| host::resolve(tool, Family::Debian, suite).is_ok();
+    let refused: Vec<_> = tools.iter().filter(|tool| !had(tool, None)).collect();
+    if refused.is_empty() {
+        return Ok(vec![format!("not needed: nothing is refused without {}", list.suite)]);
+    }
+    let path = Path::new(&list.path);
+    replace(path, &list.text).with_context(|| format!("write {}", list.path))?;
+    let fetched = command::run(refresh, REFRESH);
+    if fetched.is_ok() && refused.iter().any(|tool| had(tool, Some(&list.suite))) {
+        return Ok(vec![format!("take {} back with: rm {} && {}", list.suite, list.path, refresh.join(" "))]);
+    }
+    fs::remove_file(path).with_context(|| format!("remove {}", list.path))?;
+    let refreshed = command::run(refresh, REFRESH);
+    fetched.and(refreshed)?;
+    Ok(vec![format!("{} has none of them, and was taken back", list.suite)])
 }
 
 /// Installs what can be had now: the lists may be newer than the plan.

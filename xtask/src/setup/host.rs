@@ -11,7 +11,7 @@ use featherweight::host::tools;
 
 use super::packages::{Distribution, Family, Package, Tool};
 use super::plan::{CRUN_V1, Findings, Init, Lists, Presence, Privilege};
-use super::{command, engine, execute, gvisor, runtimes};
+use super::{command, engine, execute, gvisor, runtimes, sources};
 
 /// Programs of the system administrator, which an ordinary user's `PATH` leaves out.
 const SYSTEM_FOLDERS: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -32,9 +32,11 @@ pub(super) fn look(tools: &[&'static Tool]) -> anyhow::Result<Findings> {
     let tools: Vec<_> = tools.iter().map(|tool| (*tool, presence(tool))).collect();
     let missing: Vec<_> =
         tools.iter().filter(|(_, there)| *there == Presence::Missing).map(|(tool, _)| *tool).collect();
-    let lists = lists(Path::new("/var/lib/apt/lists"), distribution.family);
+    let lists = lists(Path::new("/var/lib/apt/lists"), Path::new(sources::FOLDER), distribution.family);
     let privilege = privilege();
+    let sources = sources::read(Path::new(sources::FOLDER));
     Ok(Findings {
+        backports: distribution.backports.as_deref().and_then(|suite| sources::missing(&sources, suite)),
         packages: packages(&missing, &distribution, lists),
         distribution,
         privilege,
@@ -77,17 +79,20 @@ fn init() -> Init {
     if Path::new("/run/systemd/system").is_dir() { Init::Systemd } else { Init::Other }
 }
 
-/// Whether what `apt-get update` fetched is there and recent; the others keep their lists themselves.
-fn lists(folder: &Path, family: Option<Family>) -> Lists {
+/// Whether what `apt-get update` fetched is there, recent, and of the sources that are named now; the others keep their
+/// lists themselves.
+fn lists(folder: &Path, sources: &Path, family: Option<Family>) -> Lists {
     if family != Some(Family::Debian) {
         return Lists::Fresh;
     }
     let entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
     let fetched = entries.iter().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"));
     // A file keeps the time of the server; the folder and its place for downloads change with every update.
-    let touched =
-        [folder.to_owned(), folder.join("partial")].into_iter().filter_map(|p| p.metadata().ok()?.modified().ok());
-    let recent = touched.max().is_some_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < FRESH));
+    let newest = |paths: &[PathBuf]| paths.iter().filter_map(|path| path.metadata().ok()?.modified().ok()).max();
+    let fetched_at = newest(&[folder.to_owned(), folder.join("partial")]);
+    let named_at = newest(&sources::paths(sources));
+    let recent = fetched_at
+        .is_some_and(|at| Some(at) >= named_at && SystemTime::now().duration_since(at).is_ok_and(|age| age < FRESH));
     if fetched && recent { Lists::Fresh } else { Lists::Stale }
 }
 
@@ -130,7 +135,8 @@ fn packages(
     let found = |tool: &&'static Tool| {
         let packages = resolve(tool, family, distribution.backports.as_deref());
         // Stale lists cannot tell what there is: the first names stand in the plan, and it is asked again afterwards.
-        let known = if lists == Lists::Stale { packages.or_else(|_| Ok(first_names(tool, family))) } else { packages };
+        let known =
+            if lists == Lists::Stale { packages.or_else(|_| Ok(tool.first_packages(family, None))) } else { packages };
         (tool.name, known)
     };
     missing.iter().map(found).collect()
@@ -178,13 +184,6 @@ fn can_be_had(family: Family, package: &Package) -> Result<(), String> {
     }
 }
 
-fn first_names(tool: &Tool, family: Family) -> Vec<Package> {
-    let first = tool.packages(family).iter().filter_map(|alternatives| alternatives.first());
-    let mut packages: Vec<_> = first.map(|name| package(name, None)).collect();
-    packages.dedup();
-    packages
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::packages::TOOLS;
@@ -193,26 +192,24 @@ mod tests {
     #[test]
     fn lists_are_fresh_when_they_are_there_and_were_fetched_lately() {
         let dir = tempfile::tempdir().unwrap();
-        let debian = Some(Family::Debian);
-        assert_eq!(lists(dir.path(), debian), Lists::Stale, "nothing was fetched");
+        let (debian, sources) = (Some(Family::Debian), tempfile::tempdir().unwrap());
+        let lists = |family| lists(dir.path(), sources.path(), family);
+        assert_eq!(lists(debian), Lists::Stale, "nothing was fetched");
         fs::write(dir.path().join("mirror_main_binary-amd64_Packages.lz4"), "").unwrap();
-        assert_eq!(lists(dir.path(), debian), Lists::Fresh);
+        assert_eq!(lists(debian), Lists::Fresh);
+        let list = fs::File::create(sources.path().join("sources.list")).unwrap();
+        list.set_modified(SystemTime::now() + FRESH).unwrap();
+        assert_eq!(lists(debian), Lists::Stale, "of other sources");
+        fs::remove_file(sources.path().join("sources.list")).unwrap();
         fs::File::open(dir.path()).unwrap().set_modified(SystemTime::now() - 2 * FRESH).unwrap();
-        assert_eq!(lists(dir.path(), debian), Lists::Stale, "two days ago");
-        assert_eq!(lists(dir.path(), Some(Family::Arch)), Lists::Fresh, "it keeps its lists itself");
+        assert_eq!(lists(debian), Lists::Stale, "two days ago");
+        assert_eq!(lists(Some(Family::Arch)), Lists::Fresh, "it keeps its lists itself");
     }
 
     #[test]
     fn a_tool_that_the_distribution_does_not_have_cannot_be_had() {
         let runsc = TOOLS.iter().find(|tool| tool.name == "runsc").unwrap();
         assert!(resolve(runsc, Family::Arch, None).is_err());
-    }
-
-    #[test]
-    fn a_package_is_named_once() {
-        let docker = TOOLS.iter().find(|tool| tool.name == "docker").unwrap();
-        let names: Vec<_> = first_names(docker, Family::Arch).into_iter().map(|p| p.name).collect();
-        assert_eq!(names, ["docker"]);
     }
 
     #[test]

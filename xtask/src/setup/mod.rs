@@ -27,6 +27,7 @@ mod host;
 mod packages;
 mod plan;
 mod runtimes;
+mod sources;
 
 use std::env;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -39,7 +40,7 @@ use featherweight::interrupt::Interrupt;
 use featherweight::run::Folders;
 
 pub(crate) use host::find;
-pub(crate) use packages::{TOOLS, Tool};
+pub(crate) use packages::{TOOLS, Tool, Wanted};
 
 use crate::doctor;
 use crate::exit::BadInput;
@@ -50,7 +51,8 @@ const KEPT: &[&str] = &["DOCKER_HOST", "FEATHERWEIGHT_STATE", "CARGO_TARGET_DIR"
 
 /// Install and start what doctor misses, after showing the plan and asking
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Tools: cc, docker, crun, runc, runsc, podman, wrk, redis, nginx, qemu.\n\n\
+#[command(after_help = "Tools: cc, docker, crun, runc, runsc, podman, wrk, redis, nginx, qemu, mmdebstrap, \
+        e2fsprogs; and only when named: unikraft.\n\n\
         Examples:\n  \
         cargo xtask setup --dry-run             what would be done, with the exact commands\n  \
         cargo xtask setup --only docker,wrk     these tools only\n  \
@@ -180,5 +182,6 @@ fn carry_out(plan: &Plan, findings: &Findings) -> anyhow::Result<Exit> {
         }
     }
     out!("\n{}", doctor::after_setup()?);
+    plan.next.iter().for_each(|next| out!("\n{next}"));
     Ok(if failed == 0 { Exit::Fine } else { Exit::Trouble })
 }

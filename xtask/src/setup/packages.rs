@@ -19,6 +19,17 @@ pub(crate) struct Tool {
     pub(super) service: Option<&'static str>,
     /// Where to find it when the distribution has none.
     pub(super) home: &'static str,
+    /// Whether it is among "all".
+    pub(crate) wanted: Wanted,
+}
+
+/// When a tool is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Unless others are named.
+    Always,
+    /// Only when it is named: what builds images that few build.
+    ByName,
 }
 
 /// Every tool, in the order in which they are shown.
@@ -29,6 +40,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["gcc"], &["libc6-dev"]], &[&["gcc"], &["glibc-static"]], &[&["gcc"]]],
         service: None,
         home: "https://gcc.gnu.org",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "docker",
@@ -41,6 +53,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         ],
         service: None,
         home: "https://docs.docker.com/engine/install/",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "crun",
@@ -48,6 +61,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["crun"]], &[&["crun"]], &[&["crun"]]],
         service: None,
         home: "https://github.com/containers/crun",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "runc",
@@ -55,6 +69,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["runc"]], &[&["runc"]], &[&["runc"]]],
         service: None,
         home: "https://github.com/opencontainers/runc",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "runsc",
@@ -62,6 +77,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["runsc"]], &[], &[]],
         service: None,
         home: "https://gvisor.dev/docs/user_guide/install/",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "podman",
@@ -70,6 +86,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["podman"], &["containernetworking-plugins", "netavark"]], &[&["podman"]], &[&["podman"]]],
         service: None,
         home: "https://podman.io/docs/installation",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "wrk",
@@ -77,6 +94,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["wrk"]], &[&["wrk"]], &[&["wrk"]]],
         service: None,
         home: "https://github.com/wg/wrk",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "redis",
@@ -88,6 +106,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         ],
         service: Some("redis-server"),
         home: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "nginx",
@@ -95,6 +114,7 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["nginx-light", "nginx"]], &[&["nginx-core", "nginx"]], &[&["nginx"]]],
         service: Some("nginx"),
         home: "https://nginx.org/en/docs/install.html",
+        wanted: Wanted::Always,
     },
     Tool {
         name: "qemu",
@@ -102,7 +122,60 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: [&[&["qemu-system-x86"]], &[&["qemu-system-x86-core"]], &[&["qemu-system-x86"]]],
         service: None,
         home: "https://www.qemu.org/download/",
+        wanted: Wanted::Always,
     },
+    Tool {
+        name: "mmdebstrap",
+        programs: &[("mmdebstrap", "--version")],
+        packages: [&[&["mmdebstrap"]], &[&["mmdebstrap"]], &[]],
+        service: None,
+        home: "https://gitlab.mister-muffin.de/josch/mmdebstrap",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "e2fsprogs",
+        programs: &[("mke2fs", "-V")],
+        packages: [&[&["e2fsprogs"]], &[&["e2fsprogs"]], &[&["e2fsprogs"]]],
+        service: None,
+        home: "https://e2fsprogs.sourceforge.net",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "unikraft",
+        programs: UNIKRAFT_PROGRAMS,
+        packages: [UNIKRAFT_PACKAGES; 3],
+        service: None,
+        home: "https://unikraft.org",
+        wanted: Wanted::ByName,
+    },
+];
+
+/// What Unikraft's build calls, as its own documents list it.
+const UNIKRAFT_PROGRAMS: &[(&str, &str)] = &[
+    ("make", "--version"),
+    ("gcc", "--version"),
+    ("ld", "--version"),
+    ("flex", "--version"),
+    ("bison", "--version"),
+    ("m4", "--version"),
+    ("python3", "--version"),
+    ("git", "--version"),
+    ("wget", "--version"),
+    ("unzip", "-v"),
+];
+
+/// Their packages, alike on Debian, Fedora and Arch but for Python's.
+const UNIKRAFT_PACKAGES: &[&[&str]] = &[
+    &["make"],
+    &["gcc"],
+    &["binutils"],
+    &["flex"],
+    &["bison"],
+    &["m4"],
+    &["python3", "python"],
+    &["git"],
+    &["wget"],
+    &["unzip"],
 ];
 
 /// A family of distributions with one package manager.
@@ -149,6 +222,15 @@ impl Tool {
     /// The packages it needs there, each with its alternatives.
     pub(super) fn packages(&self, family: Family) -> &'static [&'static [&'static str]] {
         self.packages[family as usize]
+    }
+
+    /// The best of its packages there, from `suite` if one is named, whether they can be had or not.
+    pub(super) fn first_packages(&self, family: Family, suite: Option<&str>) -> Vec<Package> {
+        let first = self.packages(family).iter().filter_map(|alternatives| alternatives.first());
+        let suite = suite.map(str::to_owned);
+        let mut packages: Vec<_> = first.map(|&name| Package { name: name.to_owned(), suite: suite.clone() }).collect();
+        packages.dedup();
+        packages
     }
 }
 
@@ -224,7 +306,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// The tools of these names; without names, all of them.
+/// The tools of these names; without names, all that are always wanted.
 ///
 /// # Errors
 /// The names that are none, together with those that are.
@@ -235,7 +317,11 @@ pub(super) fn choose(names: &[String]) -> Result<Vec<&'static Tool>, String> {
         let known = TOOLS.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ");
         return Err(format!("--only {unknown}: no such tool; accepted: {known}"));
     }
-    Ok(TOOLS.iter().filter(|tool| names.is_empty() || names.iter().any(|name| name == tool.name)).collect())
+    let is_chosen = |tool: &&Tool| match names.is_empty() {
+        true => tool.wanted == Wanted::Always,
+        false => names.iter().any(|name| name == tool.name),
+    };
+    Ok(TOOLS.iter().filter(is_chosen).collect())
 }
 
 #[cfg(test)]
@@ -283,11 +369,20 @@ mod tests {
     }
 
     #[test]
+    fn a_package_is_named_once() {
+        let docker = TOOLS.iter().find(|tool| tool.name == "docker").unwrap();
+        let names: Vec<_> = docker.first_packages(Family::Arch, None).into_iter().map(|p| p.name).collect();
+        assert_eq!(names, ["docker"]);
+    }
+
+    #[test]
     fn names_choose_tools_and_unknown_ones_are_all_told_with_those_that_are() {
         let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         let chosen: Vec<_> = choose(&names("wrk,docker")).unwrap().iter().map(|tool| tool.name).collect();
         assert_eq!(chosen, ["docker", "wrk"]);
-        assert_eq!(choose(&[]).unwrap().len(), TOOLS.len());
+        let all = choose(&[]).unwrap();
+        assert!(all.iter().any(|tool| tool.name == "mmdebstrap") && all.iter().all(|tool| tool.name != "unikraft"));
+        assert_eq!(choose(&names("unikraft")).unwrap()[0].name, "unikraft");
         let refused = choose(&names("wrk,wkr,x")).unwrap_err();
         assert!(refused.starts_with("--only `wkr`, `x`: no such tool; accepted: cc, docker, "), "{refused}");
     }

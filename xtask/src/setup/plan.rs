@@ -9,6 +9,7 @@ use featherweight::cgroup::CgroupMode;
 
 use super::packages::{Distribution, Family, Package, Tool};
 use super::runtimes::{self, BACKUP, FILE, RUNTIMES};
+use super::sources::SourceList;
 
 /// The program that starts crun where control groups are hybrid.
 pub(super) const CRUN_V1: &str = "/usr/local/lib/featherweight/crun-v1";
@@ -24,6 +25,8 @@ pub(super) struct Findings {
     pub(super) lists: Lists,
     /// The packages of the missing tools, or why they cannot be had.
     pub(super) packages: BTreeMap<&'static str, Result<Vec<Package>, String>>,
+    /// The list that would let packages of the suite of backports be had, where apt has none.
+    pub(super) backports: Option<SourceList>,
     pub(super) engine: Engine,
     /// The text of Docker's `daemon.json`.
     pub(super) daemon_json: Option<String>,
@@ -92,6 +95,8 @@ pub(super) enum Engine {
 pub(super) enum Step {
     /// Fetch the lists of packages.
     Refresh { command: Vec<String> },
+    /// Let packages be taken from another suite, for those of the tools whose own suite refuses theirs.
+    AddSuite { list: SourceList, tools: Vec<&'static Tool>, refresh: Vec<String>, need: Need },
     /// Install the tools' packages.
     Install { family: Family, tools: Vec<&'static Tool>, packages: Vec<Package> },
     /// Build [`CRUN_V1`].
@@ -104,45 +109,66 @@ pub(super) enum Step {
     Reload(Init),
 }
 
+/// Whether a step will be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Certain,
+    /// Only where the lists, once fetched, show that it is needed.
+    Perhaps,
+}
+
 /// What setup would do, and what it cannot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// What cannot be had here and why, in sentences.
     pub(super) notes: Vec<String>,
+    /// What the user does next, in sentences.
+    pub(super) next: Vec<String>,
 }
 
 impl Plan {
     /// What has to be done where this was found.
     pub(super) fn of(findings: &Findings) -> Self {
-        let mut plan = Self { steps: Vec::new(), notes: Vec::new() };
+        let mut plan = Self { steps: Vec::new(), notes: Vec::new(), next: Vec::new() };
         let installed = plan.install(findings);
         let runtimes = plan.runtimes(findings, &installed);
         plan.engine(findings, &installed, &runtimes);
+        plan.guest_images(&installed);
         plan
+    }
+
+    /// What virtual machines boot is no package: it is built.
+    fn guest_images(&mut self, installed: &[&Tool]) {
+        if installed.iter().any(|tool| tool.name == "qemu") {
+            self.next.push("Virtual machines need images: cargo xtask images --platform qemu:linux".to_owned());
+        }
     }
 
     /// Plans what is missing. Returns the tools that will be there.
     fn install(&mut self, findings: &Findings) -> Vec<&'static Tool> {
         let missing: Vec<_> =
             findings.tools.iter().filter(|(_, state)| *state == Presence::Missing).map(|(tool, _)| *tool).collect();
-        let (mut tools, mut packages) = (Vec::new(), Vec::new());
+        let (mut tools, mut refused, mut packages) = (Vec::new(), Vec::new(), Vec::new());
         for tool in &missing {
-            match findings.packages.get(tool.name) {
-                Some(Ok(found)) => {
-                    tools.push(*tool);
-                    packages.extend(found.iter().filter(|p| !packages.contains(*p)).cloned().collect::<Vec<_>>());
+            let found = match (findings.packages.get(tool.name), &findings.backports) {
+                (Some(Ok(found)), _) => found.clone(),
+                (Some(Err(_)), Some(list)) if !tool.packages(Family::Debian).is_empty() => {
+                    refused.push(*tool);
+                    tool.first_packages(Family::Debian, Some(&list.suite))
                 }
-                Some(Err(why)) => self.notes.push(format!("{}: {why}; {}", tool.name, tool.home)),
-                None => self.notes.push(format!(
-                    "{}: setup knows no package manager of {}; {}",
-                    tool.name, findings.distribution.name, tool.home
-                )),
-            }
+                (found, _) => {
+                    self.notes.push(findings.absence(tool, found.and_then(|found| found.as_ref().err())));
+                    continue;
+                }
+            };
+            tools.push(*tool);
+            packages.extend(found.into_iter().filter(|p| !packages.contains(p)).collect::<Vec<_>>());
         }
         if let (Some(family), false) = (findings.distribution.family, tools.is_empty()) {
-            let refresh = family.refresh().filter(|_| findings.lists == Lists::Stale);
-            self.steps.extend(refresh.map(|command| Step::Refresh { command }));
+            let is_stale = findings.lists == Lists::Stale;
+            self.steps.extend(family.refresh().filter(|_| is_stale).map(|command| Step::Refresh { command }));
+            self.steps.extend(findings.add_suite(family, &refused, &tools));
             self.steps.push(Step::Install { family, tools: tools.clone(), packages });
         }
         let there = |(tool, state): &(&'static Tool, Presence)| (*state == Presence::There).then_some(*tool);
@@ -229,6 +255,22 @@ impl Findings {
     pub(super) fn needs_crun_v1(&self) -> bool {
         self.cgroups == CgroupMode::Hybrid
     }
+
+    /// The step that adds the suite of backports where a tool was refused, or may turn out to be once the lists are there.
+    fn add_suite(&self, family: Family, refused: &[&'static Tool], tools: &[&'static Tool]) -> Option<Step> {
+        let (list, refresh) = (self.backports.clone()?, family.refresh()?);
+        match (refused.is_empty(), self.lists) {
+            (true, Lists::Fresh) => None,
+            (_, Lists::Stale) => Some(Step::AddSuite { list, tools: tools.to_vec(), refresh, need: Need::Perhaps }),
+            (false, _) => Some(Step::AddSuite { list, tools: refused.to_vec(), refresh, need: Need::Certain }),
+        }
+    }
+
+    /// Why a tool cannot be had, and where it is.
+    fn absence(&self, tool: &Tool, why: Option<&String>) -> String {
+        let unknown = || format!("setup knows no package manager of {}", self.distribution.name);
+        format!("{}: {}; {}", tool.name, why.cloned().unwrap_or_else(unknown), tool.home)
+    }
 }
 
 impl fmt::Display for Step {
@@ -236,8 +278,21 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refresh { command } => write!(f, "fetch the lists of packages\n{}", indented(command)),
+            Self::AddSuite { list, tools, refresh, need } => {
+                let tools = list_of(tools);
+                match need {
+                    Need::Certain => writeln!(f, "add the suite {} for {tools}, refused without it", list.suite)?,
+                    Need::Perhaps => {
+                        writeln!(f, "add the suite {} if any of {tools} is refused without it", list.suite)?;
+                    }
+                }
+                writeln!(f, "     write {}:", list.path)?;
+                list.text.lines().try_for_each(|line| writeln!(f, "       {line}"))?;
+                writeln!(f, "{}", indented(refresh))?;
+                write!(f, "     take it back with: rm {} && {}", list.path, refresh.join(" "))
+            }
             Self::Install { family, tools, packages } => {
-                write!(f, "install {}", list(tools.iter().map(|tool| tool.name)))?;
+                write!(f, "install {}", list_of(tools))?;
                 family.install(packages).iter().try_for_each(|command| write!(f, "\n{}", indented(command)))?;
                 let services: Vec<_> = tools.iter().filter_map(|tool| tool.service).collect();
                 match *family == Family::Debian && !services.is_empty() {
@@ -276,6 +331,10 @@ impl fmt::Display for Step {
 
 fn indented(command: &[String]) -> String {
     format!("     {}", command.join(" "))
+}
+
+fn list_of(tools: &[&Tool]) -> String {
+    list(tools.iter().map(|tool| tool.name))
 }
 
 pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -29,6 +29,7 @@ fn bare(os_release: &str, only: &str) -> Findings {
         init: Init::Other,
         tools: tools.into_iter().map(|tool| (tool, Presence::Missing)).collect(),
         lists: Lists::Fresh,
+        backports: None,
         engine: Engine::Down,
         daemon_json: None,
         cgroups: CgroupMode::V2,
@@ -55,25 +56,28 @@ fn steps(plan: &Plan) -> Vec<String> {
 
 #[test]
 fn where_nothing_is_missing_there_is_nothing_to_do() {
-    assert_eq!(Plan::of(&complete()), Plan { steps: Vec::new(), notes: Vec::new() });
+    let plan = Plan::of(&complete());
+    assert_eq!((plan.steps, plan.notes), (Vec::new(), Vec::new()));
 }
 
 #[rstest]
-#[case::debian(DEBIAN, "apt-get install", " gcc libc6-dev docker.io docker-cli crun runc runsc podman ", 0)]
-#[case::ubuntu(UBUNTU, "apt-get install", " nginx-light qemu-system-x86", 0)]
-#[case::fedora(FEDORA, "dnf install", " moby-engine ", 1)]
-#[case::arch(ARCH, "pacman --sync", " docker crun runc podman wrk redis nginx ", 1)]
+#[case::debian(DEBIAN, "apt-get install", " gcc libc6-dev docker.io docker-cli crun runc runsc podman ", &[])]
+#[case::ubuntu(UBUNTU, "apt-get install", " nginx-light qemu-system-x86 mmdebstrap e2fsprogs", &[])]
+#[case::fedora(FEDORA, "dnf install", " moby-engine ", &["runsc"])]
+#[case::arch(ARCH, "pacman --sync", " docker crun runc podman wrk redis nginx ", &["runsc", "mmdebstrap"])]
 fn a_bare_host_gets_all_that_its_distribution_has(
     #[case] os_release: &str,
     #[case] command: &str,
     #[case] packages: &str,
-    #[case] notes: usize,
+    #[case] absent: &[&str],
 ) {
     let plan = Plan::of(&bare(os_release, ""));
     let install = plan.steps[0].to_string();
     assert!(install.contains(command) && install.contains(packages), "{install}");
-    assert_eq!(plan.notes.len(), notes, "{:?}", plan.notes);
-    assert!(plan.notes.iter().all(|note| note.starts_with("runsc: ") && note.contains("https://gvisor.dev")));
+    let told: Vec<_> = plan.notes.iter().map(|note| note.split(": ").next().unwrap()).collect();
+    assert_eq!(told, absent, "{:?}", plan.notes);
+    assert!(plan.notes.iter().all(|note| note.contains("; https://")));
+    assert!(plan.next[0].contains("cargo xtask images --platform qemu:linux"), "{:?}", plan.next);
     assert_eq!(steps(&plan).last().unwrap(), "start Docker in a session of its own");
 }
 
@@ -112,6 +116,52 @@ fn what_the_package_manager_cannot_install_is_told_and_the_rest_is_installed() {
         plan.notes,
         ["qemu: the package manager cannot install qemu-system-x86; https://www.qemu.org/download/"]
     );
+}
+
+/// Debian with lists that do not have the suite of backports, whose own suite refuses QEMU.
+fn refusing(lists: Lists) -> Findings {
+    let stock = ("debian.list".to_owned(), "deb http://mirror.example/debian bookworm main\n".to_owned());
+    let mut findings = bare(DEBIAN, "wrk,qemu");
+    findings.lists = lists;
+    findings.backports = super::super::sources::missing(&[stock], "bookworm-backports");
+    if lists == Lists::Fresh {
+        findings.packages.insert("qemu", Err("packages need to be removed".to_owned()));
+    }
+    findings
+}
+
+#[test]
+fn a_tool_that_its_suite_refuses_gets_the_suite_of_backports_first() {
+    let plan = Plan::of(&refusing(Lists::Fresh));
+    let added = "add the suite bookworm-backports for qemu, refused without it
+     write /etc/apt/sources.list.d/featherweight-backports.list:
+       # Written by Featherweight's setup, from the list beside it. It can be removed at any time.
+       deb http://mirror.example/debian bookworm-backports main
+     apt-get update
+     take it back with: rm /etc/apt/sources.list.d/featherweight-backports.list && apt-get update";
+    assert_eq!(plan.steps[0].to_string(), added);
+    let install = plan.steps[1].to_string();
+    let commands: Vec<_> = install.lines().skip(1).collect();
+    assert!(commands[0].ends_with(" wrk") && !commands[0].contains("target-release"), "{install}");
+    assert!(commands[1].ends_with("--target-release bookworm-backports qemu-system-x86"), "{install}");
+    assert_eq!((plan.steps.len(), plan.notes.len()), (2, 0));
+}
+
+#[test]
+fn where_nothing_is_refused_no_suite_is_added() {
+    let mut findings = refusing(Lists::Fresh);
+    findings.packages.insert("qemu", bare(DEBIAN, "qemu").packages["qemu"].clone());
+    assert_eq!(steps(&Plan::of(&findings)), ["install wrk, qemu"]);
+}
+
+#[test]
+fn lists_that_are_not_there_yet_may_show_that_the_suite_is_needed() {
+    let expected = [
+        "fetch the lists of packages",
+        "add the suite bookworm-backports if any of wrk, qemu is refused without it",
+        "install wrk, qemu",
+    ];
+    assert_eq!(steps(&Plan::of(&refusing(Lists::Stale))), expected);
 }
 
 #[test]

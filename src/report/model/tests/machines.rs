@@ -1,0 +1,183 @@
+//! Virtual machines in the report: their accelerator, the parts of their boot, their memory.
+
+use rstest::rstest;
+
+use super::*;
+
+/// One platform under KVM and one emulated, in a run of `experiment` with several levels.
+fn accelerated(experiment: Experiment) -> Vec<TrialRecord> {
+    let trials = match experiment {
+        Experiment::Isolation => blocks(Some(2.0)),
+        Experiment::Scalability => (0..2).map(|t| served("fake", 1 + t, t, 5e4)).collect(),
+        Experiment::Boot | Experiment::Footprint => [0, 10].map(|level| boot(level, 0, 7e6)).to_vec(),
+    };
+    let under = |accelerator: Accelerator| {
+        let mut trials = trials.clone();
+        for trial in &mut trials {
+            (trial.case.experiment, trial.case.accelerator) = (experiment, accelerator);
+            trial.case.platform = PlatformId::new(format!("qemu:{accelerator}"));
+            if experiment == Experiment::Footprint {
+                trial.metrics[0].name = "mem_used".into();
+            }
+        }
+        trials
+    };
+    [under(Accelerator::Kvm), under(Accelerator::Tcg)].concat()
+}
+
+#[rstest]
+fn accelerators_are_never_mixed_and_stand_in_every_figure_and_table(
+    #[values(Experiment::Boot, Experiment::Footprint, Experiment::Scalability, Experiment::Isolation)]
+    experiment: Experiment,
+) {
+    let report = report(accelerated(experiment));
+    assert_eq!(report.sections.len(), 2);
+    assert!(report.figures().count() >= 2);
+    for (section, [own, other]) in report.sections.iter().zip([["kvm", "tcg"], ["tcg", "kvm"]]) {
+        let text = serde_json::to_string(section).unwrap().to_lowercase();
+        assert!(text.contains(&format!("qemu:{own}")) && !text.contains(other), "{text}");
+        for block in &section.blocks {
+            let (title, words) = match block {
+                Block::Figure(f) | Block::Context(f) => (&f.title, &f.caption),
+                Block::Table(t) if t.id.ends_with("published") => continue,
+                Block::Table(t) => (&t.title, &t.note),
+                Block::Remark { .. } => continue,
+            };
+            assert!(title.ends_with(&format!("({own})")), "{title}");
+            assert!(words.contains("Accelerator: ") && words.contains("hardware") == (own == "tcg"), "{words}");
+        }
+    }
+    let emulated = |f: &&Finding| f.text.contains("qemu:tcg");
+    assert!(report.findings.iter().filter(emulated).all(|f| f.text.ends_with("Emulated (TCG).")));
+    assert_eq!(heads(&report), ["Emulated"]);
+}
+
+#[test]
+fn what_was_measured_on_hardware_stands_beside_no_emulation() {
+    let mut trials = blocks(Some(2.0));
+    trials.iter_mut().for_each(|t| t.case.accelerator = Accelerator::Tcg);
+    let report = report(trials);
+    let text = serde_json::to_string(&report.sections).unwrap().to_lowercase();
+    assert!(!text.contains("published"), "{text}");
+}
+
+/// A virtual machine's boot with these events, in milliseconds.
+fn machine(stamps: &[(Event, u64)]) -> Report {
+    let mut record = record(0);
+    record.case.accelerator = Accelerator::Tcg;
+    record.events = stamps.iter().map(|&(event, at)| (event, Nanos(at * 1_000_000))).collect();
+    report(vec![record])
+}
+
+/// The parts in the figure, in milliseconds.
+fn parts(report: &Report) -> Vec<(&str, f64)> {
+    let Plot::Bars(chart) = &report.figures().find(|f| f.id == "boot-phases").unwrap().plot else { panic!("bars") };
+    let of = |bar: &Bar| if let Bar::Value { value, .. } = bar { *value } else { panic!("{bar:?}") };
+    chart.series.iter().map(|s| (s.name.as_str(), of(&s.bars[0]) / 1e6)).collect()
+}
+
+#[test]
+fn a_virtual_machines_boot_is_split_into_monitor_kernel_and_program() {
+    let stamps = [(Event::Spawn, 0), (Event::Vmm, 60), (Event::Guest, 900), (Event::Main, 1000), (Event::Exit, 1050)];
+    let report = machine(&[&stamps[..], &[(Event::Gone, 1100)]].concat());
+    let parts = parts(&report);
+    let expected = [
+        ("monitor", 60.0),
+        ("guest kernel", 840.0),
+        ("program, to main", 100.0),
+        ("run, to exit", 50.0),
+        ("removal", 50.0),
+    ];
+    assert_eq!(parts, expected);
+    assert_eq!(parts.iter().map(|(_, ms)| ms).sum::<f64>(), 1100.0, "all of it");
+}
+
+#[test]
+fn a_guest_without_a_kernel_has_no_such_part() {
+    let stamps = [(Event::Spawn, 0), (Event::Vmm, 60), (Event::Guest, 90), (Event::Main, 90), (Event::Exit, 95)];
+    assert_eq!(parts(&machine(&stamps)), [("monitor", 60.0), ("program, to main", 30.0), ("run, to exit", 5.0)]);
+}
+
+/// Two virtual machines weighed, with so many MiB by metric.
+fn weighed(sizes: &[(&str, f64)]) -> Vec<TrialRecord> {
+    let of = |trial: u32| {
+        let mut record = boot(10, trial, 0.0);
+        (record.case.experiment, record.case.accelerator) = (Experiment::Footprint, Accelerator::Tcg);
+        record.case.workload = "sleep".into();
+        let metric = |(name, mib): &(&str, f64)| Metric {
+            name: (*name).into(),
+            unit: Unit::Bytes,
+            direction: Direction::Lower,
+            value: mib * 1_048_576.0,
+            samples: Vec::new(),
+        };
+        record.metrics = sizes.iter().map(metric).collect();
+        record
+    };
+    (0..2).map(of).collect()
+}
+
+fn stack<'r>(report: &'r Report, id: &str) -> Vec<(&'r str, f64)> {
+    let Plot::Bars(chart) = &report.figures().find(|f| f.id == id).unwrap().plot else { panic!("bars") };
+    let of = |bar: &Bar| if let Bar::Value { value, .. } = bar { *value / 1_048_576.0 } else { panic!("{bar:?}") };
+    chart.series.iter().map(|s| (s.name.as_str(), of(&s.bars[0]))).collect()
+}
+
+#[test]
+fn a_virtual_machines_memory_stands_beside_what_its_guest_was_given() {
+    let sizes = [
+        ("pss_per_instance", 90.0),
+        ("pss_overhead", 50.0),
+        ("pss_monitor", 12.0),
+        ("pss_program", 8.0),
+        ("pss_translation", 30.0),
+        ("pss_guest", 40.0),
+        ("guest_memory", 64.0),
+    ];
+    let report = report(weighed(&sizes));
+    let expected = [
+        ("monitor's data", 12.0),
+        ("program and libraries", 8.0),
+        ("translated code", 30.0),
+        ("guest, touched", 40.0),
+        ("guest, not touched", 24.0),
+    ];
+    let stack = stack(&report, "footprint-machine");
+    assert_eq!(stack, expected);
+    assert_eq!(stack[..4].iter().map(|(_, mib)| mib).sum::<f64>(), 90.0, "the PSS");
+    let text = &report.findings[0].text;
+    assert!(
+        text.contains("its monitor takes 50.0 MiB") && text.contains("beside a guest that was given 64.0 MiB"),
+        "{text}"
+    );
+    let table = report.sections[0].blocks.iter().find_map(|b| match b {
+        Block::Table(table) if table.id == "footprint-machine-table" => Some(table),
+        _ => None,
+    });
+    assert_eq!(table.unwrap().rows[0].len(), 10);
+}
+
+#[test]
+fn without_translation_there_is_no_such_part_and_without_a_guest_memory_no_figure() {
+    let sizes = [("pss_monitor", 12.0), ("pss_program", 8.0), ("pss_guest", 40.0), ("guest_memory", 64.0)];
+    let machine = report(weighed(&sizes));
+    assert!(stack(&machine, "footprint-machine").iter().all(|(name, _)| *name != "translated code"));
+    let container = report(weighed(&[("pss_per_instance", 1.0)]));
+    assert!(container.figures().all(|f| f.id != "footprint-machine"));
+}
+
+#[test]
+fn the_smallest_memory_has_a_section_of_its_own() {
+    let mut run = run_of(weighed(&[("minimum_memory", 23.0), ("guest_memory", 64.0), ("insufficient_memory", 22.0)]));
+    run.file.configuration.minimum = true;
+    let usual = run_of(weighed(&[("pss_per_instance", 1.0)]));
+    run.trials.iter_mut().for_each(|t| t.case.background = 0);
+    let report = Report::of(&[usual, run], &[]);
+    let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
+    assert_eq!(titles, ["Footprint (tcg)", "Smallest memory (tcg)"], "neither hides the other");
+    let sizes = stack(&report, "footprint-2-minimum-sizes");
+    assert_eq!(sizes, [("the image's own", 64.0), ("smallest that boots", 23.0)]);
+    let text = &report.findings.last().unwrap().text;
+    assert!(text.starts_with("fake boots sleep with 23.0 MiB (median of 2"), "{text}");
+    assert!(text.ends_with("; its image asks for 64.0 MiB. Emulated (TCG)."), "{text}");
+}

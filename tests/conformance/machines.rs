@@ -1,0 +1,129 @@
+//! Machines: their memory, their processors, and kernels that go wrong in them.
+
+use std::time::Duration;
+
+use featherweight::cpuset::CpuSet;
+use featherweight::guest::Program;
+use featherweight::platform::{Error, Exit, LaunchSpec, Milestone, ThreadRole};
+use featherweight::units::Bytes;
+
+use crate::cleanliness::assert_clean;
+use crate::host;
+use crate::stand::{Stand, assert_failed, contracts};
+
+contracts! {
+    Real every_thread_is_where_it_was_placed,
+    Machine processors_are_told_from_the_monitor,
+    Machine a_guest_has_the_memory_it_is_given,
+    Machine memory_that_cannot_be_had_is_a_failure,
+    Machine memory_that_does_not_suffice_is_a_failure,
+    Kernel a_kernel_that_resets_is_a_failure,
+    Kernel a_kernel_that_panics_is_a_failure_and_its_words_are_told,
+    Kernel a_kernel_that_hears_nothing_is_ended,
+}
+
+fn usable() -> CpuSet {
+    let list = host::status(std::process::id() as i32, "Cpus_allowed_list");
+    list.and_then(|list| list.parse().ok()).expect("the kernel tells our CPUs")
+}
+
+/// Of what executes the guest, its monitor's own threads included.
+fn every_thread_is_where_it_was_placed(stand: &Stand) {
+    for cpu in usable().iter() {
+        let cpus = Some(CpuSet::one(cpu));
+        let mut instance = stand.launch(&LaunchSpec { cpus, ..stand.spec(Program::Sleep, &[]) });
+        stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+        let threads = instance.threads();
+        assert!(!threads.is_empty());
+        for thread in threads {
+            let allowed = host::status(thread.tid, "Cpus_allowed_list").unwrap_or_else(|| cpu.to_string());
+            assert_eq!(allowed, cpu.to_string(), "{thread:?}");
+        }
+        instance.stop().expect("stopped");
+    }
+}
+
+fn processors_are_told_from_the_monitor(stand: &Stand) {
+    let spec = stand.spec(Program::Sleep, &[]);
+    let mut instance = stand.launch(&LaunchSpec { cpus: Some(usable()), ..spec });
+    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    let threads = instance.threads();
+    let of = |role: ThreadRole| threads.iter().filter(|thread| thread.role == role).count();
+    assert!(of(ThreadRole::Vcpu) >= 1 && of(ThreadRole::Vmm) >= 1, "{threads:?}");
+    assert_eq!(of(ThreadRole::Process), 0, "{threads:?}");
+    instance.stop().expect("stopped");
+}
+
+fn a_guest_has_the_memory_it_is_given(stand: &Stand) {
+    let spec = stand.spec(Program::Sleep, &[]);
+    let mut instance = stand.launch(&spec);
+    let usual = instance.guest_memory().expect("a memory of its own");
+    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    instance.stop().expect("stopped");
+    let memory = usual + Bytes(24 << 20);
+    let mut larger = stand.launch(&LaunchSpec { memory: Some(memory), ..spec });
+    assert_eq!(larger.guest_memory(), Some(memory));
+    stand.wait(&mut larger, Milestone::Ready).expect("it is ready");
+    larger.stop().expect("stopped");
+}
+
+/// More than any host has.
+fn memory_that_cannot_be_had_is_a_failure(stand: &Stand) {
+    assert_no_boot_with(stand, Bytes(64 << 40));
+}
+
+fn memory_that_does_not_suffice_is_a_failure(stand: &Stand) {
+    assert_no_boot_with(stand, Bytes(1 << 20));
+}
+
+#[track_caller]
+fn assert_no_boot_with(stand: &Stand, memory: Bytes) {
+    let spec = LaunchSpec { memory: Some(memory), ..stand.spec(Program::Probe, &["do=hang"]) };
+    stand.platform().prepare(&spec.image).expect("prepared");
+    match stand.platform().launch(&spec) {
+        Err(refused) => assert!(refused.to_string().contains(&spec.name), "{refused}"),
+        Ok(mut instance) => {
+            instance.wait_for(Milestone::Main, stand.within(Duration::from_secs(8))).expect_err("no first line");
+            // How it ended is not known, but it is gone.
+            let _ = instance.stop();
+        }
+    }
+    assert_clean(stand, &spec);
+    assert_next_is_unharmed(stand);
+}
+
+fn a_kernel_that_resets_is_a_failure(stand: &Stand) {
+    let spec = stand.spec(Program::Probe, &["do=reset"]);
+    let mut instance = stand.launch(&spec);
+    assert_failed(stand.wait(&mut instance, Milestone::Exit), &["without a word", "guest-reset", &spec.name]);
+    instance.stop().expect_err("nobody knows how its program ended");
+    assert_clean(stand, &spec);
+    assert_next_is_unharmed(stand);
+}
+
+fn a_kernel_that_panics_is_a_failure_and_its_words_are_told(stand: &Stand) {
+    let spec = stand.spec(Program::Probe, &["do=panic"]);
+    let mut instance = stand.launch(&spec);
+    assert_failed(stand.wait(&mut instance, Milestone::Result), &["without a word", "Kernel panic"]);
+    instance.stop().expect_err("nobody knows how its program ended");
+    assert_clean(stand, &spec);
+    assert_next_is_unharmed(stand);
+}
+
+/// It neither halts nor takes interrupts, so that not even its own deadline ends it.
+fn a_kernel_that_hears_nothing_is_ended(stand: &Stand) {
+    for what in ["do=spin", "do=deaf"] {
+        let spec = LaunchSpec { deadline: Duration::from_secs(1), ..stand.spec(Program::Probe, &[what]) };
+        let mut instance = stand.launch(&spec);
+        let waited = instance.wait_for(Milestone::Exit, stand.within(Duration::from_secs(2)));
+        assert!(matches!(waited, Err(Error::Deadline { .. })), "{waited:?}");
+        assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
+        assert_clean(stand, &spec);
+    }
+    assert_next_is_unharmed(stand);
+}
+
+#[track_caller]
+fn assert_next_is_unharmed(stand: &Stand) {
+    assert_eq!(stand.run(&["do=exit", "code=3"]).exit, Exit::Code(3));
+}
