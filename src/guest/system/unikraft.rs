@@ -99,6 +99,9 @@ pub const fn notes(program: Program) -> &'static [&'static str] {
             "ready when its port answers; lwIP bounds its connections to about 60",
         ],
         Program::Sqlite => &["Unikraft's port of SQLite, of another version than in other guests: see the result line"],
+        Program::Open | Program::Read | Program::Write | Program::Stat => {
+            &["native: a system call is a function call here, and enters no kernel"]
+        }
         _ => &[],
     }
 }

