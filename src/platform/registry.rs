@@ -84,7 +84,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry {
         name: "qemu",
         runtime: Runtime::Flavour,
-        about: "a virtual machine by QEMU: null, linux, debian or unikraft in it, then maybe -q35, -pc or -microvm, -smpN, \
+        about: "a virtual machine by QEMU: null, linux, debian, unikraft, osv or mirage in it, then maybe -q35, -pc or -microvm, -smpN, \
                 -kvm or -tcg",
         defaults: &["qemu:null", "qemu:linux"],
         open: |c, flavour| {
@@ -144,7 +144,9 @@ impl Entry {
             Runtime::None => self.name.to_owned(),
             Runtime::Optional => format!("{}[:RUNTIME]", self.name),
             Runtime::Required => format!("{}:RUNTIME", self.name),
-            Runtime::Flavour => format!("{}:null|linux|debian|unikraft[-MACHINE][-smpN][-kvm|-tcg]", self.name),
+            Runtime::Flavour => {
+                format!("{}:null|linux|debian|unikraft|osv|mirage[-MACHINE][-smpN][-kvm|-tcg]", self.name)
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use featherweight::platform::{
     qemu::Qemu, youki::Youki,
 };
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use stand::Pace::{Brisk, Slow};
+use stand::Pace::{Brisk, Glacial, Slow};
 use stand::{Contract, Stand, Subject};
 
 fn subjects() -> Vec<Subject> {
@@ -52,7 +52,7 @@ fn subjects() -> Vec<Subject> {
         Subject { name: "qemu:null-q35", make: |context| qemu(context, "null-q35"), pace: Brisk },
         Subject { name: "qemu:null-pc-smp2", make: |context| qemu(context, "null-pc-smp2"), pace: Brisk },
         Subject { name: "qemu:linux", make: |context| qemu(context, "linux"), pace: Slow },
-        Subject { name: "qemu:debian", make: |context| qemu(context, "debian"), pace: Slow },
+        Subject { name: "qemu:debian", make: |context| qemu(context, "debian"), pace: Glacial },
         Subject { name: "podman:runc", make: |context| Box::new(Podman::new(&context, Some("runc"))), pace: Brisk },
     ]
 }

@@ -82,6 +82,12 @@ pub(super) fn folder(folders: &Folders) -> PathBuf {
     folders.images().join("debian").join("disk")
 }
 
+/// Whether a disk is there for Debian guests. Changes nothing.
+pub fn disk_is_here(folders: &Folders) -> bool {
+    let folder = folder(folders);
+    record::load::<Disk>(&folder).is_some_and(|disk| disk.part.is_intact(&folder))
+}
+
 /// The disk, made if it is missing. That takes root, since a root file system has more than one owner.
 pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<Disk, BuildError> {
     let folder = folder(folders);

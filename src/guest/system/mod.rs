@@ -23,6 +23,7 @@ pub mod unikraft;
 use std::path::PathBuf;
 
 use self::assemble::Kind;
+pub use self::disk::disk_is_here;
 pub use self::elf::elf_kernel;
 pub use self::kernel::kernel_is_here;
 pub use self::null::{null, null_runs};

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::flavour::GuestSystem;
 use crate::guest::system::unikernel::Monitor;
-use crate::guest::system::unikraft;
+use crate::guest::system::{osv, unikraft};
 use crate::platform::arguments;
 use crate::platform::link;
 use crate::platform::{Accelerator, LaunchSpec};
@@ -52,6 +52,8 @@ pub(super) fn line(
     let run = format!("fw.run={}", spec.image.guest_path());
     let words = match system {
         GuestSystem::Null => vec![run],
+        GuestSystem::Osv => return Ok(osv::command_line(spec.image.program, &arguments)),
+        GuestSystem::Mirage => return Ok(arguments.join(" ")),
         GuestSystem::Unikraft => {
             let address = network.map(|net| unikraft::Address {
                 ip: net.address,

@@ -13,8 +13,12 @@ named_enum! {
         Linux = "linux",
         /// A Debian with systemd.
         Debian = "debian",
-        /// A unikernel with one program.
+        /// A unikernel with one program in its kernel.
         Unikraft = "unikraft",
+        /// A unikernel that runs a program of Linux.
+        Osv = "osv",
+        /// A unikernel in OCaml, on Solo5.
+        Mirage = "mirage",
     }
 }
 
@@ -52,16 +56,27 @@ impl GuestSystem {
         match self {
             GuestSystem::Null | GuestSystem::Linux => MachineType::Microvm,
             GuestSystem::Debian => MachineType::Q35,
-            // It speaks multiboot and finds its devices by PCI.
-            GuestSystem::Unikraft => MachineType::Pc,
+            // They speak multiboot and find their devices by PCI.
+            GuestSystem::Unikraft | GuestSystem::Mirage => MachineType::Pc,
+            GuestSystem::Osv => MachineType::Q35,
         }
+    }
+
+    /// Whether it is a unikernel, whose images come from upstream's sources.
+    pub(super) const fn is_unikernel(self) -> bool {
+        matches!(self, GuestSystem::Unikraft | GuestSystem::Osv | GuestSystem::Mirage)
+    }
+
+    /// Whether it tells by a line how its program ended; of another one the monitor's own exit code is all there is.
+    pub(super) const fn tells_its_end(self) -> bool {
+        !matches!(self, GuestSystem::Osv | GuestSystem::Mirage)
     }
 
     /// What an idle machine takes of the host's memory, generously: emulated ones of QEMU 10.0.2 took 40, 210 and 350 MiB.
     pub(super) const fn idle_memory(self) -> Bytes {
         match self {
             GuestSystem::Null => Bytes(64 << 20),
-            GuestSystem::Unikraft => Bytes(128 << 20),
+            GuestSystem::Unikraft | GuestSystem::Osv | GuestSystem::Mirage => Bytes(128 << 20),
             GuestSystem::Linux => Bytes(256 << 20),
             GuestSystem::Debian => Bytes(512 << 20),
         }

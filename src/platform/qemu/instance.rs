@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::knock::Knocking;
 use super::qmp::Qmp;
 use crate::cgroup::Cgroup;
 use crate::clock::{Clock, HostClock};
@@ -29,6 +31,9 @@ pub(super) struct QemuInstance {
     pub(super) vcpus: Vec<i32>,
     /// What QEMU itself has to say; its guest speaks elsewhere.
     pub(super) complaints: File,
+    /// The writing end of its console, where something has to be said for its guest.
+    pub(super) console: Option<OwnedFd>,
+    knocking: Option<Knocking>,
     memory: Bytes,
 }
 
@@ -36,7 +41,25 @@ impl QemuInstance {
     /// A machine that is not started yet.
     pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, memory: Bytes) -> io::Result<Self> {
         let complaints = File::from(memfd_create("complaints", MemfdFlags::CLOEXEC)?);
-        Ok(Self { watch, cgroup, tap: None, endpoint: None, qmp: None, vcpus: Vec::new(), complaints, memory })
+        Ok(Self {
+            watch,
+            cgroup,
+            tap: None,
+            endpoint: None,
+            qmp: None,
+            vcpus: Vec::new(),
+            complaints,
+            console: None,
+            knocking: None,
+            memory,
+        })
+    }
+
+    /// Says for its guest that it is ready, as soon as its port answers.
+    pub(super) fn knock(&mut self) {
+        if let (Some(console), Some(endpoint)) = (self.console.take(), self.endpoint.clone()) {
+            self.knocking = Some(Knocking::begin(endpoint, console));
+        }
     }
 
     /// The monitor has greeted. A guest that spoke in the same moment was read first.
@@ -76,6 +99,7 @@ impl QemuInstance {
     }
 
     fn remove(&mut self) -> io::Result<()> {
+        self.knocking = None;
         let detached = self.tap.take().map_or(Ok(()), Tap::detach);
         let removed = self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.remove(KILL_PATIENCE));
         detached.and(removed)

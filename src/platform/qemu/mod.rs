@@ -10,6 +10,7 @@ mod append;
 mod command;
 mod flavour;
 mod instance;
+mod knock;
 mod qmp;
 mod start;
 
@@ -33,7 +34,7 @@ use super::{
 };
 use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
-use crate::guest::system::unikernel::{Monitor, UnikernelError};
+use crate::guest::system::unikernel::{self, Monitor, Ready, UnikernelError};
 use crate::guest::system::{System, unikraft};
 use crate::guest::{Image, Program, system};
 use crate::ledger::Resource;
@@ -100,9 +101,9 @@ impl Qemu {
             }
             GuestSystem::Linux => system::linux(&self.folders, image, &mut silent),
             GuestSystem::Debian => system::debian(&self.folders, image, &mut silent),
-            GuestSystem::Unikraft => {
-                let built = unikraft::system(&self.folders, image.program, Monitor::Qemu);
-                return built.map_err(|e| Error::Unavailable(not_built(&e)));
+            unikernel => {
+                let built = unikernel::system(&self.folders, unikernel.name(), image.program, Monitor::Qemu);
+                return built.map_err(|e| Error::Unavailable(not_built(unikernel, &e)));
             }
         };
         built.map_err(|e| Error::failed(format!("prepare {} on {}", image.program, self.id), e))
@@ -115,10 +116,14 @@ impl Qemu {
             GuestSystem::Linux | GuestSystem::Debian if !system::kernel_is_here(&self.folders) => {
                 Err(lacks("no kernel for guests is here yet", "get it: cargo xtask images --platform linux"))
             }
-            GuestSystem::Unikraft => {
-                let any = unikraft::PROGRAMS.iter().any(|&p| unikraft::system(&self.folders, p, Monitor::Qemu).is_ok());
-                let cure = "build them: cargo xtask images --platform unikraft; or measure --platform qemu:linux";
-                if any { Ok(()) } else { Err(lacks("the images of Unikraft are not built", cure)) }
+            GuestSystem::Debian if !system::disk_is_here(&self.folders) => {
+                Err(lacks("no Debian for guests is here yet", "make it, as root: cargo xtask images --platform debian"))
+            }
+            it if it.is_unikernel() => {
+                let is_built = |&p: &Program| unikernel::system(&self.folders, it.name(), p, Monitor::Qemu);
+                let first = Program::ALL.iter().map(is_built).find(Result::is_ok);
+                let none = || Unavailable { reason: format!("no image of {it} is built"), cure: cure_of(it) };
+                first.map(drop).ok_or_else(none)
             }
             _ => Ok(()),
         }
@@ -132,6 +137,11 @@ impl Qemu {
     fn prepared(&self, image: &Image) -> io::Result<System> {
         let found = self.systems().get(&(image.program, image.digest.clone())).cloned();
         found.ok_or_else(|| io::Error::other(format!("the image of {} was not prepared", image.program)))
+    }
+
+    /// Whether nothing but its port tells that the program serves.
+    fn is_ready_by_port(&self, program: Program) -> bool {
+        self.flavour.system == GuestSystem::Unikraft && unikraft::ready(program) == Ready::Port
     }
 
     fn has_network(&self) -> bool {
@@ -160,12 +170,20 @@ impl Qemu {
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
         let cgroup = self.confine(spec, memory).map_err(failed)?;
         let mut instance = QemuInstance::new(watch, cgroup, memory).map_err(failed)?;
+        if self.is_ready_by_port(spec.image.program) {
+            instance.console = Some(write.try_clone().map_err(failed)?);
+        }
         let run = self.context.ledger.run();
         let machine = Plan { vmm, flavour: self.flavour, system: &system, memory, spec, run };
         let started =
             self.connect(spec, &mut instance).map_err(failed).and_then(|()| machine.boot(&mut instance, write));
         match started {
-            Ok(()) => Ok(instance),
+            Ok(()) => {
+                if self.is_ready_by_port(spec.image.program) {
+                    instance.knock();
+                }
+                Ok(instance)
+            }
             Err(e) => {
                 instance.abandon();
                 Err(match e {
@@ -182,7 +200,7 @@ impl Qemu {
             return Ok(());
         }
         instance.watch.stamp(Event::Spawn);
-        let offload = if self.flavour.system == GuestSystem::Unikraft { Offload::Plain } else { Offload::Header };
+        let offload = if self.flavour.system.is_unikernel() { Offload::Plain } else { Offload::Header };
         let tap = self.context.network.attach_tap(offload)?;
         let at = |port| Endpoint { address: (tap.address(), port).into(), netns: self.context.network.netns() };
         instance.endpoint = spec.image.program.listens().map(at);
@@ -192,9 +210,12 @@ impl Qemu {
 }
 
 /// A unikernel that was not built leaves its trials out.
-fn not_built(error: &UnikernelError) -> Unavailable {
-    let cure = "build it: cargo xtask images --platform unikraft; or measure --platform qemu:linux";
-    Unavailable { reason: error.to_string(), cure: cure.to_owned() }
+fn not_built(system: GuestSystem, error: &UnikernelError) -> Unavailable {
+    Unavailable { reason: error.to_string(), cure: cure_of(system) }
+}
+
+fn cure_of(system: GuestSystem) -> String {
+    format!("build them: cargo xtask images --platform {system}; or measure --platform qemu:linux")
 }
 
 /// The memory of a guest: what is asked for, or else what its manifest says, within its limits. The arrays of the memory

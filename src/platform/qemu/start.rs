@@ -142,7 +142,10 @@ impl Plan<'_> {
         };
         instance.watch.stamp(Event::Spawn);
         let (pid, handle) = spawn::start(&start)?;
-        instance.watch.follow_machine(Process::new(pid, handle));
+        match system.tells_its_end() {
+            true => instance.watch.follow_machine(Process::new(pid, handle)),
+            false => instance.watch.follow(Process::new(pid, handle)),
+        }
         instance.tap.iter_mut().for_each(|tap| tap.hand_over());
         Ok(())
     }
