@@ -54,23 +54,27 @@ const CUTS: [(&str, Event); 3] = [("create", Event::Created), ("monitor", Event:
 /// The parts of a boot as far as the platform tells them apart. Those up to the first line add up to `boot`; with `run`,
 /// which a server does not have, all add up to `boot_whole`.
 fn parts(events: &Events, serves: bool) -> Vec<Span> {
-    let told: Vec<(&str, Event)> = CUTS.into_iter().filter(|&(_, event)| tells(events, event)).collect();
-    let rest = match told.last() {
-        None => return Vec::new(),
-        Some((_, Event::Guest)) => "program",
-        Some(_) => "start",
-    };
-    let ends = told.into_iter().chain([(rest, Event::Main)]).chain((!serves).then_some(("run", Event::Exit)));
     let mut from = Event::Spawn;
-    ends.map(|(name, to)| (name, std::mem::replace(&mut from, to), to)).collect()
+    let mut parts = Vec::new();
+    for (name, event) in CUTS {
+        if tells(events, from, event) {
+            parts.push((name, std::mem::replace(&mut from, event), event));
+        }
+    }
+    if parts.is_empty() {
+        return parts;
+    }
+    parts.push((if from == Event::Guest { "program" } else { "start" }, from, Event::Main));
+    parts.extend((!serves).then_some(("run", Event::Main, Event::Exit)));
+    parts
 }
 
-/// Whether `event` is one that parts a boot: a guest without a kernel of its own begins with its program's first line,
-/// and a container's begins with its runtime's work.
-fn tells(events: &Events, event: Event) -> bool {
-    let instant = |event| events.get(&event);
-    let has_kernel = || instant(Event::Vmm).is_some() && instant(Event::Guest) < instant(Event::Main);
-    instant(event).is_some() && (event != Event::Guest || has_kernel())
+/// Whether `event` parts what lies between `from` and the first line: a guest without a kernel of its own begins with its
+/// program's first line, one that is quick may have begun before its monitor answers, and a container's begins with its
+/// runtime's work.
+fn tells(events: &Events, from: Event, event: Event) -> bool {
+    let lies_between = |at| events.get(&from) < Some(at) && Some(at) < events.get(&Event::Main);
+    events.get(&event).is_some_and(lies_between) && (event != Event::Guest || from == Event::Vmm)
 }
 
 fn spans(name: &str, events: &Events, spans: &[Span]) -> Result<Vec<Metric>, Error> {
@@ -91,6 +95,8 @@ mod tests {
         &[("monitor", 3), ("kernel", 6), ("program", 1), ("run", 2)]
     )]
     #[case::no_kernel(&[(Event::Vmm, 3), (Event::Guest, 10)], &[("monitor", 3), ("start", 7), ("run", 2)])]
+    #[case::guest_first(&[(Event::Vmm, 9), (Event::Guest, 3)], &[("monitor", 9), ("start", 1), ("run", 2)])]
+    #[case::over_before_the_monitor(&[(Event::Vmm, 11), (Event::Guest, 3)], &[])]
     #[case::a_silent_kernel(&[(Event::Vmm, 3)], &[("monitor", 3), ("start", 7), ("run", 2)])]
     #[case::a_container_in_one(
         &[(Event::Created, 1), (Event::Vmm, 3), (Event::Guest, 9)],

@@ -218,21 +218,34 @@ fn part(event: Event, accelerator: Accelerator) -> &'static str {
     }
 }
 
-/// How long each phase lasts on a platform with nothing beside: only events that every good trial has, each later than
-/// the one before. A guest without a kernel of its own begins with its program.
+/// How long each phase lasts on a platform with nothing beside.
 fn phases_of(view: &View<'_>, platform: &PlatformId) -> Vec<(Event, Summary)> {
     let wanted = |t: &&TrialRecord| t.outcome == Outcome::Ok && t.case.platform == *platform && t.case.background == 0;
     let trials: Vec<&TrialRecord> = view.trials().filter(wanted).collect();
-    // A server's end is the harness's doing, and no part of its boot.
-    let own = |e: &Event| !is_server(&view.workload) || *e <= Event::Ready;
-    let begins = |t: &TrialRecord| t.events.get(&Event::Guest) < t.events.get(&Event::Main);
-    let apart = |e: &Event, t: &TrialRecord| *e != Event::Guest || begins(t);
-    let everywhere = |e: &Event| own(e) && trials.iter().all(|t| t.events.contains_key(e) && apart(e, t));
-    let events: Vec<Event> = Event::ALL.iter().copied().filter(everywhere).collect();
     let phase = |pair: &[Event]| {
         let lasts = |t: &&TrialRecord| t.events[&pair[1]].0 as f64 - t.events[&pair[0]].0 as f64;
         let sample = Sample::new(trials.iter().map(lasts).collect()).ok()?;
         Some((pair[1], summarize(&sample)))
     };
-    events.windows(2).filter_map(phase).collect()
+    apart(view, &trials).windows(2).filter_map(phase).collect()
+}
+
+/// The events that part a boot: those that every good trial has, and before the first line only those that always come
+/// one after the other. A quick guest may begin before its monitor answers, and one without a kernel of its own begins
+/// with its program.
+fn apart(view: &View<'_>, trials: &[&TrialRecord]) -> Vec<Event> {
+    // A server's end is the harness's doing, and no part of its boot.
+    let own = |e: &Event| !is_server(&view.workload) || *e <= Event::Ready;
+    let everywhere = |e: &Event| own(e) && trials.iter().all(|t| t.events.contains_key(e));
+    let mut kept: Vec<Event> = Vec::new();
+    for event in Event::ALL.iter().copied().filter(everywhere) {
+        let lies_between = |t: &&TrialRecord| {
+            let at = |event: &Event| t.events.get(event);
+            kept.last().is_none_or(|last| at(last) < at(&event)) && at(&event) < at(&Event::Main)
+        };
+        if event >= Event::Main || trials.iter().all(lies_between) {
+            kept.push(event);
+        }
+    }
+    kept
 }
