@@ -13,7 +13,10 @@ mod unikraft;
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
+use clap::Parser as _;
 use comfy_table::{Table, presets};
+use featherweight::cli::Exit;
 use featherweight::guest::Program;
 use featherweight::guest::system::unikernel::{self, Manifest};
 use featherweight::run::Folders;
@@ -21,6 +24,25 @@ use featherweight::run::Folders;
 use self::source::Origin;
 use self::systems::Kind;
 use crate::exit::BadInput;
+
+/// What builds the guests of virtual machines that take nothing but this host's package manager.
+pub(crate) const GUESTS: &str = "cargo xtask images --platform null,linux";
+
+/// Does what [`GUESTS`] does.
+///
+/// # Errors
+/// When one cannot be built, or does not boot.
+pub(crate) fn build_guests() -> anyhow::Result<Exit> {
+    let words = GUESTS.split(' ').skip(2);
+    let images = Words::try_parse_from(words).context("read our own words")?.images;
+    images.run().map(|()| Exit::Fine)
+}
+
+#[derive(Debug, clap::Parser)]
+struct Words {
+    #[command(flatten)]
+    images: Images,
+}
 
 /// Which images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

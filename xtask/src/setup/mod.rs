@@ -36,18 +36,21 @@ use std::time::Instant;
 
 use anyhow::Context;
 use featherweight::cli::Exit;
+use featherweight::guest::system::kernel_is_here;
 use featherweight::interrupt::Interrupt;
 use featherweight::run::Folders;
 
 pub(crate) use host::find;
 pub(crate) use packages::{TOOLS, Tool, Wanted};
 
-use crate::doctor;
 use crate::exit::BadInput;
+use crate::{doctor, images};
 use plan::{Engine, Findings, Plan, Privilege};
 
 /// What decides the plan or how it is done, and is therefore kept when root goes on; sudo leaves out all the rest.
 const KEPT: &[&str] = &["DOCKER_HOST", "FEATHERWEIGHT_STATE", "CARGO_TARGET_DIR", "CC"];
+
+const QEMU: &str = "qemu-system-x86_64";
 
 /// Install and start what doctor misses, after showing the plan and asking
 #[derive(Debug, clap::Args)]
@@ -86,9 +89,24 @@ impl Setup {
         let findings = host::look(&tools)?;
         let plan = Plan::of(&findings);
         show(&plan);
-        if plan.steps.is_empty() || self.dry_run {
+        let guests = lacks_guests(&tools);
+        if guests {
+            out!("then: {} (no root is needed for it)", images::GUESTS);
+        }
+        if self.dry_run {
             return Ok(Exit::Fine);
         }
+        let done = if plan.steps.is_empty() { Exit::Fine } else { self.agreed(&plan, &findings)? };
+        // By whoever began, so that what is built is not root's.
+        let began_here = env::var_os("SUDO_UID").is_none();
+        match done {
+            Exit::Fine if guests && began_here && find(QEMU).is_some() => images::build_guests(),
+            done => Ok(done),
+        }
+    }
+
+    /// Asks, and does what was agreed to.
+    fn agreed(&self, plan: &Plan, findings: &Findings) -> anyhow::Result<Exit> {
         if findings.privilege == Privilege::Ordinary {
             return Err(BadInput("this takes root, and there is no sudo: run it as root".to_owned()).into());
         }
@@ -97,7 +115,7 @@ impl Setup {
             return Ok(Exit::Fine);
         }
         match findings.privilege {
-            Privilege::Root => carry_out(&plan, &findings),
+            Privilege::Root => carry_out(plan, findings),
             _ => self.with_sudo(),
         }
     }
@@ -114,6 +132,11 @@ impl Setup {
         let status = command.status().context("start sudo")?;
         Ok(if status.success() { Exit::Fine } else { Exit::Trouble })
     }
+}
+
+/// Whether the guests of virtual machines were asked for and are not built yet.
+fn lacks_guests(tools: &[&Tool]) -> bool {
+    tools.iter().any(|tool| tool.name == "qemu") && !kernel_is_here(&Folders::from_env())
 }
 
 /// Whether Docker's daemon answers, and with which runtimes.

@@ -138,10 +138,11 @@ impl Plan {
         plan
     }
 
-    /// What virtual machines boot is no package: it is built.
+    /// What virtual machines boot is no package: setup builds what takes no root, and names the rest.
     fn guest_images(&mut self, installed: &[&Tool]) {
         if installed.iter().any(|tool| tool.name == "qemu") {
-            self.next.push("Virtual machines need images: cargo xtask images --platform qemu:linux".to_owned());
+            let more = "Virtual machines with a whole Debian need its disk: cargo xtask images --platform debian";
+            self.next.push(more.to_owned());
         }
     }
 
