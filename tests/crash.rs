@@ -39,8 +39,13 @@ const HANG: Duration = Duration::from_secs(120);
 /// How soon a run ends that was asked to. Generous: it tells a hang from an end, on a busy machine too.
 const PROMPT: Duration = Duration::from_secs(5);
 
-/// A small run on every platform that can run here: attackers in control groups, or servers beside idle ones.
+/// A small run on every platform that can run here: attackers in control groups, or servers beside idle ones; or boots of
+/// virtual machines beside idle ones.
 fn small(experiment: Experiment) -> String {
+    if experiment == Experiment::Boot {
+        let network = "--network bridge --benchmark_time 1 --instances_per_benchmark 2";
+        return format!("--platform {} --runs 1 {network}", here::machines().join(","));
+    }
     let platforms = here::platforms().join(",");
     let what = match experiment {
         // Not fewer rows: a guest that ends before its engine has answered cannot vouch for its placement.
@@ -53,8 +58,11 @@ fn small(experiment: Experiment) -> String {
 
 #[rstest]
 fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles_nothing(
-    #[values(Experiment::Isolation, Experiment::Scalability)] experiment: Experiment,
+    #[values(Experiment::Isolation, Experiment::Scalability, Experiment::Boot)] experiment: Experiment,
 ) {
+    if experiment == Experiment::Boot && here::machines().is_empty() {
+        return eprintln!("not tried: no virtual machine can run here");
+    }
     let crashes = env::var("FEATHERWEIGHT_CRASHES").map_or(2, |n| n.parse().expect("a count of crashes"));
     let seed = env::var("FEATHERWEIGHT_CRASH_SEED")
         .map_or_else(|_| u64::from(std::process::id()), |n| n.parse().expect("a seed"));
@@ -245,13 +253,23 @@ fn await_dead(desk: &Desk) -> Vec<RunId> {
     }
 }
 
-/// Waits until the harness has written down the first container of an engine, or has ended.
+/// Waits until the harness has written down the first container of an engine or the first machine, or has ended.
 fn await_instance(desk: &Desk, harness: &mut Child) {
-    let is_container = |resource: &Resource| matches!(resource, Resource::Container { .. });
-    let of_engine = |run: &RunId| ledger::resources(&desk.state(), run).is_ok_and(|all| all.iter().any(is_container));
+    let machines = unfinished_machines(desk);
+    let is_one = |resource: &Resource| match resource {
+        Resource::Container { .. } => true,
+        Resource::Process { .. } => machines,
+        _ => false,
+    };
+    let of_engine = |run: &RunId| ledger::resources(&desk.state(), run).is_ok_and(|all| all.iter().any(is_one));
     while !living(desk).iter().any(of_engine) && harness.try_wait().expect("asked").is_none() {
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Whether the latest run is one of virtual machines alone.
+fn unfinished_machines(desk: &Desk) -> bool {
+    desk.runs().last().is_some_and(|dir| dir.to_string_lossy().ends_with("-boot"))
 }
 
 /// Waits for a process; one that hangs is killed.

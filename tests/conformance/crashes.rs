@@ -74,6 +74,11 @@ impl Victim {
         Self { process, run: run.expect("it runs until it is killed") }
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Kills it as nothing can be survived.
     pub(crate) fn crash(mut self) -> RunId {
         self.process.kill().and_then(|()| self.process.wait()).expect("it crashes");

@@ -150,6 +150,17 @@ fn nothing_of_a_network_is_left_of_a_crash(stand: &Stand) {
     let held: Vec<_> = netns.map(|path| File::open(path).expect("it lives")).collect();
     let paths = held.iter().map(|file| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
     let connected: Vec<_> = paths.filter(|path| !is_own(path) && links(path) != ["lo"]).collect();
+    // So does the run's own, in which the other ends are.
+    let open = fs::read_dir(format!("/proc/{}/fd", victim.pid())).expect("its files").flatten().map(|file| file.path());
+    let is_netns = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("net:["));
+    let own: Vec<_> = open.filter(is_netns).filter_map(|path| File::open(path).ok()).collect();
+    let ports = || -> Vec<String> {
+        let all = own.iter().flat_map(|file| links(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd()))));
+        all.filter(|name| name.starts_with("fw") && name.contains('p')).collect()
+    };
+    if stand.platform().capabilities().own_memory {
+        assert!(!ports().is_empty(), "the taps of its machines");
+    }
     let run = victim.crash();
     ledger::reap(&Folders::from_env().state, &run).expect("reaped");
     let give_up = stand.within(HANG);
@@ -159,6 +170,10 @@ fn nothing_of_a_network_is_left_of_a_crash(stand: &Stand) {
             assert!(stand.platform().clock().now() < give_up, "{:?}", links(&netns));
             thread::yield_now();
         }
+    }
+    while ports() != [""; 0] {
+        assert!(stand.platform().clock().now() < give_up, "{:?}", ports());
+        thread::yield_now();
     }
 }
 

@@ -16,6 +16,12 @@ pub(crate) fn platforms() -> &'static [&'static str] {
     HERE.get_or_init(|| CANDIDATES.into_iter().filter(|name| runs(name)).collect())
 }
 
+/// The virtual machines that can run here.
+pub(crate) fn machines() -> &'static [&'static str] {
+    static HERE: OnceLock<Vec<&str>> = OnceLock::new();
+    HERE.get_or_init(|| ["qemu:null", "qemu:linux"].into_iter().filter(|name| runs(name)).collect())
+}
+
 /// The platforms in `line`, whose first word lists them, that can run here, with the rest of the line; `None` for none.
 pub(crate) fn those_of(line: &str) -> Option<String> {
     let (names, rest) = line.split_once(' ').unwrap_or((line, ""));
