@@ -24,7 +24,7 @@ fn lock(home: &Path) -> String {
         |name: &str| json!({"name": name, "url": "https://no-such-host.invalid/x.git", "commit": "1".repeat(40)});
     let lock = json!({"schema": 1, "repositories": [pinned("unikraft"), pinned("lib-musl")]});
     let path = home.join("test.lock");
-    fs::write(&path, lock.to_string()).unwrap();
+    fs::write(&path, lock.to_string()).expect("the lock file is written");
     path.display().to_string()
 }
 

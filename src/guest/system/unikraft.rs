@@ -35,9 +35,6 @@ pub const MONITORS: &[Monitor] = &[Monitor::Qemu, Monitor::Firecracker];
 /// QEMU's machine: its drivers are for virtio on PCI, its clock is set by the i8254 and the CMOS clock.
 pub const MACHINE: &str = "pc";
 
-/// QEMU's network device. It has one queue, and no `mq=on`.
-pub const NETWORK_DEVICE: &str = "virtio-net-pci";
-
 /// QEMU's device that lets it power off, at its default port 0x501. The exit status that QEMU then has is no status of
 /// the program: that is in the line `FW exit code N`.
 pub const EXIT_DEVICE: &str = "isa-debug-exit";
