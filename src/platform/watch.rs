@@ -34,6 +34,7 @@ pub(super) struct Watch {
     ending: Option<Ending>,
     /// Why its end will never be told.
     lost: Option<String>,
+    after_word: AfterWord,
     interrupt: Interrupt,
     events: Events,
 }
@@ -49,6 +50,15 @@ pub(super) struct Process {
     pub(super) tells: Tells,
 }
 
+/// What a machine does once its guest system has told how its program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterWord {
+    /// It ends by itself.
+    Ends,
+    /// It may stay on, and is ended.
+    MayStay,
+}
+
 /// Whether the user's wish to stop ends a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
@@ -62,7 +72,7 @@ impl Watch {
     /// Watches the instance `name`, whose output comes from `pipe` and whose process is not known yet.
     pub(super) fn new(name: &str, pipe: OwnedFd, interrupt: &Interrupt) -> Self {
         let (name, console, interrupt) = (name.to_owned(), Console::new(pipe), interrupt.clone());
-        Self { name, console, ending: None, lost: None, interrupt, events: Events::new() }
+        Self { name, console, ending: None, lost: None, after_word: AfterWord::Ends, interrupt, events: Events::new() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -94,8 +104,9 @@ impl Watch {
     }
 
     /// From now on watches the end of `monitor`, and takes the word of the guest system in it for how its program ended.
-    pub(super) fn follow_machine(&mut self, monitor: Process) {
+    pub(super) fn follow_machine(&mut self, monitor: Process, after: AfterWord) {
         self.ending = Some(Ending::Machine(monitor));
+        self.after_word = after;
     }
 
     /// How it ended, as far as is known: by the guest system's word, or by what ended its process.
@@ -248,6 +259,9 @@ impl Watch {
         self.console.read(&HostClock);
         for (event, at) in self.console.events() {
             self.events.entry(event).or_insert(at);
+        }
+        if self.after_word == AfterWord::MayStay && self.console.exit().is_some() {
+            self.kill();
         }
         if let (Some(Ending::Machine(_)), Some(at)) = (&self.ending, self.console.opened()) {
             self.events.entry(Event::Guest).or_insert(at);

@@ -33,3 +33,37 @@ fn a_deadline_tells_what_was_awaited_and_what_was_seen() {
     let error = watch.wait_for(Milestone::Ready, soon).expect_err("too late").to_string();
     assert!(error.contains("`FW ready`") && error.contains("half a word") && error.contains("fw-test"), "{error}");
 }
+
+/// A machine whose monitor is `program`, and the writing end of its console.
+fn machine(program: &str, argument: &str, after: AfterWord) -> (Watch, OwnedFd) {
+    use rustix::process::{PidfdFlags, pidfd_open};
+    let (read, write) = pipe().expect("a pipe");
+    let child = std::process::Command::new(program).arg(argument).spawn().expect("it starts");
+    let number = child.id() as i32;
+    let handle = pidfd_open(pid(number).expect("a number"), PidfdFlags::empty()).expect("it is there");
+    let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
+    watch.follow_machine(Process::new(number, handle), after);
+    (watch, write)
+}
+
+fn far() -> Nanos {
+    HostClock.now() + Duration::from_secs(600).into()
+}
+
+#[test]
+fn a_machine_that_may_stay_on_is_ended_once_its_program_has() {
+    let (mut watch, write) = machine("sleep", "600", AfterWord::MayStay);
+    rustix::io::write(&write, b"FW main\nFW exit code 3\n").expect("written");
+    watch.wait_for(Milestone::Exit, far()).expect("it ends");
+    assert_eq!(watch.exit(), Some(Exit::Code(3)), "the program's, not the signal that ended the monitor");
+    watch.process().expect("it has one").reap().expect("it is ours");
+}
+
+#[test]
+fn a_machine_that_stops_without_a_word_is_a_failure() {
+    let (mut watch, _write) = machine("true", "", AfterWord::Ends);
+    let error = watch.wait_for(Milestone::Exit, far()).expect_err("nobody told").to_string();
+    assert!(error.contains("without a word"), "{error}");
+    assert_eq!(watch.exit(), None, "that its monitor ended well says nothing of its program");
+    watch.process().expect("it has one").reap().expect("it is ours");
+}

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use super::accelerator::{self, Found};
 use super::append::{self, Network, hardware_address};
 use super::command::{self, Card, Machine};
-use super::flavour::Flavour;
+use super::flavour::{Flavour, GuestSystem};
 use super::instance::QemuInstance;
 use super::qmp::{Message, Qmp, vcpus};
 use crate::clock::{Clock, HostClock};
 use crate::guest::system::System;
 use crate::host::tools;
 use crate::platform::spawn::{self, FIRST_PASSED, Start};
-use crate::platform::watch::{Patience, Process};
+use crate::platform::watch::{AfterWord, Patience, Process};
 use crate::platform::{Accelerator, Error, Event, LaunchSpec, Unavailable};
 use crate::run::{Folders, RUN_VARIABLE, RunId};
 use crate::units::{Bytes, Nanos};
@@ -142,8 +142,10 @@ impl Plan<'_> {
         };
         instance.watch.stamp(Event::Spawn);
         let (pid, handle) = spawn::start(&start)?;
+        // Unikraft's machine may be left on (its elfloader's notes of 0.17).
+        let after = if system == GuestSystem::Unikraft { AfterWord::MayStay } else { AfterWord::Ends };
         match system.tells_its_end() {
-            true => instance.watch.follow_machine(Process::new(pid, handle)),
+            true => instance.watch.follow_machine(Process::new(pid, handle), after),
             false => instance.watch.follow(Process::new(pid, handle)),
         }
         instance.tap.iter_mut().for_each(|tap| tap.hand_over());

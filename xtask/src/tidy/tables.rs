@@ -79,6 +79,11 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         1,
         "a daemon that gets ready tells nobody: it is asked until it answers, with a deadline",
     ),
+    (
+        "src/platform/qemu/knock.rs",
+        1,
+        "a server that says nothing tells nobody: its port is tried until it answers, or its machine ends",
+    ),
     ("src/platform/youki/pool.rs", 1, "a launcher that was told to end is looked at until it has, with a deadline"),
 ];
 
