@@ -17,6 +17,7 @@ pub mod native;
 pub mod oci;
 mod orphan;
 pub mod podman;
+mod poll;
 pub mod qemu;
 pub mod registry;
 mod spawn;
