@@ -76,7 +76,9 @@ impl Kind {
     fn memory(self, program: Program) -> Bytes {
         let mebibytes = match (self, program) {
             (Kind::Debian, _) => 512,
-            (Kind::Linux, Program::Redis | Program::Stream | Program::Sqlite) => 192,
+            // Its three arrays of 64 MiB, and what it takes without.
+            (Kind::Linux, Program::Stream) => 320,
+            (Kind::Linux, Program::Redis | Program::Sqlite) => 192,
             (Kind::Linux, _) => 128,
         };
         Bytes(mebibytes << 20)
@@ -232,4 +234,103 @@ fn add_tree(archive: &mut Archive, root: &Path, below: &str) -> Result<(), Build
 
 fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
     fs::read(path).map_err(BuildError::file("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::guest::system::cpio::tests as cpio;
+    use crate::guest::system::kernel::{Found, take};
+    use crate::guest::system::modules::tests::tree;
+
+    /// A kernel, a first process and a program, none of which runs.
+    struct Fake {
+        folder: TempDir,
+        kernel: Kernel,
+        image: Image,
+    }
+
+    impl Fake {
+        fn new() -> Self {
+            let (folder, modules) = (tempfile::tempdir().unwrap(), tree());
+            let rootfs = folder.path().join("rootfs");
+            for name in ["proc", "tmp", "fw/lib"] {
+                fs::create_dir_all(rootfs.join(name)).unwrap();
+            }
+            for (name, mode) in [("rootfs/fw/nginx", 0o555), ("rootfs/fw/lib/libc.so.6", 0o444), ("init", 0o755)] {
+                fs::write(folder.path().join(name), name).unwrap();
+                fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let found = Found {
+                image: folder.path().join("init"),
+                modules: Some(modules.path().into()),
+                package: "p 1".into(),
+            };
+            let kernel = take(&found, String::new(), folder.path()).unwrap();
+            let image = Image { program: Program::Nginx, rootfs, digest: "d".into(), size: Bytes(1) };
+            Self { folder, kernel, image }
+        }
+
+        fn with<T>(&self, kind: Kind, act: impl FnOnce(&Parts) -> T) -> T {
+            let init = self.folder.path().join("init");
+            act(&Parts { kind, kernel: &self.kernel, folder: self.folder.path(), init: &init, image: &self.image })
+        }
+
+        fn key(&self) -> String {
+            self.with(Kind::Linux, |parts| parts.key(None).unwrap())
+        }
+    }
+
+    #[test]
+    fn the_ram_disk_holds_one_program_and_what_it_takes_to_run_it() {
+        let fake = Fake::new();
+        let archive = fake.with(Kind::Linux, |parts| parts.initrd().unwrap());
+        let entries: String =
+            cpio::read(&archive).into_iter().map(|(path, mode, _)| format!("{mode:06o} {path}\n")).collect();
+        insta::assert_snapshot!(entries);
+    }
+
+    #[test]
+    fn only_what_boots_from_a_disk_has_modules_for_it() {
+        let fake = Fake::new();
+        let list = |kind| {
+            let archive = fake.with(kind, |parts| parts.initrd().unwrap());
+            let list = cpio::read(&archive).into_iter().find(|(path, ..)| path == "modules/list").unwrap().2;
+            String::from_utf8(list).unwrap()
+        };
+        assert!(!list(Kind::Linux).contains("virtio_blk"));
+        assert!(list(Kind::Debian).contains("disk virtio_blk.ko\n"));
+    }
+
+    #[test]
+    fn whatever_decides_a_system_decides_its_key() {
+        let mut fake = Fake::new();
+        let first = fake.key();
+        assert_eq!(fake.key(), first);
+        let disk = Part::of(fake.folder.path(), "init").unwrap();
+        assert_ne!(fake.with(Kind::Linux, |parts| parts.key(Some(&disk)).unwrap()), first);
+        assert_ne!(fake.with(Kind::Debian, |parts| parts.key(None).unwrap()), first);
+        fake.image.digest = "another".into();
+        let second = fake.key();
+        assert_ne!(second, first);
+        fake.kernel.digest = "another".into();
+        let third = fake.key();
+        assert_ne!(third, second);
+        fs::write(fake.folder.path().join("init"), "another").unwrap();
+        assert_ne!(fake.key(), third);
+    }
+
+    #[test]
+    fn what_was_built_is_read_back_and_gives_the_same_system() {
+        let fake = Fake::new();
+        let folder = tempfile::tempdir().unwrap();
+        let built = fake.with(Kind::Linux, |parts| parts.build("key".into(), None, folder.path()).unwrap());
+        assert_eq!(record::load::<Guest>(folder.path()), Some(built.clone()));
+        assert!(built.initrd.is_intact(folder.path()));
+        let system = built.system(folder.path(), &Folders::from_env());
+        assert_eq!(system.initrd, Some(folder.path().join("initrd.cpio")));
+        assert_eq!((system.disk, system.memory), (None, Bytes(128 << 20)));
+    }
 }

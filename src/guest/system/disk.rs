@@ -96,6 +96,9 @@ pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Resul
         return Ok(disk);
     }
     let tools = Tools::find()?;
+    if !rustix::process::geteuid().is_root() {
+        return Err(BuildError::NeedsRoot { what: "making Debian's disk" });
+    }
     let sources = Sources::read()?;
     let scratch = Scratch::make(&folder.join("new"))?;
     let root = scratch.path().join("root");
@@ -189,9 +192,6 @@ impl Tools {
     }
 
     fn install(&self, sources: &Sources, root: &Path) -> Result<(), BuildError> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(BuildError::NeedsRoot { what: "making Debian's disk" });
-        }
         let mut command = Command::new(&self.mmdebstrap);
         command
             .args(["--variant=minbase", "--mode=root", "--format=directory", "--quiet"])

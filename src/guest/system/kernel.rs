@@ -115,13 +115,15 @@ pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Resul
 }
 
 /// Puts the kernel and the modules that guests need into `folder`, and the record last.
-fn take(found: &Found, source: String, folder: &Path) -> Result<Kernel, BuildError> {
+pub(super) fn take(found: &Found, source: String, folder: &Path) -> Result<Kernel, BuildError> {
     let chosen: Chosen = match &found.modules {
         Some(modules) => Tree::read(modules)?.choose(modules::WANTED)?,
         None => Vec::new(),
     };
-    let image = Kernel::path(folder);
-    fs::copy(&found.image, &image).map_err(BuildError::file("copy", &found.image))?;
+    // A machine that boots from the old one keeps it.
+    let new = folder.join("vmlinuz.new");
+    fs::copy(&found.image, &new).map_err(BuildError::file("copy", &found.image))?;
+    fs::rename(&new, Kernel::path(folder)).map_err(BuildError::file("write", &new))?;
     let image = Part::of(folder, FILE)?;
     let mut fields = digest::Fields::default().add(&image.sha256);
     for (module, content) in &chosen {

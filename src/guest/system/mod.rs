@@ -7,6 +7,7 @@ mod apt;
 mod assemble;
 pub mod cpio;
 mod disk;
+mod elf;
 mod init;
 mod kernel;
 pub mod mirage;
@@ -14,12 +15,15 @@ mod modules;
 mod null;
 pub mod osv;
 mod record;
+#[cfg(test)]
+mod tests;
 pub mod unikernel;
 pub mod unikraft;
 
 use std::path::PathBuf;
 
 use self::assemble::Kind;
+pub use self::elf::elf_kernel;
 pub use self::kernel::kernel_is_here;
 pub use self::null::{null, null_runs};
 use super::build::BuildError;

@@ -141,14 +141,14 @@ fn depends(module: &[u8]) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rstest::rstest;
     use tempfile::TempDir;
 
     use super::*;
 
     /// A folder like a kernel's, with the dependencies of Debian's kernel 6.1.
-    fn tree() -> TempDir {
+    pub(in crate::guest::system) fn tree() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let modules = [
             ("drivers/virtio/virtio.ko", "virtio_ring"),
