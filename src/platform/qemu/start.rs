@@ -139,6 +139,7 @@ impl Plan<'_> {
             doors: &doors,
             rlimits: &[],
             hides: None,
+            netns: None,
         };
         instance.watch.stamp(Event::Spawn);
         let (pid, handle) = spawn::start(&start)?;
