@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 
@@ -212,8 +214,7 @@ fn a_tap_is_there_as_long_as_somebody_has_it_open() {
 /// Whether a frame with `payload` comes out of the tap of `slot`, opened in `netns` as a monitor does, once it was sent.
 fn frame_of(netns: &Path, slot: Slot, payload: &[u8], send: impl FnOnce() + Send) -> bool {
     let opened = inside(netns, || {
-        let device =
-            fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
+        let device = fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
         let request = tap::interface(slot, Offload::Header);
         // SAFETY: a request that lives, on a descriptor of the tun driver.
         match unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw const request) } {
@@ -223,13 +224,12 @@ fn frame_of(netns: &Path, slot: Slot, payload: &[u8], send: impl FnOnce() + Send
     });
     let mut device = opened.expect("entered").expect("it is opened by its name");
     send();
-    let begun = Instant::now();
+    let timeout = Timespec::try_from(HANG).expect("a span");
     let mut frame = [0; 2048];
-    while begun.elapsed() < HANG {
-        match device.read(&mut frame) {
-            Ok(n) if frame[..n].windows(payload.len()).any(|part| part == payload) => return true,
-            Ok(_) => {}
-            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+    while poll(&mut [PollFd::new(&device, PollFlags::IN)], Some(&timeout)).expect("polled") > 0 {
+        let n = device.read(&mut frame).expect("readable");
+        if frame[..n].windows(payload.len()).any(|part| part == payload) {
+            return true;
         }
     }
     false

@@ -123,6 +123,32 @@ impl Child {
         }
     }
 
+    /// The step that failed, if one did, of those that change what the child sees.
+    ///
+    /// # Safety
+    /// As [`Self::become_program`].
+    unsafe fn change_namespaces(&self) -> Option<&'static str> {
+        // SAFETY: plain system calls on memory that lives.
+        unsafe {
+            if let Some(netns) = self.netns
+                && libc::setns(netns, libc::CLONE_NEWNET) != 0
+            {
+                return Some("enter the network namespace");
+            }
+            if let Some(mount) = self.hides {
+                // What is mounted later on the host still shows here; nothing of this shows there.
+                let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_SLAVE);
+                if libc::unshare(libc::CLONE_NEWNS) != 0
+                    || libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0
+                    || libc::umount2(mount, libc::MNT_DETACH) != 0
+                {
+                    return Some("hide a mount");
+                }
+            }
+        }
+        None
+    }
+
     /// The steps between clone and `exec`, in the child. Returns only on failure.
     ///
     /// # Safety
@@ -143,20 +169,8 @@ impl Child {
                     return "set a resource limit";
                 }
             }
-            if let Some(netns) = self.netns
-                && libc::setns(netns, libc::CLONE_NEWNET) != 0
-            {
-                return "enter the network namespace";
-            }
-            if let Some(mount) = self.hides {
-                // What is mounted later on the host still shows here; nothing of this shows there.
-                let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_SLAVE);
-                if libc::unshare(libc::CLONE_NEWNS) != 0
-                    || libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0
-                    || libc::umount2(mount, libc::MNT_DETACH) != 0
-                {
-                    return "hide a mount";
-                }
+            if let Some(failed) = self.change_namespaces() {
+                return failed;
             }
             if let Some(set) = &self.cpus
                 && libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set) != 0
