@@ -13,6 +13,7 @@ mod groups;
 mod id;
 mod instance;
 mod link;
+mod machine;
 pub mod native;
 pub mod oci;
 mod orphan;

@@ -25,6 +25,7 @@ pub use accelerator::{Found, probe};
 pub use flavour::{Flavour, GuestSystem, MachineType};
 
 use super::groups::Groups;
+use super::machine::memory_of;
 use super::watch::{Watch, pipe};
 use super::watched::Watched;
 use super::{
@@ -195,17 +196,6 @@ impl Qemu {
 fn not_built(error: &UnikernelError) -> Unavailable {
     let cure = "build it: cargo xtask images --platform unikraft; or measure --platform qemu:linux";
     Unavailable { reason: error.to_string(), cure: cure.to_owned() }
-}
-
-/// The memory of a guest: what is asked for, or else what its manifest says, within its limits. The arrays of the memory
-/// attacker are as large as its limits are made for.
-fn memory_of(spec: &LaunchSpec, system: &System) -> Bytes {
-    let limit = spec.limits.map(|limits| limits.memory);
-    let usual = match spec.image.program {
-        Program::Stream => limit.unwrap_or(system.memory).max(system.memory),
-        _ => limit.map_or(system.memory, |limit| limit.min(system.memory)),
-    };
-    spec.memory.unwrap_or(usual)
 }
 
 impl Platform for Qemu {

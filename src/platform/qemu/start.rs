@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::accelerator::{self, Found};
-use super::append::{self, Network, hardware_address};
+use super::append;
 use super::command::{self, Card, Machine};
 use super::flavour::Flavour;
 use super::instance::QemuInstance;
@@ -17,6 +17,7 @@ use super::qmp::{Message, Qmp, vcpus};
 use crate::clock::{Clock, HostClock};
 use crate::guest::system::System;
 use crate::host::tools;
+use crate::platform::machine::append::{Network, hardware_address};
 use crate::platform::spawn::{self, FIRST_PASSED, Start};
 use crate::platform::watch::{Patience, Process};
 use crate::platform::{Accelerator, Error, Event, LaunchSpec, Unavailable};
@@ -99,11 +100,7 @@ impl Plan<'_> {
 
     /// Starts the process; the spawn event is stamped just before the clone.
     fn spawn(&self, instance: &mut QemuInstance, output: PipeWriter, monitor: OwnedFd) -> io::Result<()> {
-        let network = instance.tap.as_ref().map(|tap| Network {
-            address: tap.address(),
-            prefix: tap.prefix(),
-            gateway: tap.gateway(),
-        });
+        let network = instance.tap.as_ref().map(Network::from);
         let card = instance.tap.as_ref().map(|tap| Card {
             tap: FIRST_PASSED + 1,
             mac: hardware_address(tap.mac()),
