@@ -9,6 +9,7 @@ mod console;
 pub mod docker;
 mod ending;
 pub mod fake;
+pub mod firecracker;
 mod groups;
 mod id;
 mod instance;

@@ -58,7 +58,7 @@ impl GuestSystem {
     }
 
     /// What an idle machine takes of the host's memory, generously: emulated ones of QEMU 10.0.2 took 40, 210 and 350 MiB.
-    pub(super) const fn idle_memory(self) -> Bytes {
+    pub(in crate::platform) const fn idle_memory(self) -> Bytes {
         match self {
             GuestSystem::Null => Bytes(64 << 20),
             GuestSystem::Unikraft => Bytes(128 << 20),

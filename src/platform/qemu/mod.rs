@@ -37,6 +37,7 @@ use crate::clock::{Clock, HostClock};
 use crate::guest::system::unikernel::{Monitor, UnikernelError};
 use crate::guest::system::{System, unikraft};
 use crate::guest::{Image, Program, system};
+use crate::host::tools;
 use crate::ledger::Resource;
 use crate::network::Offload;
 use crate::run::Folders;
@@ -196,6 +197,12 @@ impl Qemu {
 fn not_built(error: &UnikernelError) -> Unavailable {
     let cure = "build it: cargo xtask images --platform unikraft; or measure --platform qemu:linux";
     Unavailable { reason: error.to_string(), cure: cure.to_owned() }
+}
+
+/// Whether KVM executes guests here, by the word of a guest in QEMU; `None` without QEMU.
+pub(super) fn kvm_executes(folders: &Folders) -> Option<Result<(), Unavailable>> {
+    tools::find(start::PROGRAM)?;
+    Some(Vmm::find(folders, Some(Accelerator::Kvm)).map(drop))
 }
 
 impl Platform for Qemu {
