@@ -80,7 +80,9 @@ fn judge(
     let cure = "give this host hardware virtualisation, or measure --platform qemu:linux, which may emulate";
     opened.map_err(|e| lacks(format!("/dev/kvm cannot be opened: {e}"), cure))?;
     match executes() {
-        None => Ok(Some("/dev/kvm opens; that it executes guests was not tried, which takes QEMU".to_owned())),
+        None => Ok(Some(
+            "/dev/kvm opens; that it executes guests was not tried, which takes QEMU and its null guest".to_owned(),
+        )),
         Some(Ok(())) => Ok(None),
         Some(Err(why)) => Err(lacks(why.reason, cure)),
     }

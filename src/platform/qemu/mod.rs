@@ -199,9 +199,10 @@ fn not_built(error: &UnikernelError) -> Unavailable {
     Unavailable { reason: error.to_string(), cure: cure.to_owned() }
 }
 
-/// Whether KVM executes guests here, by the word of a guest in QEMU; `None` without QEMU.
+/// Whether KVM executes guests here, by the word of a guest in QEMU; `None` without QEMU or that guest.
 pub(super) fn kvm_executes(folders: &Folders) -> Option<Result<(), Unavailable>> {
     tools::find(start::PROGRAM)?;
+    system::null(folders, &mut |_| {}).ok()?;
     Some(Vmm::find(folders, Some(Accelerator::Kvm)).map(drop))
 }
 
