@@ -80,7 +80,7 @@ fn serve(stream: UnixStream, behaviour: Behaviour) {
 const VERSION: &str = r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#;
 
 const INFO: &str = r#"{"ServerVersion":"20.10.24","Driver":"overlay2","CgroupDriver":"cgroupfs","CgroupVersion":"1",
-"DefaultRuntime":"runc","Runtimes":{"runc":{"path":"runc"},"runsc":{"path":"runsc","runtimeArgs":["--network=none"]}}}"#;
+"DefaultRuntime":"runc","Runtimes":{"kata-qemu":{"path":""},"runc":{"path":"runc"},"runsc":{"path":"runsc","runtimeArgs":["--network=none"]}}}"#;
 
 const EVENTS: &str = r#"{"Type":"container","Action":"create","Actor":{"Attributes":{"name":"fw-x"}}}
 {"Type":"container","Action":"start","Actor":{"Attributes":{"name":"fw-x"}}}

@@ -123,7 +123,7 @@ impl RunNetwork {
         }
     }
 
-    /// Removes the pair of `slot`, which can then be taken again. The kernel waits for a grace period of RCU, tens of
+    /// Removes the link of `slot`, which can then be taken again. The kernel waits for a grace period of RCU, tens of
     /// milliseconds, so nobody else is kept waiting meanwhile.
     fn unplug(&self, slot: Slot) -> io::Result<()> {
         let Some(namespace) = self.lock().as_ref().map(|made| Arc::clone(&made.namespace)) else { return Ok(()) };

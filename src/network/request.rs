@@ -67,14 +67,15 @@ pub(super) fn plug(slot: Slot, namespace: &Namespace) -> Vec<Request> {
     ]
 }
 
-/// Takes back what [`plug`] did. With one end the kernel removes the other, and what the bridge knows of it.
+/// Takes back what [`plug`] did, and what [`plug_tap`] did to a tap that stays. With one end of a pair the kernel removes
+/// the other, and what the bridge knows of it.
 pub(super) fn unplug(slot: Slot) -> Vec<Request> {
     let name = slot.port_name();
     let mut port = LinkMessage::default();
     port.header.index = slot.port_index();
-    let pair =
-        Request { what: format!("remove the pair {name}"), message: RouteNetlinkMessage::DelLink(port), flags: 0 };
-    std::iter::once(pair).chain(forget(slot)).collect()
+    let link =
+        Request { what: format!("remove the link {name}"), message: RouteNetlinkMessage::DelLink(port), flags: 0 };
+    std::iter::once(link).chain(forget(slot)).collect()
 }
 
 /// Makes the tap of `slot` a port of its bridge, with all that the bridge's side knows of what is behind it. For the

@@ -1,7 +1,8 @@
-//! The port of a virtual machine: a tap on a bridge of the run, which lives exactly as long as somebody has it open.
+//! The port of a virtual machine: a tap on a bridge of the run.
 //!
-//! The machine's monitor gets it as an open file and stays in the host's own network namespace; when it ends, by whatever
-//! end, the kernel removes the link.
+//! Most monitors get it as an open file and stay in the host's own network namespace: it lives exactly as long as somebody
+//! has it open, so that the kernel removes it when the monitor ends, by whatever end. One that only opens a tap by its name
+//! is started in the run's namespace, and has one that stays until it is detached, or the namespace ends.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -31,6 +32,8 @@ pub struct Tap {
     slot: Slot,
     /// `None` once it was handed over.
     file: Option<File>,
+    /// It is there without anybody who has it open, and has to be removed.
+    is_lasting: bool,
     /// `None` once it is detached.
     network: Option<Arc<RunNetwork>>,
 }
@@ -43,10 +46,22 @@ impl RunNetwork {
     pub fn attach_tap(self: &Arc<Self>, offload: Offload) -> io::Result<Tap> {
         let (slot, namespace) = self.take()?;
         // From here on its drop gives the slot back.
-        let mut tap = Tap { slot, file: None, network: Some(Arc::clone(self)) };
+        let mut tap = Tap { slot, file: None, is_lasting: false, network: Some(Arc::clone(self)) };
         let made = namespace::within(&namespace.0, || open(slot, offload))?;
         tap.file = Some(made.map_err(|e| io::Error::new(e.kind(), format!("make the tap {}: {e}", slot.port_name())))?);
         namespace.socket()?.ask(request::plug_tap(slot))?;
+        Ok(tap)
+    }
+
+    /// The same, for a monitor in the run's namespace ([`RunNetwork::netns`]) that opens it by its name: it stays until it is
+    /// detached.
+    ///
+    /// # Errors
+    /// As [`RunNetwork::attach_tap`].
+    pub fn attach_lasting_tap(self: &Arc<Self>) -> io::Result<Tap> {
+        // Whoever opens it says anew what its frames carry.
+        let mut tap = self.attach_tap(Offload::Header)?;
+        tap.last().map_err(|e| io::Error::new(e.kind(), format!("keep the tap {}: {e}", tap.name())))?;
         Ok(tap)
     }
 }
@@ -60,6 +75,22 @@ impl Tap {
     /// Closes this process's own copy, once the monitor has one: from now on the link is gone when that has ended.
     pub fn hand_over(&mut self) {
         self.file = None;
+    }
+
+    /// Its name in the run's namespace.
+    pub fn name(&self) -> String {
+        self.slot.port_name()
+    }
+
+    /// Keeps it without anybody who has it open (`TUNSETPERSIST`), and closes it.
+    fn last(&mut self) -> io::Result<()> {
+        let Some(file) = self.file.take() else { return Ok(()) };
+        // SAFETY: a request of a plain number on a descriptor of the tun driver.
+        if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETPERSIST, 1) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.is_lasting = true;
+        Ok(())
     }
 
     /// The hardware address that the guest's card has to have: the bridge knows where it is.
@@ -92,7 +123,10 @@ impl Tap {
 
     fn unplug(&mut self) -> io::Result<()> {
         self.file = None;
-        self.network.take().map_or(Ok(()), |network| network.release(self.slot))
+        self.network.take().map_or(Ok(()), |network| match self.is_lasting {
+            true => network.unplug(self.slot),
+            false => network.release(self.slot),
+        })
     }
 }
 
@@ -107,13 +141,7 @@ impl Drop for Tap {
 fn open(slot: Slot, offload: Offload) -> io::Result<File> {
     let device = OpenOptions::new().read(true).write(true).open(DEVICE);
     let device = device.map_err(|e| io::Error::new(e.kind(), format!("open {DEVICE}: {e}")))?;
-    // SAFETY: a request of plain numbers and bytes, for which all zero is a value.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(slot.port_name().bytes()) {
-        *to = from as libc::c_char;
-    }
-    let header = if offload == Offload::Header { libc::IFF_VNET_HDR } else { 0 };
-    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | header) as libc::c_short;
+    let request = interface(slot, offload);
     let index = slot.port_index() as libc::c_int;
     // SAFETY: both requests are made on a descriptor of the tun driver and read memory that lives (`if_tun.h`).
     let made = unsafe {
@@ -121,4 +149,16 @@ fn open(slot: Slot, offload: Offload) -> io::Result<File> {
             && libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw const request) == 0
     };
     if made { Ok(device) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What the tun driver is asked for: the tap of that slot's name, made where it is not there.
+pub(super) fn interface(slot: Slot, offload: Offload) -> libc::ifreq {
+    // SAFETY: a request of plain numbers and bytes, for which all zero is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(slot.port_name().bytes()) {
+        *to = from as libc::c_char;
+    }
+    let header = if offload == Offload::Header { libc::IFF_VNET_HDR } else { 0 };
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | header) as libc::c_short;
+    request
 }

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 
@@ -206,4 +209,56 @@ fn a_tap_is_there_as_long_as_somebody_has_it_open() {
     assert!(lines(&netns, "arp").iter().all(|line| !line.contains("198.18.0.2")));
     let others: Vec<_> = (0..3).map(|_| network.attach_tap(Offload::Plain).expect("a tap")).collect();
     assert_eq!(others[2].address(), Ipv4Addr::new(198, 18, 0, 2), "its place is taken last");
+}
+
+/// Whether a frame with `payload` comes out of the tap of `slot`, opened in `netns` as a monitor does, once it was sent.
+fn frame_of(netns: &Path, slot: Slot, payload: &[u8], send: impl FnOnce() + Send) -> bool {
+    let opened = inside(netns, || {
+        let device = fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
+        let request = tap::interface(slot, Offload::Header);
+        // SAFETY: a request that lives, on a descriptor of the tun driver.
+        match unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw const request) } {
+            0 => Ok(device),
+            _ => Err(io::Error::last_os_error()),
+        }
+    });
+    let mut device = opened.expect("entered").expect("it is opened by its name");
+    send();
+    let timeout = Timespec::try_from(HANG).expect("a span");
+    let mut frame = [0; 2048];
+    while poll(&mut [PollFd::new(&device, PollFlags::IN)], Some(&timeout)).expect("polled") > 0 {
+        let n = device.read(&mut frame).expect("readable");
+        if frame[..n].windows(payload.len()).any(|part| part == payload) {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn a_lasting_tap_is_opened_by_its_name_and_stays_until_it_is_detached() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let network = network(3);
+    let tap = match network.attach_lasting_tap() {
+        Err(e) if e.to_string().contains("/dev/net/tun") => return eprintln!("skipped: {e}"),
+        made => made.expect("a tap"),
+    };
+    let (netns, name) = (network.netns().expect("made"), tap.name());
+    assert!(tap.fd().is_none() && links(&netns).contains(&name), "nobody has it open");
+    let to = SocketAddr::from((tap.address(), 80));
+    for payload in [b"first", b"again"] {
+        let send = || {
+            let sent = inside(&netns, || UdpSocket::bind("0.0.0.0:0")?.send_to(payload, to));
+            sent.expect("entered").expect("sent");
+        };
+        assert!(frame_of(&netns, Slot { bridge: 0, port: 0 }, payload, send), "what is sent arrives");
+        assert!(links(&netns).contains(&name), "it outlives who had it");
+    }
+    tap.detach().expect("removed");
+    assert!(!links(&netns).contains(&name));
+    assert!(lines(&netns, "arp").iter().all(|line| !line.contains("198.18.0.2")));
+    drop(network.attach_lasting_tap().expect("another"));
+    assert_eq!(links(&netns), ["fw0", "lo"], "dropping removes it, too");
 }

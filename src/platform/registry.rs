@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::docker::{Docker, Start};
+use super::firecracker::{self, Firecracker};
 use super::qemu::{Flavour, Qemu};
 use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, podman, youki};
 use crate::names::UnknownName;
@@ -35,6 +36,8 @@ pub enum Runtime {
     Required,
     /// Always, and not a runtime but a guest system with what its machine is like: `qemu:linux-q35`.
     Flavour,
+    /// Always, and a guest system, too, in the one machine that there is: `firecracker:linux`.
+    Microvm,
 }
 
 /// Every platform of this version.
@@ -94,6 +97,18 @@ pub const ENTRIES: &[Entry] = &[
         },
     },
     Entry {
+        name: "firecracker",
+        runtime: Runtime::Microvm,
+        about: "a virtual machine by Firecracker: linux or unikraft in it, then maybe -smpN; needs KVM",
+        defaults: &["firecracker:linux"],
+        open: |c, flavour| {
+            let name = flavour.unwrap_or_default();
+            let flavour = firecracker::Flavour::parse(name);
+            let flavour = flavour.ok_or_else(|| Error::Fatal(format!("`{name}` is no guest system")))?;
+            Ok(Box::new(Firecracker::new(c.clone(), flavour)))
+        },
+    },
+    Entry {
         name: "fake",
         runtime: Runtime::None,
         about: "a simulation in virtual time: proves the harness, measures nothing",
@@ -147,6 +162,7 @@ impl Entry {
             Runtime::Flavour => {
                 format!("{}:null|linux|debian|unikraft|osv|mirage[-MACHINE][-smpN][-kvm|-tcg]", self.name)
             }
+            Runtime::Microvm => format!("{}:linux|unikraft[-smpN]", self.name),
         }
     }
 }
@@ -158,6 +174,7 @@ fn find(name: &str) -> Result<(&'static Entry, Option<&str>), UnknownName> {
         (Runtime::None | Runtime::Optional, None) => true,
         (Runtime::Optional | Runtime::Required, Some(runtime)) => is_runtime(runtime),
         (Runtime::Flavour, Some(flavour)) => Flavour::parse(flavour).is_some(),
+        (Runtime::Microvm, Some(flavour)) => firecracker::Flavour::parse(flavour).is_some(),
         _ => false,
     };
     let entry = ENTRIES.iter().filter(|entry| entry.name == family).find(fits);
@@ -195,6 +212,8 @@ mod tests {
         assert!("native:crun".parse::<PlatformId>().is_err());
         assert!("qemu:windows".parse::<PlatformId>().is_err() && "qemu".parse::<PlatformId>().is_err());
         assert!("qemu:linux-q35-smp2".parse::<PlatformId>().is_ok());
+        assert!("firecracker:linux-q35".parse::<PlatformId>().is_err() && "firecracker".parse::<PlatformId>().is_err());
+        assert!("firecracker:linux-smp2".parse::<PlatformId>().is_ok());
         assert!(!is_runtime("../x") && !is_runtime("") && is_runtime("io.containerd.runc.v2"));
     }
 }

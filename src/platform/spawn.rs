@@ -1,8 +1,8 @@
 //! Starting a process as fast as the kernel can: `clone(2)` that shares the address space until the `exec`.
 //!
 //! `std::process::Command` forks, and so copies page tables, as soon as it is told to do anything of its own in the
-//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits, control groups and a mount that it
-//! does not see added.
+//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits, control groups, a mount that it
+//! does not see and a network namespace added.
 //! Invariant: the child calls only what `signal-safety(7)` lists, and the parent sleeps until it has called `exec`.
 
 use std::ffi::{CStr, CString};
@@ -44,6 +44,8 @@ pub(super) struct Start<'a> {
     pub(super) rlimits: &'a [(libc::__rlimit_resource_t, u64)],
     /// A mount point that is empty for it, in a mount namespace of its own.
     pub(super) hides: Option<&'a CStr>,
+    /// The network namespace that it is in; the harness's own without.
+    pub(super) netns: Option<BorrowedFd<'a>>,
 }
 
 /// The child's side of a [`Start`]: plain memory, made before the clone.
@@ -59,6 +61,7 @@ struct Child {
     doors: Vec<RawFd>,
     rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
     hides: Option<*const libc::c_char>,
+    netns: Option<RawFd>,
     /// Written by the child when something fails, read by the parent: they share their memory.
     failed: Option<(&'static str, i32)>,
 }
@@ -115,8 +118,35 @@ impl Child {
             doors: start.doors.iter().map(AsRawFd::as_raw_fd).collect(),
             rlimits: start.rlimits.iter().map(limit).collect(),
             hides: start.hides.map(CStr::as_ptr),
+            netns: start.netns.map(|netns| netns.as_raw_fd()),
             failed: None,
         }
+    }
+
+    /// The step that failed, if one did, of those that change what the child sees.
+    ///
+    /// # Safety
+    /// As [`Self::become_program`].
+    unsafe fn change_namespaces(&self) -> Option<&'static str> {
+        // SAFETY: plain system calls on memory that lives.
+        unsafe {
+            if let Some(netns) = self.netns
+                && libc::setns(netns, libc::CLONE_NEWNET) != 0
+            {
+                return Some("enter the network namespace");
+            }
+            if let Some(mount) = self.hides {
+                // What is mounted later on the host still shows here; nothing of this shows there.
+                let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_SLAVE);
+                if libc::unshare(libc::CLONE_NEWNS) != 0
+                    || libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0
+                    || libc::umount2(mount, libc::MNT_DETACH) != 0
+                {
+                    return Some("hide a mount");
+                }
+            }
+        }
+        None
     }
 
     /// The steps between clone and `exec`, in the child. Returns only on failure.
@@ -139,15 +169,8 @@ impl Child {
                     return "set a resource limit";
                 }
             }
-            if let Some(mount) = self.hides {
-                // What is mounted later on the host still shows here; nothing of this shows there.
-                let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_SLAVE);
-                if libc::unshare(libc::CLONE_NEWNS) != 0
-                    || libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0
-                    || libc::umount2(mount, libc::MNT_DETACH) != 0
-                {
-                    return "hide a mount";
-                }
+            if let Some(failed) = self.change_namespaces() {
+                return failed;
             }
             if let Some(set) = &self.cpus
                 && libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set) != 0
@@ -235,29 +258,39 @@ mod tests {
     use super::*;
     use crate::platform::watch::Process;
 
-    /// What a process sees of the mounts, with `hides`.
-    fn mounts(hides: Option<&CStr>) -> io::Result<String> {
-        let (mut read, write) = io::pipe()?;
+    /// How `cat` shows `file`, without anything that is asked for.
+    fn cat<'a>(file: &CStr, input: &'a File, output: &'a io::PipeWriter) -> Start<'a> {
         let program = crate::host::tools::find("cat").expect("every system has it");
-        let program = CString::new(program.into_os_string().into_encoded_bytes())?;
-        let input = File::open("/dev/null")?;
-        let (pid, handle) = start(&Start {
+        let program = CString::new(program.into_os_string().into_encoded_bytes()).expect("a path");
+        Start {
             program: program.clone(),
-            arguments: vec![program, c"/proc/self/mounts".to_owned()],
+            arguments: vec![program, file.to_owned()],
             environment: Vec::new(),
             input: input.as_fd(),
-            output: write.as_fd(),
+            output: output.as_fd(),
             error: None,
             passed: &[],
             cpus: None,
             doors: &[],
             rlimits: &[],
-            hides,
-        })?;
+            hides: None,
+            netns: None,
+        }
+    }
+
+    /// What a process sees in `file`, with `hides` and in `netns`.
+    fn seen(file: &CStr, hides: Option<&CStr>, netns: Option<BorrowedFd<'_>>) -> io::Result<String> {
+        let (mut read, write) = io::pipe()?;
+        let input = File::open("/dev/null")?;
+        let (pid, handle) = start(&Start { hides, netns, ..cat(file, &input, &write) })?;
         drop(write);
         let mut text = String::new();
         read.read_to_string(&mut text)?;
         Process::new(pid, handle).reap().map(|_| text)
+    }
+
+    fn mounts(hides: Option<&CStr>) -> io::Result<String> {
+        seen(c"/proc/self/mounts", hides, None)
     }
 
     #[test]
@@ -284,6 +317,7 @@ mod tests {
             doors: &[],
             rlimits: &[],
             hides: None,
+            netns: None,
         })
         .expect("it starts");
         drop(write);
@@ -310,5 +344,21 @@ mod tests {
             }
         }
         assert_eq!(mounts(None).expect("it starts"), shown, "the host's are as before");
+    }
+    #[test]
+    fn a_process_is_in_its_network_namespace_and_the_harness_stays_in_its_own() {
+        let links = |netns| seen(c"/proc/self/net/dev", None, netns);
+        let own = links(None).expect("it starts");
+        let network = std::sync::Arc::new(crate::network::RunNetwork::default());
+        if let Err(why) = network.attach() {
+            return eprintln!("skipped: no network namespace can be had: {why}");
+        }
+        let netns = File::open(network.netns().expect("it is made")).expect("it is there");
+        assert!(links(Some(netns.as_fd())).expect("it starts").contains(" fw0:"));
+        let names = |text: &str| text.lines().map(|line| line.split(':').next().map(str::to_owned)).collect::<Vec<_>>();
+        assert_eq!(names(&links(None).expect("it starts")), names(&own));
+        let none = File::open("/dev/null").expect("it is there");
+        let refused = links(Some(none.as_fd())).expect_err("no namespace");
+        assert!(refused.to_string().starts_with("enter the network namespace"), "{refused}");
     }
 }

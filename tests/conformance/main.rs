@@ -16,8 +16,8 @@ mod stand;
 
 use featherweight::platform::docker::{Docker, Start};
 use featherweight::platform::{
-    Context, Platform, fake::FakePlatform, launcher_entry, native::Native, oci::Oci, podman::Podman, qemu::Flavour,
-    qemu::Qemu, youki::Youki,
+    Context, Platform, fake::FakePlatform, firecracker, firecracker::Firecracker, launcher_entry, native::Native,
+    oci::Oci, podman::Podman, qemu::Flavour, qemu::Qemu, youki::Youki,
 };
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use stand::Pace::{Brisk, Glacial, Slow};
@@ -53,12 +53,18 @@ fn subjects() -> Vec<Subject> {
         Subject { name: "qemu:null-pc-smp2", make: |context| qemu(context, "null-pc-smp2"), pace: Brisk },
         Subject { name: "qemu:linux", make: |context| qemu(context, "linux"), pace: Slow },
         Subject { name: "qemu:debian", make: |context| qemu(context, "debian"), pace: Glacial },
+        Subject { name: "firecracker:linux", make: |context| microvm(context, "linux"), pace: Slow },
+        Subject { name: "firecracker:unikraft", make: |context| microvm(context, "unikraft"), pace: Slow },
         Subject { name: "podman:runc", make: |context| Box::new(Podman::new(&context, Some("runc"))), pace: Brisk },
     ]
 }
 
 fn qemu(context: Context, name: &str) -> Box<dyn Platform> {
     Box::new(Qemu::new(context, name, Flavour::parse(name).expect("a flavour")))
+}
+
+fn microvm(context: Context, name: &str) -> Box<dyn Platform> {
+    Box::new(Firecracker::new(context, firecracker::Flavour::parse(name).expect("a flavour")))
 }
 
 fn main() {

@@ -40,6 +40,13 @@ const SHIM_TASKS: u64 = 12;
 /// What a container takes of the host's memory, rounded up: 4.3 MiB, most of it the shim's, measured to 1,000 of them.
 const MEMORY_EACH: Bytes = Bytes(5 << 20);
 
+/// What a machine of Kata's takes of the host's memory, with its kernel and the agent in it: never measured here, so as
+/// much as an idle Linux in another monitor.
+const MACHINE_MEMORY: Bytes = Bytes(256 << 20);
+
+/// What a reader should know of sandboxes and machines.
+const OWN_KERNEL: &str = "guests have a kernel of their own: limits cover both, and processes have room for it";
+
 /// How an instance whose life is measured is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -90,9 +97,9 @@ impl Docker {
         facts.runtimes.get(self.runtime.as_ref().unwrap_or(&facts.default_runtime))
     }
 
-    fn has_own_kernel(&self, facts: &Facts) -> bool {
+    fn kernel(&self, facts: &Facts) -> Kernel {
         let name = self.runtime.as_ref().unwrap_or(&facts.default_runtime);
-        self.configured(facts).is_some_and(|runtime| has_own_kernel(name, runtime))
+        self.configured(facts).map_or(Kernel::Host, |runtime| Kernel::of(name, runtime))
     }
 
     fn start(&self, purpose: Purpose) -> Start {
@@ -108,14 +115,14 @@ impl Platform for Docker {
     fn capabilities(&self) -> Capabilities {
         let facts = self.shared.as_ref().map(|shared| &shared.facts).ok();
         let runtime = facts.and_then(|facts| self.configured(facts));
-        let own_kernel = facts.is_some_and(|facts| self.has_own_kernel(facts));
+        let kernel = facts.map_or(Kernel::Host, |facts| self.kernel(facts));
         let remote = self.shared.as_ref().is_ok_and(|shared| !shared.engine.address().is_local());
         Capabilities {
-            accelerator: Accelerator::None,
+            accelerator: if kernel == Kernel::Machine { Accelerator::Kvm } else { Accelerator::None },
             fork: true,
-            limits: !own_kernel,
+            limits: kernel == Kernel::Host,
             launch_concurrency: LAUNCHES,
-            host_processes: !own_kernel && !remote,
+            host_processes: kernel == Kernel::Host && !remote,
             network: !runtime.is_some_and(lacks_network) && !remote,
             own_memory: false,
             simulated: false,
@@ -131,7 +138,7 @@ impl Platform for Docker {
             let known: Vec<_> = facts.runtimes.keys().map(String::as_str).collect();
             return Err(Unavailable {
                 reason: format!("the engine has no runtime {runtime}, only {}", known.join(", ")),
-                cure: format!("add {runtime} to \"runtimes\" in /etc/docker/daemon.json and restart dockerd"),
+                cure: cure(runtime),
             });
         }
         let mut notes = vec![
@@ -147,8 +154,10 @@ impl Platform for Docker {
                 shared.engine.address()
             )),
         }
-        if self.has_own_kernel(facts) {
-            notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
+        match self.kernel(facts) {
+            Kernel::Host => {}
+            Kernel::Sandbox => notes.push(OWN_KERNEL.to_owned()),
+            Kernel::Machine => notes.extend([OWN_KERNEL.to_owned(), format!("accelerator: {}", Accelerator::Kvm)]),
         }
         if self.start == Start::Command {
             notes.push(client_version()?);
@@ -161,7 +170,11 @@ impl Platform for Docker {
             // Another host bears it.
             return Burden { tasks: 0, memory: Bytes(0), forking: 0, is_elsewhere: true, ..Burden::default() };
         };
-        let guest = if self.has_own_kernel(&shared.facts) { Burden::of_sandbox() } else { Burden::default() };
+        let guest = match self.kernel(&shared.facts) {
+            Kernel::Host => Burden::default(),
+            Kernel::Sandbox => Burden::of_sandbox(),
+            Kernel::Machine => Burden { memory: MACHINE_MEMORY, ..Burden::of_sandbox() },
+        };
         Burden {
             tasks: guest.tasks + SHIM_TASKS,
             // By version 2 of the control groups shims learn that memory ran out by inotify, by version 1 without.
@@ -195,7 +208,7 @@ impl Platform for Docker {
         let failed = |e: String| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
         let mut instance = DockerInstance::prepare(shared, spec).map_err(failed)?;
         let mut container = shared.describe(spec, self.runtime.as_deref(), instance.network());
-        if self.has_own_kernel(&shared.facts) {
+        if self.kernel(&shared.facts) != Kernel::Host {
             container.pids = container.pids.map(|pids| pids + SANDBOX_TASKS);
         }
         let started = match self.start(spec.purpose) {
@@ -212,13 +225,44 @@ impl Platform for Docker {
     }
 }
 
-/// Whether guests of this runtime run on a kernel of their own, whose threads count as theirs: gVisor's or Kata's. The
-/// program is missing where a runtime is configured by its type, such as `io.containerd.runsc.v1`, which is its name
-/// then.
-fn has_own_kernel(name: &str, runtime: &Runtime) -> bool {
-    let program = Path::new(&runtime.program).file_name().unwrap_or_default().to_string_lossy();
-    let is_known = |word: &str| ["runsc", "gvisor", "kata"].contains(&word.to_ascii_lowercase().as_str());
-    [name, &program].iter().any(|text| text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_known))
+/// Whose kernel a guest runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kernel {
+    /// The host's.
+    Host,
+    /// A sandbox's own, a process of the host: gVisor.
+    Sandbox,
+    /// A virtual machine's own: Kata, none of whose monitors emulates (`machine_accelerators` of its configurations).
+    Machine,
+}
+
+impl Kernel {
+    /// That of this runtime's guests, by its name and its program. The program is missing where a runtime is configured by
+    /// its type, such as `io.containerd.kata.v2`, which is its name then, or nothing is known of it.
+    fn of(name: &str, runtime: &Runtime) -> Self {
+        let program = Path::new(&runtime.program).file_name().unwrap_or_default().to_string_lossy();
+        let has = |known: &[&str]| {
+            let is_known = |word: &str| known.contains(&word.to_ascii_lowercase().as_str());
+            [name, &program].iter().any(|text| text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_known))
+        };
+        match () {
+            () if has(&["kata"]) => Kernel::Machine,
+            () if has(&["runsc", "gvisor"]) => Kernel::Sandbox,
+            () => Kernel::Host,
+        }
+    }
+}
+
+/// How a runtime gets into the engine's configuration.
+fn cure(runtime: &str) -> String {
+    let add = format!("add {runtime} to \"runtimes\" in /etc/docker/daemon.json and restart dockerd");
+    match Kernel::of(runtime, &Runtime::default()) {
+        Kernel::Machine => format!(
+            "install Kata Containers on a host with KVM, {add}: \"{runtime}\": {{\"runtimeType\": \
+             \"io.containerd.kata.v2\"}} (Docker 23 or later)"
+        ),
+        Kernel::Host | Kernel::Sandbox => add,
+    }
 }
 
 /// Whether the engine's configuration withholds the network from this runtime, as gVisor needs it on kernels where it

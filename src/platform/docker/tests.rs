@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
+
 use super::networks::Networks;
 use super::*;
 use crate::docker::testing::{Behaviour, FakeEngine, HASTY};
@@ -57,19 +59,52 @@ fn a_runtime_that_is_not_configured_is_unavailable_with_those_that_are() {
     let context = context(state.path());
     let platform = |runtime| Docker::over(Ok(fake.connect()), &context, Start::Api, runtime);
     let why = platform(Some("kata")).check().expect_err("not configured");
-    assert!(why.reason.contains("kata") && why.reason.contains("runc, runsc"), "{why}");
+    assert!(
+        why.reason.starts_with("the engine has no runtime kata, only") && why.reason.contains("runc, runsc"),
+        "{why}"
+    );
+    assert!(
+        why.cure.contains("Kata Containers on a host with KVM") && why.cure.contains("io.containerd.kata.v2"),
+        "{why}"
+    );
+    let why = platform(Some("crun")).check().expect_err("not configured");
+    assert_eq!(why.cure, "add crun to \"runtimes\" in /etc/docker/daemon.json and restart dockerd");
     assert!(platform(Some("runsc")).check().is_ok());
     assert_eq!([None, Some("runsc")].map(|runtime| platform(runtime).capabilities().network), [true, false]);
 }
 
-#[test]
-fn runtimes_with_a_kernel_of_their_own_are_known_by_name_or_program() {
-    let own = |name: &str, program: &str| {
-        has_own_kernel(name, &Runtime { program: program.to_owned(), arguments: Vec::new() })
-    };
-    assert!(own("mine", "/opt/bin/runsc") && own("gvisor", "") && own("io.containerd.runsc.v1", ""));
-    assert!(own("kata-qemu", "") && own("mine", "/usr/bin/kata-runtime"));
-    assert!(!own("runc", "/usr/bin/runc") && !own("io.containerd.runc.v2", "") && !own("crun", "/katalog/crun"));
+#[rstest]
+#[case::program("mine", "/opt/bin/runsc", Kernel::Sandbox)]
+#[case::name("gvisor", "", Kernel::Sandbox)]
+#[case::kind("io.containerd.runsc.v1", "", Kernel::Sandbox)]
+#[case::kata("kata", "", Kernel::Machine)]
+#[case::kata_1("mine", "/usr/bin/kata-runtime", Kernel::Machine)]
+#[case::kata_of_a_monitor("kata-qemu", "", Kernel::Machine)]
+#[case::kata_by_kind("io.containerd.kata.v2", "", Kernel::Machine)]
+#[case::container("runc", "/usr/bin/runc", Kernel::Host)]
+#[case::container_by_kind("io.containerd.runc.v2", "", Kernel::Host)]
+#[case::no_word_of_it("crun", "/katalog/crun", Kernel::Host)]
+fn runtimes_with_a_kernel_of_their_own_are_known(#[case] name: &str, #[case] program: &str, #[case] expected: Kernel) {
+    assert_eq!(Kernel::of(name, &Runtime { program: program.to_owned(), arguments: Vec::new() }), expected);
+}
+
+#[rstest]
+#[case::container(None, Accelerator::None, true, true)]
+#[case::sandbox(Some("runsc"), Accelerator::None, false, false)]
+#[case::machine(Some("kata-qemu"), Accelerator::Kvm, false, true)]
+fn a_kernel_of_their_own_decides_what_guests_can(
+    #[case] runtime: Option<&str>,
+    #[case] accelerator: Accelerator,
+    #[case] is_hosts: bool,
+    #[case] network: bool,
+) {
+    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behaviour::Works));
+    let platform = Docker::over(Ok(fake.connect()), &context(state.path()), Start::Api, runtime);
+    let can = platform.capabilities();
+    assert_eq!((can.accelerator, can.limits, can.host_processes), (accelerator, is_hosts, is_hosts));
+    assert_eq!((can.fork, can.network, can.own_memory), (true, network, false));
+    let notes = platform.check().expect("configured").notes;
+    assert_eq!(notes.contains(&"accelerator: kvm".to_owned()), accelerator == Accelerator::Kvm, "{notes:?}");
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl Native {
             doors: &doors,
             rlimits: &rlimits,
             hides: None,
+            netns: None,
         };
         let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         watch.stamp(Event::Spawn);

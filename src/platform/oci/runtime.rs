@@ -145,6 +145,7 @@ impl Runtime {
             doors: &[],
             rlimits: &[],
             hides: self.hides.as_deref(),
+            netns: None,
         };
         let (pid, handle) = spawn::start(&start)?;
         Ok(Process::new(pid, handle))

@@ -1,7 +1,11 @@
 //! What follows the colon in `qemu:linux-q35-smp2`: a guest system, and what its machine is like. Pure.
 
+use crate::guest::Program;
+use crate::guest::system::unikernel::Ready;
+use crate::guest::system::unikraft;
 use crate::names::named_enum;
 use crate::platform::Accelerator;
+use crate::platform::watch::AfterWord;
 use crate::units::Bytes;
 
 named_enum! {
@@ -72,8 +76,18 @@ impl GuestSystem {
         !matches!(self, GuestSystem::Osv | GuestSystem::Mirage)
     }
 
+    /// What its machine does once its program has ended. Unikraft's may be left on (its elfloader's notes of 0.17).
+    pub(in crate::platform) const fn after_word(self) -> AfterWord {
+        if matches!(self, GuestSystem::Unikraft) { AfterWord::MayStay } else { AfterWord::Ends }
+    }
+
+    /// Whether nothing but its port tells that a server in it serves.
+    pub(in crate::platform) fn is_ready_by_port(self, program: Program) -> bool {
+        self == GuestSystem::Unikraft && unikraft::ready(program) == Ready::Port
+    }
+
     /// What an idle machine takes of the host's memory, generously: emulated ones of QEMU 10.0.2 took 40, 210 and 350 MiB.
-    pub(super) const fn idle_memory(self) -> Bytes {
+    pub(in crate::platform) const fn idle_memory(self) -> Bytes {
         match self {
             GuestSystem::Null => Bytes(64 << 20),
             GuestSystem::Unikraft | GuestSystem::Osv | GuestSystem::Mirage => Bytes(128 << 20),

@@ -1,23 +1,16 @@
 //! One virtual machine with what was made for it.
 
-use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::os::fd::OwnedFd;
+use std::io;
 
-use rustix::fs::{MemfdFlags, memfd_create};
-
-use super::knock::Knocking;
 use super::qmp::Qmp;
 use crate::cgroup::Cgroup;
 use crate::clock::{Clock, HostClock};
 use crate::network::Tap;
-use crate::platform::watch::{KILL_PATIENCE, Process, Watch, threads_of};
+use crate::platform::machine::{self, Complaints, Ended, Knocking};
+use crate::platform::watch::{Watch, threads_of};
 use crate::platform::watched::Body;
 use crate::platform::{Endpoint, Error, Event, Exit, GuestThread, ThreadRole};
 use crate::units::Bytes;
-
-/// So much of what QEMU complains about is told.
-const MOST_COMPLAINTS: u64 = 600;
 
 /// A machine, from the moment it was asked for.
 #[derive(Debug)]
@@ -30,17 +23,16 @@ pub(super) struct QemuInstance {
     /// The threads that are its processors, if it was asked.
     pub(super) vcpus: Vec<i32>,
     /// What QEMU itself has to say; its guest speaks elsewhere.
-    pub(super) complaints: File,
-    /// The writing end of its console, where something has to be said for its guest.
-    pub(super) console: Option<OwnedFd>,
-    knocking: Option<Knocking>,
+    pub(super) complaints: Complaints,
+    /// What says for its guest that it is ready.
+    pub(super) knocking: Option<Knocking>,
     memory: Bytes,
 }
 
 impl QemuInstance {
     /// A machine that is not started yet.
     pub(super) fn new(watch: Watch, cgroup: Option<Cgroup>, memory: Bytes) -> io::Result<Self> {
-        let complaints = File::from(memfd_create("complaints", MemfdFlags::CLOEXEC)?);
+        let complaints = Complaints::new()?;
         Ok(Self {
             watch,
             cgroup,
@@ -49,17 +41,9 @@ impl QemuInstance {
             qmp: None,
             vcpus: Vec::new(),
             complaints,
-            console: None,
             knocking: None,
             memory,
         })
-    }
-
-    /// Says for its guest that it is ready, as soon as its port answers.
-    pub(super) fn knock(&mut self) {
-        if let (Some(console), Some(endpoint)) = (self.console.take(), self.endpoint.clone()) {
-            self.knocking = Some(Knocking::begin(endpoint, console));
-        }
     }
 
     /// The monitor has greeted. A guest that spoke in the same moment was read first.
@@ -76,17 +60,8 @@ impl QemuInstance {
             Some(Exit::Signal(signal)) => format!("signal {signal} ended QEMU"),
             None => "QEMU closed its monitor".to_owned(),
         };
-        let complaint = self.complaint().map_or_else(String::new, |text| format!(": {text}"));
+        let complaint = self.complaints.text().map_or_else(String::new, |text| format!(": {text}"));
         Error::failed(action, how + &complaint)
-    }
-
-    /// What QEMU complained about.
-    fn complaint(&mut self) -> Option<String> {
-        let mut text = Vec::new();
-        self.complaints.rewind().ok()?;
-        self.complaints.by_ref().take(MOST_COMPLAINTS).read_to_end(&mut text).ok()?;
-        let text = String::from_utf8_lossy(&text).lines().collect::<Vec<_>>().join("; ");
-        (!text.is_empty()).then_some(text)
     }
 
     /// Removes whatever a failed start has made.
@@ -100,20 +75,14 @@ impl QemuInstance {
 
     fn remove(&mut self) -> io::Result<()> {
         self.knocking = None;
-        let detached = self.tap.take().map_or(Ok(()), Tap::detach);
-        let removed = self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.remove(KILL_PATIENCE));
-        detached.and(removed)
+        machine::remove(self.tap.take(), self.cgroup.as_ref())
     }
 
     /// Ends the process: how the program in the machine ended.
     fn end_process(&mut self) -> Result<Exit, Error> {
-        self.watch.kill();
-        self.watch.wait_exit(KILL_PATIENCE)?;
-        let told = self.watch.exit();
-        let reaped = self.watch.process().map(Process::reap).transpose();
-        let process = reaped.map_err(|e| Error::failed("reap the monitor", e))?;
+        let Ended { told, monitor } = machine::end(&mut self.watch)?;
         let action = format!("end {}", self.watch.name());
-        told.ok_or_else(|| self.explain_end(&action, process))
+        told.ok_or_else(|| self.explain_end(&action, monitor))
     }
 }
 
@@ -158,12 +127,7 @@ impl Body for QemuInstance {
             qmp.read();
             qmp.last_event.clone()
         });
-        let more: Vec<String> = event.into_iter().chain(self.complaint()).collect();
-        match error {
-            Error::Failed { action, reason } if !more.is_empty() => {
-                Error::Failed { action, reason: format!("{reason}; the monitor: {}", more.join("; ")) }
-            }
-            other => other,
-        }
+        let said: Vec<String> = event.into_iter().chain(self.complaints.text()).collect();
+        machine::explain(error, &said)
     }
 }

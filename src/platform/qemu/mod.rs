@@ -10,7 +10,6 @@ mod append;
 mod command;
 mod flavour;
 mod instance;
-mod knock;
 mod qmp;
 mod start;
 
@@ -26,6 +25,8 @@ pub use accelerator::{Found, probe};
 pub use flavour::{Flavour, GuestSystem, MachineType};
 
 use super::groups::Groups;
+use super::machine::Knocking;
+use super::machine::memory_of;
 use super::watch::{Watch, pipe};
 use super::watched::Watched;
 use super::{
@@ -34,9 +35,10 @@ use super::{
 };
 use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
-use crate::guest::system::unikernel::{self, Monitor, Ready, UnikernelError};
-use crate::guest::system::{System, unikraft};
+use crate::guest::system::System;
+use crate::guest::system::unikernel::{self, Monitor, UnikernelError};
 use crate::guest::{Image, Program, system};
+use crate::host::tools;
 use crate::ledger::Resource;
 use crate::network::Offload;
 use crate::run::Folders;
@@ -139,11 +141,6 @@ impl Qemu {
         found.ok_or_else(|| io::Error::other(format!("the image of {} was not prepared", image.program)))
     }
 
-    /// Whether nothing but its port tells that the program serves.
-    fn is_ready_by_port(&self, program: Program) -> bool {
-        self.flavour.system == GuestSystem::Unikraft && unikraft::ready(program) == Ready::Port
-    }
-
     fn has_network(&self) -> bool {
         self.flavour.system != GuestSystem::Null
             && rustix::process::geteuid().is_root()
@@ -170,18 +167,15 @@ impl Qemu {
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
         let cgroup = self.confine(spec, memory).map_err(failed)?;
         let mut instance = QemuInstance::new(watch, cgroup, memory).map_err(failed)?;
-        if self.is_ready_by_port(spec.image.program) {
-            instance.console = Some(write.try_clone().map_err(failed)?);
-        }
+        let by_port = self.flavour.system.is_ready_by_port(spec.image.program);
+        let console = by_port.then(|| write.try_clone()).transpose().map_err(failed)?;
         let run = self.context.ledger.run();
         let machine = Plan { vmm, flavour: self.flavour, system: &system, memory, spec, run };
         let started =
             self.connect(spec, &mut instance).map_err(failed).and_then(|()| machine.boot(&mut instance, write));
         match started {
             Ok(()) => {
-                if self.is_ready_by_port(spec.image.program) {
-                    instance.knock();
-                }
+                instance.knocking = Knocking::begin(instance.endpoint.as_ref(), console);
                 Ok(instance)
             }
             Err(e) => {
@@ -218,15 +212,11 @@ fn cure_of(system: GuestSystem) -> String {
     format!("build them: cargo xtask images --platform {system}; or measure --platform qemu:linux")
 }
 
-/// The memory of a guest: what is asked for, or else what its manifest says, within its limits. The arrays of the memory
-/// attacker are as large as its limits are made for.
-fn memory_of(spec: &LaunchSpec, system: &System) -> Bytes {
-    let limit = spec.limits.map(|limits| limits.memory);
-    let usual = match spec.image.program {
-        Program::Stream => limit.unwrap_or(system.memory).max(system.memory),
-        _ => limit.map_or(system.memory, |limit| limit.min(system.memory)),
-    };
-    spec.memory.unwrap_or(usual)
+/// Whether KVM executes guests here, by the word of a guest in QEMU; `None` without QEMU or that guest.
+pub(super) fn kvm_executes(folders: &Folders) -> Option<Result<(), Unavailable>> {
+    tools::find(start::PROGRAM)?;
+    system::null(folders, &mut |_| {}).ok()?;
+    Some(Vmm::find(folders, Some(Accelerator::Kvm)).map(drop))
 }
 
 impl Platform for Qemu {

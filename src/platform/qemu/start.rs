@@ -9,16 +9,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::accelerator::{self, Found};
-use super::append::{self, Network, hardware_address};
+use super::append;
 use super::command::{self, Card, Machine};
-use super::flavour::{Flavour, GuestSystem};
+use super::flavour::Flavour;
 use super::instance::QemuInstance;
 use super::qmp::{Message, Qmp, vcpus};
 use crate::clock::{Clock, HostClock};
 use crate::guest::system::System;
 use crate::host::tools;
+use crate::platform::machine::append::{Network, hardware_address};
 use crate::platform::spawn::{self, FIRST_PASSED, Start};
-use crate::platform::watch::{AfterWord, Patience, Process};
+use crate::platform::watch::{Patience, Process};
 use crate::platform::{Accelerator, Error, Event, LaunchSpec, Unavailable};
 use crate::run::{Folders, RUN_VARIABLE, RunId};
 use crate::units::{Bytes, Nanos};
@@ -99,11 +100,7 @@ impl Plan<'_> {
 
     /// Starts the process; the spawn event is stamped just before the clone.
     fn spawn(&self, instance: &mut QemuInstance, output: PipeWriter, monitor: OwnedFd) -> io::Result<()> {
-        let network = instance.tap.as_ref().map(|tap| Network {
-            address: tap.address(),
-            prefix: tap.prefix(),
-            gateway: tap.gateway(),
-        });
+        let network = instance.tap.as_ref().map(Network::from);
         let card = instance.tap.as_ref().map(|tap| Card {
             tap: FIRST_PASSED + 1,
             mac: hardware_address(tap.mac()),
@@ -139,13 +136,12 @@ impl Plan<'_> {
             doors: &doors,
             rlimits: &[],
             hides: None,
+            netns: None,
         };
         instance.watch.stamp(Event::Spawn);
         let (pid, handle) = spawn::start(&start)?;
-        // Unikraft's machine may be left on (its elfloader's notes of 0.17).
-        let after = if system == GuestSystem::Unikraft { AfterWord::MayStay } else { AfterWord::Ends };
         match system.tells_its_end() {
-            true => instance.watch.follow_machine(Process::new(pid, handle), after),
+            true => instance.watch.follow_machine(Process::new(pid, handle), system.after_word()),
             false => instance.watch.follow(Process::new(pid, handle)),
         }
         instance.tap.iter_mut().for_each(|tap| tap.hand_over());

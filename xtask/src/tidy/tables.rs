@@ -80,7 +80,7 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "a daemon that gets ready tells nobody: it is asked until it answers, with a deadline",
     ),
     (
-        "src/platform/qemu/knock.rs",
+        "src/platform/machine/knock.rs",
         1,
         "a server that says nothing tells nobody: its port is tried until it answers, or its machine ends",
     ),

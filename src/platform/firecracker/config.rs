@@ -1,0 +1,166 @@
+//! Firecracker's configuration and command line, from what a machine is to be. Pure: fields as in
+//! `src/firecracker/swagger/firecracker.yaml`, options as in `firecracker --help`, Firecracker 1.8 to 1.13.
+//!
+//! It is read from a file and not told over the socket of its API, which is not made at all: one thread less, and a boot
+//! is one step. So nobody says when the monitor is up, and there is no such event.
+
+use std::os::fd::RawFd;
+
+use serde_json::{Value, json};
+
+use crate::guest::system::System;
+use crate::guest::system::unikernel::Monitor;
+use crate::platform::LaunchSpec;
+use crate::platform::machine::append::{self, Network};
+use crate::platform::qemu::GuestSystem;
+use crate::units::Bytes;
+
+/// What a kernel is told of this machine: a console on the serial port, silent but for a panic; a reset by the keyboard's
+/// controller, which ends the monitor; no PCI bus; and of the rest of the keyboard nothing, whose waits would be a part of
+/// every boot.
+const KERNEL_WORDS: &[&str] = &[
+    "console=ttyS0",
+    "loglevel=1",
+    "panic=-1",
+    "reboot=k",
+    "pci=off",
+    "i8042.noaux",
+    "i8042.nomux",
+    "i8042.nopnp",
+    "i8042.dumbkbd",
+];
+
+/// Firecracker adds ` pci=off` and one ` virtio_mmio.device=4K@0xd0000000:5` a device.
+const ADDED_BYTES: usize = 64;
+
+/// What a machine is started with.
+#[derive(Debug)]
+pub(super) struct Machine<'a> {
+    pub(super) vcpus: u32,
+    pub(super) memory: Bytes,
+    pub(super) system: &'a System,
+    /// The command line of the guest's kernel.
+    pub(super) append: &'a str,
+    pub(super) card: Option<Card>,
+}
+
+/// A network card.
+#[derive(Debug, Clone)]
+pub(super) struct Card {
+    /// The name of its tap.
+    pub(super) tap: String,
+    /// Its hardware address.
+    pub(super) mac: String,
+}
+
+/// The kernel's command line for `system` with the program of `spec` in it.
+///
+/// # Errors
+/// When an argument cannot be passed on a command line.
+pub(super) fn line(system: GuestSystem, spec: &LaunchSpec, network: Option<Network>) -> Result<String, String> {
+    match system {
+        GuestSystem::Unikraft => append::unikraft(spec, Monitor::Firecracker, network),
+        _ => append::line(KERNEL_WORDS.iter().map(|&word| word.to_owned()).collect(), spec, network, ADDED_BYTES),
+    }
+}
+
+/// The memory that a guest gets of what is asked for: whole MiB, rounded up.
+pub(super) fn whole_mebibytes(memory: Bytes) -> Bytes {
+    Bytes(memory.0.div_ceil(Bytes::MIB.0).max(1) * Bytes::MIB.0)
+}
+
+/// The configuration file.
+pub(super) fn config(machine: &Machine<'_>) -> Value {
+    let mut boot = json!({
+        "kernel_image_path": machine.system.kernel.display().to_string(),
+        "boot_args": machine.append,
+    });
+    if let Some(initrd) = &machine.system.initrd {
+        boot["initrd_path"] = json!(initrd.display().to_string());
+    }
+    let card = |card: &Card| json!({ "iface_id": "eth0", "guest_mac": card.mac, "host_dev_name": card.tap });
+    json!({
+        "boot-source": boot,
+        "drives": [],
+        "machine-config": {
+            "vcpu_count": machine.vcpus,
+            "mem_size_mib": machine.memory.0 / Bytes::MIB.0,
+            "smt": false,
+            "track_dirty_pages": false,
+        },
+        "network-interfaces": machine.card.iter().map(card).collect::<Vec<_>>(),
+    })
+}
+
+/// The arguments, without the program's own name: its log and its configuration are descriptors that it was given. The log
+/// would go to the standard output else, which is the guest's console.
+pub(super) fn arguments(name: &str, log: RawFd, config: RawFd) -> Vec<String> {
+    let descriptor = |fd: RawFd| format!("/proc/self/fd/{fd}");
+    let (log, config) = (descriptor(log), descriptor(config));
+    ["--no-api", "--id", name, "--log-path", &log, "--level", "Error", "--config-file", &config]
+        .map(str::to_owned)
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::guest::Program;
+    use crate::platform::firecracker::Flavour;
+    use crate::platform::machine::append::tests::{network, spec};
+
+    fn written(name: &str, program: Program, connected: bool) -> String {
+        let flavour = Flavour::parse(name).expect("a flavour");
+        let is_linux = flavour.system == GuestSystem::Linux;
+        let system = System {
+            kernel: if is_linux { "/images/vmlinux".into() } else { "/images/kernel-fc".into() },
+            initrd: is_linux.then(|| "/images/initrd.cpio".into()),
+            disk: None,
+            digest: String::new(),
+            size: Bytes(0),
+            memory: Bytes(128 << 20),
+        };
+        let network = connected.then(network);
+        let append = line(flavour.system, &spec(program, &["rows=5"]), network).expect("a line");
+        let card = connected.then(|| Card { tap: "fw0p0".to_owned(), mac: "02:46:57:12:00:02".to_owned() });
+        let machine = Machine { vcpus: flavour.vcpus, memory: system.memory, system: &system, append: &append, card };
+        serde_json::to_string_pretty(&config(&machine)).expect("written")
+    }
+
+    #[rstest]
+    #[case::least("linux", Program::Sqlite, false)]
+    #[case::networked("linux-smp2", Program::Redis, true)]
+    #[case::unikernel("unikraft", Program::Sqlite, false)]
+    #[case::unikernel_that_serves("unikraft", Program::Nginx, true)]
+    fn a_machine_is_configured_like_this(#[case] name: &str, #[case] program: Program, #[case] connected: bool) {
+        insta::with_settings!({ snapshot_suffix => format!("{name}-{program}") }, {
+            insta::assert_snapshot!(written(name, program, connected));
+        });
+    }
+
+    #[test]
+    fn its_log_and_its_configuration_are_descriptors() {
+        let line = arguments("fw-20261121-084514-3f9a-0", 3, 4).join(" ");
+        insta::assert_snapshot!(line, @"--no-api --id fw-20261121-084514-3f9a-0 --log-path /proc/self/fd/3 --level Error --config-file /proc/self/fd/4");
+    }
+
+    #[rstest]
+    #[case(0, 1 << 20)]
+    #[case((23 << 20) + 1, 24 << 20)]
+    #[case(128 << 20, 128 << 20)]
+    fn memory_is_whole_mebibytes(#[case] asked: u64, #[case] had: u64) {
+        assert_eq!(whole_mebibytes(Bytes(asked)), Bytes(had));
+    }
+
+    #[test]
+    fn what_firecracker_adds_has_room() {
+        // 2,047 bytes, less the words around it.
+        let room = |bytes: usize| {
+            line(GuestSystem::Linux, &spec(Program::Hello, &[&"x".repeat(bytes)]), None).map(|line| line.len())
+        };
+        let most = (1..2047).rev().find_map(|bytes| room(bytes).ok());
+        assert_eq!(most, Some(2047 - ADDED_BYTES));
+    }
+}

@@ -1,0 +1,239 @@
+//! `firecracker:SYSTEM`: a virtual machine by Firecracker, with a guest system and one program in it.
+//!
+//! Data flow: the harness starts `firecracker` with the guest's console as its standard output, and its log and its
+//! configuration as open files in memory. It opens its tap by name and so runs in the run's network namespace. The
+//! console's first byte says that the guest is up, its lines what the program does and how it ended: the monitor ends with
+//! success whatever the guest did. Invariants: nothing of a machine is in the file system but its images, which it only
+//! reads; it executes by hardware or not at all.
+
+mod config;
+mod flavour;
+mod instance;
+mod start;
+#[cfg(test)]
+mod tests;
+mod vmm;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use instance::FirecrackerInstance;
+use start::Plan;
+use vmm::Vmm;
+
+pub use flavour::Flavour;
+
+use super::groups::Groups;
+use super::machine::{Knocking, memory_of};
+use super::qemu::GuestSystem;
+use super::watch::{Watch, pipe};
+use super::watched::Watched;
+use super::{
+    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Networking, Platform,
+    PlatformFacts, PlatformId, Unavailable,
+};
+use crate::cgroup::{Cgroup, Controller};
+use crate::clock::{Clock, HostClock};
+use crate::guest::system::unikernel::Monitor;
+use crate::guest::system::{System, unikraft};
+use crate::guest::{Image, Program, system};
+use crate::ledger::Resource;
+use crate::run::Folders;
+use crate::units::Bytes;
+
+/// The controllers of a machine with limits, as of a bare process: see `native`.
+const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
+
+/// What the monitor may use besides its guest's memory; its own specification promises 5 MiB (`SPECIFICATION.md`), without
+/// what the kernel keeps for its guest.
+const MONITOR_MEMORY: Bytes = Bytes(64 << 20);
+
+/// Threads of a monitor: its processors, at most 32, and its own.
+const MONITOR_TASKS: u32 = 40;
+
+/// Virtual machines of one kind.
+#[derive(Debug)]
+pub struct Firecracker {
+    id: PlatformId,
+    flavour: Flavour,
+    context: Context,
+    clock: HostClock,
+    folders: Folders,
+    groups: Result<Groups, String>,
+    vmm: OnceLock<Result<Vmm, Unavailable>>,
+    /// What was prepared, by its program and its image's digest.
+    systems: Mutex<BTreeMap<(Program, String), System>>,
+}
+
+impl Firecracker {
+    /// The platform of `flavour` for one run.
+    pub fn new(context: Context, flavour: Flavour) -> Self {
+        let groups = Groups::find(&context, |all| all.only(CONTROLLERS));
+        Self {
+            id: PlatformId::new(format!("firecracker:{flavour}")),
+            flavour,
+            context,
+            clock: HostClock,
+            folders: Folders::from_env(),
+            groups,
+            vmm: OnceLock::new(),
+            systems: Mutex::default(),
+        }
+    }
+
+    /// The monitor, found once.
+    fn vmm(&self) -> Result<&Vmm, Unavailable> {
+        let find = || Vmm::find(&self.folders, self.flavour.system);
+        self.vmm.get_or_init(find).as_ref().map_err(Unavailable::clone)
+    }
+
+    /// The guest system with `image`'s program in it, built if it is missing.
+    fn build(&self, image: &Image) -> Result<System, Error> {
+        if self.flavour.system == GuestSystem::Unikraft {
+            let built = unikraft::system(&self.folders, image.program, Monitor::Firecracker);
+            return built.map_err(|e| Error::Unavailable(not_built(e.to_string())));
+        }
+        let failed = |e| Error::failed(format!("prepare {} on {}", image.program, self.id), e);
+        let mut silent = |_: &str| {};
+        let system = system::linux(&self.folders, image, &mut silent).map_err(failed)?;
+        // It boots an ELF file, where QEMU takes what the distribution ships.
+        let kernel = system::elf_kernel(&self.folders, &mut silent).map_err(failed)?;
+        let bytes = |path: &Path| path.metadata().map_or(0, |file| file.len());
+        let size = Bytes(system.size.0.saturating_sub(bytes(&system.kernel)) + bytes(&kernel));
+        Ok(System { kernel, size, ..system })
+    }
+
+    /// Whether what every guest of this system needs is here.
+    fn check_images(&self) -> Result<(), Unavailable> {
+        let is_built = |&program: &Program| unikraft::system(&self.folders, program, Monitor::Firecracker).is_ok();
+        match self.flavour.system {
+            GuestSystem::Unikraft if unikraft::PROGRAMS.iter().any(is_built) => Ok(()),
+            GuestSystem::Unikraft => Err(not_built("the images of Unikraft are not built for Firecracker".to_owned())),
+            _ if system::kernel_is_here(&self.folders) => Ok(()),
+            _ => Err(Unavailable {
+                reason: "no kernel for guests is here yet".to_owned(),
+                cure: "get it: cargo xtask images --platform linux".to_owned(),
+            }),
+        }
+    }
+
+    fn systems(&self) -> MutexGuard<'_, BTreeMap<(Program, String), System>> {
+        self.systems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was prepared of `image`.
+    fn prepared(&self, image: &Image) -> io::Result<System> {
+        let found = self.systems().get(&(image.program, image.digest.clone())).cloned();
+        found.ok_or_else(|| io::Error::other(format!("the image of {} was not prepared", image.program)))
+    }
+
+    /// The group of a machine with limits: its monitor comes on top of its memory.
+    fn confine(&self, spec: &LaunchSpec, memory: Bytes) -> io::Result<Option<Cgroup>> {
+        match (spec.limits, &self.groups) {
+            (Some(_), Ok(groups)) => {
+                groups.confine(&spec.name, spec.cpus.as_ref(), memory + MONITOR_MEMORY, MONITOR_TASKS).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes all down, makes what a machine needs and starts it.
+    fn start(&self, spec: &LaunchSpec, vmm: &Vmm) -> io::Result<FirecrackerInstance> {
+        let system = self.prepared(&spec.image)?;
+        let memory = config::whole_mebibytes(memory_of(spec, &system));
+        self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
+        let (read, write) = pipe()?;
+        let watch = Watch::new(&spec.name, read, &self.context.interrupt);
+        let cgroup = self.confine(spec, memory)?;
+        let mut instance = FirecrackerInstance::new(watch, cgroup, memory)?;
+        let plan = Plan { vmm, flavour: self.flavour, system: &system, spec, context: &self.context };
+        match self.connect(spec, &mut instance).and_then(|()| plan.boot(&mut instance, &write)) {
+            Ok(()) => {
+                let console = self.flavour.system.is_ready_by_port(spec.image.program).then_some(write);
+                instance.knocking = Knocking::begin(instance.endpoint.as_ref(), console);
+                Ok(instance)
+            }
+            Err(e) => {
+                instance.abandon();
+                Err(e)
+            }
+        }
+    }
+
+    /// Connects the machine, which is a part of its boot.
+    fn connect(&self, spec: &LaunchSpec, instance: &mut FirecrackerInstance) -> io::Result<()> {
+        if spec.network == Networking::None {
+            return Ok(());
+        }
+        instance.watch.stamp(Event::Spawn);
+        let tap = self.context.network.attach_lasting_tap()?;
+        let at = |port| Endpoint { address: (tap.address(), port).into(), netns: self.context.network.netns() };
+        instance.endpoint = spec.image.program.listens().map(at);
+        instance.tap = Some(tap);
+        Ok(())
+    }
+}
+
+/// A unikernel that was not built leaves its trials out.
+fn not_built(reason: String) -> Unavailable {
+    let cure = "build it: cargo xtask images --platform unikraft; or measure --platform firecracker:linux";
+    Unavailable { reason, cure: cure.to_owned() }
+}
+
+impl Platform for Firecracker {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            accelerator: Accelerator::Kvm,
+            fork: self.flavour.system == GuestSystem::Linux,
+            // Its guest's processes are nobody's but its own kernel's to limit.
+            limits: false,
+            launch_concurrency: std::thread::available_parallelism().map_or(1, usize::from),
+            host_processes: false,
+            network: rustix::process::geteuid().is_root() && Path::new("/dev/net/tun").exists(),
+            own_memory: true,
+            simulated: false,
+        }
+    }
+
+    fn burden(&self) -> Burden {
+        let tasks = 2 + u64::from(self.flavour.vcpus);
+        Burden { tasks, neighbours: 1, memory: self.flavour.system.idle_memory(), ..Burden::default() }
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        let vmm = self.vmm()?;
+        self.check_images()?;
+        let notes = [format!("accelerator: {}", Accelerator::Kvm)].into_iter().chain(vmm.note.clone()).collect();
+        Ok(PlatformFacts { version: vmm.version.clone(), notes })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        let program = image.binary();
+        if !program.is_file() {
+            let action = format!("prepare {} on {}", image.program, self.id);
+            return Err(Error::failed(action, format!("{} is missing", program.display())));
+        }
+        let system = self.build(image)?;
+        self.systems().insert((image.program, image.digest.clone()), system);
+        Ok(())
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        if self.context.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let started = self.start(spec, self.vmm()?);
+        let instance = started.map_err(|e| Error::failed(format!("launch {} on {}", spec.name, self.id), e))?;
+        Ok(Box::new(Watched::new(instance)))
+    }
+}
