@@ -22,6 +22,8 @@ pub struct Entry {
     pub about: &'static str,
     /// The names that are measured when the user names none.
     pub defaults: &'static [&'static str],
+    /// Names that are asked about as well, and measured only when they are named.
+    pub others: &'static [&'static str],
     open: Open,
 }
 
@@ -47,6 +49,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::None,
         about: "a plain process",
         defaults: &["native"],
+        others: &[],
         open: |c, _| Ok(Box::new(native::Native::new(c.clone()))),
     },
     Entry {
@@ -54,6 +57,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::None,
         about: "a container made in-process by youki's libcontainer; needs root",
         defaults: &["youki"],
+        others: &[],
         open: |c, _| Ok(Box::new(youki::Youki::new(c.clone()))),
     },
     Entry {
@@ -61,6 +65,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::Required,
         about: "a container by an OCI runtime's own program: runc, crun, runsc, any in PATH; needs root",
         defaults: &["oci:runc"],
+        others: &[],
         open: |c, runtime| Ok(Box::new(oci::Oci::new(c.clone(), runtime.unwrap_or_default()))),
     },
     Entry {
@@ -68,6 +73,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::Optional,
         about: "a container of the Docker Engine, started by its API",
         defaults: &["docker", "docker:crun", "docker:runsc"],
+        others: &[],
         open: |c, runtime| Ok(Box::new(Docker::new(c, Start::Api, runtime))),
     },
     Entry {
@@ -75,6 +81,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::Optional,
         about: "the same, started by the command docker run --rm",
         defaults: &["docker-cli"],
+        others: &[],
         open: |c, runtime| Ok(Box::new(Docker::new(c, Start::Command, runtime))),
     },
     Entry {
@@ -82,6 +89,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::Optional,
         about: "a container of Podman, over the socket of a service of the run's own; needs root",
         defaults: &["podman"],
+        others: &[],
         open: |c, runtime| Ok(Box::new(podman::Podman::new(c, runtime))),
     },
     Entry {
@@ -89,7 +97,9 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::Flavour,
         about: "a virtual machine by QEMU: null, linux, debian, unikraft, osv or mirage in it, then maybe -q35, -pc or -microvm, -smpN, \
                 -kvm or -tcg",
-        defaults: &["qemu:null", "qemu:linux"],
+        // Emulation says nothing about hardware and takes its time: it has to be asked for.
+        defaults: &["qemu:null-kvm", "qemu:linux-kvm"],
+        others: &["qemu:null", "qemu:linux", "qemu:debian", "qemu:unikraft"],
         open: |c, flavour| {
             let name = flavour.unwrap_or_default();
             let flavour = Flavour::parse(name).ok_or_else(|| Error::Fatal(format!("`{name}` is no guest system")))?;
@@ -101,6 +111,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::Microvm,
         about: "a virtual machine by Firecracker: linux or unikraft in it, then maybe -smpN; needs KVM",
         defaults: &["firecracker:linux"],
+        others: &[],
         open: |c, flavour| {
             let name = flavour.unwrap_or_default();
             let flavour = firecracker::Flavour::parse(name);
@@ -113,6 +124,7 @@ pub const ENTRIES: &[Entry] = &[
         runtime: Runtime::None,
         about: "a simulation in virtual time: proves the harness, measures nothing",
         defaults: &[],
+        others: &[],
         open: |c, _| Ok(Box::new(fake::FakePlatform::new(c))),
     },
 ];
@@ -131,7 +143,7 @@ pub fn open(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>, Err
     (entry.open)(context, runtime)
 }
 
-/// Asks every platform, and of a family those that are measured by default, whether it can run here. Changes nothing on
+/// Asks every platform, and of a family those that are usual, whether it can run here. Changes nothing on
 /// the host.
 pub fn survey(context: &Context) -> Vec<(PlatformId, &'static Entry, Result<PlatformFacts, Unavailable>)> {
     let ask = |id: &PlatformId| match open(id, context) {
@@ -141,7 +153,7 @@ pub fn survey(context: &Context) -> Vec<(PlatformId, &'static Entry, Result<Plat
     };
     let names = |entry: &'static Entry| match entry.defaults {
         [] => vec![PlatformId::new(entry.name)],
-        names => names.iter().map(|&name| PlatformId::new(name)).collect(),
+        names => names.iter().chain(entry.others).map(|&name| PlatformId::new(name)).collect(),
     };
     let all = ENTRIES.iter().flat_map(|entry| names(entry).into_iter().map(move |id| (id, entry)));
     all.map(|(id, entry)| (id.clone(), entry, ask(&id))).collect()

@@ -72,7 +72,9 @@ pub fn probe(
     });
     found.map_err(|reason| Unavailable {
         reason,
-        cure: "give this host hardware virtualisation, or measure without -kvm in the platform's name".to_owned(),
+        cure:
+            "give this host hardware virtualisation; emulated, it is measured when it is named: --platform qemu:linux"
+                .to_owned(),
     })
 }
 
