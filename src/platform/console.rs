@@ -37,6 +37,8 @@ pub(super) struct Console {
     kept: usize,
     dropped: u64,
     /// When the first byte was read.
+    first_byte: Option<Nanos>,
+    /// When the guest began to speak.
     opened: Option<Nanos>,
     seen: Seen,
 }
@@ -55,8 +57,8 @@ struct Seen {
 impl Console {
     /// A console over `pipe`, which does not block.
     pub(super) fn new(pipe: OwnedFd) -> Self {
-        let (opened, seen) = (None, Seen::default());
-        Self { pipe: Some(pipe), partial: Vec::new(), lines: Vec::new(), kept: 0, dropped: 0, opened, seen }
+        let (first_byte, opened, seen) = (None, None, Seen::default());
+        Self { pipe: Some(pipe), partial: Vec::new(), lines: Vec::new(), kept: 0, dropped: 0, first_byte, opened, seen }
     }
 
     /// What to poll; `None` once every writer is gone.
@@ -115,7 +117,7 @@ impl Console {
             .filter_map(|(event, at)| Some((event, at?)))
     }
 
-    /// When the first byte was read.
+    /// When the first byte was read, once there is a line: what begins with the program's own line began with that.
     pub(super) fn opened(&self) -> Option<Nanos> {
         self.opened
     }
@@ -156,7 +158,7 @@ impl Console {
     }
 
     fn take(&mut self, mut bytes: &[u8], at: Nanos) {
-        self.opened.get_or_insert(at);
+        self.first_byte.get_or_insert(at);
         while let Some(end) = bytes.iter().position(|&b| b == b'\n') {
             self.extend(&bytes[..end]);
             self.end_line(at);
@@ -173,6 +175,8 @@ impl Console {
     fn end_line(&mut self, at: Nanos) {
         let line = GuestLine::parse(&String::from_utf8_lossy(&self.partial));
         let size = self.partial.len();
+        let began = if line == GuestLine::Main { at } else { self.first_byte.unwrap_or(at) };
+        self.opened.get_or_insert(began);
         // The memory of one long line is not kept for the rest of an instance's life.
         if self.partial.capacity() > 512 {
             self.partial = Vec::new()
