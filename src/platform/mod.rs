@@ -69,6 +69,11 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     /// Makes `image` ready to be launched. Called once for an image, before its first launch; never timed.
     fn prepare(&self, image: &Image) -> Result<(), Error>;
 
+    /// What an instance with `image` is made from takes on the host's disk: of a virtual machine its kernel as well.
+    fn image_size(&self, image: &Image) -> Bytes {
+        image.size
+    }
+
     /// The load generator that lives in the platform's own world, as a simulated one has; `None` where the host's tools
     /// drive its servers.
     fn load_generator(&self) -> Option<&dyn LoadGenerator> {

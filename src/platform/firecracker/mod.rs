@@ -228,6 +228,10 @@ impl Platform for Firecracker {
         Ok(())
     }
 
+    fn image_size(&self, image: &Image) -> Bytes {
+        self.prepared(image).map_or(image.size, |system| system.size)
+    }
+
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
         if self.context.interrupt.is_raised() {
             return Err(Error::Interrupted);
