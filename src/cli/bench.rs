@@ -99,10 +99,6 @@ fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Resu
         return Ok(Request::Resume { experiment, name: name.clone(), runs: out });
     }
     let configuration = resolve(experiment, options, fresh_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?;
-    if let Some(code) = options.name {
-        let missing = code.missing_platform().filter(|_| options.platform.is_empty());
-        missing.map_or(Ok(()), |message| Err((Exit::NothingRan, message)))?;
-    }
     if !(options.list || options.dry_run) {
         check_writable(&out).map_err(|e| (Exit::BadInput, e.to_string()))?;
     }

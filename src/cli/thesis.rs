@@ -56,25 +56,13 @@ impl ThesisCode {
         PlatformId::new(match (self.is_on_docker(), self.0.experiment) {
             (true, Experiment::Boot) => "docker-cli",
             (true, _) => "docker",
-            (false, _) => "qemu",
+            (false, _) => "qemu:unikraft",
         })
     }
 
     /// How its instances were connected: Docker's default is its bridge.
     pub fn network(self) -> Networking {
         if self.is_on_docker() { Networking::Bridge } else { Networking::None }
-    }
-
-    /// Why this version cannot measure where the thesis did; `None` when it can.
-    pub fn missing_platform(self) -> Option<String> {
-        let platform = self.platform();
-        let system = if self.is_on_docker() { "Docker" } else { "Unikraft on QEMU" };
-        platform.as_str().parse::<PlatformId>().is_err().then(|| {
-            format!(
-                "{self} measures {system}, and the platform {platform} does not exist in this version yet; \
-                 --platform youki (or native) runs the same experiment there"
-            )
-        })
     }
 
     /// The attackers that the thesis set beside this victim: all of them on SQLite, CPU and memory on servers.

@@ -3,7 +3,7 @@
 //! What every experiment needs must be there. A server that cannot be had on this host, or a guest that one platform
 //! cannot take, leaves its trials skipped and the rest as it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EngineError, EngineEvent, Observer};
 use crate::guest::{self, Image, Program};
@@ -62,10 +62,22 @@ impl Guests {
                 Err(error @ (Error::Interrupted | Error::Fatal(_))) => {
                     return Err(EngineError::Host(error.to_string()));
                 }
+                Err(Error::Unavailable(why)) => {
+                    self.lacking.push((Some(platform.id().clone()), image.program, why));
+                }
                 Err(error) => self.lack(Some(platform.id().clone()), image.program, error.to_string()),
             }
         }
         Ok(())
+    }
+
+    /// What the platforms make of the guests, where that is more than their images: digests by `qemu:linux/nginx`.
+    pub(super) fn made(&self, platforms: &[Box<dyn Platform>]) -> BTreeMap<String, String> {
+        let of = |platform: &Box<dyn Platform>, image: &Image| {
+            let made = platform.made_of(image).digest;
+            (made != image.digest).then(|| (format!("{}/{}", platform.id(), image.program), made))
+        };
+        platforms.iter().flat_map(|platform| self.images.iter().filter_map(move |image| of(platform, image))).collect()
     }
 
     /// The guests that `platform` cannot be given, and why.

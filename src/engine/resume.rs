@@ -121,6 +121,7 @@ pub(super) fn same_surroundings(
     dir: &Path,
     before: &RunFile,
     images: &[Image],
+    made: &BTreeMap<String, String>,
     host: &BTreeMap<String, Value>,
 ) -> Result<(), ResumeError> {
     let differs = |reason: String| ResumeError::OtherPlan { dir: dir.to_owned(), reason };
@@ -129,6 +130,10 @@ pub(super) fn same_surroundings(
         if now.is_none_or(|now| now.digest != image.digest) {
             return Err(differs(format!("the guest {} is another than then", image.program)));
         }
+    }
+    if let Some((what, _)) = before.made.iter().find(|(what, digest)| made.get(*what).is_some_and(|now| now != *digest))
+    {
+        return Err(differs(format!("what is booted as {what} is another than then")));
     }
     let facts = |facts: &BTreeMap<String, Value>| {
         serde_json::from_value::<HostFacts>(Value::Object(facts.clone().into_iter().collect())).ok()

@@ -1,5 +1,6 @@
 //! One run from opening to closing.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -222,7 +223,8 @@ impl Session {
         let images = &guests.images;
         let folder = |source| EngineError::Folder { what: "write the run's folder", path: self.dir.clone(), source };
         let host = host_facts(&self.folders);
-        resume::same_surroundings(&self.dir, &self.file, images, &host)?;
+        let made = guests.made(&self.platforms);
+        resume::same_surroundings(&self.dir, &self.file, images, &made, &host)?;
         let writer = Writer::open(&self.dir).map_err(folder)?;
         self.file.host = host;
         let surroundings = Surroundings::prepare(
@@ -235,6 +237,7 @@ impl Session {
             observer,
         )?;
         self.file.images = images.clone();
+        self.file.made = made;
         self.file.planned = self.plan.trials.len() as u64;
         self.file.outcome = RunOutcome::Running;
         writer.describe(&self.file).map_err(folder)?;
@@ -326,6 +329,7 @@ fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
         host: Default::default(),
         platforms: Vec::new(),
         images: Vec::new(),
+        made: BTreeMap::new(),
         skips: Vec::new(),
         planned: 0,
         noise: None,

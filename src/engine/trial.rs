@@ -66,10 +66,10 @@ pub(super) fn case(stage: &Stage<'_>, trial: &PlannedTrial) -> Result<Case, Erro
     })
 }
 
-/// The digest of a guest; empty for one that cannot be had here, whose trials are skipped.
+/// The digest of what a guest's instance is made from; empty for one that cannot be had here, whose trials are skipped.
 fn digest(stage: &Stage<'_>, program: Program) -> Result<String, Error> {
     match stage.image(program) {
-        Ok(image) => Ok(image.digest.clone()),
+        Ok(image) => Ok(stage.platform.made_of(image).digest),
         Err(Error::Unavailable(_)) => Ok(String::new()),
         Err(error) => Err(error),
     }

@@ -69,9 +69,10 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     /// Makes `image` ready to be launched. Called once for an image, before its first launch; never timed.
     fn prepare(&self, image: &Image) -> Result<(), Error>;
 
-    /// What an instance with `image` is made from takes on the host's disk: of a virtual machine its kernel as well.
-    fn image_size(&self, image: &Image) -> Bytes {
-        image.size
+    /// What an instance with `image` is made from, once that is prepared: of a virtual machine the guest system with the
+    /// program in it.
+    fn made_of(&self, image: &Image) -> Made {
+        Made { digest: image.digest.clone(), size: image.size }
     }
 
     /// The load generator that lives in the platform's own world, as a simulated one has; `None` where the host's tools
@@ -163,6 +164,15 @@ impl Burden {
         let forking = u64::from(bundle::SANDBOX_TASKS);
         Self { tasks: 36, memory: Bytes(24 << 20), forking, ..Self::default() }
     }
+}
+
+/// What an instance is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// SHA-256 of it, in hexadecimal.
+    pub digest: String,
+    /// What it takes on the host's disk.
+    pub size: Bytes,
 }
 
 /// What is known of a platform that can run here.

@@ -52,6 +52,9 @@ pub struct RunFile {
     pub platforms: Vec<PlatformEntry>,
     /// The guests that took part.
     pub images: Vec<Image>,
+    /// SHA-256 of what a platform makes of a guest, where that is more than the guest's image: `qemu:linux/nginx`.
+    #[serde(default)]
+    pub made: BTreeMap<String, String>,
     /// What was asked for and cannot be had here, with the reason.
     pub skips: Vec<Skip>,
     /// How many trials the plan has.

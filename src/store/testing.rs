@@ -86,6 +86,7 @@ pub(crate) fn run_file() -> RunFile {
         host: BTreeMap::new(),
         platforms: Vec::new(),
         images: Vec::new(),
+        made: BTreeMap::new(),
         skips: Vec::new(),
         planned: 3,
         noise: None,

@@ -142,6 +142,9 @@ impl Stand {
         if self.subject.pace == Pace::Glacial && !all && !matches!(needs, Needs::Nothing | Needs::Programs) {
             return Some("it takes its time: FEATHERWEIGHT_CONFORMANCE=all checks this, too");
         }
+        if !self.runs(Program::Probe) {
+            return Some("it does not run the program of the tests");
+        }
         let lacking = needs.lacking(&self.platform().capabilities());
         lacking.or_else(|| match needs {
             Needs::Programs if !self.runs(Program::Write) => Some("it does not run every guest program"),

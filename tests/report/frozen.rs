@@ -66,6 +66,7 @@ pub(crate) fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) ->
             host: host(),
             platforms: PLATFORMS.iter().map(|p| platform(p)).collect(),
             images: vec![image()],
+            made: BTreeMap::new(),
             skips: Vec::new(),
             planned,
             noise: Some(noise()),

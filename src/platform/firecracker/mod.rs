@@ -31,8 +31,8 @@ use super::qemu::GuestSystem;
 use super::watch::{Watch, pipe};
 use super::watched::Watched;
 use super::{
-    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Networking, Platform,
-    PlatformFacts, PlatformId, Unavailable,
+    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Made, Networking,
+    Platform, PlatformFacts, PlatformId, Unavailable,
 };
 use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
@@ -228,8 +228,9 @@ impl Platform for Firecracker {
         Ok(())
     }
 
-    fn image_size(&self, image: &Image) -> Bytes {
-        self.prepared(image).map_or(image.size, |system| system.size)
+    fn made_of(&self, image: &Image) -> Made {
+        let of_image = |_| Made { digest: image.digest.clone(), size: image.size };
+        self.prepared(image).map_or_else(of_image, |system| Made { digest: system.digest, size: system.size })
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {

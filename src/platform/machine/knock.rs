@@ -37,7 +37,8 @@ impl Knocking {
             let answered = netns.map_or_else(|| Ok(answered()), |netns| inside(&netns, answered));
             if answered.unwrap_or(false) {
                 // Nobody reads it any more when this fails.
-                let _ = File::from(console).write_all(b"FW ready\n");
+                // The guest may be in the middle of a line.
+                let _ = File::from(console).write_all(b"\nFW ready\n");
             }
         };
         // Without a thread nothing is said, and the wait ends at its deadline.
@@ -79,7 +80,7 @@ mod tests {
         let mut text = String::new();
         let _server = TcpListener::bind(address).expect("it serves");
         read.read_to_string(&mut text).expect("the writer ends");
-        assert_eq!(text, "FW ready\n");
+        assert_eq!(text, "\nFW ready\n");
         drop(knocking);
     }
 

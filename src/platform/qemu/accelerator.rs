@@ -64,11 +64,16 @@ pub fn probe(
         if let Some((_, known)) = record.answers.iter().find(|(known, _)| *known == accelerator) {
             return known.clone();
         }
-        let answer = try_it(program, &guest, accelerator);
-        record.answers.push((accelerator, answer.clone()));
-        // It would only be found out again.
-        let _ = save(&path, &record);
-        answer
+        match try_it(program, &guest, accelerator) {
+            Err(Refusal { reason, lasts: false }) => Err(reason),
+            answer => {
+                let answer = answer.map_err(|refusal| refusal.reason);
+                record.answers.push((accelerator, answer.clone()));
+                // It would only be found out again.
+                let _ = save(&path, &record);
+                answer
+            }
+        }
     });
     found.map_err(|reason| Unavailable {
         reason,
@@ -76,6 +81,14 @@ pub fn probe(
             "give this host hardware virtualisation; emulated, it is measured when it is named: --platform qemu:linux"
                 .to_owned(),
     })
+}
+
+/// Why guests are not executed.
+#[derive(Debug)]
+struct Refusal {
+    reason: String,
+    /// It is no matter of a busy host.
+    lasts: bool,
 }
 
 /// Hardware before emulation, unless one is wanted.
@@ -106,23 +119,19 @@ fn host(version: &str, guest: &System) -> Vec<String> {
     known.into_iter().flatten().chain([version.to_owned(), guest.digest.clone()]).collect()
 }
 
-fn try_it(program: &Path, guest: &System, accelerator: Accelerator) -> Result<(), String> {
+fn try_it(program: &Path, guest: &System, accelerator: Accelerator) -> Result<(), Refusal> {
     if accelerator == Accelerator::Kvm {
         let opened = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
-        opened.map_err(|e| format!("/dev/kvm cannot be opened: {e}"))?;
+        opened.map_err(|e| Refusal { reason: format!("/dev/kvm cannot be opened: {e}"), lasts: true })?;
     }
     let patience: &[Duration] = if accelerator == Accelerator::Kvm { &HARDWARE } else { &EMULATION };
-    let mut last = Err("it was never tried".to_owned());
-    for &deadline in patience {
-        last = boot(program, guest, accelerator, deadline);
-        if last.is_ok() {
-            break;
-        }
-    }
-    last
+    let mut tries = patience.iter().map(|&deadline| boot(program, guest, accelerator, deadline));
+    let first = tries.next().unwrap_or(Ok(()));
+    // What is told for good need not be tried again.
+    if matches!(first, Err(Refusal { lasts: false, .. })) { tries.next().unwrap_or(first) } else { first }
 }
 
-fn boot(program: &Path, guest: &System, accelerator: Accelerator, deadline: Duration) -> Result<(), String> {
+fn boot(program: &Path, guest: &System, accelerator: Accelerator, deadline: Duration) -> Result<(), Refusal> {
     let kernel = guest.kernel.display().to_string();
     let processor = if accelerator == Accelerator::Kvm { "host" } else { "max" };
     #[rustfmt::skip]
@@ -134,13 +143,17 @@ fn boot(program: &Path, guest: &System, accelerator: Accelerator, deadline: Dura
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
         "-kernel", &kernel, "-append", "fw.run=/fw/probe -- do=compute",
     ];
-    let answer = tools::ask(program, &arguments, deadline).map_err(|e: io::Error| e.to_string())?;
-    match answer {
-        None => Err(format!("a guest under {accelerator} had not executed after {} s", deadline.as_secs())),
-        Some(text) if text.lines().any(|line| line == DONE) => Ok(()),
-        Some(text) => {
+    let refuse = |lasts: bool, reason: String| Err(Refusal { reason, lasts });
+    match tools::ask(program, &arguments, deadline) {
+        Err(e) => refuse(false, e.to_string()),
+        Ok(None) => {
+            refuse(false, format!("a guest under {accelerator} had not executed after {} s", deadline.as_secs()))
+        }
+        Ok(Some(text)) if text.lines().any(|line| line == DONE) => Ok(()),
+        Ok(Some(text)) => {
             let said = text.lines().find(|line| !line.starts_with("FW") && !line.trim().is_empty());
-            Err(format!("a guest under {accelerator} did not execute: {}", said.unwrap_or("QEMU said nothing")))
+            let said = said.unwrap_or("QEMU said nothing");
+            refuse(true, format!("a guest under {accelerator} did not execute: {said}"))
         }
     }
 }

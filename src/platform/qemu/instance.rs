@@ -10,7 +10,7 @@ use crate::platform::machine::{self, Complaints, Ended, Knocking};
 use crate::platform::watch::{Watch, threads_of};
 use crate::platform::watched::Body;
 use crate::platform::{Endpoint, Error, Event, Exit, GuestThread, ThreadRole};
-use crate::units::Bytes;
+use crate::units::{Bytes, Nanos};
 
 /// A machine, from the moment it was asked for.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl QemuInstance {
         })
     }
 
-    /// The monitor has greeted. A guest that spoke in the same moment was read first.
-    pub(super) fn stamp_monitor(&mut self) {
+    /// The monitor has greeted, after the instant `since`. A guest that spoke after that, too, was only read first.
+    pub(super) fn stamp_monitor(&mut self, since: Nanos) {
         let now = HostClock.now();
-        let first = self.watch.events().get(&Event::Guest).copied();
+        let first = self.watch.events().get(&Event::Guest).copied().filter(|&first| first >= since);
         self.watch.stamp_at(Event::Vmm, first.map_or(now, |first| first.min(now)));
     }
 

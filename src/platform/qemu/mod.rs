@@ -30,8 +30,8 @@ use super::machine::memory_of;
 use super::watch::{Watch, pipe};
 use super::watched::Watched;
 use super::{
-    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Networking, Platform,
-    PlatformFacts, PlatformId, Unavailable,
+    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Made, Networking,
+    Platform, PlatformFacts, PlatformId, Unavailable,
 };
 use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
@@ -51,7 +51,7 @@ const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Con
 /// every device that is driven hard.
 const MONITOR_MEMORY: Bytes = Bytes(384 << 20);
 
-/// Threads of a monitor: processors, input and output, its own. An idle one has three.
+/// Threads of a monitor besides its processors: input and output, its own. An idle one has two.
 const MONITOR_TASKS: u32 = 64;
 
 /// Virtual machines of one kind.
@@ -131,6 +131,14 @@ impl Qemu {
         }
     }
 
+    /// What a reader of the results has to know of the images of a unikernel.
+    fn notes_on_images(&self) -> Vec<String> {
+        let system = self.flavour.system;
+        let built = Program::ALL.iter().filter(|_| system.is_unikernel());
+        let manifests = built.filter_map(|&program| unikernel::load(&self.folders, system.name(), program).ok());
+        manifests.flat_map(|m| m.notes.into_iter().map(move |note| format!("{}: {note}", m.program))).collect()
+    }
+
     fn systems(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Program, String), System>> {
         self.systems.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,9 +157,10 @@ impl Qemu {
 
     /// The group of a machine with limits: its monitor comes on top of its memory.
     fn confine(&self, spec: &LaunchSpec, memory: Bytes) -> io::Result<Option<Cgroup>> {
+        let tasks = MONITOR_TASKS + self.flavour.vcpus;
         match (spec.limits, &self.groups) {
             (Some(_), Ok(groups)) => {
-                groups.confine(&spec.name, spec.cpus.as_ref(), memory + MONITOR_MEMORY, MONITOR_TASKS).map(Some)
+                groups.confine(&spec.name, spec.cpus.as_ref(), memory + MONITOR_MEMORY, tasks).map(Some)
             }
             _ => Ok(None),
         }
@@ -205,7 +214,11 @@ impl Qemu {
 
 /// A unikernel that was not built leaves its trials out.
 fn not_built(system: GuestSystem, error: &UnikernelError) -> Unavailable {
-    Unavailable { reason: error.to_string(), cure: cure_of(system) }
+    let reason = match error {
+        UnikernelError::NotBuilt { program, .. } => format!("no image of {system} with {program} is built"),
+        other => other.to_string(),
+    };
+    Unavailable { reason, cure: cure_of(system) }
 }
 
 fn cure_of(system: GuestSystem) -> String {
@@ -239,7 +252,12 @@ impl Platform for Qemu {
     }
 
     fn burden(&self) -> Burden {
-        Burden { tasks: 6, neighbours: 1, memory: self.flavour.system.idle_memory(), ..Burden::default() }
+        Burden {
+            tasks: 5 + u64::from(self.flavour.vcpus),
+            neighbours: 1,
+            memory: self.flavour.system.idle_memory(),
+            ..Burden::default()
+        }
     }
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
@@ -247,6 +265,7 @@ impl Platform for Qemu {
         self.check_images()?;
         let mut notes = vec![format!("accelerator: {}", vmm.accelerator)];
         notes.extend(vmm.note.clone());
+        notes.extend(self.notes_on_images());
         Ok(PlatformFacts { version: vmm.version.clone(), notes })
     }
 
@@ -265,8 +284,9 @@ impl Platform for Qemu {
         Ok(())
     }
 
-    fn image_size(&self, image: &Image) -> Bytes {
-        self.prepared(image).map_or(image.size, |system| system.size)
+    fn made_of(&self, image: &Image) -> Made {
+        let of_image = |_| Made { digest: image.digest.clone(), size: image.size };
+        self.prepared(image).map_or_else(of_image, |system| Made { digest: system.digest, size: system.size })
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {

@@ -79,11 +79,11 @@ impl Plan<'_> {
         instance.qmp = Some(qmp);
         self.spawn(instance, output.into(), theirs.into()).map_err(|e| Error::failed("start the monitor", e))?;
         let deadline = HostClock.now() + PATIENCE.into();
-        if !listen(instance, deadline, |message| matches!(message, Message::Greeting(_)))? {
+        let Some(since) = listen(instance, deadline, |message| matches!(message, Message::Greeting(_)))? else {
             let process = instance.watch.process().and_then(Process::peek_exit);
             return Err(instance.explain_end("start the monitor", process));
-        }
-        instance.stamp_monitor();
+        };
+        instance.stamp_monitor(since);
         // It tells of no events before it was asked for this. What it cannot be told any more it need not know.
         let mut ask = |command| instance.qmp.as_mut().is_some_and(|qmp| qmp.ask(command).is_ok());
         let places = self.spec.cpus.is_some() || self.flavour.vcpus > 1;
@@ -149,20 +149,23 @@ impl Plan<'_> {
     }
 }
 
-/// Reads what the monitor says until `wanted` says so: whether it did before the machine ended.
+/// Reads what the monitor says until `wanted` says so: since when that was awaited last, or nothing if the machine ended
+/// before.
 fn listen(
     instance: &mut QemuInstance,
     deadline: Nanos,
     mut wanted: impl FnMut(&Message) -> bool,
-) -> Result<bool, Error> {
+) -> Result<Option<Nanos>, Error> {
+    let mut since = HostClock.now();
     loop {
-        let Some(qmp) = &mut instance.qmp else { return Ok(false) };
+        let Some(qmp) = &mut instance.qmp else { return Ok(None) };
         if qmp.read().iter().any(&mut wanted) {
-            return Ok(true);
+            return Ok(Some(since));
         }
         if qmp.fd().is_none() || instance.watch.has_ended() {
-            return Ok(false);
+            return Ok(None);
         }
+        since = HostClock.now();
         if HostClock.now() >= deadline {
             return Err(Error::failed("start the monitor", "it does not answer"));
         }
