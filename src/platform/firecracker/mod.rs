@@ -14,10 +14,9 @@ mod start;
 mod tests;
 mod vmm;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use instance::FirecrackerInstance;
 use start::Plan;
@@ -25,8 +24,7 @@ use vmm::Vmm;
 
 pub use flavour::Flavour;
 
-use super::groups::Groups;
-use super::machine::{Knocking, memory_of};
+use super::machine::{Knocking, Overhead, Room, kernel_for_guests, memory_of};
 use super::qemu::GuestSystem;
 use super::watch::{Watch, pipe};
 use super::watched::Watched;
@@ -34,7 +32,6 @@ use super::{
     Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Made, Networking,
     Platform, PlatformFacts, PlatformId, Unavailable,
 };
-use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
 use crate::guest::system::unikernel::Monitor;
 use crate::guest::system::{System, unikraft};
@@ -43,15 +40,9 @@ use crate::ledger::Resource;
 use crate::run::Folders;
 use crate::units::Bytes;
 
-/// The controllers of a machine with limits, as of a bare process: see `native`.
-const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
-
 /// What the monitor may use besides its guest's memory; its own specification promises 5 MiB (`SPECIFICATION.md`), without
-/// what the kernel keeps for its guest.
-const MONITOR_MEMORY: Bytes = Bytes(64 << 20);
-
-/// Threads of a monitor: its processors, at most 32, and its own.
-const MONITOR_TASKS: u32 = 40;
+/// what the kernel keeps for its guest.. Threads: its processors, at most 32, and its own.
+const OVERHEAD: Overhead = Overhead { memory: Bytes(64 << 20), tasks: 40 };
 
 /// Virtual machines of one kind.
 #[derive(Debug)]
@@ -61,25 +52,22 @@ pub struct Firecracker {
     context: Context,
     clock: HostClock,
     folders: Folders,
-    groups: Result<Groups, String>,
+    room: Room,
     vmm: OnceLock<Result<Vmm, Unavailable>>,
-    /// What was prepared, by its program and its image's digest.
-    systems: Mutex<BTreeMap<(Program, String), System>>,
 }
 
 impl Firecracker {
     /// The platform of `flavour` for one run.
     pub fn new(context: Context, flavour: Flavour) -> Self {
-        let groups = Groups::find(&context, |all| all.only(CONTROLLERS));
+        let room = Room::new(&context);
         Self {
             id: PlatformId::new(format!("firecracker:{flavour}")),
             flavour,
             context,
             clock: HostClock,
             folders: Folders::from_env(),
-            groups,
+            room,
             vmm: OnceLock::new(),
-            systems: Mutex::default(),
         }
     }
 
@@ -111,42 +99,18 @@ impl Firecracker {
         match self.flavour.system {
             GuestSystem::Unikraft if unikraft::PROGRAMS.iter().any(is_built) => Ok(()),
             GuestSystem::Unikraft => Err(not_built("the images of Unikraft are not built for Firecracker".to_owned())),
-            _ if system::kernel_is_here(&self.folders) => Ok(()),
-            _ => Err(Unavailable {
-                reason: "no kernel for guests is here yet".to_owned(),
-                cure: "get it: cargo xtask images --platform linux".to_owned(),
-            }),
-        }
-    }
-
-    fn systems(&self) -> MutexGuard<'_, BTreeMap<(Program, String), System>> {
-        self.systems.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was prepared of `image`.
-    fn prepared(&self, image: &Image) -> io::Result<System> {
-        let found = self.systems().get(&(image.program, image.digest.clone())).cloned();
-        found.ok_or_else(|| io::Error::other(format!("the image of {} was not prepared", image.program)))
-    }
-
-    /// The group of a machine with limits: its monitor comes on top of its memory.
-    fn confine(&self, spec: &LaunchSpec, memory: Bytes) -> io::Result<Option<Cgroup>> {
-        match (spec.limits, &self.groups) {
-            (Some(_), Ok(groups)) => {
-                groups.confine(&spec.name, spec.cpus.as_ref(), memory + MONITOR_MEMORY, MONITOR_TASKS).map(Some)
-            }
-            _ => Ok(None),
+            _ => kernel_for_guests(&self.folders),
         }
     }
 
     /// Writes all down, makes what a machine needs and starts it.
     fn start(&self, spec: &LaunchSpec, vmm: &Vmm) -> io::Result<FirecrackerInstance> {
-        let system = self.prepared(&spec.image)?;
+        let system = self.room.prepared(&spec.image)?;
         let memory = config::whole_mebibytes(memory_of(spec, &system));
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
         let (read, write) = pipe()?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let cgroup = self.confine(spec, memory)?;
+        let cgroup = self.room.confine(spec, memory, OVERHEAD)?;
         let mut instance = FirecrackerInstance::new(watch, cgroup, memory)?;
         let plan = Plan { vmm, flavour: self.flavour, system: &system, spec, context: &self.context };
         match self.connect(spec, &mut instance).and_then(|()| plan.boot(&mut instance, &write)) {
@@ -218,19 +182,11 @@ impl Platform for Firecracker {
     }
 
     fn prepare(&self, image: &Image) -> Result<(), Error> {
-        let program = image.binary();
-        if !program.is_file() {
-            let action = format!("prepare {} on {}", image.program, self.id);
-            return Err(Error::failed(action, format!("{} is missing", program.display())));
-        }
-        let system = self.build(image)?;
-        self.systems().insert((image.program, image.digest.clone()), system);
-        Ok(())
+        self.room.prepare(&self.id, image, |image| self.build(image))
     }
 
     fn made_of(&self, image: &Image) -> Made {
-        let of_image = |_| Made { digest: image.digest.clone(), size: image.size };
-        self.prepared(image).map_or_else(of_image, |system| Made { digest: system.digest, size: system.size })
+        self.room.made_of(image)
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {

@@ -67,7 +67,7 @@ impl Stage {
             size: Bytes(0),
             memory: Bytes(128 << 20),
         };
-        self.platform.systems().insert((spec.image.program, spec.image.digest.clone()), system);
+        self.platform.room.keep(&spec.image, system);
         LaunchSpec { name: self.context.ledger.instance_name(), network, ..spec }
     }
 

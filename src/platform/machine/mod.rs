@@ -3,11 +3,13 @@
 pub(super) mod append;
 mod complaints;
 mod knock;
+mod room;
 
 use std::io;
 
 pub(super) use complaints::Complaints;
 pub(super) use knock::Knocking;
+pub(super) use room::{Overhead, Room, kernel_for_guests};
 
 use super::watch::{KILL_PATIENCE, Process, Watch};
 use super::{Error, Exit, LaunchSpec};

@@ -13,10 +13,9 @@ mod instance;
 mod qmp;
 mod start;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use instance::QemuInstance;
 use start::{Plan, Vmm};
@@ -24,16 +23,13 @@ use start::{Plan, Vmm};
 pub use accelerator::{Found, probe};
 pub use flavour::{Flavour, GuestSystem, MachineType};
 
-use super::groups::Groups;
-use super::machine::Knocking;
-use super::machine::memory_of;
+use super::machine::{Knocking, Overhead, Room, kernel_for_guests, memory_of};
 use super::watch::{Watch, pipe};
 use super::watched::Watched;
 use super::{
     Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Made, Networking,
     Platform, PlatformFacts, PlatformId, Unavailable,
 };
-use crate::cgroup::{Cgroup, Controller};
 use crate::clock::{Clock, HostClock};
 use crate::guest::system::System;
 use crate::guest::system::unikernel::{self, Monitor, UnikernelError};
@@ -43,9 +39,6 @@ use crate::ledger::Resource;
 use crate::network::Offload;
 use crate::run::Folders;
 use crate::units::Bytes;
-
-/// The controllers of a machine with limits, as of a bare process: see `native`.
-const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
 
 /// What the monitor may use besides its guest's memory: an idle Linux's has 60 MiB (QEMU 10.0.2, emulated), and more with
 /// every device that is driven hard.
@@ -62,25 +55,22 @@ pub struct Qemu {
     context: Context,
     clock: HostClock,
     folders: Folders,
-    groups: Result<Groups, String>,
+    room: Room,
     vmm: OnceLock<Result<Vmm, Unavailable>>,
-    /// What was prepared, by its program and its image's digest.
-    systems: Mutex<BTreeMap<(Program, String), System>>,
 }
 
 impl Qemu {
     /// The platform of `flavour`, whose name is `name`, for one run.
     pub fn new(context: Context, name: &str, flavour: Flavour) -> Self {
-        let groups = Groups::find(&context, |all| all.only(CONTROLLERS));
+        let room = Room::new(&context);
         Self {
             id: PlatformId::new(format!("qemu:{name}")),
             flavour,
             context,
             clock: HostClock,
             folders: Folders::from_env(),
-            groups,
+            room,
             vmm: OnceLock::new(),
-            systems: Mutex::default(),
         }
     }
 
@@ -115,9 +105,7 @@ impl Qemu {
     fn check_images(&self) -> Result<(), Unavailable> {
         let lacks = |reason: &str, cure: &str| Unavailable { reason: reason.to_owned(), cure: cure.to_owned() };
         match self.flavour.system {
-            GuestSystem::Linux | GuestSystem::Debian if !system::kernel_is_here(&self.folders) => {
-                Err(lacks("no kernel for guests is here yet", "get it: cargo xtask images --platform linux"))
-            }
+            GuestSystem::Linux => kernel_for_guests(&self.folders),
             GuestSystem::Debian if !system::disk_is_here(&self.folders) => {
                 Err(lacks("no Debian for guests is here yet", "make it, as root: cargo xtask images --platform debian"))
             }
@@ -139,14 +127,8 @@ impl Qemu {
         manifests.flat_map(|m| m.notes.into_iter().map(move |note| format!("{}: {note}", m.program))).collect()
     }
 
-    fn systems(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Program, String), System>> {
-        self.systems.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was prepared of `image`.
-    fn prepared(&self, image: &Image) -> io::Result<System> {
-        let found = self.systems().get(&(image.program, image.digest.clone())).cloned();
-        found.ok_or_else(|| io::Error::other(format!("the image of {} was not prepared", image.program)))
+    fn overhead(&self) -> Overhead {
+        Overhead { memory: MONITOR_MEMORY, tasks: MONITOR_TASKS + self.flavour.vcpus }
     }
 
     fn has_network(&self) -> bool {
@@ -155,26 +137,15 @@ impl Qemu {
             && Path::new("/dev/net/tun").exists()
     }
 
-    /// The group of a machine with limits: its monitor comes on top of its memory.
-    fn confine(&self, spec: &LaunchSpec, memory: Bytes) -> io::Result<Option<Cgroup>> {
-        let tasks = MONITOR_TASKS + self.flavour.vcpus;
-        match (spec.limits, &self.groups) {
-            (Some(_), Ok(groups)) => {
-                groups.confine(&spec.name, spec.cpus.as_ref(), memory + MONITOR_MEMORY, tasks).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Writes all down, makes what a machine needs and starts it.
     fn start(&self, spec: &LaunchSpec) -> Result<QemuInstance, Error> {
         let failed = |e: io::Error| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
-        let (vmm, system) = (self.vmm()?, self.prepared(&spec.image).map_err(failed)?);
+        let (vmm, system) = (self.vmm()?, self.room.prepared(&spec.image).map_err(failed)?);
         let memory = memory_of(spec, &system);
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
         let (read, write) = pipe().map_err(failed)?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let cgroup = self.confine(spec, memory).map_err(failed)?;
+        let cgroup = self.room.confine(spec, memory, self.overhead()).map_err(failed)?;
         let mut instance = QemuInstance::new(watch, cgroup, memory).map_err(failed)?;
         let by_port = self.flavour.system.is_ready_by_port(spec.image.program);
         let console = by_port.then(|| write.try_clone()).transpose().map_err(failed)?;
@@ -274,19 +245,11 @@ impl Platform for Qemu {
     }
 
     fn prepare(&self, image: &Image) -> Result<(), Error> {
-        let program = image.binary();
-        if !program.is_file() {
-            let action = format!("prepare {} on {}", image.program, self.id);
-            return Err(Error::failed(action, format!("{} is missing", program.display())));
-        }
-        let system = self.build(image)?;
-        self.systems().insert((image.program, image.digest.clone()), system);
-        Ok(())
+        self.room.prepare(&self.id, image, |image| self.build(image))
     }
 
     fn made_of(&self, image: &Image) -> Made {
-        let of_image = |_| Made { digest: image.digest.clone(), size: image.size };
-        self.prepared(image).map_or_else(of_image, |system| Made { digest: system.digest, size: system.size })
+        self.room.made_of(image)
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
