@@ -5,7 +5,7 @@ use super::stage::{Stage, time};
 use super::{Measured, victim};
 use crate::engine::Background;
 use crate::plan::PlannedTrial;
-use crate::platform::{Error, Event, Events, Instance, Milestone, Purpose};
+use crate::platform::{Accelerator, Error, Event, Events, Instance, Milestone, Purpose};
 use crate::store::Metric;
 use crate::units::Nanos;
 
@@ -27,7 +27,8 @@ pub(super) fn run(
         victim::ended_well(&spec.name, stopped.exit)?;
     }
     measured.metrics = spans(&spec.name, &stopped.events, if serves { SERVER } else { PROGRAM })?;
-    measured.metrics.extend(spans(&spec.name, &stopped.events, &parts(&stopped.events, serves))?);
+    let is_machine = stage.platform.capabilities().accelerator != Accelerator::None;
+    measured.metrics.extend(spans(&spec.name, &stopped.events, &parts(&stopped.events, is_machine, serves))?);
     Ok(())
 }
 
@@ -48,16 +49,18 @@ const SERVER: &[Span] = &[
 ];
 
 /// What a platform may tell before the first line, in order, each the end of a part: it creates before it starts; a
-/// virtual machine's monitor is up; its guest's kernel is.
+/// virtual machine's monitor is up, where that says so; its guest's kernel is.
 const CUTS: [(&str, Event); 3] = [("create", Event::Created), ("monitor", Event::Vmm), ("kernel", Event::Guest)];
 
 /// The parts of a boot as far as the platform tells them apart. Those up to the first line add up to `boot`; with `run`,
 /// which a server does not have, all add up to `boot_whole`.
-fn parts(events: &Events, serves: bool) -> Vec<Span> {
+fn parts(events: &Events, is_machine: bool, serves: bool) -> Vec<Span> {
     let mut from = Event::Spawn;
     let mut parts = Vec::new();
     for (name, event) in CUTS {
-        if tells(events, from, event) {
+        // A container's begins with its runtime's work.
+        if (event != Event::Guest || is_machine) && lies_between(events, from, event) {
+            let name = if event == Event::Guest && from != Event::Vmm { "monitor_kernel" } else { name };
             parts.push((name, std::mem::replace(&mut from, event), event));
         }
     }
@@ -70,11 +73,10 @@ fn parts(events: &Events, serves: bool) -> Vec<Span> {
 }
 
 /// Whether `event` parts what lies between `from` and the first line: a guest without a kernel of its own begins with its
-/// program's first line, one that is quick may have begun before its monitor answers, and a container's begins with its
-/// runtime's work.
-fn tells(events: &Events, from: Event, event: Event) -> bool {
+/// program's first line, and one that is quick may have begun before its monitor answers.
+fn lies_between(events: &Events, from: Event, event: Event) -> bool {
     let lies_between = |at| events.get(&from) < Some(at) && Some(at) < events.get(&Event::Main);
-    events.get(&event).is_some_and(lies_between) && (event != Event::Guest || from == Event::Vmm)
+    events.get(&event).is_some_and(lies_between)
 }
 
 fn spans(name: &str, events: &Events, spans: &[Span]) -> Result<Vec<Metric>, Error> {
@@ -88,24 +90,36 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::a_process(&[], &[])]
-    #[case::a_container(&[(Event::Created, 4), (Event::Guest, 5)], &[("create", 4), ("start", 6), ("run", 2)])]
+    #[case::a_process(false, &[], &[])]
+    #[case::a_container(false, &[(Event::Created, 4), (Event::Guest, 5)], &[("create", 4), ("start", 6), ("run", 2)])]
     #[case::a_virtual_machine(
+        true,
         &[(Event::Vmm, 3), (Event::Guest, 9)],
         &[("monitor", 3), ("kernel", 6), ("program", 1), ("run", 2)]
     )]
-    #[case::no_kernel(&[(Event::Vmm, 3), (Event::Guest, 10)], &[("monitor", 3), ("start", 7), ("run", 2)])]
-    #[case::guest_first(&[(Event::Vmm, 9), (Event::Guest, 3)], &[("monitor", 9), ("start", 1), ("run", 2)])]
-    #[case::over_before_the_monitor(&[(Event::Vmm, 11), (Event::Guest, 3)], &[])]
-    #[case::a_silent_kernel(&[(Event::Vmm, 3)], &[("monitor", 3), ("start", 7), ("run", 2)])]
+    #[case::a_silent_monitor(true, &[(Event::Guest, 9)], &[("monitor_kernel", 9), ("program", 1), ("run", 2)])]
+    #[case::a_silent_machine(true, &[], &[])]
+    #[case::no_kernel(true, &[(Event::Vmm, 3), (Event::Guest, 10)], &[("monitor", 3), ("start", 7), ("run", 2)])]
+    #[case::guest_first(true, &[(Event::Vmm, 9), (Event::Guest, 3)], &[("monitor", 9), ("start", 1), ("run", 2)])]
+    #[case::main_before_the_monitor(
+        true,
+        &[(Event::Vmm, 11), (Event::Guest, 3)],
+        &[("monitor_kernel", 3), ("program", 7), ("run", 2)]
+    )]
+    #[case::a_silent_kernel(true, &[(Event::Vmm, 3)], &[("monitor", 3), ("start", 7), ("run", 2)])]
     #[case::a_container_in_one(
+        true,
         &[(Event::Created, 1), (Event::Vmm, 3), (Event::Guest, 9)],
         &[("create", 1), ("monitor", 2), ("kernel", 6), ("program", 1), ("run", 2)]
     )]
-    fn the_parts_add_up_to_the_whole(#[case] told: &[(Event, u64)], #[case] expected: &[(&str, u64)]) {
+    fn the_parts_add_up_to_the_whole(
+        #[case] is_machine: bool,
+        #[case] told: &[(Event, u64)],
+        #[case] expected: &[(&str, u64)],
+    ) {
         let mut events = Events::from([(Event::Spawn, Nanos(0)), (Event::Main, Nanos(10)), (Event::Exit, Nanos(12))]);
         events.extend(told.iter().map(|&(event, at)| (event, Nanos(at))));
-        let of = |serves| spans("i", &events, &parts(&events, serves)).unwrap();
+        let of = |serves| spans("i", &events, &parts(&events, is_machine, serves)).unwrap();
         let metrics = of(false);
         let told: Vec<_> = metrics.iter().map(|m| (m.name.as_str(), m.value as u64)).collect();
         assert_eq!(told, expected);

@@ -26,6 +26,13 @@ pub(crate) struct Subject {
     pub(crate) pace: Pace,
 }
 
+impl Subject {
+    /// The processors of its machines, by its name.
+    pub(crate) fn vcpus(&self) -> usize {
+        self.name.rsplit_once("-smp").map_or(1, |(_, count)| count.parse().expect("a number follows -smp"))
+    }
+}
+
 /// How quickly a platform's instances start, and so how many a contract starts and how long it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {

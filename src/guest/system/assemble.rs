@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::System;
 use super::cpio::Archive;
 use super::kernel::{self, Kernel};
 use super::modules::{self, Module};
 use super::record::{self, Part, Record};
+use super::{Built, System};
 use super::{disk, init};
 use crate::guest::build::BuildError;
 use crate::guest::build::digest::{self, Fields};
@@ -120,6 +120,17 @@ pub(super) fn ensure(
         }
     };
     Ok(guest.system(&folder, folders))
+}
+
+/// What was built before of that kind with `program`, if it is still there.
+pub(super) fn built(kind: Kind, folders: &Folders, program: Program) -> Option<Built> {
+    let folder = folders.images().join(kind.name()).join(program.name());
+    let guest: Guest = record::load(&folder)?;
+    let is_whole = guest.initrd.is_intact(&folder)
+        && guest.kernel.is_intact(&kernel::folder(folders))
+        && guest.disk.iter().all(|disk| disk.is_intact(&disk::folder(folders)));
+    is_whole
+        .then(|| Built { system: guest.system(&folder, folders), origin: format!("Linux {}", guest.kernel_version) })
 }
 
 /// Compiles the first process for both systems.
@@ -332,5 +343,25 @@ mod tests {
         let system = built.system(folder.path(), &Folders::from_env());
         assert_eq!(system.initrd, Some(folder.path().join("initrd.cpio")));
         assert_eq!((system.disk, system.memory), (None, Bytes(128 << 20)));
+    }
+
+    #[test]
+    fn what_is_listed_is_whole() {
+        let (fake, output) = (Fake::new(), tempfile::tempdir().unwrap());
+        let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
+        let (shared, own) = (kernel::folder(&folders), folders.images().join("linux/nginx"));
+        let listed = |program| built(Kind::Linux, &folders, program);
+        assert_eq!(listed(Program::Nginx), None);
+        fs::create_dir_all(&own).unwrap();
+        fs::create_dir_all(&shared).unwrap();
+        let guest = fake.with(Kind::Linux, |parts| parts.build("key".into(), None, &own).unwrap());
+        assert_eq!(listed(Program::Nginx), None, "its kernel is gone");
+        fs::rename(Kernel::path(fake.folder.path()), Kernel::path(&shared)).unwrap();
+        let built = listed(Program::Nginx).unwrap();
+        assert_eq!(built.system, guest.system(&own, &folders));
+        assert_eq!(built.origin, format!("Linux {}", fake.kernel.version));
+        assert_eq!(listed(Program::Hello), None);
+        fs::write(own.join(INITRD), "another").unwrap();
+        assert_eq!(listed(Program::Nginx), None, "it is no longer what was built");
     }
 }

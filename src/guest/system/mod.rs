@@ -28,7 +28,7 @@ pub use self::elf::elf_kernel;
 pub use self::kernel::kernel_is_here;
 pub use self::null::{null, null_runs};
 use super::build::BuildError;
-use super::image::Image;
+use super::image::{Image, Program};
 use crate::run::Folders;
 use crate::units::Bytes;
 
@@ -47,6 +47,25 @@ pub struct System {
     pub size: Bytes,
     /// The memory that its manifest asks for.
     pub memory: Bytes,
+}
+
+/// A guest system that was built before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// What boots.
+    pub system: System,
+    /// What it was made from: its kernel's version, or the compiler of one that is its own kernel.
+    pub origin: String,
+}
+
+/// What was built of `null`, `linux` or `debian` with `program`, if it is still what was built. Changes nothing.
+pub fn built(folders: &Folders, system: &str, program: Program) -> Option<Built> {
+    match system {
+        "null" if null_runs(program) => null::built(folders),
+        "linux" => assemble::built(Kind::Linux, folders, program),
+        "debian" => assemble::built(Kind::Debian, folders, program),
+        _ => None,
+    }
 }
 
 /// The small Linux with the program of `image`: a kernel and an initial RAM disk with nothing but that program. Builds

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::System;
+use super::{Built, System};
 use crate::guest::build::{BuildError, Compilation, Compiler, Fields, lock, make_folder, of_file};
 use crate::guest::image::Program;
 use crate::run::Folders;
@@ -83,6 +83,15 @@ pub fn null(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<System,
     Ok(system(kernel, manifest))
 }
 
+/// What was built before, if it is still there.
+pub(super) fn built(folders: &Folders) -> Option<Built> {
+    let folder = folders.images().join("null");
+    let kernel = folder.join("null");
+    let manifest = intact(&kernel, &folder.join("manifest.json"))?;
+    let origin = manifest.compiler.clone();
+    Some(Built { system: system(kernel, manifest), origin })
+}
+
 fn system(kernel: PathBuf, manifest: Manifest) -> System {
     let Manifest { sha256, size, memory, .. } = manifest;
     System { kernel, initrd: None, disk: None, digest: sha256, size, memory }
@@ -99,8 +108,13 @@ fn key(compiler: &Compiler, sources: &Path) -> Result<String, BuildError> {
 
 /// What was built from this key, if it is still what was built.
 fn up_to_date(kernel: &Path, record: &Path, key: &str) -> Option<Manifest> {
+    intact(kernel, record).filter(|manifest| manifest.key == key)
+}
+
+/// What was built, if it is still what was built.
+fn intact(kernel: &Path, record: &Path) -> Option<Manifest> {
     let manifest: Manifest = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
-    (manifest.key == key && of_file(kernel).ok()? == manifest.sha256).then_some(manifest)
+    (of_file(kernel).ok()? == manifest.sha256).then_some(manifest)
 }
 
 /// Whole or not at all: a machine may be started from it meanwhile.
@@ -137,10 +151,13 @@ mod tests {
     fn it_is_built_once_and_again_when_it_was_spoilt() {
         let (_output, folders) = folders();
         let mut steps = Vec::new();
+        assert_eq!(built(&folders), None);
         let first = null(&folders, &mut |step| steps.push(step.to_owned())).unwrap();
         assert_eq!(null(&folders, &mut |step| steps.push(step.to_owned())).unwrap(), first);
         assert_eq!(steps, ["build the guest system null"]);
+        assert_eq!(built(&folders).unwrap().system, first);
         fs::write(&first.kernel, "spoilt").unwrap();
+        assert_eq!(built(&folders), None);
         assert_eq!(null(&folders, &mut |_| {}).unwrap(), first, "the same bytes from the same sources");
         assert_eq!(of_file(&first.kernel).unwrap(), first.digest);
     }

@@ -151,6 +151,11 @@ impl Timeline {
         (self.attacking_since, self.busy) = (None, false);
     }
 
+    /// Whether it ended so.
+    pub(super) fn is_starved(&self) -> bool {
+        self.end.is_some_and(|(_, exit)| exit == Exit::Code(OUT_OF_MEMORY_CODE))
+    }
+
     /// The guest prints its first line and nothing more.
     pub(super) fn hang_after_main(&mut self) {
         self.lines.truncate(1);

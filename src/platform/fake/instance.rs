@@ -187,6 +187,10 @@ impl Instance for FakeInstance {
         self.events.insert(Event::Gone, self.clock.now());
         self.stopped = true;
         lock(&self.world).remove(&self.name);
+        if self.timeline.is_starved() {
+            // As a machine whose kernel ended it: how its program ended, nobody knows.
+            return Err(Error::failed(format!("stop {}", self.name), "it ended without a word of its program"));
+        }
         let exit = self.timeline.end.map_or(Exit::Signal(9), |(_, exit)| exit);
         Ok(Stopped { exit, events: std::mem::take(&mut self.events), lines: std::mem::take(&mut self.lines) })
     }

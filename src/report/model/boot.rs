@@ -20,14 +20,14 @@ const HELLO: &str = "A program that prints one line and exits";
 const SERVER: &str = "is started again and again until it serves, and then ended, alone and beside idle servers of its \
     kind. Boot is the time from the request to its first line, serves the time until it takes requests; removal is the \
     time from its end until nothing of it is left. Where the platform tells when it had made the instance, boot falls \
-    into create, until then, and start, from then on; of a virtual machine into monitor, kernel and program. All on the \
-    host's monotonic clock.";
+    into create, until then, and start, from then on; of a virtual machine into monitor, kernel and program, or start where a \
+    part is missing; monitor+kernel is both where the monitor says nothing. All on the host's monotonic clock.";
 
 const INTRO: &str = "is started again and again, alone and beside idle instances. Boot is the time from the request to \
     its first line; whole is the time to its exit; removal is the time from there until nothing of it is left. Where the \
     platform tells when it had made the instance, boot falls into create, until then, and start, from then on; of a \
     virtual machine into monitor, until that is up, kernel, until the guest says its first word, and program, until its \
-    first line. Run is from the first line to the exit. All on the host's monotonic clock.";
+    first line, or start where a part is missing; monitor+kernel is both where the monitor says nothing. Run is from the first line to the exit. All on the host's monotonic clock.";
 
 /// The section of a boot run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
@@ -101,10 +101,11 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
 }
 
 /// Columns of the parts of a boot, and their metrics.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("~create", "create"),
     ("~monitor", "monitor"),
     ("~kernel", "kernel"),
+    ("~monitor+kernel", "monitor_kernel"),
     ("~program", "program"),
     ("~start", "start"),
     ("~run", "run"),
@@ -134,9 +135,25 @@ fn table(view: &View<'_>) -> Table {
     table.without_empty_columns()
 }
 
+/// What lies between two events of a boot, on one platform.
+#[derive(Debug)]
+struct Phase {
+    part: Part,
+    to: Event,
+    lasts: Summary,
+}
+
+/// A part of a boot, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    name: &'static str,
+    /// Its colour.
+    slot: usize,
+}
+
 /// The parts of a boot, one upon the other. Means, since only means add up.
 fn phases(view: &View<'_>) -> Option<Figure> {
-    let platforms: Vec<(String, Vec<(Event, Summary)>)> = view
+    let platforms: Vec<(String, Vec<Phase>)> = view
         .platforms()
         .iter()
         .map(|p| (view.name(p), phases_of(view, p)))
@@ -145,21 +162,18 @@ fn phases(view: &View<'_>) -> Option<Figure> {
     if platforms.is_empty() {
         return None;
     }
-    let shown = |event: &&Event| platforms.iter().any(|(_, phases)| phases.iter().any(|(e, _)| e == *event));
-    let series = Event::ALL.iter().filter(shown);
-    let series: Vec<BarSeries> = series.map(|&e| bars(part(e, view.accelerator), e, &platforms)).collect();
+    let mut shown: Vec<&Phase> = platforms.iter().flat_map(|(_, phases)| phases).collect();
+    // Parts that end alike never meet on one platform.
+    shown.sort_by_key(|phase| (phase.to, phase.part.slot));
+    shown.dedup_by_key(|phase| phase.part);
+    let series = shown.iter().map(|phase| bars(phase.part, &platforms)).collect();
     let names: Vec<String> = platforms.iter().map(|(name, _)| name.clone()).collect();
     Some(Figure {
         id: view.id("phases"),
         title: view.title("The parts of a boot"),
         caption: format!(
-            "Mean of {} with nothing beside. A part that a platform does not tell apart is within the next one{}.",
-            count(platforms.iter().flat_map(|(_, p)| p.iter().map(|(_, s)| s.count)).max().unwrap_or(0), "trial"),
-            if names.len() > 1 && shown(&&Event::Created) {
-                ": without create, start begins with the request"
-            } else {
-                ""
-            },
+            "Mean of {} with nothing beside. What a platform does not tell apart is one part.",
+            count(platforms.iter().flat_map(|(_, p)| p.iter().map(|p| p.lasts.count)).max().unwrap_or(0), "trial"),
         ),
         alternative: alternative(&platforms),
         plot: Plot::Bars(BarChart {
@@ -172,18 +186,18 @@ fn phases(view: &View<'_>) -> Option<Figure> {
     })
 }
 
-fn alternative(platforms: &[(String, Vec<(Event, Summary)>)]) -> String {
-    let phase = |(event, s): &(Event, Summary)| format!("{event} {}", Scale::of(Unit::Nanos, s.mean).text(s.mean));
-    let of = |(name, phases): &(String, Vec<(Event, Summary)>)| {
+fn alternative(platforms: &[(String, Vec<Phase>)]) -> String {
+    let phase = |p: &Phase| format!("{} {}", p.to, Scale::of(Unit::Nanos, p.lasts.mean).text(p.lasts.mean));
+    let of = |(name, phases): &(String, Vec<Phase>)| {
         format!(" {name}: {}.", phases.iter().map(phase).collect::<Vec<_>>().join(", "))
     };
     format!("Mean time until each event.{}", platforms.iter().map(of).collect::<String>())
 }
 
-fn bars(part: &str, event: Event, platforms: &[(String, Vec<(Event, Summary)>)]) -> BarSeries {
-    let bar = |(name, phases): &(String, Vec<(Event, Summary)>)| match phases.iter().find(|(e, _)| *e == event) {
+fn bars(part: Part, platforms: &[(String, Vec<Phase>)]) -> BarSeries {
+    let bar = |(name, phases): &(String, Vec<Phase>)| match phases.iter().find(|phase| phase.part == part) {
         None => Bar::Missing,
-        Some((_, s)) => {
+        Some(Phase { lasts: s, .. }) => {
             let scale = Scale::of(Unit::Nanos, s.mean);
             let sd = s.sd.map_or_else(String::new, |sd| format!(" ± {}", scale.number(sd)));
             let hover = format!("{name}, {}{sd} (mean of {})", scale.text(s.mean), s.count);
@@ -191,41 +205,38 @@ fn bars(part: &str, event: Event, platforms: &[(String, Vec<(Event, Summary)>)])
         }
     };
     let bars = platforms.iter().map(bar).collect();
-    BarSeries { name: part.into(), origin: Origin::Measured, slot: slot(event), bars }
+    BarSeries { name: part.name.into(), origin: Origin::Measured, slot: part.slot, bars }
 }
 
-/// The colour of a part: those that every platform has come first.
-fn slot(event: Event) -> usize {
-    const ORDER: [Event; 4] = [Event::Created, Event::Main, Event::Exit, Event::Gone];
-    let rest = Event::ALL.iter().filter(|e| !ORDER.contains(e));
-    ORDER.iter().chain(rest).position(|e| *e == event).unwrap_or(0)
-}
-
-/// The name of the part of a boot that ends with `event`.
-fn part(event: Event, accelerator: Accelerator) -> &'static str {
-    match (event, accelerator) {
-        (Event::Spawn, _) => "request",
-        (Event::Created, _) => "create",
-        (Event::Vmm, _) => "monitor",
-        (Event::Guest, Accelerator::None) => "to the guest's start",
-        (Event::Guest, _) => "guest kernel",
-        (Event::Main, Accelerator::None) => "start, to main",
-        (Event::Main, _) => "program, to main",
-        (Event::Ready, _) => "until it serves",
-        (Event::Result, _) => "to the result",
-        (Event::Exit, _) => "run, to exit",
-        (Event::Gone, _) => "removal",
-    }
+/// The part of a boot between two events. Those that share a colour never meet in a figure.
+fn part(from: Event, to: Event, accelerator: Accelerator) -> Part {
+    let (name, slot) = match (from, to, accelerator) {
+        (_, Event::Spawn, _) => ("request", 0),
+        (_, Event::Created, _) => ("create", 0),
+        (_, Event::Vmm, _) => ("monitor", 5),
+        (Event::Vmm, Event::Guest, _) => ("guest kernel", 6),
+        (_, Event::Guest, Accelerator::None) => ("to the guest's start", 5),
+        (_, Event::Guest, _) => ("monitor and guest kernel", 1),
+        (Event::Spawn, Event::Main, _) => ("all, to main", 4),
+        (Event::Vmm, Event::Main, _) => ("guest, to main", 8),
+        (Event::Guest, Event::Main, _) => ("program, to main", 7),
+        (_, Event::Main, _) => ("start, to main", 1),
+        (_, Event::Ready, _) => ("until it serves", 2),
+        (_, Event::Result, _) => ("to the result", 6),
+        (_, Event::Exit, _) => ("run, to exit", 2),
+        (_, Event::Gone, _) => ("removal", 3),
+    };
+    Part { name, slot }
 }
 
 /// How long each phase lasts on a platform with nothing beside.
-fn phases_of(view: &View<'_>, platform: &PlatformId) -> Vec<(Event, Summary)> {
+fn phases_of(view: &View<'_>, platform: &PlatformId) -> Vec<Phase> {
     let wanted = |t: &&TrialRecord| t.outcome == Outcome::Ok && t.case.platform == *platform && t.case.background == 0;
     let trials: Vec<&TrialRecord> = view.trials().filter(wanted).collect();
     let phase = |pair: &[Event]| {
         let lasts = |t: &&TrialRecord| t.events[&pair[1]].0 as f64 - t.events[&pair[0]].0 as f64;
         let sample = Sample::new(trials.iter().map(lasts).collect()).ok()?;
-        Some((pair[1], summarize(&sample)))
+        Some(Phase { part: part(pair[0], pair[1], view.accelerator), to: pair[1], lasts: summarize(&sample) })
     };
     apart(view, &trials).windows(2).filter_map(phase).collect()
 }

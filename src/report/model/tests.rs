@@ -334,5 +334,5 @@ fn the_end_of_a_server_is_no_part_of_its_boot() {
     let report = report(vec![record]);
     let Plot::Bars(chart) = &report.figures().find(|f| f.id == "boot-phases").unwrap().plot else { panic!("bars") };
     let names: Vec<&str> = chart.series.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["start, to main", "until it serves"]);
+    assert_eq!(names, ["all, to main", "until it serves"]);
 }

@@ -80,20 +80,11 @@ pub(super) fn build(kind: Kind, request: &Request<'_>) -> anyhow::Result<Vec<Row
 
 /// What there is.
 pub(super) fn list(kind: Kind, request: &Request<'_>) -> Vec<Row> {
-    let folder = request.folders.images().join(kind.name());
-    let row = |program: &Program| {
-        let manifest = match kind {
-            Kind::Null => folder.join("manifest.json"),
-            _ => folder.join(program.name()).join("manifest.json"),
-        };
-        let text = fs::read(manifest).ok()?;
-        let value: serde_json::Value = serde_json::from_slice(&text).ok()?;
-        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        let digest = [text("sha256"), text("digest")].concat();
-        let image = format!("{}:{program}", kind.name());
-        Some(Row([image, "qemu".to_owned(), short(&digest), value["size"].to_string(), text("kernel_version")]))
+    let listed = |program: &Program| {
+        let built = system::built(request.folders, kind.name(), *program)?;
+        Some(row(kind, *program, &built.system, &built.origin))
     };
-    kind.programs().iter().filter_map(row).collect()
+    kind.programs().iter().filter_map(listed).collect()
 }
 
 fn row(kind: Kind, program: Program, system: &System, state: &str) -> Row {
@@ -147,5 +138,35 @@ fn spec(ledger: &Ledger, image: &Image) -> LaunchSpec {
         network: Networking::None,
         purpose: Purpose::Measured,
         deadline: BOOT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use featherweight::units::Bytes;
+
+    use super::*;
+    use crate::images::source::Origin;
+
+    #[test]
+    fn what_was_built_is_listed_with_its_digest_and_size() {
+        let output = tempfile::tempdir().unwrap();
+        let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
+        let request = Request {
+            folders: &folders,
+            origin: Origin::Cache,
+            offline: true,
+            lock_file: None,
+            locked: false,
+            force: false,
+            only: Vec::new(),
+        };
+        assert_eq!(list(Kind::Null, &request), []);
+        let built = system::null(&folders, &mut |_| {}).unwrap();
+        let rows = list(Kind::Null, &request);
+        let [Row([image, monitor, digest, size, origin])] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!((image.as_str(), monitor.as_str()), ("null:hello", "qemu"));
+        assert_eq!((digest, size), (&short(&built.digest), &built.size.to_string()));
+        assert!(built.size > Bytes(0) && !digest.is_empty() && !origin.is_empty(), "{rows:?}");
     }
 }

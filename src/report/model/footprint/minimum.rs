@@ -19,8 +19,8 @@ pub(super) fn section(view: &View<'_>) -> (Section, Vec<Finding>) {
     let until = if is_server(&view.workload) { "until it serves" } else { "to its program's first line" };
     let intro = format!(
         "A guest with {} is booted {until} with less and less memory of its own, halving the range to steps of 1 MiB. What \
-         was found has booted three times more in a row; with a step less it failed, or did not get there in five times \
-         the usual time.",
+         was found has booted three times more in a row; with a step less it failed three times, or took \
+         more than five times as long as usual.",
         name(&view.workload)
     );
     let mut blocks = vec![Block::Table(table(view))];

@@ -1,5 +1,7 @@
 //! Virtual machines in the report: their accelerator, the parts of their boot, their memory.
 
+use std::collections::BTreeMap;
+
 use rstest::rstest;
 
 use super::*;
@@ -95,7 +97,48 @@ fn a_virtual_machines_boot_is_split_into_monitor_kernel_and_program() {
 #[test]
 fn a_guest_without_a_kernel_has_no_such_part() {
     let stamps = [(Event::Spawn, 0), (Event::Vmm, 60), (Event::Guest, 90), (Event::Main, 90), (Event::Exit, 95)];
-    assert_eq!(parts(&machine(&stamps)), [("monitor", 60.0), ("program, to main", 30.0), ("run, to exit", 5.0)]);
+    assert_eq!(parts(&machine(&stamps)), [("monitor", 60.0), ("guest, to main", 30.0), ("run, to exit", 5.0)]);
+}
+
+#[test]
+fn a_monitor_that_says_nothing_is_one_part_with_the_kernel() {
+    let stamps = [(Event::Spawn, 0), (Event::Guest, 70), (Event::Main, 90), (Event::Exit, 95)];
+    let expected = [("monitor and guest kernel", 70.0), ("program, to main", 20.0), ("run, to exit", 5.0)];
+    assert_eq!(parts(&machine(&stamps)), expected);
+    let silent = [(Event::Spawn, 0), (Event::Main, 90), (Event::Exit, 95)];
+    assert_eq!(parts(&machine(&silent)), [("all, to main", 90.0), ("run, to exit", 5.0)]);
+}
+
+#[test]
+fn machines_that_tell_different_parts_share_a_figure_and_no_part() {
+    let of = |platform: &str, stamps: &[(Event, u64)]| {
+        let mut record = record(0);
+        (record.case.platform, record.case.accelerator) = (PlatformId::new(platform), Accelerator::Tcg);
+        record.events = stamps.iter().map(|&(event, at)| (event, Nanos(at * 1_000_000))).collect();
+        record
+    };
+    let report = report(vec![
+        of("qemu", &[(Event::Spawn, 0), (Event::Vmm, 60), (Event::Guest, 70), (Event::Main, 90)]),
+        of("firecracker", &[(Event::Spawn, 0), (Event::Guest, 30), (Event::Main, 40)]),
+        of("null", &[(Event::Spawn, 0), (Event::Vmm, 60), (Event::Guest, 65), (Event::Main, 65)]),
+    ]);
+    let Plot::Bars(chart) = &report.figures().find(|f| f.id == "boot-phases").unwrap().plot else { panic!("bars") };
+    let of = |bar: &Bar| if let Bar::Value { value, .. } = bar { (value / 1e6) as u64 } else { 0 };
+    let series: BTreeMap<&str, Vec<u64>> =
+        chart.series.iter().map(|s| (s.name.as_str(), s.bars.iter().map(of).collect())).collect();
+    assert_eq!(chart.groups, ["firecracker", "null", "qemu"]);
+    let expected = [
+        ("monitor", [0, 60, 60]),
+        ("guest kernel", [0, 0, 10]),
+        ("monitor and guest kernel", [30, 0, 0]),
+        ("guest, to main", [0, 5, 0]),
+        ("program, to main", [10, 0, 20]),
+    ];
+    assert_eq!(series, expected.map(|(name, ms)| (name, ms.to_vec())).into());
+    let mut slots: Vec<usize> = chart.series.iter().map(|s| s.slot).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    assert_eq!(slots.len(), chart.series.len(), "a colour each");
 }
 
 /// Two virtual machines weighed, with so many MiB by metric.
