@@ -24,6 +24,7 @@ use start::Plan;
 use vmm::Vmm;
 
 pub use flavour::Flavour;
+pub(super) use vmm::kvm;
 
 use super::groups::Groups;
 use super::machine::{Knocking, memory_of};
