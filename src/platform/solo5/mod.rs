@@ -55,6 +55,9 @@ const MONITOR_TASKS: u32 = 2;
 /// How long a monitor may take to tell its version.
 const ASK: Duration = Duration::from_secs(5);
 
+/// What has everything that these unikernels lack.
+const INSTEAD: &str = "measure --platform qemu:linux";
+
 /// The monitor of what follows the colon in `solo5:mirage-spt`; `None` if that is no name.
 pub fn monitor(flavour: &str) -> Option<Monitor> {
     match flavour {
@@ -223,7 +226,7 @@ fn refuse(spec: &LaunchSpec) -> Result<(), Unavailable> {
         (Networking::None, Some(argument)) => format!("read no arguments, and `{argument}` was asked for"),
         (network, _) => format!("have no network, and `{network}` was asked for"),
     };
-    Err(lacks(format!("the unikernels in OCaml {asked}"), "measure --platform qemu:linux"))
+    Err(lacks(format!("the unikernels in OCaml {asked}"), INSTEAD))
 }
 
 impl Platform for Solo5 {
@@ -260,6 +263,10 @@ impl Platform for Solo5 {
     }
 
     fn prepare(&self, image: &Image) -> Result<(), Error> {
+        if !mirage::PROGRAMS.contains(&image.program) {
+            let reason = format!("there is no {} in OCaml here", image.program);
+            return Err(Error::Unavailable(lacks(reason, INSTEAD)));
+        }
         let built = mirage::system(&self.folders, image.program, self.monitor);
         let system = built.map_err(|e| Error::Unavailable(not_built(e.to_string())))?;
         self.systems().insert(image.program, system);

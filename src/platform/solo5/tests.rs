@@ -160,8 +160,12 @@ fn what_is_missing_is_told_with_its_cure() {
     assert!(none.contains("not built for solo5-spt; ") && none.contains("images --platform mirage"), "{none}");
     stage.spec("");
     assert_eq!(stage.platform.check().expect("it is built").notes, ["accelerator: none"]);
-    let redis = stage.platform.prepare(&crate::platform::fake::image(Program::Redis)).expect_err("none");
-    assert!(matches!(redis, Error::Unavailable(_)), "its trials are left out: {redis}");
+    let left_out = |program| match stage.platform.prepare(&crate::platform::fake::image(program)) {
+        Err(Error::Unavailable(why)) => why.reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(left_out(Program::Sqlite), "there is no sqlite in OCaml here");
+    assert!(left_out(Program::Hello).contains("hello is not built"), "{}", left_out(Program::Hello));
     let hvt = Solo5::new(stage.context.clone(), "mirage", Monitor::Solo5Hvt);
     assert_eq!(hvt.capabilities().accelerator, Accelerator::Kvm);
     drop(hvt);
