@@ -22,6 +22,7 @@ pub mod podman;
 mod poll;
 pub mod qemu;
 pub mod registry;
+pub mod solo5;
 mod spawn;
 mod watch;
 mod watched;

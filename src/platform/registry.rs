@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::docker::{Docker, Start};
 use super::firecracker::{self, Firecracker};
 use super::qemu::{Flavour, Qemu};
+use super::solo5::{self, Solo5};
 use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, podman, youki};
 use crate::names::UnknownName;
 
@@ -40,6 +41,8 @@ pub enum Runtime {
     Flavour,
     /// Always, and a guest system, too, in the one machine that there is: `firecracker:linux`.
     Microvm,
+    /// Always, and the one guest system that there is, with which monitor of Solo5's: `solo5:mirage-spt`.
+    Solo5,
 }
 
 /// Every platform of this version.
@@ -120,6 +123,18 @@ pub const ENTRIES: &[Entry] = &[
         },
     },
     Entry {
+        name: "solo5",
+        runtime: Runtime::Solo5,
+        about: "a MirageOS unikernel under Solo5's own monitors: mirage with KVM, mirage-spt with seccomp and no machine",
+        defaults: &[],
+        others: &["solo5:mirage", "solo5:mirage-spt"],
+        open: |c, flavour| {
+            let name = flavour.unwrap_or_default();
+            let monitor = solo5::monitor(name).ok_or_else(|| Error::Fatal(format!("`{name}` is no guest system")))?;
+            Ok(Box::new(Solo5::new(c.clone(), name, monitor)))
+        },
+    },
+    Entry {
         name: "fake",
         runtime: Runtime::None,
         about: "a simulation in virtual time: proves the harness, measures nothing",
@@ -151,9 +166,9 @@ pub fn survey(context: &Context) -> Vec<(PlatformId, &'static Entry, Result<Plat
         Err(Error::Unavailable(why)) => Err(why),
         Err(other) => Err(Unavailable { reason: other.to_string(), cure: "this is a fault: report it".to_owned() }),
     };
-    let names = |entry: &'static Entry| match entry.defaults {
-        [] => vec![PlatformId::new(entry.name)],
-        names => names.iter().chain(entry.others).map(|&name| PlatformId::new(name)).collect(),
+    let names = |entry: &'static Entry| match (entry.defaults, entry.others) {
+        ([], []) => vec![PlatformId::new(entry.name)],
+        (defaults, others) => defaults.iter().chain(others).map(|&name| PlatformId::new(name)).collect(),
     };
     let all = ENTRIES.iter().flat_map(|entry| names(entry).into_iter().map(move |id| (id, entry)));
     all.map(|(id, entry)| (id.clone(), entry, ask(&id))).collect()
@@ -175,6 +190,7 @@ impl Entry {
                 format!("{}:null|linux|debian|unikraft|osv|mirage[-MACHINE][-smpN][-kvm|-tcg]", self.name)
             }
             Runtime::Microvm => format!("{}:linux|unikraft[-smpN]", self.name),
+            Runtime::Solo5 => format!("{}:mirage[-spt]", self.name),
         }
     }
 }
@@ -187,6 +203,7 @@ fn find(name: &str) -> Result<(&'static Entry, Option<&str>), UnknownName> {
         (Runtime::Optional | Runtime::Required, Some(runtime)) => is_runtime(runtime),
         (Runtime::Flavour, Some(flavour)) => Flavour::parse(flavour).is_some(),
         (Runtime::Microvm, Some(flavour)) => firecracker::Flavour::parse(flavour).is_some(),
+        (Runtime::Solo5, Some(flavour)) => solo5::monitor(flavour).is_some(),
         _ => false,
     };
     let entry = ENTRIES.iter().filter(|entry| entry.name == family).find(fits);
@@ -220,12 +237,19 @@ mod tests {
     }
 
     #[test]
+    fn every_name_that_is_asked_about_is_accepted() {
+        let names = ENTRIES.iter().flat_map(|entry| entry.defaults.iter().chain(entry.others));
+        names.for_each(|name| drop(name.parse::<PlatformId>().unwrap()));
+    }
+
+    #[test]
     fn a_runtime_is_taken_only_where_there_is_one() {
         assert!("native:crun".parse::<PlatformId>().is_err());
         assert!("qemu:windows".parse::<PlatformId>().is_err() && "qemu".parse::<PlatformId>().is_err());
         assert!("qemu:linux-q35-smp2".parse::<PlatformId>().is_ok());
         assert!("firecracker:linux-q35".parse::<PlatformId>().is_err() && "firecracker".parse::<PlatformId>().is_err());
         assert!("firecracker:linux-smp2".parse::<PlatformId>().is_ok());
+        assert!("solo5:mirage-spt".parse::<PlatformId>().is_ok() && "solo5".parse::<PlatformId>().is_err());
         assert!(!is_runtime("../x") && !is_runtime("") && is_runtime("io.containerd.runc.v2"));
     }
 }

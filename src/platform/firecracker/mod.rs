@@ -23,6 +23,7 @@ use start::Plan;
 use vmm::Vmm;
 
 pub use flavour::Flavour;
+pub(super) use vmm::kvm;
 
 use super::machine::{Knocking, Overhead, Room, kernel_for_guests, memory_of};
 use super::qemu::GuestSystem;

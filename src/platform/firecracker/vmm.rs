@@ -47,10 +47,15 @@ impl Vmm {
         let version = tools::version(&program, &["--version"], ASK);
         let version = version.ok_or_else(|| lacks(format!("{PROGRAM} tells no version"), "install it again"))?;
         suits(&version, system)?;
-        let opened = OpenOptions::new().read(true).write(true).open("/dev/kvm").map(drop).map_err(|e| e.to_string());
-        let note = judge(opened, || qemu::kvm_executes(folders))?;
+        let note = kvm(folders)?;
         Ok(Self { program, version, note })
     }
+}
+
+/// Whether KVM is here and executes guests: what is to be noted of how that is known.
+pub(in crate::platform) fn kvm(folders: &Folders) -> Result<Option<String>, Unavailable> {
+    let opened = OpenOptions::new().read(true).write(true).open("/dev/kvm").map(drop).map_err(|e| e.to_string());
+    judge(opened, || qemu::kvm_executes(folders))
 }
 
 /// Whether a monitor of this version can boot `system` with all its devices.
