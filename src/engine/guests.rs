@@ -73,11 +73,14 @@ impl Guests {
 
     /// What the platforms make of the guests, where that is more than their images: digests by `qemu:linux/nginx`.
     pub(super) fn made(&self, platforms: &[Box<dyn Platform>]) -> BTreeMap<String, String> {
-        let of = |platform: &Box<dyn Platform>, image: &Image| {
+        let of = |platform: &dyn Platform, image: &Image| {
             let made = platform.made_of(image).digest;
             (made != image.digest).then(|| (format!("{}/{}", platform.id(), image.program), made))
         };
-        platforms.iter().flat_map(|platform| self.images.iter().filter_map(move |image| of(platform, image))).collect()
+        platforms
+            .iter()
+            .flat_map(|platform| self.images.iter().filter_map(move |image| of(platform.as_ref(), image)))
+            .collect()
     }
 
     /// The guests that `platform` cannot be given, and why.

@@ -33,6 +33,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("qemu-system-aarch64", "--version"),
     ("firecracker", "--version"),
     ("solo5-hvt", "--version"),
+    ("solo5-spt", "--version"),
     ("nginx", "-v"),
     ("redis-server", "--version"),
     ("wrk", "-v"),

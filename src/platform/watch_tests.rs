@@ -38,6 +38,7 @@ fn a_deadline_tells_what_was_awaited_and_what_was_seen() {
 fn machine(program: &str, argument: &str, after: AfterWord) -> (Watch, OwnedFd) {
     use rustix::process::{PidfdFlags, pidfd_open};
     let (read, write) = pipe().expect("a pipe");
+    #[expect(clippy::zombie_processes, reason = "the watch reaps it")]
     let child = std::process::Command::new(program).arg(argument).spawn().expect("it starts");
     let number = child.id() as i32;
     let handle = pidfd_open(pid(number).expect("a number"), PidfdFlags::empty()).expect("it is there");

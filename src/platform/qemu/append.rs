@@ -21,7 +21,8 @@ pub(super) fn line(
     match system {
         GuestSystem::Null => append::line(Vec::new(), spec, None, 0),
         GuestSystem::Osv => Ok(osv::command_line(spec.image.program, &append::arguments_of(spec)?)),
-        GuestSystem::Mirage => Ok(append::arguments_of(spec)?.join(" ")),
+        // It takes every word for an option of its own, and ends with 64.
+        GuestSystem::Mirage => Ok(String::new()),
         GuestSystem::Unikraft => append::unikraft(spec, Monitor::Qemu, network),
         GuestSystem::Linux | GuestSystem::Debian => {
             let mut words = kernel_words(accelerator, tsc_khz);

@@ -10,30 +10,28 @@ mod instance;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use instance::Solo5Instance;
 
 use super::firecracker;
-use super::groups::Groups;
-use super::machine::memory_of;
+use super::machine::{Overhead, Room, memory_of};
 use super::qemu::GuestSystem;
 use super::spawn::{self, Start};
 use super::watch::{AfterWord, Process, Watch, pipe};
 use super::watched::Watched;
 use super::{
-    Accelerator, Burden, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform,
+    Accelerator, Burden, Capabilities, Context, Error, Event, Instance, LaunchSpec, Made, Networking, Platform,
     PlatformFacts, PlatformId, Unavailable,
 };
-use crate::cgroup::{Cgroup, Controller};
+use crate::cgroup::Cgroup;
 use crate::clock::{Clock, HostClock};
 use crate::guest::system::unikernel::Monitor;
 use crate::guest::system::{System, mirage};
@@ -43,14 +41,8 @@ use crate::ledger::Resource;
 use crate::run::{Folders, RUN_VARIABLE};
 use crate::units::Bytes;
 
-/// The controllers of a machine with limits, as of a bare process: see `native`.
-const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
-
 /// What a monitor, of one thread and without devices, may use besides its guest's memory, generously.
-const MONITOR_MEMORY: Bytes = Bytes(64 << 20);
-
-/// Threads of a monitor: one, and room for one more.
-const MONITOR_TASKS: u32 = 2;
+const OVERHEAD: Overhead = Overhead { memory: Bytes(64 << 20), tasks: 2 };
 
 /// How long a monitor may take to tell its version.
 const ASK: Duration = Duration::from_secs(5);
@@ -84,24 +76,22 @@ pub struct Solo5 {
     context: Context,
     clock: HostClock,
     folders: Folders,
-    groups: Result<Groups, String>,
+    room: Room,
     vmm: OnceLock<Result<Vmm, Unavailable>>,
-    systems: Mutex<BTreeMap<Program, System>>,
 }
 
 impl Solo5 {
     /// The platform `solo5:FLAVOUR` with `monitor` for one run.
     pub fn new(context: Context, flavour: &str, monitor: Monitor) -> Self {
-        let groups = Groups::find(&context, |all| all.only(CONTROLLERS));
+        let room = Room::new(&context);
         Self {
             id: PlatformId::new(format!("solo5:{flavour}")),
             monitor,
             context,
             clock: HostClock,
             folders: Folders::from_env(),
-            groups,
+            room,
             vmm: OnceLock::new(),
-            systems: Mutex::default(),
         }
     }
 
@@ -138,33 +128,14 @@ impl Solo5 {
         mirage::PROGRAMS.iter().any(is_built).then_some(()).ok_or_else(|| not_built(reason()))
     }
 
-    fn systems(&self) -> MutexGuard<'_, BTreeMap<Program, System>> {
-        self.systems.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn prepared(&self, program: Program) -> io::Result<System> {
-        let found = self.systems().get(&program).cloned();
-        found.ok_or_else(|| io::Error::other(format!("the image of {program} was not prepared")))
-    }
-
-    /// The group of a machine with limits: its monitor comes on top of its memory.
-    fn confine(&self, spec: &LaunchSpec, memory: Bytes) -> io::Result<Option<Cgroup>> {
-        match (spec.limits, &self.groups) {
-            (Some(_), Ok(groups)) => {
-                groups.confine(&spec.name, spec.cpus.as_ref(), memory + MONITOR_MEMORY, MONITOR_TASKS).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Writes all down, makes what a machine needs and starts it.
     fn start(&self, spec: &LaunchSpec, vmm: &Vmm) -> io::Result<Solo5Instance> {
-        let system = self.prepared(spec.image.program)?;
+        let system = self.room.prepared(&spec.image)?;
         let memory = mirage::whole_pages(memory_of(spec, &system));
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
         let (read, write) = pipe()?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let cgroup = self.confine(spec, memory)?;
+        let cgroup = self.room.confine(spec, memory, OVERHEAD)?;
         let mut instance = Solo5Instance::new(watch, cgroup, self.monitor, memory)?;
         match self.boot(spec, vmm, &system, &mut instance, &write) {
             Ok(()) => Ok(instance),
@@ -269,12 +240,12 @@ impl Platform for Solo5 {
         }
         let built = mirage::system(&self.folders, image.program, self.monitor);
         let system = built.map_err(|e| Error::Unavailable(not_built(e.to_string())))?;
-        self.systems().insert(image.program, system);
+        self.room.keep(image, system);
         Ok(())
     }
 
-    fn image_size(&self, image: &Image) -> Bytes {
-        self.prepared(image.program).map_or(image.size, |system| system.size)
+    fn made_of(&self, image: &Image) -> Made {
+        self.room.made_of(image)
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
