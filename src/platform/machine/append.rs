@@ -57,7 +57,7 @@ pub(in crate::platform) fn line(
 /// The line of a unikernel of Unikraft's.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(in crate::platform) fn unikraft(
     spec: &LaunchSpec,
     monitor: Monitor,

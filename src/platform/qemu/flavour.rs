@@ -71,6 +71,11 @@ impl GuestSystem {
         matches!(self, GuestSystem::Unikraft | GuestSystem::Osv | GuestSystem::Mirage)
     }
 
+    /// Whether it is given a network card: the others have no driver for one, or nothing here tells them their address.
+    pub(super) const fn has_card(self) -> bool {
+        !matches!(self, GuestSystem::Null | GuestSystem::Osv | GuestSystem::Mirage)
+    }
+
     /// Whether it tells by a line how its program ended; of another one the monitor's own exit code is all there is.
     pub(super) const fn tells_its_end(self) -> bool {
         !matches!(self, GuestSystem::Osv)

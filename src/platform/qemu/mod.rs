@@ -132,9 +132,7 @@ impl Qemu {
     }
 
     fn has_network(&self) -> bool {
-        self.flavour.system != GuestSystem::Null
-            && rustix::process::geteuid().is_root()
-            && Path::new("/dev/net/tun").exists()
+        self.flavour.system.has_card() && rustix::process::geteuid().is_root() && Path::new("/dev/net/tun").exists()
     }
 
     /// Writes all down, makes what a machine needs and starts it.
@@ -170,7 +168,7 @@ impl Qemu {
 
     /// Connects the machine, which is a part of its boot.
     fn connect(&self, spec: &LaunchSpec, instance: &mut QemuInstance) -> io::Result<()> {
-        if spec.network == Networking::None || self.flavour.system == GuestSystem::Null {
+        if spec.network == Networking::None || !self.flavour.system.has_card() {
             return Ok(());
         }
         instance.watch.stamp(Event::Spawn);
