@@ -134,7 +134,11 @@ impl Console {
 
     /// The last thing seen, in words, for error messages.
     pub(super) fn last(&self) -> String {
-        let last = match self.lines.last().map(|stamped| &stamped.line) {
+        // A kernel says why it panics first, and where last.
+        let is_panic =
+            |line: &&StampedLine| matches!(&line.line, GuestLine::Other(text) if text.contains("Kernel panic"));
+        let last = self.lines.iter().find(is_panic).or(self.lines.last());
+        let last = match last.map(|stamped| &stamped.line) {
             None => return "no output".to_owned(),
             Some(GuestLine::Main) => "FW main".to_owned(),
             Some(GuestLine::Ready) => "FW ready".to_owned(),

@@ -177,7 +177,8 @@ impl Stand {
     pub(crate) fn many(&self, brisk: usize) -> usize {
         match self.subject.pace {
             Pace::Brisk => brisk,
-            Pace::Slow | Pace::Glacial => brisk.min(4),
+            Pace::Slow => brisk.min(4),
+            Pace::Glacial => brisk.min(2),
         }
     }
 
