@@ -41,6 +41,9 @@ pub(super) struct Vmm {
     pub(super) accelerator: Accelerator,
     /// Why it is not the hardware.
     pub(super) note: Option<String>,
+    /// The rate of the host's time stamp counter, which emulated guests are told. Known beforehand: finding it out takes
+    /// longer than a small guest's whole boot.
+    tsc_khz: Option<u64>,
 }
 
 impl Vmm {
@@ -56,7 +59,8 @@ impl Vmm {
         let version = tools::version(&program, &["--version"], ASK);
         let version = version.ok_or_else(|| lacks(format!("{PROGRAM} tells no version"), "install it again"))?;
         let Found { accelerator, note } = accelerator::probe(folders, &program, &version, wanted)?;
-        Ok(Self { program, version, accelerator, note })
+        let tsc_khz = if accelerator == Accelerator::Tcg { tsc_khz() } else { None };
+        Ok(Self { program, version, accelerator, note, tsc_khz })
     }
 }
 
@@ -107,7 +111,8 @@ impl Plan<'_> {
             vhost: self.vmm.accelerator == Accelerator::Kvm && File::open("/dev/vhost-net").is_ok(),
         });
         let (system, accelerator) = (self.flavour.system, self.vmm.accelerator);
-        let append = append::line(system, self.spec, network, accelerator, tsc_khz()).map_err(io::Error::other)?;
+        let append =
+            append::line(system, self.spec, network, accelerator, self.vmm.tsc_khz).map_err(io::Error::other)?;
         let machine = Machine {
             name: &self.spec.name,
             flavour: self.flavour,
