@@ -211,8 +211,10 @@ fn a_tap_is_there_as_long_as_somebody_has_it_open() {
     assert_eq!(others[2].address(), Ipv4Addr::new(198, 18, 0, 2), "its place is taken last");
 }
 
-/// Whether a frame with `payload` comes out of the tap of `slot`, opened in `netns` as a monitor does, once it was sent.
-fn frame_of(netns: &Path, slot: Slot, payload: &[u8], send: impl FnOnce() + Send) -> bool {
+/// Whether a frame with `payload` comes out of the tap of `slot`, opened in `netns` as a monitor does. It is sent again and
+/// again: the kernel tells a bridge that a port has its carrier when it comes to it, up to a second later, and what is sent
+/// before is lost.
+fn frame_of(netns: &Path, slot: Slot, payload: &[u8], send: impl Fn() + Send) -> bool {
     let opened = inside(netns, || {
         let device = fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
         let request = tap::interface(slot, Offload::Header);
@@ -223,13 +225,16 @@ fn frame_of(netns: &Path, slot: Slot, payload: &[u8], send: impl FnOnce() + Send
         }
     });
     let mut device = opened.expect("entered").expect("it is opened by its name");
-    send();
-    let timeout = Timespec::try_from(HANG).expect("a span");
+    let again = Timespec::try_from(Duration::from_millis(100)).expect("a span");
     let mut frame = [0; 2048];
-    while poll(&mut [PollFd::new(&device, PollFlags::IN)], Some(&timeout)).expect("polled") > 0 {
-        let n = device.read(&mut frame).expect("readable");
-        if frame[..n].windows(payload.len()).any(|part| part == payload) {
-            return true;
+    let began = Instant::now();
+    while began.elapsed() < HANG {
+        send();
+        while poll(&mut [PollFd::new(&device, PollFlags::IN)], Some(&again)).expect("polled") > 0 {
+            let n = device.read(&mut frame).expect("readable");
+            if frame[..n].windows(payload.len()).any(|part| part == payload) {
+                return true;
+            }
         }
     }
     false
