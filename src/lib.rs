@@ -7,6 +7,7 @@
 //! trials without touching the machine, `engine` runs them and appends each to the [`store`] at once,
 //! `stats` and `report` read the store and nothing else.
 
+pub mod arm;
 pub mod attacker;
 pub mod cgroup;
 pub mod cli;
@@ -25,6 +26,7 @@ pub mod observe;
 pub mod placement;
 pub mod plan;
 pub mod platform;
+pub mod regression;
 pub mod report;
 pub mod run;
 pub mod sampler;

@@ -22,6 +22,7 @@ pub mod podman;
 mod poll;
 pub mod qemu;
 pub mod registry;
+mod settings;
 pub mod solo5;
 mod spawn;
 mod watch;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use id::{Accelerator, PlatformId};
 pub use instance::{Endpoint, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
+pub use settings::Settings;
 pub use youki::launcher_entry;
 
 use crate::clock::Clock;
@@ -96,12 +98,14 @@ pub struct Context {
     pub interrupt: Interrupt,
     /// The run's network, shared by all its platforms. Nothing of it is made before an instance needs it.
     pub network: Arc<RunNetwork>,
+    /// What an arm of a comparison sets differently.
+    pub settings: Arc<Settings>,
 }
 
 impl Context {
     /// What the platforms of a run are made with; each run has one, so that they share its network.
     pub fn new(ledger: Arc<Ledger>, interrupt: Interrupt) -> Self {
-        Self { ledger, interrupt, network: Arc::default() }
+        Self { ledger, interrupt, network: Arc::default(), settings: Arc::default() }
     }
 }
 

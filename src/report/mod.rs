@@ -2,6 +2,7 @@
 //!
 //! Everything here reads stored runs and nothing else. Invariant: `model` and `figures` are pure.
 
+mod comparison;
 mod csv;
 pub mod figures;
 mod html;
@@ -12,6 +13,7 @@ mod source;
 mod text;
 mod write;
 
+pub use comparison::{Format, comparison};
 pub use csv::csv;
 pub use source::{Latest, NoSuchRun, find, latest};
 pub use text::{Look, terminal};

@@ -1,0 +1,17 @@
+//! When a difference is a regression: blocks, confirmation, null control (methodology, section 4).
+//!
+//! Pure: differences in, verdicts out; no files, no clock, no randomness. Invariant: swapping the two arms mirrors every
+//! verdict, and no verdict stands on fewer values than its test can decide on.
+
+mod comparison;
+mod judge;
+mod rule;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use comparison::{Comparison, Line, Side};
+pub use judge::{Judge, Next, Stage, block_difference};
+pub use rule::Rule;
+pub use verdict::{Ruling, Verdict};
