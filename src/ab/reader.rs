@@ -5,11 +5,13 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::store::{AbTrial, SESSION_FILE, SESSION_SCHEMA, SessionFile};
 use super::{Which, block, case};
 use crate::regression::Stage;
 use crate::run::RunId;
-use crate::store::{ReadError, RunOutcome, TRIALS_FILE, parse};
+use crate::store::{ReadError, RunOutcome, SCHEMA, TRIALS_FILE};
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,14 +69,11 @@ fn key(trial: &AbTrial) -> BlockKey {
 pub fn read_session(dir: &Path) -> Result<StoredSession, ReadError> {
     let path = dir.join(SESSION_FILE);
     let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
-    let file: SessionFile = parse(&text, &path, 1, |file: &SessionFile| file.schema)?;
+    let file: SessionFile = parse(&text, (&path, 1), SESSION_SCHEMA, |file: &SessionFile| file.schema)?;
     let mut session = StoredSession { dir: dir.to_owned(), file, trials: Vec::new(), warnings: Vec::new() };
     read_trials(&mut session)?;
     Ok(session)
 }
-
-// Both have the schema that `parse` holds them to.
-const _: () = assert!(SESSION_SCHEMA == crate::store::SCHEMA);
 
 fn read_trials(session: &mut StoredSession) -> Result<(), ReadError> {
     let path = session.dir.join(TRIALS_FILE);
@@ -92,13 +91,35 @@ fn read_trials(session: &mut StoredSession) -> Result<(), ReadError> {
             break;
         }
         let text = str::from_utf8(&line).map_err(|e| damaged(e.to_string()))?;
-        let trial: AbTrial = parse(text, &path, number, |trial: &AbTrial| trial.record.schema)?;
+        let trial: AbTrial = parse(text, (&path, number), SCHEMA, |trial: &AbTrial| trial.record.schema)?;
         if trial.record.run != session.file.run {
             return Err(damaged(format!("belongs to session {}, not {}", trial.record.run, session.file.run)));
         }
         session.trials.push(trial);
     }
     Ok(())
+}
+
+/// Parses one object, telling a schema newer than `known` from damage. Only what does not fit is parsed again, for its schema
+/// alone.
+fn parse<T: DeserializeOwned>(
+    text: &str,
+    (path, line): (&Path, usize),
+    known: u32,
+    schema: fn(&T) -> u32,
+) -> Result<T, ReadError> {
+    let newer = |found: u64| ReadError::Newer { path: path.to_owned(), found };
+    let parsed = serde_json::from_str(text).map_err(|e| {
+        let found = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|object| object.get("schema")?.as_u64());
+        match found.filter(|found| *found > u64::from(known)) {
+            Some(found) => newer(found),
+            None => ReadError::Damaged { path: path.to_owned(), line, reason: e.to_string() },
+        }
+    })?;
+    match schema(&parsed) {
+        found if found > known => Err(newer(found.into())),
+        _ => Ok(parsed),
+    }
 }
 
 /// The folders under `sessions` that hold a session, oldest first. Folders that do not are passed over.

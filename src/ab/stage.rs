@@ -100,8 +100,8 @@ impl Session {
         let ended = self.in_lanes(stage, &mut lanes, judging, watcher).map_err(|stop| self.or_interrupted(stop));
         self.lanes = Some(lanes);
         ended.map_err(|stop| match stop {
-            // There are results already: they are worth more than a plain refusal.
-            Stop::Refused(error) if !self.file.cases.is_empty() && self.stored.is_none() => Stop::Trouble(error.to_string()),
+            // This very process has measured already: that is worth more than a plain refusal.
+            Stop::Refused(error) if stage == Stage::Second && self.stored.is_none() => Stop::Trouble(error.to_string()),
             other => other,
         })
     }
@@ -232,7 +232,7 @@ impl Session {
             if open.is_empty() {
                 return Ok(());
             }
-            for index in open.into_iter().filter(|&index| judging.cases[index].file.refused.is_none()) {
+            for index in open {
                 if judging.is_open(index, stage) {
                     self.block(stage, index, lanes, sheet, around, judging, watcher)?;
                 }

@@ -7,7 +7,6 @@ mod run_file;
 pub(crate) mod testing;
 mod writer;
 
-pub(crate) use reader::parse;
 pub use reader::{ReadError, StoredRun, list_runs, read_run, run_folder};
 pub use record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
 pub use run_file::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip};

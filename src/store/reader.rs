@@ -95,7 +95,7 @@ fn read_trials(run: &mut StoredRun) -> Result<(), ReadError> {
 }
 
 /// Parses one object, telling a newer schema from damage. Only what does not fit is parsed again, for its schema alone.
-pub(crate) fn parse<T: for<'de> Deserialize<'de>>(
+fn parse<T: for<'de> Deserialize<'de>>(
     text: &str,
     path: &Path,
     line: usize,
