@@ -26,12 +26,18 @@ fn an_arm_is_a_platform_with_options(#[case] text: &str, #[case] expected: &[(&s
 #[rstest]
 #[case::nothing("", "`` is no platform; accepted: native, youki,")]
 #[case::no_platform("xen,runtime=/x", "`xen` is no platform")]
-#[case::no_key("native,colour=red", "colour=red: `colour` is no setting; accepted: runtime=PATH, qemu=PATH, images=DIR,")]
+#[case::no_key(
+    "native,colour=red",
+    "colour=red: `colour` is no setting; accepted: runtime=PATH, qemu=PATH, images=DIR,"
+)]
 #[case::no_equals("native,runtime", "runtime=: no value; runtime=PATH is accepted")]
 #[case::empty("native,guests=", "guests=: no value; guests=REVISION is accepted")]
 #[case::empty_piece("native,", "=: `` is no setting; accepted: runtime=PATH")]
 #[case::twice("native,guests=a,guests=b", "`guests` is set twice in one arm")]
-#[case::odd_kind("native,inject=sleep:5%", "inject=sleep:5%: `sleep` is nothing that can be injected; accepted: busy:5%,")]
+#[case::odd_kind(
+    "native,inject=sleep:5%",
+    "inject=sleep:5%: `sleep` is nothing that can be injected; accepted: busy:5%,"
+)]
 #[case::no_amount("native,inject=busy", "inject=busy: `busy` has no `:`; accepted: busy:5%")]
 #[case::the_harness_own("qemu:linux,append=quiet fw.run=/x", "`fw.run=/x` is the harness's own to say")]
 #[case::the_kernels_end("qemu:linux,append=quiet --", "`--` is the harness's own to say")]
@@ -83,9 +89,11 @@ fn an_arm_is_stored_with_what_is_set_alone() {
 
 /// Texts of settings, as users write them.
 fn values() -> impl Strategy<Value = Vec<(Key, String)>> {
-    let text = || "[ -~]{1,12}".prop_filter("it is no word of the harness's own", |text| {
-        !text.split_whitespace().any(|word| word == "--" || word.starts_with("fw."))
-    });
+    let text = || {
+        "[ -~]{1,12}".prop_filter("it is no word of the harness's own", |text| {
+            !text.split_whitespace().any(|word| word == "--" || word.starts_with("fw."))
+        })
+    };
     let time = (1u64..3_000_000).prop_map(|it| format!("{it}us"));
     let percent = (1u32..100_000).prop_map(|it| format!("{}%", f64::from(it) / 1000.0));
     let inject = prop_oneof![

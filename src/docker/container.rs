@@ -133,7 +133,8 @@ impl Container {
         );
         arguments.extend(self.pids.iter().map(|pids| option("pids-limit", &pids.to_string())));
         arguments.extend(self.quota.iter().flat_map(|quota| {
-            [("cpu-quota", quota.time_us), ("cpu-period", quota.period_us)].map(|(name, us)| option(name, &us.to_string()))
+            [("cpu-quota", quota.time_us), ("cpu-period", quota.period_us)]
+                .map(|(name, us)| option(name, &us.to_string()))
         }));
         arguments.extend(self.cgroup_parent.iter().map(|parent| option("cgroup-parent", parent)));
         arguments.extend(self.runtime.iter().map(|runtime| option("runtime", runtime)));

@@ -101,7 +101,8 @@ fn spare_sqlite(from: &Folders, to: &Folders) -> io::Result<()> {
     let [from, to] = [from, to].map(|folders| folders.images().join("programs/objects"));
     let Ok(objects) = fs::read_dir(from) else { return Ok(()) };
     fs::create_dir_all(&to)?;
-    let is_object = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with("sqlite3-") && name.ends_with(".o"));
+    let is_object =
+        |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with("sqlite3-") && name.ends_with(".o"));
     for object in objects.flatten().filter(|object| is_object(&object.file_name())) {
         fs::copy(object.path(), to.join(object.file_name()))?;
     }

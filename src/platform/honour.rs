@@ -49,10 +49,9 @@ fn runtime(family: &str) -> Option<Refusal> {
             "add the program as NAME to \"runtimes\" in /etc/docker/daemon.json, restart dockerd and measure docker:NAME; or \
              measure oci:NAME or podman, which take it as it is",
         )),
-        "youki" => Some((
-            "its runtime is built into this program",
-            "measure oci:youki with the path of youki's own program",
-        )),
+        "youki" => {
+            Some(("its runtime is built into this program", "measure oci:youki with the path of youki's own program"))
+        }
         _ => Some(("no OCI runtime makes its instances", "take runtime= away, or measure oci:runc or podman")),
     }
 }
@@ -92,10 +91,9 @@ fn injection(inject: Inject, family: &str, guest: &str) -> Option<Refusal> {
         (Inject::Busy(_), ..) => None,
         (_, "fake", _) => Some(("a simulation has neither a CPU nor a network", "inject busy work")),
         (Inject::Quota(_), ..) => None,
-        (Inject::Delay(_), "native", _) => Some((
-            "its instances are on the host's own loopback",
-            "inject busy work or a quota, or measure youki",
-        )),
+        (Inject::Delay(_), "native", _) => {
+            Some(("its instances are on the host's own loopback", "inject busy work or a quota, or measure youki"))
+        }
         (Inject::Delay(_), "docker" | "docker-cli", _) => Some((
             "its networks are the Docker daemon's and not the run's",
             "inject busy work or a quota, or measure oci:runc or podman",

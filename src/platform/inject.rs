@@ -87,7 +87,9 @@ fn percent(text: &str, most: f64) -> Result<f64, String> {
 /// A share that there is a quota for.
 fn enough(percent: f64) -> Result<f64, String> {
     let least = Quota::LEAST_PERCENT;
-    (percent >= least).then_some(percent).ok_or_else(|| format!("{percent}% is less than the {least}% that a kernel gives"))
+    (percent >= least)
+        .then_some(percent)
+        .ok_or_else(|| format!("{percent}% is less than the {least}% that a kernel gives"))
 }
 
 /// `400us`, more than none and at most [`MOST`].

@@ -38,8 +38,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use id::{Accelerator, PlatformId};
-pub use instance::{Endpoint, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
 pub use inject::{Amount, Inject};
+pub use instance::{Endpoint, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
 pub use settings::{Key, SettingError, Settings};
 pub use youki::launcher_entry;
 

@@ -65,7 +65,7 @@ impl Rig {
             project: within("project"),
             output: within("output"),
             state: within("state"),
-            images: Images::Own,
+            images: Default::default(),
         }
     }
 

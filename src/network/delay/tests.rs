@@ -1,7 +1,6 @@
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
 use nix::sys::socket::{MsgFlags, recv, send};
 
 use super::*;
@@ -91,7 +90,8 @@ fn an_unknown_queue_is_told_as_one_that_is_not_there() {
         Ok(made) => made,
         Err(e) => return eprintln!("skipped: {e}; run as root"),
     };
-    let error = socket.ask(vec![queue("the loopback", LOOPBACK_INDEX, "fw-none", Vec::new())]).expect_err("no such kind");
+    let error =
+        socket.ask(vec![queue("the loopback", LOOPBACK_INDEX, "fw-none", Vec::new())]).expect_err("no such kind");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     assert!(error.to_string().contains("put the queue fw-none on the loopback"), "{error}");
 }

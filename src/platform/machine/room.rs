@@ -49,8 +49,7 @@ impl Room {
         overhead: Overhead,
     ) -> io::Result<Option<Cgroup>> {
         let Ok(groups) = &self.groups else { return Ok(None) };
-        let confine =
-            |_| groups.confine(&spec.name, spec.cpus.as_ref(), memory + overhead.memory, overhead.tasks);
+        let confine = |_| groups.confine(&spec.name, spec.cpus.as_ref(), memory + overhead.memory, overhead.tasks);
         groups.slow_down(&spec.name, spec.limits.map(confine).transpose()?, self.settings.quota(spec))
     }
 

@@ -58,8 +58,7 @@ impl Native {
     /// Makes the control group of an instance with limits, in the ledger first; none where that cannot be.
     fn confine(&self, spec: &LaunchSpec) -> io::Result<Option<Cgroup>> {
         let Ok(groups) = &self.groups else { return Ok(None) };
-        let confine =
-            |limits: Limits| groups.confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids);
+        let confine = |limits: Limits| groups.confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids);
         groups.slow_down(&spec.name, spec.limits.map(confine).transpose()?, self.context.settings.quota(spec))
     }
 
