@@ -152,7 +152,7 @@ impl Lane {
     /// # Errors
     /// When a guest of our own cannot be built, or going on makes no sense.
     pub(super) fn prepare(&mut self, observer: &mut dyn Observer) -> Result<(), EngineError> {
-        self.guests = Guests::build(&self.plan, &self.platforms, &self.folders, observer)?;
+        self.guests = Guests::build(&self.plan, &self.platforms, &self.arm.settings, &self.folders, observer)?;
         self.guests.prepare(&self.platforms)
     }
 
