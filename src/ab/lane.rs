@@ -235,7 +235,8 @@ fn new_ledger(folders: &Folders) -> Result<Arc<Ledger>, EngineError> {
 impl AbError {
     /// Nothing can run in these lanes.
     pub(super) fn nothing(lanes: &[Lane]) -> Self {
-        let reasons = |lane: &Lane| lane.skips().into_iter().map(|why| format!("  {}: {why}", lane.which)).collect::<Vec<_>>();
+        let reasons =
+            |lane: &Lane| lane.skips().into_iter().map(|why| format!("  {}: {why}", lane.which)).collect::<Vec<_>>();
         AbError::NothingToRun(lanes.iter().flat_map(reasons).collect::<Vec<_>>().join("\n"))
     }
 }

@@ -20,7 +20,8 @@ use crate::exit::BadInput;
 
 /// Measure two arms now, in shuffled blocks, and say whether B is worse than A
 #[derive(Debug, clap::Args)]
-#[command(after_help = "An arm is a platform with what is set differently on it: PLATFORM[,KEY=VALUE]... with the keys\n  \
+#[command(
+    after_help = "An arm is a platform with what is set differently on it: PLATFORM[,KEY=VALUE]... with the keys\n  \
         runtime=PATH qemu=PATH      another program\n  \
         images=DIR guests=REVISION  other guests, ready or of a git revision of this project\n  \
         append=WORDS                words for the guest kernel's command line\n  \
@@ -36,7 +37,8 @@ use crate::exit::BadInput;
         Verdicts, a metric of a case: REGRESSED (worse by 2 % at the least, and confirmed with everything provisioned anew), \
         IMPROVED, EQUIVALENT (within the tolerance), INCONCLUSIVE (with the smallest effect that would have been found), \
         INVALID (a noisy host, or A differs from itself), SKIPPED (an arm cannot do it).\n\n\
-        Exit codes: 0 no regression, 1 a regression, 2 bad input, 3 nothing could run, 4 stopped, or something left behind.")]
+        Exit codes: 0 no regression, 1 a regression, 2 bad input, 3 nothing could run, 4 stopped, or something left behind."
+)]
 pub(crate) struct Ab {
     /// What is compared with
     #[arg(long, value_name = "ARM", required_unless_present = "resume")]
@@ -222,7 +224,11 @@ impl Ab {
         }
         let folder = format!("session: {}", summary.dir.display());
         // What is for programs is not mixed with what is for people.
-        if self.format == Format::Text { say(&folder) } else { eprintln!("{folder}") }
+        if self.format == Format::Text {
+            say(&folder)
+        } else {
+            eprintln!("{folder}")
+        }
         Ok(exit(summary))
     }
 }
@@ -311,7 +317,8 @@ fn say(text: &str) {
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     replace(path, text.as_bytes()).map_err(|e| {
-        BadInput(format!("--output {}: cannot be written ({e}); name a file in a folder that can", path.display())).into()
+        BadInput(format!("--output {}: cannot be written ({e}); name a file in a folder that can", path.display()))
+            .into()
     })
 }
 
