@@ -124,3 +124,104 @@ fn git<'a, T: AsRef<OsStr> + 'a>(
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::{Program, ensure};
+
+    /// A project in a repository of its own: its folders, and the commits of its two revisions, whose `hello` differ.
+    struct Project {
+        dir: tempfile::TempDir,
+        folders: Folders,
+        commits: [String; 2],
+    }
+
+    impl Project {
+        /// `None`, with the reason printed, where there is no git.
+        fn new() -> Option<Self> {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let (project, within) = (dir.path().join("project"), |name: &str| dir.path().join(name));
+            let sources = project.join("guest-images/programs");
+            fs::create_dir_all(&sources).expect("made");
+            for name in ["hello.c", "fw.c", "fw.h"] {
+                let from = Folders::from_env().project.join("guest-images/programs").join(name);
+                fs::copy(from, sources.join(name)).expect("copied");
+            }
+            let ask = |words: &[&str]| git(&project, words.iter().copied());
+            if let Err(e) = ask(&["init", "--quiet"]) {
+                println!("skipped: {e}");
+                return None;
+            }
+            let commit = |message: &str| {
+                ask(&["add", "."]).expect("git runs").expect("added");
+                let who =
+                    ["-c", "user.name=Nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false"];
+                ask(&[&who[..], &["commit", "--quiet", "-m", message]].concat()).expect("git runs").expect("committed");
+                commit(&project, "HEAD").expect("a commit")
+            };
+            let first = commit("first");
+            let hello = sources.join("hello.c");
+            let text = fs::read_to_string(&hello).expect("read").replace("return 0;", "return 3;");
+            fs::write(&hello, text).expect("written");
+            let second = commit("second");
+            let (output, state) = (within("output"), within("state"));
+            let folders = Folders { project, output, state, images: Default::default() };
+            Some(Self { dir, folders, commits: [first, second] })
+        }
+
+        fn hello(&self, commit: &str) -> Result<i32, RevisionError> {
+            let own = check_out(&self.folders, commit, &mut |_| {})?;
+            let image = ensure(&own, &[Program::Hello], &mut |_| {}).expect("it is built").remove(0);
+            assert!(image.rootfs.starts_with(own.images().canonicalize().expect("it is there")));
+            Ok(Command::new(image.binary()).stdout(Stdio::null()).status().expect("it runs").code().unwrap_or(-1))
+        }
+    }
+
+    #[test]
+    fn guests_of_another_revision_are_built_from_its_sources_and_kept() {
+        let Some(project) = Project::new() else { return };
+        let [first, second] = &project.commits;
+        let before = git(&project.folders.project, ["status", "--porcelain"]).expect("git runs");
+        assert_eq!((project.hello(first).expect("built"), project.hello(second).expect("built")), (0, 3));
+        let mut heard = Vec::new();
+        check_out(&project.folders, first, &mut |text| heard.push(text.to_owned())).expect("it is there");
+        assert_eq!(heard, Vec::<String>::new(), "it is used again");
+        assert_eq!(git(&project.folders.project, ["status", "--porcelain"]).expect("git runs"), before);
+        assert_eq!(commit(&project.folders.project, "HEAD").expect("a commit"), *second, "nobody's head moved");
+    }
+
+    #[test]
+    fn a_checkout_that_was_removed_by_hand_is_made_again() {
+        let Some(project) = Project::new() else { return };
+        let [first, _] = &project.commits;
+        let own = check_out(&project.folders, first, &mut |_| {}).expect("checked out");
+        fs::remove_dir_all(&own.project).expect("removed");
+        assert_eq!(project.hello(first).expect("made again"), 0);
+    }
+
+    #[test]
+    fn a_checkout_that_somebody_changed_is_neither_measured_nor_overwritten() {
+        let Some(project) = Project::new() else { return };
+        let [first, _] = &project.commits;
+        let own = check_out(&project.folders, first, &mut |_| {}).expect("checked out");
+        let source = own.project.join("guest-images/programs/hello.c");
+        fs::write(&source, "int main(void) { return 7; }").expect("written");
+        let why = project.hello(first).expect_err("refused").to_string();
+        assert!(why.contains("not that commit as it is") && why.contains("git worktree remove"), "{why}");
+        assert!(fs::read_to_string(&source).expect("read").contains("return 7"));
+    }
+
+    #[test]
+    fn what_is_no_revision_is_told_with_gits_own_words() {
+        let Some(project) = Project::new() else { return };
+        for name in ["no-such-branch", "--all", "", "HEAD~99"] {
+            let why = commit(&project.folders.project, name).expect_err("none").to_string();
+            assert!(why.contains(&format!("`{name}` is no revision of")), "{why}");
+        }
+        let nowhere = project.dir.path().join("output");
+        fs::create_dir_all(&nowhere).expect("made");
+        let why = commit(&nowhere, "HEAD").expect_err("no repository").to_string();
+        assert!(why.contains("not a git repository"), "{why}");
+    }
+}

@@ -197,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_is_written_whether_or_not_there_are_limits() {
+        let run = "20261121-084514-3f9a".parse().expect("a run id");
+        let limits = Limits { memory: Bytes(64 << 20), pids: 16 };
+        for limits in [None, Some(limits)] {
+            let around = Surroundings {
+                run: &run,
+                cgroups_path: "/x".to_owned(),
+                mode: CgroupMode::V1,
+                swap: Swap::Limited,
+                most_files: 512,
+                netns: None,
+                quota: Some(Quota::of_percent(50.0)),
+            };
+            let cpu = &config(&spec(Program::Hello, limits), &around)["linux"]["resources"]["cpu"];
+            assert_eq!((&cpu["quota"], &cpu["period"]), (&json!(1_000), &json!(2_000)));
+            assert_eq!(cpu.get("cpus").is_some(), limits.is_some());
+        }
+    }
+
+    #[test]
     fn a_server_that_can_be_reached_joins_its_network_and_listens() {
         let mut spec = spec(Program::Redis, None);
         let listens =

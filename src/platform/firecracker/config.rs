@@ -153,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn a_linux_is_told_the_words_of_its_arm_among_its_own() {
+        let told =
+            |system| line(system, &spec(Program::Hello, &[]), None, ["quiet".to_owned()].into_iter()).expect("a line");
+        assert!(told(GuestSystem::Linux).contains(" i8042.dumbkbd quiet fw.run=/fw/hello "));
+        assert!(!told(GuestSystem::Unikraft).contains("quiet"));
+    }
+
+    #[test]
     fn its_log_and_its_configuration_are_descriptors() {
         let line = arguments("fw-20261121-084514-3f9a-0", 3, 4).join(" ");
         insta::assert_snapshot!(line, @"--no-api --id fw-20261121-084514-3f9a-0 --log-path /proc/self/fd/3 --level Error --config-file /proc/self/fd/4");

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::arm::Arm;
-use crate::cgroup::Quota;
 use crate::clock::HostClock;
 use crate::guest::{Program, ensure};
 use crate::host::tools;
@@ -193,37 +192,6 @@ fn qemu_at_another_path_tells_its_own_version() {
     // It executes nothing, which is found out by trying it: the one in PATH was not asked.
     let why = stage.open(&format!("qemu:null-tcg,qemu={}", program.display())).check().expect_err("no QEMU");
     assert!(!why.reason.contains("not installed"), "{why}");
-}
-
-#[test]
-fn a_quota_is_read_back_from_the_instances_group() {
-    for arm in ["native,inject=quota:50%", "youki,inject=quota:50%", "oci:runc,inject=quota:50%"] {
-        let stage = Stage::new();
-        let platform = stage.open(arm);
-        if let Err(why) = platform.check() {
-            println!("skipped: {arm}: {why}");
-            continue;
-        }
-        for (purpose, expected) in
-            [(Purpose::Measured, Some(Quota { time_us: 1_000, period_us: 2_000 })), (Purpose::Background, None)]
-        {
-            let mut instance = platform.launch(&stage.spec(image(Program::Sleep), purpose)).expect("launched");
-            instance.wait_for(Milestone::Ready, HostClock.now() + Duration::from_secs(60).into()).expect("it is ready");
-            let seen =
-                instance.cgroup().and_then(|group| Hierarchies::read(Path::new("/")).ok().map(|all| (group, all)));
-            let seen = seen.and_then(|(group, all)| quota_of(group, &Arc::new(all)));
-            instance.stop().expect("stopped");
-            assert_eq!(seen, expected, "{arm}, {purpose:?}");
-        }
-        stage.close(platform);
-    }
-}
-
-/// The quota of the group of that name, whatever hierarchies its maker looked at.
-fn quota_of(group: &crate::cgroup::Cgroup, all: &Arc<Hierarchies>) -> Option<Quota> {
-    let path: PathBuf =
-        group.dirs().first()?.components().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
-    all.group(&path).quota()
 }
 
 #[test]
