@@ -151,11 +151,13 @@ fn failing(wanted: Which, launches: impl Fn(u64) -> bool + Send + Sync + 'static
     })
 }
 
+type Meddler = dyn Fn(u64, &mut LaunchSpec) + Send + Sync;
+
 /// A platform on which every launch is told by its number to somebody who may change it.
 struct Meddled {
     platform: Box<dyn Platform>,
     launches: Arc<AtomicU64>,
-    with: Arc<dyn Fn(u64, &mut LaunchSpec) + Send + Sync>,
+    with: Arc<Meddler>,
 }
 
 impl std::fmt::Debug for Meddled {
@@ -167,7 +169,7 @@ impl std::fmt::Debug for Meddled {
 /// All lanes on platforms whose launches are counted together, with `with` told the number of each.
 fn meddled(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> Dress {
     let launches = Arc::<AtomicU64>::default();
-    let with: Arc<dyn Fn(u64, &mut LaunchSpec) + Send + Sync> = Arc::new(with);
+    let with: Arc<Meddler> = Arc::new(with);
     dressed(move |_, _, _, platform| {
         Box::new(Meddled { platform, launches: Arc::clone(&launches), with: Arc::clone(&with) })
     })
