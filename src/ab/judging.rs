@@ -93,6 +93,14 @@ impl Judging {
         (0..self.cases.len()).filter(|&case| self.is_open(case, stage)).collect()
     }
 
+    /// Why cases of a recording have fewer blocks than were asked for.
+    pub(super) fn gaps(&self) -> Vec<String> {
+        let refused = |case: &CaseJudging| case.file.refused.as_ref().and_then(|ruling| ruling.reason.clone());
+        let gap =
+            |case: &CaseJudging| Some(format!("{}: {}", case.file.name, refused(case).or_else(|| case.failing())?));
+        self.cases.iter().filter_map(gap).collect()
+    }
+
     /// Every metric of every case with what is said of it; `noise` is what speaks against the whole session, `stopped`
     /// why it ended before its judges had enough.
     pub(super) fn lines(&self, noise: Option<&str>, stopped: Option<&str>) -> Vec<Line> {

@@ -272,6 +272,10 @@ impl Session {
         if let Err(Stop::Trouble(reason)) = &ended {
             self.problems.push(reason.clone());
         }
+        if self.file.record.is_some() {
+            // Nobody else would say so: there is no comparison.
+            self.problems.extend(judging.gaps());
+        }
         let is_judged = self.file.record.is_none() && matches!(ended, Ok(()) | Err(Stop::OutOfTime(_)));
         self.file.comparison = is_judged.then(|| super::said::comparison(&self.file, judging));
     }

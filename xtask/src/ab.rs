@@ -120,19 +120,19 @@ struct Measured {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     background: Option<u32>,
     /// Rows that the SQLite victim inserts
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rows: Option<String>,
     /// How instances are connected: none, bridge
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
     /// How long wrk drives Nginx, in seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     load_seconds: Option<String>,
     /// The requests of each kind that redis-benchmark makes
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     requests: Option<String>,
     /// Give a trial up after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     timeout: Option<String>,
 }
 

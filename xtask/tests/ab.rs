@@ -1,19 +1,26 @@
 //! Comparisons of two arms as a script sees them: the real executable, its output and its exit codes.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use featherweight::ab::{list_sessions, read_session};
 use featherweight::regression::{Comparison, Verdict};
 use featherweight::store::RunOutcome;
 use rstest::rstest;
+use rustix::process::{Pid, Signal};
 
 /// Runs `xtask ab` over an empty world below `home`.
 fn ab(home: &Path, line: &str) -> Output {
+    command(home, line).output().expect("xtask starts")
+}
+
+fn command(home: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.arg("ab").args(line.split_whitespace());
     command.env("CARGO_TARGET_DIR", home).env("FEATHERWEIGHT_STATE", home.join("state"));
-    command.output().expect("xtask starts")
+    command
 }
 
 /// A session that is over in a moment.
@@ -58,6 +65,45 @@ fn a_session_whose_time_is_over_is_gone_on_with() {
     let again = ab(home.path(), &format!("--resume last --time-limit 1 --out {}", out.display()));
     assert_eq!((again.status.code(), outcome()), (Some(0), RunOutcome::Stopped), "{}", error(&again));
     assert!(String::from_utf8_lossy(&again.stdout).ends_with(&format!("session: {}\n", session.display())));
+}
+
+/// Starts a recording that takes long, ends it by `signal` when it has some trials, and returns its exit code.
+fn ended_by(home: &Path, signal: Signal) -> Option<i32> {
+    let trials = || {
+        let session = list_sessions(&home.join("featherweight/ab")).pop();
+        session.map_or(0, |session| read_session(&session).map_or(0, |session| session.trials.len()))
+    };
+    let mut child = command(home, &format!("--a fake --b fake {TINY} --record {BLOCKS}"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("xtask starts");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while trials() < 20 {
+        assert!(Instant::now() < patience && child.try_wait().unwrap().is_none(), "it goes on for a while");
+        thread::sleep(Duration::from_millis(5));
+    }
+    rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+    child.wait().unwrap().code()
+}
+
+/// More than are measured before the signal comes.
+const BLOCKS: u32 = 400;
+
+#[rstest]
+#[case::ctrl_c(Signal::INT, Some(130))]
+#[case::a_crash(Signal::KILL, None)]
+fn a_session_that_was_ended_goes_on_to_every_block(#[case] signal: Signal, #[case] code: Option<i32>) {
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(ended_by(home.path(), signal), code);
+    assert_eq!(is_empty(&home.path().join("state")), signal == Signal::INT, "a crash leaves its ledgers");
+    let [dir] = <[_; 1]>::try_from(list_sessions(&home.path().join("featherweight/ab"))).expect("one session");
+    let before = read_session(&dir).unwrap().trials;
+    let again = ab(home.path(), "--resume last");
+    assert_eq!(again.status.code(), Some(0), "{}", error(&again));
+    let session = read_session(&dir).unwrap();
+    assert_eq!((session.file.outcome, session.blocks().len()), (RunOutcome::Complete, BLOCKS as usize));
+    assert_eq!(session.trials[..before.len()], before, "what was recorded is as it was");
+    assert!(is_empty(&home.path().join("state")), "no ledger is left");
 }
 
 #[test]

@@ -126,6 +126,18 @@ fn a_recording_has_its_blocks_and_no_verdict() {
 }
 
 #[test]
+fn a_recording_of_an_arm_that_fails_says_so() {
+    let rig = Rig::new();
+    let asked = rig.ask(Question { record: Some(50), ..question("fake", "fake") });
+    let summary = rig.try_run(asked, failing(Which::B, |launch| launch > 0), None).expect("it begins");
+    let [problem] = summary.problems.as_slice() else { panic!("{:?}", summary.problems) };
+    assert!(
+        problem.starts_with("boot/hello/0: b: 2 of 2 trials failed") || problem.contains("not one good trial"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn a_session_whose_time_is_over_is_inconclusive_and_can_be_gone_on_with() {
     let rig = Rig::new();
     let asked = rig.ask(question("fake", "fake"));
