@@ -1,9 +1,8 @@
 //! Comparisons of two arms as a script sees them: the real executable, its output and its exit codes.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use featherweight::ab::{list_sessions, read_session};
 use featherweight::regression::{Comparison, Verdict};
@@ -67,21 +66,14 @@ fn a_session_whose_time_is_over_is_gone_on_with() {
     assert!(String::from_utf8_lossy(&again.stdout).ends_with(&format!("session: {}\n", session.display())));
 }
 
-/// Starts a recording that takes long, ends it by `signal` when it has some trials, and returns its exit code.
+/// Starts a recording that takes long, ends it by `signal` when a tenth of it is done, and returns its exit code.
 fn ended_by(home: &Path, signal: Signal) -> Option<i32> {
-    let trials = || {
-        let session = list_sessions(&home.join("featherweight/ab")).pop();
-        session.map_or(0, |session| read_session(&session).map_or(0, |session| session.trials.len()))
-    };
-    let mut child = command(home, &format!("--a fake --b fake {TINY} --record {BLOCKS}"))
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("xtask starts");
-    let patience = Instant::now() + Duration::from_secs(60);
-    while trials() < 20 {
-        assert!(Instant::now() < patience && child.try_wait().unwrap().is_none(), "it goes on for a while");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let line = format!("--a fake --b fake {TINY} --record {BLOCKS}");
+    let mut child = command(home, &line).stderr(Stdio::piped()).spawn().expect("xtask starts");
+    let told = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let tenth = format!("{}/{BLOCKS} blocks", BLOCKS / 10);
+    let is_there = told.map_while(Result::ok).any(|line| line.contains(&tenth));
+    assert!(is_there, "it tells how far it is");
     rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
     child.wait().unwrap().code()
 }
