@@ -1,3 +1,5 @@
+//! Arms as users write them, and how two differ.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

@@ -104,7 +104,7 @@ fn time(text: &str) -> Result<Nanos, String> {
 
 /// In the largest unit of which it is a whole number.
 fn text_of(span: Nanos) -> String {
-    let fits = UNITS.iter().rev().find(|(_, factor)| span.0 % factor == 0);
+    let fits = UNITS.iter().rev().find(|(_, factor)| span.0.is_multiple_of(*factor));
     fits.map_or_else(String::new, |(unit, factor)| format!("{}{unit}", span.0 / factor))
 }
 

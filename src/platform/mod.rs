@@ -104,12 +104,14 @@ pub struct Context {
     pub network: Arc<RunNetwork>,
     /// What an arm of a comparison sets differently.
     pub settings: Arc<Settings>,
+    /// Which arm it is, when there are several: what two of one platform keep under names is apart.
+    pub arm: Option<u32>,
 }
 
 impl Context {
     /// What the platforms of a run are made with; each run has one, so that they share its network.
     pub fn new(ledger: Arc<Ledger>, interrupt: Interrupt) -> Self {
-        Self { ledger, interrupt, network: Arc::default(), settings: Arc::default() }
+        Self { ledger, interrupt, network: Arc::default(), settings: Arc::default(), arm: None }
     }
 }
 

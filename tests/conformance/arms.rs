@@ -15,6 +15,7 @@ contracts! {
     Real a_quota_is_read_back_from_the_kernel,
     Real only_what_is_measured_has_a_quota,
     Nothing busy_work_delays_what_is_measured,
+    Real two_arms_of_one_platform_do_not_disturb_each_other,
     Real what_is_no_program_is_refused,
 }
 
@@ -69,6 +70,24 @@ fn busy_work_delays_what_is_measured(stand: &Stand) {
     instance.wait_for(Milestone::Exit, deadline).expect("it ends");
     let events = instance.stop().expect("it stops").events;
     assert!(events[&Event::Main].saturating_sub(events[&Event::Spawn]) >= busy, "{events:?}");
+}
+
+fn two_arms_of_one_platform_do_not_disturb_each_other(stand: &Stand) {
+    let spec = || stand.spec(Program::Hello, &[]);
+    let arm = || {
+        let arm: Arm = stand.subject.name.parse().expect("an arm");
+        let context = Context::new(stand.ledger.clone(), stand.interrupt.clone()).with_settings(&arm.settings);
+        let platform = registry::open(&arm.platform, &context).expect("it is made");
+        platform.prepare(&spec().image).expect("it can be prepared");
+        platform
+    };
+    let (first, second) = (arm(), arm());
+    // What it made for itself goes with it.
+    drop(first);
+    let mut instance = second.launch(&spec()).expect("it launches");
+    let ended = instance.wait_for(Milestone::Exit, second.clock().now() + stand.patience().into());
+    instance.stop().expect("it stops");
+    ended.expect("it ends");
 }
 
 fn what_is_no_program_is_refused(stand: &Stand) {

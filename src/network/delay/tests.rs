@@ -1,3 +1,5 @@
+//! Queues on links, as the kernel has them.
+
 use std::sync::Arc;
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};

@@ -1,3 +1,5 @@
+//! What holds for every platform that has settings, on the fake one and on those of this host.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

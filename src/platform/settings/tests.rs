@@ -1,3 +1,5 @@
+//! Settings read and written, and what they mean for one launch.
+
 use rstest::rstest;
 
 use super::*;
