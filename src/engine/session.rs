@@ -16,7 +16,7 @@ use crate::host::Topology;
 use crate::interrupt::Interrupt;
 use crate::ledger::{self, Ledger, Leftovers, RunState};
 use crate::plan::{self, Configuration, Plan, PlannedTrial};
-use crate::platform::{Context, Error, Platform, PlatformId};
+use crate::platform::{Context, Error, Platform, PlatformId, Settings};
 use crate::run::{Folders, RunId};
 use crate::sampler::Sampler;
 use crate::store::{
@@ -176,7 +176,7 @@ impl Session {
     /// # Errors
     /// When it cannot begin. Once it has begun, problems are told in the summary.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<RunSummary, EngineError> {
-        let guests = Guests::build(&self.plan, &self.platforms, &self.folders, observer);
+        let guests = Guests::build(&self.plan, &self.platforms, &Settings::default(), &self.folders, observer);
         let mut guests = guests.inspect_err(|_| drop(self.ledger.close()))?;
         let began = self.begin(&mut guests, observer).inspect_err(|_| drop(self.ledger.close()));
         let (mut writer, mut surroundings) = began?;
@@ -227,10 +227,11 @@ impl Session {
         resume::same_surroundings(&self.dir, &self.file, images, &made, &host)?;
         let writer = Writer::open(&self.dir).map_err(folder)?;
         self.file.host = host;
+        let burdens: Vec<_> = self.platforms.iter().map(|platform| platform.burden()).collect();
         let surroundings = Surroundings::prepare(
             &self.file.configuration,
             &self.topology,
-            &surroundings::needs(&self.file.configuration, &self.plan, &self.platforms),
+            &surroundings::needs(&self.file.configuration, &self.plan, &burdens),
             &self.ledger,
             &self.dir,
             &self.folders,
@@ -339,7 +340,7 @@ fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
 }
 
 /// Opens the run's ledger, after reaping what a crash of the same run left.
-fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineError> {
+pub(crate) fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::ResourceBusy => EngineError::InProgress(run.clone()),
         _ => EngineError::Folder { what: "open the ledger in", path: folders.state.clone(), source },

@@ -11,18 +11,21 @@ mod ending;
 pub mod fake;
 pub mod firecracker;
 mod groups;
+mod honour;
 mod id;
+mod inject;
 mod instance;
 mod link;
 mod machine;
 pub mod native;
 pub mod oci;
 mod orphan;
+mod outfit;
 pub mod podman;
 mod poll;
 pub mod qemu;
 pub mod registry;
-mod settings;
+pub mod settings;
 pub mod solo5;
 mod spawn;
 mod watch;
@@ -35,8 +38,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use id::{Accelerator, PlatformId};
+pub use inject::{Amount, Inject};
 pub use instance::{Endpoint, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
-pub use settings::Settings;
+pub use settings::{Key, SettingError, Settings};
 pub use youki::launcher_entry;
 
 use crate::clock::Clock;
@@ -100,12 +104,14 @@ pub struct Context {
     pub network: Arc<RunNetwork>,
     /// What an arm of a comparison sets differently.
     pub settings: Arc<Settings>,
+    /// Which arm it is, when there are several: what two of one platform keep under names is apart.
+    pub arm: Option<u32>,
 }
 
 impl Context {
     /// What the platforms of a run are made with; each run has one, so that they share its network.
     pub fn new(ledger: Arc<Ledger>, interrupt: Interrupt) -> Self {
-        Self { ledger, interrupt, network: Arc::default(), settings: Arc::default() }
+        Self { ledger, interrupt, network: Arc::default(), settings: Arc::default(), arm: None }
     }
 }
 

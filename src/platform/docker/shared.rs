@@ -61,7 +61,8 @@ impl Shared {
     ) -> Self {
         let (ledger, interrupt) = (Arc::clone(&context.ledger), context.interrupt.clone());
         let ends = Ends::new(facts.time.as_deref());
-        let tag = id.as_str().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let mut tag = id.as_str().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        tag.extend(context.arm.map(|arm| format!("-arm{arm}")));
         let (networks, images, settled) = (Networks::new(PORTS), Mutex::default(), Once::new());
         let context = context.clone();
         Self { engine, facts, ledger, interrupt, ends, networks, tag, images, settled, context, keeper }
@@ -124,6 +125,7 @@ impl Shared {
             cpus: spec.cpus.clone(),
             memory: spec.limits.map(|limits| limits.memory),
             pids: spec.limits.map(|limits| limits.pids),
+            quota: self.context.settings.quota(spec),
             runtime: runtime.map(str::to_owned),
             network,
             cgroup_parent: match &self.keeper {

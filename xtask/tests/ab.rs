@@ -1,0 +1,150 @@
+//! Comparisons of two arms as a script sees them: the real executable, its output and its exit codes.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use featherweight::ab::{list_sessions, read_session};
+use featherweight::regression::{Comparison, Verdict};
+use featherweight::store::RunOutcome;
+use rstest::rstest;
+use rustix::process::{Pid, Signal};
+
+/// Runs `xtask ab` over an empty world below `home`.
+fn ab(home: &Path, line: &str) -> Output {
+    command(home, line).output().expect("xtask starts")
+}
+
+fn command(home: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("ab").args(line.split_whitespace());
+    command.env("CARGO_TARGET_DIR", home).env("FEATHERWEIGHT_STATE", home.join("state"));
+    command
+}
+
+/// A session that is over in a moment.
+const TINY: &str = "--no-noise-guard --blocks 12 --runs 1 --seed 7";
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}
+
+#[rstest]
+#[case::the_same("--a fake --b fake", 0, Verdict::Equivalent)]
+#[case::slower("--a fake --b fake,inject=busy:300us", 1, Verdict::Regressed)]
+#[case::set("--a fake --b fake --set a.inject=busy:300us", 0, Verdict::Improved)]
+#[case::skipped("--a fake --b oci:moon", 3, Verdict::Skipped)]
+fn a_comparison_has_a_verdict_a_code_and_a_folder(#[case] arms: &str, #[case] code: i32, #[case] verdict: Verdict) {
+    let home = tempfile::tempdir().unwrap();
+    let output = ab(home.path(), &format!("{arms} {TINY} --format json"));
+    assert_eq!(output.status.code(), Some(code), "{}", error(&output));
+    let comparison: Comparison = serde_json::from_slice(&output.stdout).expect("one JSON object and nothing else");
+    assert_eq!(comparison.lines.iter().map(|line| line.ruling.verdict).collect::<Vec<_>>(), [verdict; 2]);
+    let sessions = list_sessions(&home.path().join("featherweight/ab"));
+    let [session] = sessions.as_slice() else { panic!("{sessions:?}") };
+    assert!(error(&output).trim_end().ends_with(&format!("session: {}", session.display())), "{}", error(&output));
+    assert_eq!(read_session(session).unwrap().file.comparison, Some(comparison));
+    assert!(is_empty(&home.path().join("state")), "no ledger is left");
+}
+
+#[test]
+fn a_session_whose_time_is_over_is_gone_on_with() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("out");
+    let stopped =
+        ab(home.path(), &format!("--a fake --b fake {TINY} --record 2000 --time-limit 1 --out {}", out.display()));
+    assert_eq!(stopped.status.code(), Some(0), "{}", error(&stopped));
+    let [session] = <[_; 1]>::try_from(list_sessions(&out)).expect("one session");
+    let outcome = || read_session(&session).unwrap().file.outcome;
+    assert_eq!(outcome(), RunOutcome::Stopped);
+    let again = ab(home.path(), &format!("--resume last --time-limit 1 --out {}", out.display()));
+    assert_eq!((again.status.code(), outcome()), (Some(0), RunOutcome::Stopped), "{}", error(&again));
+    assert!(String::from_utf8_lossy(&again.stdout).ends_with(&format!("session: {}\n", session.display())));
+}
+
+/// Starts a recording that takes long, ends it by `signal` when a tenth of it is done, and returns its exit code.
+fn ended_by(home: &Path, signal: Signal) -> Option<i32> {
+    let line = format!("--a fake --b fake {TINY} --record {BLOCKS}");
+    let mut child = command(home, &line).stderr(Stdio::piped()).spawn().expect("xtask starts");
+    let told = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let tenth = format!("{}/{BLOCKS} blocks", BLOCKS / 10);
+    let is_there = told.map_while(Result::ok).any(|line| line.contains(&tenth));
+    assert!(is_there, "it tells how far it is");
+    rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+    child.wait().unwrap().code()
+}
+
+/// More than are measured before the signal comes.
+const BLOCKS: u32 = 400;
+
+#[rstest]
+#[case::ctrl_c(Signal::INT, Some(130))]
+#[case::a_crash(Signal::KILL, None)]
+fn a_session_that_was_ended_goes_on_to_every_block(#[case] signal: Signal, #[case] code: Option<i32>) {
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(ended_by(home.path(), signal), code);
+    assert_eq!(is_empty(&home.path().join("state")), signal == Signal::INT, "a crash leaves its ledgers");
+    let [dir] = <[_; 1]>::try_from(list_sessions(&home.path().join("featherweight/ab"))).expect("one session");
+    let before = read_session(&dir).unwrap().trials;
+    let again = ab(home.path(), "--resume last");
+    assert_eq!(again.status.code(), Some(0), "{}", error(&again));
+    let session = read_session(&dir).unwrap();
+    assert_eq!((session.file.outcome, session.blocks().len()), (RunOutcome::Complete, BLOCKS as usize));
+    assert_eq!(session.trials[..before.len()], before, "what was recorded is as it was");
+    assert!(is_empty(&home.path().join("state")), "no ledger is left");
+}
+
+#[test]
+fn a_dry_run_names_the_cases_and_measures_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let line = "--a fake --b fake --bench isolation --workload sqlite --attacker open,prime --placement same-thread";
+    let output = ab(home.path(), &format!("{line} open --dry-run"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && text.starts_with("isolation/sqlite/same-thread/open: a block takes about "),
+        "{text}"
+    );
+    assert!(!text.contains("prime") && text.lines().count() == 2, "{text}");
+    assert!(is_empty(&home.path().join("state")) && is_empty(&home.path().join("featherweight/ab")));
+}
+
+#[test]
+fn a_file_receives_the_comparison() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("it.json");
+    let output = ab(home.path(), &format!("--a fake --b fake {TINY} --format json --output {}", file.display()));
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", error(&output));
+    assert!(serde_json::from_slice::<Comparison>(&std::fs::read(file).unwrap()).is_ok());
+}
+
+#[rstest]
+#[case("--a xen --b fake", "`xen` is no platform")]
+#[case("--a fake", "--b <ARM>")]
+#[case("--a fake --b fake --tolerance 40%", "from 0.1% to 20%")]
+#[case("--a fake --b fake --set c.x=1", "--set c.x=1: ")]
+#[case("--a fake --b fake --bench isolation --background 3", "--background: isolation has none")]
+#[case("--a fake --b fake --workload moon", "--workload moon: is no workload of boot")]
+#[case("--a fake --b fake --rows -1", "--rows")]
+#[case("--a fake --b fake moon", "no case's name contains `moon`")]
+#[case("--a fake --b fake --no-noise-guard --metric moon", "--metric moon: is no metric of these cases")]
+#[case("--resume last", "--resume: no unfinished session under ")]
+#[case("--resume nowhere", "nowhere/session.json holds no run")]
+fn what_makes_no_sense_is_bad_input_and_says_what_is_accepted(#[case] line: &str, #[case] message: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let output = ab(home.path(), line);
+    assert_eq!(output.status.code(), Some(2), "{}", error(&output));
+    assert!(error(&output).contains(message), "{}", error(&output));
+    assert!(is_empty(&home.path().join("state")), "no ledger is left");
+}
+
+#[test]
+fn nothing_that_can_run_has_its_own_code() {
+    let home = tempfile::tempdir().unwrap();
+    let output = ab(home.path(), "--a oci:moon --b oci:moon");
+    assert_eq!(output.status.code(), Some(3), "{}", error(&output));
+    assert!(error(&output).contains("nothing can run here:\n  a: "), "{}", error(&output));
+}
