@@ -75,10 +75,19 @@ impl Runner {
     }
 
     fn gate(&self, verb: &str, more: &[(&str, &str)]) -> Ended {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/actions/gate/gate");
+        self.script("gate", &[verb], more)
+    }
+
+    fn script(&self, name: &str, arguments: &[&str], more: &[(&str, &str)]) -> Ended {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/actions/gate").join(name);
         let mut command = Command::new(script);
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap_or_default());
-        command.arg(verb).env_clear().env("PATH", path).env("HOME", self.home.path()).current_dir(self.home.path());
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", self.home.path())
+            .current_dir(self.home.path());
         command.env("GITHUB_OUTPUT", self.path("output")).env("GITHUB_STEP_SUMMARY", self.path("summary"));
         command.env("GITHUB_REPOSITORY", "somebody/something").env("GITHUB_RUN_ID", "17").env("GATE_ROOT", "false");
         command.env("RUNNER_TEMP", self.home.path()).env("GITHUB_WORKSPACE", self.home.path());
@@ -209,13 +218,46 @@ fn what_the_arms_need_is_set_up(#[case] inputs: &[(&'static str, &str)], #[case]
 }
 
 #[test]
+fn a_night_is_kept_on_its_branch_and_told_of_once() {
+    let Some(runner) = Runner::new() else { return };
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(runner.home.path()).output().expect("git starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    git(&["init", "--quiet", "--bare", "somebody/something.git"]);
+    let (address, written) = github::serve(Vec::new());
+    let server = format!("file://{}", runner.home.path().display());
+    let history = runner.path("history");
+    fs::create_dir(&history).unwrap();
+    let publish = |lines: &str, change: &str| {
+        fs::write(history.join("0123456789abcdef.jsonl"), lines).unwrap();
+        fs::write(history.join("alert.md"), format!("{change} %\n")).unwrap();
+        fs::write(history.join("alert.key"), change).unwrap();
+        let env = [("GITHUB_SERVER_URL", server.as_str()), ("GITHUB_API_URL", &address), ("GATE_TOKEN", TOKEN)];
+        let ended = runner.script("night", &["publish", "history"], &env);
+        assert_eq!(ended.code, Some(0), "{}", ended.said);
+        ended.said
+    };
+    assert!(publish("{}\n", "boot").contains("an issue is open"));
+    assert!(publish("{}\n{}\n", "boot").contains("issue 1 is up to date"), "open, so edited");
+    written.lock().unwrap()[0]["state"] = json!("closed");
+    let said = publish("{}\n{}\n", "boot");
+    assert!(said.contains("as it was") && said.contains("told of the same"), "{said}");
+    assert!(publish("{}\n{}\n{}\n", "sqlite").contains("an issue is open"), "another change");
+    let log = git(&["--git-dir", "somebody/something.git", "log", "--format=%an", "featherweight-history"]);
+    assert_eq!(log, "github-actions[bot]\n".repeat(3));
+    let bodies: Vec<_> = written.lock().unwrap().iter().map(|issue| issue["body"].to_string()).collect();
+    assert!(bodies.len() == 2 && bodies[0].contains("boot %") && bodies[1].contains("sqlite %"), "{bodies:?}");
+}
+
+#[test]
 fn every_input_of_the_action_reaches_the_script() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/actions/gate");
-    let [action, script, api] =
-        ["action.yml", "gate", "api.bash"].map(|name| fs::read_to_string(folder.join(name)).unwrap());
+    let [action, script, common] =
+        ["action.yml", "gate", "common.bash"].map(|name| fs::read_to_string(folder.join(name)).unwrap());
     let names: Vec<&str> =
         action.lines().filter_map(|line| line.trim().split_once(": ${{ inputs.").map(|it| it.0)).collect();
     assert!(names.len() > 15, "{names:?}");
-    let unread: Vec<_> = names.iter().filter(|name| !script.contains(**name) && !api.contains(**name)).collect();
+    let unread: Vec<_> = names.iter().filter(|name| !script.contains(**name) && !common.contains(**name)).collect();
     assert_eq!(unread, [&""; 0], "given by the action and read by nobody");
 }

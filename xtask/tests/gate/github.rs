@@ -71,8 +71,9 @@ impl Request {
             "GET" => ("200 OK", self.page(all)),
             "POST" => {
                 let mut new = self.body.clone();
-                new["id"] = json!(all.len() + 1);
-                new["user"] = json!({"type": "Bot"});
+                let number = json!(all.len() + 1);
+                let added = json!({"id": number, "number": number, "state": "open", "user": {"type": "Bot"}});
+                new.as_object_mut().expect("an object").extend(added.as_object().expect("an object").clone());
                 all.push(new);
                 ("201 Created", "{}".to_owned())
             }
@@ -85,11 +86,15 @@ impl Request {
         }
     }
 
-    /// A hundred at a time.
+    /// A hundred at a time, of the state that is asked for.
     fn page(&self, all: &[Value]) -> String {
         assert!(self.path.contains("per_page=100"), "{}", self.path);
+        let is_wanted = |entry: &&Value| match self.path.split_once("state=") {
+            Some((_, rest)) => entry["state"].as_str().is_some_and(|state| rest.starts_with(state)),
+            None => true,
+        };
         let page = self.path.rsplit("page=").next().and_then(|page| page.parse::<usize>().ok());
         let page = page.expect("a page is asked for");
-        json!(all.iter().skip((page - 1) * 100).take(100).collect::<Vec<_>>()).to_string()
+        json!(all.iter().filter(is_wanted).skip((page - 1) * 100).take(100).collect::<Vec<_>>()).to_string()
     }
 }
