@@ -7,6 +7,7 @@
 //! trials without touching the machine, `engine` runs them and appends each to the [`store`] at once,
 //! `stats` and `report` read the store and nothing else.
 
+pub mod ab;
 pub mod arm;
 pub mod attacker;
 pub mod cgroup;

@@ -118,6 +118,11 @@ impl Folders {
         self.output.join("runs")
     }
 
+    /// Where comparisons of two arms are stored, one folder each.
+    pub fn comparisons(&self) -> PathBuf {
+        self.output.join("ab")
+    }
+
     /// The page over the latest run of every experiment.
     pub fn report(&self) -> PathBuf {
         self.output.join("report")

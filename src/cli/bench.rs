@@ -219,7 +219,7 @@ fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
 }
 
 /// How standard output wants the table: plain unless it is a terminal and `NO_COLOR` (no-color.org) is unset.
-fn terminal() -> (Look, Option<u16>) {
+pub fn terminal() -> (Look, Option<u16>) {
     let stdout = std::io::stdout();
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let look = if stdout.is_terminal() && colours { Look::Styled } else { Look::Plain };

@@ -6,7 +6,7 @@ mod profile;
 mod resolve;
 mod thesis;
 
-pub use bench::{Exit, bench};
+pub use bench::{Exit, bench, terminal};
 pub use options::Options;
 pub use resolve::{BadInput, resolve};
 pub use thesis::ThesisCode;

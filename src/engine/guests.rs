@@ -13,9 +13,9 @@ use crate::run::Folders;
 
 /// The guests of a run.
 #[derive(Debug, Default)]
-pub(super) struct Guests {
+pub(crate) struct Guests {
     /// Those that were built.
-    pub(super) images: Vec<Image>,
+    pub(crate) images: Vec<Image>,
     /// Those that a platform, or none at all, can be given.
     lacking: Vec<(Option<PlatformId>, Program, Unavailable)>,
 }
@@ -25,7 +25,7 @@ impl Guests {
     ///
     /// # Errors
     /// When a guest of our own cannot be built.
-    pub(super) fn build(
+    pub(crate) fn build(
         plan: &Plan,
         platforms: &[Box<dyn Platform>],
         folders: &Folders,
@@ -54,7 +54,7 @@ impl Guests {
     ///
     /// # Errors
     /// When going on makes no sense, or the user asked to stop.
-    pub(super) fn prepare(&mut self, platforms: &[Box<dyn Platform>]) -> Result<(), EngineError> {
+    pub(crate) fn prepare(&mut self, platforms: &[Box<dyn Platform>]) -> Result<(), EngineError> {
         let images = self.images.clone();
         for (platform, image) in platforms.iter().flat_map(|p| images.iter().map(move |i| (p, i))) {
             match platform.prepare(image) {
@@ -72,7 +72,7 @@ impl Guests {
     }
 
     /// What the platforms make of the guests, where that is more than their images: digests by `qemu:linux/nginx`.
-    pub(super) fn made(&self, platforms: &[Box<dyn Platform>]) -> BTreeMap<String, String> {
+    pub(crate) fn made(&self, platforms: &[Box<dyn Platform>]) -> BTreeMap<String, String> {
         let of = |platform: &dyn Platform, image: &Image| {
             let made = platform.made_of(image).digest;
             (made != image.digest).then(|| (format!("{}/{}", platform.id(), image.program), made))
@@ -84,13 +84,13 @@ impl Guests {
     }
 
     /// The guests that `platform` cannot be given, and why.
-    pub(super) fn lacking(&self, platform: &PlatformId) -> Vec<(Program, Unavailable)> {
+    pub(crate) fn lacking(&self, platform: &PlatformId) -> Vec<(Program, Unavailable)> {
         let here = |(of, _, _): &&(Option<PlatformId>, _, _)| of.as_ref().is_none_or(|of| of == platform);
         self.lacking.iter().filter(here).map(|(_, program, why)| (*program, why.clone())).collect()
     }
 
     /// What is lacking, in words.
-    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
         self.lacking.iter().map(|(platform, program, why)| match platform {
             Some(platform) => format!("warning: {platform}: no guest {program}: {why}"),
             None => format!("warning: no guest {program}: {why}"),

@@ -18,3 +18,9 @@ pub use crew::Crew;
 pub use event::{EngineEvent, Observer};
 pub use session::{EngineError, Request, RunSummary, Session};
 pub use settle::HostContext;
+// What a comparison of two arms is made of, too.
+pub(crate) use guests::Guests;
+pub(crate) use offer::{offer, read_topology};
+pub(crate) use session::open_ledger;
+pub(crate) use surroundings::{Surroundings, host_facts, needs};
+pub(crate) use trial::{now, run as run_trial};

@@ -12,7 +12,7 @@ use crate::store::{Experiment, PlatformEntry};
 use crate::workload::LoadGenerator;
 
 /// Opens the platforms that can run here and asks what they, the host and its tools offer.
-pub(super) fn offer(
+pub(crate) fn offer(
     configuration: &Configuration,
     context: &Context,
     topology: &Topology,
@@ -58,7 +58,7 @@ fn open_platform(id: &PlatformId, context: &Context) -> Result<(Box<dyn Platform
 }
 
 /// The CPUs of this host.
-pub(super) fn read_topology() -> Result<Topology, EngineError> {
+pub(crate) fn read_topology() -> Result<Topology, EngineError> {
     let host = |e: String| EngineError::Host(format!("read the host's CPUs: {e}"));
     let usable = placement::usable_cpus().map_err(|e| host(e.to_string()))?;
     Topology::read(Path::new("/sys"), &usable).map_err(|e| host(e.to_string()))

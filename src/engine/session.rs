@@ -227,10 +227,11 @@ impl Session {
         resume::same_surroundings(&self.dir, &self.file, images, &made, &host)?;
         let writer = Writer::open(&self.dir).map_err(folder)?;
         self.file.host = host;
+        let burdens: Vec<_> = self.platforms.iter().map(|platform| platform.burden()).collect();
         let surroundings = Surroundings::prepare(
             &self.file.configuration,
             &self.topology,
-            &surroundings::needs(&self.file.configuration, &self.plan, &self.platforms),
+            &surroundings::needs(&self.file.configuration, &self.plan, &burdens),
             &self.ledger,
             &self.dir,
             &self.folders,
@@ -339,7 +340,7 @@ fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
 }
 
 /// Opens the run's ledger, after reaping what a crash of the same run left.
-fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineError> {
+pub(crate) fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::ResourceBusy => EngineError::InProgress(run.clone()),
         _ => EngineError::Folder { what: "open the ledger in", path: folders.state.clone(), source },

@@ -20,7 +20,7 @@ use crate::host::{HostFacts, Topology};
 use crate::ledger::{Ledger, Resource};
 use crate::placement::{self, Placement};
 use crate::plan::{Configuration, Plan};
-use crate::platform::{Burden, Networking, Platform};
+use crate::platform::{Burden, Networking};
 use crate::run::Folders;
 use crate::sampler::{Columns, Sampler, SamplerConfig, Sharing};
 use crate::store::{Experiment, NoiseGuard};
@@ -37,7 +37,7 @@ const FILES_EACH: u64 = 3;
 
 /// The surroundings of a run, from its beginning to its end.
 #[derive(Debug)]
-pub(super) struct Surroundings {
+pub(crate) struct Surroundings {
     limits: Option<RaisedLimits>,
     guard: Guard,
     sampler: Option<Sampler>,
@@ -46,7 +46,7 @@ pub(super) struct Surroundings {
 
 impl Surroundings {
     /// Raises what is too low, pins the harness away from the victim and starts sampling into `dir`.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         configuration: &Configuration,
         topology: &Topology,
         needs: &Needs,
@@ -70,17 +70,17 @@ impl Surroundings {
     }
 
     /// The count of background instances, for the sampler's column.
-    pub(super) fn background_count(&self) -> Arc<AtomicU32> {
+    pub(crate) fn background_count(&self) -> Arc<AtomicU32> {
         Arc::clone(&self.background)
     }
 
     /// The sampler, for keeping it quiet while a trial is timed.
-    pub(super) fn sampler(&self) -> Option<&Sampler> {
+    pub(crate) fn sampler(&self) -> Option<&Sampler> {
         self.sampler.as_ref()
     }
 
     /// Takes the noise guard's readings, before the first trial and after the last.
-    pub(super) fn measure_noise(&mut self, observer: &mut dyn Observer) {
+    pub(crate) fn measure_noise(&mut self, observer: &mut dyn Observer) {
         let quiet = self.sampler.as_ref().map(Sampler::quiet);
         if let Err(e) = self.guard.measure() {
             observer.notice(&EngineEvent::Preparing(&format!("the noise guard could not measure: {e}")));
@@ -89,7 +89,7 @@ impl Surroundings {
     }
 
     /// Puts everything back and judges the noise.
-    pub(super) fn close(mut self, problems: &mut Vec<String>) -> Option<NoiseGuard> {
+    pub(crate) fn close(mut self, problems: &mut Vec<String>) -> Option<NoiseGuard> {
         if let Some(Err(e)) = self.sampler.take().map(Sampler::stop) {
             problems.push(format!("sample the host: {e}"));
         }
@@ -101,7 +101,7 @@ impl Surroundings {
 }
 
 /// The facts of the host as they are stored.
-pub(super) fn host_facts(folders: &Folders) -> BTreeMap<String, Value> {
+pub(crate) fn host_facts(folders: &Folders) -> BTreeMap<String, Value> {
     match serde_json::to_value(HostFacts::survey(&folders.project)) {
         Ok(Value::Object(facts)) => facts.into_iter().collect(),
         _ => BTreeMap::new(),
@@ -138,10 +138,9 @@ impl Places {
 }
 
 /// What the largest step of the plan needs of the host, on the platform that needs the most.
-pub(super) fn needs(configuration: &Configuration, plan: &Plan, platforms: &[Box<dyn Platform>]) -> Needs {
+pub(crate) fn needs(configuration: &Configuration, plan: &Plan, all: &[Burden]) -> Needs {
     let bridged = plan.trials.iter().any(|t| configuration.network_of(t.workload) == Networking::Bridge);
     let instances = plan.trials.iter().map(|t| u64::from(t.background) + u64::from(t.victims)).max().unwrap_or(0);
-    let all: Vec<Burden> = platforms.iter().map(|platform| platform.burden()).collect();
     let most = |of: fn(&Burden) -> u64| all.iter().map(of).max().unwrap_or(0);
     let own = |burden: &Burden, value: u64| if burden.is_elsewhere { 0 } else { value };
     let most_own = |of: fn(&Burden) -> u64| all.iter().map(|burden| own(burden, of(burden))).max().unwrap_or(0);

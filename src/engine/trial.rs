@@ -13,7 +13,7 @@ use crate::units::Nanos;
 ///
 /// # Errors
 /// [`Error::Interrupted`] and [`Error::Fatal`] only: then there is no record.
-pub(super) fn run(
+pub(crate) fn run(
     stage: &Stage<'_>,
     background: &mut Background,
     trial: &PlannedTrial,
@@ -76,7 +76,7 @@ fn digest(stage: &Stage<'_>, program: Program) -> Result<String, Error> {
 }
 
 /// The present second, RFC 3339 in UTC.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

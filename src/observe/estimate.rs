@@ -37,7 +37,7 @@ impl Estimate {
 }
 
 /// A span for people: `4 s`, `3 min 20 s`, `2 h 05 min`.
-pub(crate) fn in_words(span: Duration) -> String {
+pub fn in_words(span: Duration) -> String {
     let seconds = span.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s} s"),

@@ -6,16 +6,16 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// Shuffles by Fisher and Yates (Durstenfeld's form, CACM 7(7), 1964) over a ChaCha8 stream. Written out here because a
 /// library may change its algorithm, and a stored plan must come out the same for ever.
 #[derive(Debug)]
-pub(super) struct Shuffler(ChaCha8Rng);
+pub(crate) struct Shuffler(ChaCha8Rng);
 
 impl Shuffler {
     /// The shuffler of that seed.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// The items in random order.
-    pub(super) fn shuffled<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
+    pub(crate) fn shuffled<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
         for last in (1..items.len()).rev() {
             // The bias of a remainder is below 2^-40 for any list that fits a plan.
             let other = (self.0.next_u64() % (last as u64 + 1)) as usize;

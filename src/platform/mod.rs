@@ -12,6 +12,7 @@ pub mod fake;
 pub mod firecracker;
 mod groups;
 mod id;
+mod inject;
 mod instance;
 mod link;
 mod machine;
@@ -36,7 +37,8 @@ use serde::{Deserialize, Serialize};
 
 pub use id::{Accelerator, PlatformId};
 pub use instance::{Endpoint, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
-pub use settings::Settings;
+pub use inject::{Amount, Inject};
+pub use settings::{Key, SettingError, Settings};
 pub use youki::launcher_entry;
 
 use crate::clock::Clock;

@@ -1,8 +1,34 @@
 //! What an arm of a comparison sets differently on its platform.
+//!
+//! A platform honours a setting or refuses it in its check, with the reason and the cure: none is ignored.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::Context;
+use super::inject::{Inject, ParseInjectError};
+use crate::names::{UnknownName, named_enum};
+use crate::units::Nanos;
+
+named_enum! {
+    /// What can be set.
+    pub enum Key ("setting") {
+        /// The OCI runtime's program.
+        Runtime = "runtime",
+        /// QEMU's program.
+        Qemu = "qemu",
+        /// A folder of built guest images.
+        Images = "images",
+        /// A git revision of this project whose guests are built.
+        Guests = "guests",
+        /// Words for the guest kernel's command line.
+        Append = "append",
+        /// A fire drill.
+        Inject = "inject",
+    }
+}
 
 /// Settings of a platform beyond its name. The default is what every run without an arm has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,4 +40,138 @@ pub struct Settings {
     /// QEMU's program, instead of the one in PATH.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qemu: Option<PathBuf>,
+    /// A folder of guest images that are taken as they are, instead of those that are built here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// A git revision of this project, whose guests are built and measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guests: Option<String>,
+    /// Words that are added to the guest kernel's command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub append: Option<String>,
+    /// What makes it slower on purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inject: Option<Inject>,
 }
+
+/// A setting that cannot be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{key}={value}: {why}")]
+pub struct SettingError {
+    key: String,
+    value: String,
+    why: String,
+}
+
+impl SettingError {
+    fn new(key: impl ToString, value: &str, why: impl ToString) -> Self {
+        Self { key: key.to_string(), value: value.to_owned(), why: why.to_string() }
+    }
+
+    /// The key of that name; `value` is for the error.
+    pub(crate) fn key(name: &str, value: &str) -> Result<Key, Self> {
+        let unknown = |e: UnknownName| Self::new(name, value, format!("`{}` is no {}; accepted: {}", e.given, e.what, accepted()));
+        name.parse().map_err(unknown)
+    }
+}
+
+/// The settings as the user writes them.
+pub fn accepted() -> String {
+    Key::ALL.iter().map(|key| format!("{key}={}", key.form())).collect::<Vec<_>>().join(", ")
+}
+
+impl Key {
+    /// What its value is.
+    pub const fn form(self) -> &'static str {
+        match self {
+            Key::Runtime | Key::Qemu => "PATH",
+            Key::Images => "DIR",
+            Key::Guests => "REVISION",
+            Key::Append => "WORDS",
+            Key::Inject => "busy:5%|busy:400us|quota:95%|delay:100us",
+        }
+    }
+
+    /// What holds when it is not set, in words.
+    pub const fn usual(self) -> &'static str {
+        match self {
+            Key::Runtime | Key::Qemu => "the usual one",
+            Key::Images | Key::Guests => "those built here",
+            Key::Append => "no words",
+            Key::Inject => "nothing",
+        }
+    }
+}
+
+impl Settings {
+    /// Sets `key` in place of what was set before. A relative path is one from the folder that this process is in.
+    ///
+    /// # Errors
+    /// Names the key, the value and what is accepted.
+    pub fn set(&mut self, key: Key, value: &str) -> Result<(), SettingError> {
+        let wrong = |why: String| SettingError::new(key, value, why);
+        if value.is_empty() {
+            return Err(wrong(format!("no value; {key}={} is accepted", key.form())));
+        }
+        if value.contains(['\0', '\n']) {
+            return Err(wrong("a value has one line".to_owned()));
+        }
+        let path = || std::path::absolute(value).map_err(|e| wrong(e.to_string()));
+        match key {
+            Key::Runtime => self.runtime = Some(path()?),
+            Key::Qemu => self.qemu = Some(path()?),
+            Key::Images => self.images = Some(path()?),
+            Key::Guests => self.guests = Some(value.to_owned()),
+            Key::Append => self.append = Some(value.to_owned()),
+            Key::Inject => self.inject = Some(value.parse().map_err(|e: ParseInjectError| wrong(e.to_string()))?),
+        }
+        Ok(())
+    }
+
+    /// The value of `key` as text; `None` when it is not set.
+    pub fn get(&self, key: Key) -> Option<String> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        match key {
+            Key::Runtime => path(&self.runtime),
+            Key::Qemu => path(&self.qemu),
+            Key::Images => path(&self.images),
+            Key::Guests => self.guests.clone(),
+            Key::Append => self.append.clone(),
+            Key::Inject => self.inject.map(|inject| inject.to_string()),
+        }
+    }
+
+    /// What is set, in the order of the keys.
+    pub fn given(&self) -> impl Iterator<Item = (Key, String)> {
+        Key::ALL.iter().filter_map(|&key| Some((key, self.get(key)?)))
+    }
+
+    /// Whether nothing is set.
+    pub fn is_plain(&self) -> bool {
+        self.given().next().is_none()
+    }
+
+    /// Busy work that was asked for as a share of what is measured, as a time, now that its median is known. Everything
+    /// else stays as it is.
+    pub fn resolve_busy(&mut self, median: Nanos) {
+        self.inject = self.inject.map(|inject| inject.resolved(median));
+    }
+
+    /// Whether it still takes a median to know how much busy work there is to be: see [`Settings::resolve_busy`].
+    pub fn is_unresolved(&self) -> bool {
+        self.inject.is_some_and(Inject::is_unresolved)
+    }
+
+    /// The program that is set, or else the one that `find` finds.
+    pub(super) fn program(set: Option<&Path>, find: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
+        set.map_or_else(find, |path| Some(path.to_owned()))
+    }
+}
+
+impl Context {
+    /// The same run with `settings` on the platforms that are made with it.
+    pub fn with_settings(&self, settings: &Settings) -> Self {
+        Self { settings: Arc::new(settings.clone()), ..self.clone() }
+    }
+}
+

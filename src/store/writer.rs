@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{RunFile, TrialRecord};
+use serde::Serialize;
+
+use super::RunFile;
 
 /// The name of a run's description.
 pub const RUN_FILE: &str = "run.json";
@@ -38,7 +40,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the line could not be written whole.
-    pub fn append(&mut self, record: &TrialRecord) -> io::Result<()> {
+    pub fn append(&mut self, record: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         let written = self.trials.write_all(&line).and_then(|()| self.trials.sync_data());
@@ -56,9 +58,14 @@ impl Writer {
     /// # Errors
     /// When it cannot be written; the older one then stays.
     pub fn describe(&self, run: &RunFile) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(run)?;
+        self.describe_in(RUN_FILE, run)
+    }
+
+    /// As [`Writer::describe`], in a file of that name: what is no run has another.
+    pub(crate) fn describe_in(&self, name: &str, what: &impl Serialize) -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(what)?;
         text.push(b'\n');
-        replace(&self.dir.join(RUN_FILE), &text)
+        replace(&self.dir.join(name), &text)
     }
 
     /// The run's folder.
@@ -84,6 +91,7 @@ fn whole_length(content: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::testing::record;
+    use super::super::TrialRecord;
     use super::*;
 
     #[test]

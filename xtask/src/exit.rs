@@ -1,5 +1,6 @@
 //! From an error to the exit code that scripts see.
 
+use featherweight::ab::AbError;
 use featherweight::cli::Exit;
 use featherweight::report::NoSuchRun;
 
@@ -12,6 +13,9 @@ pub(crate) struct BadInput(pub(crate) String);
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
     if error.is::<BadInput>() {
         return Exit::BadInput;
+    }
+    if let Some(error) = error.downcast_ref::<AbError>() {
+        return error.exit();
     }
     match error.downcast_ref::<NoSuchRun>() {
         Some(NoSuchRun::Empty(_)) => Exit::NothingRan,

@@ -1,5 +1,6 @@
 //! Featherweight's own chores: everything around a measurement that is not the measurement.
 
+mod ab;
 mod clean;
 mod doctor;
 mod exit;
@@ -25,9 +26,10 @@ use featherweight::cli::Exit;
         cargo xtask setup                     install and start what is missing, after asking\n  \
         cargo xtask doctor                    before the first run: what can run here, what cannot and why\n  \
         cargo xtask report last               the page of the latest run; without `last`, of every experiment\n  \
+        cargo xtask ab --a youki --b oci:runc  is B slower than A? measured now, side by side\n  \
         cargo xtask export --output all.csv   the stored trials, for R, pandas or a spreadsheet\n  \
         cargo xtask clean                     after a crash: remove what it left, and nothing else\n\n\
-        Exit codes: 0 fine, 2 bad input, 3 nothing to work on, 4 something failed or was left behind."
+        Exit codes: 0 fine, 1 a regression, 2 bad input, 3 nothing to work on, 4 something failed or was left behind."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -37,6 +39,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Chore {
     Setup(setup::Setup),
+    Ab(Box<ab::Ab>),
     Images(images::Images),
     Doctor(doctor::Doctor),
     Report(report::Report),
@@ -60,6 +63,7 @@ impl Chore {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
             Chore::Setup(setup) => setup.run(),
+            Chore::Ab(ab) => ab.run(),
             Chore::Images(images) => images.run().map(|()| Exit::Fine),
             Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
             Chore::Report(report) => report.run().map(|()| Exit::Fine),

@@ -1,0 +1,318 @@
+//! One session from opening to its comparison.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::case::planned_name;
+use super::judging::Judging;
+use super::lane::{Dress, Lane, Opening};
+use super::lanes::Lanes;
+use super::stage::Stop;
+use super::store::{SESSION_FILE, SessionFile};
+use super::{AbError, Event, Question, StoredSession, Watcher, Which, resume};
+use crate::arm;
+use crate::cpuset::CpuSet;
+use crate::engine::{EngineError, now, open_ledger, read_topology};
+use crate::host::Topology;
+use crate::interrupt::Interrupt;
+use crate::ledger::{self, Ledger, Leftovers, RunState};
+use crate::placement;
+use crate::regression::Stage;
+use crate::run::Folders;
+use crate::store::{RunOutcome, Writer};
+use crate::units::Nanos;
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A new session, its folder made under `out`.
+    New {
+        /// What is compared.
+        question: Box<Question>,
+        /// The folder that receives the session's folder.
+        out: PathBuf,
+    },
+    /// A session that did not finish.
+    Resume {
+        /// Its id, its folder, or `last`.
+        name: String,
+        /// Where sessions are looked for.
+        sessions: PathBuf,
+    },
+}
+
+/// How a session ended.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its description, with the comparison where there is one.
+    pub file: SessionFile,
+    /// What went wrong beside the measuring.
+    pub problems: Vec<String>,
+    /// What the ledgers' sweeps found still alive: leaks.
+    pub leftovers: Vec<Leftovers>,
+    /// Whether it stopped because its time was over: then there is an answer all the same.
+    pub is_out_of_time: bool,
+}
+
+/// A case that a session will measure, or cannot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// Its name.
+    pub name: String,
+    /// Why it cannot be measured.
+    pub skipped: Option<String>,
+    /// How long a block of it takes, roughly.
+    pub block: Nanos,
+}
+
+/// A session that is open and ready to begin.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) folders: Folders,
+    pub(super) interrupt: Interrupt,
+    pub(super) held: Held,
+    pub(super) topology: Topology,
+    /// The CPUs of this process before anything was placed.
+    pub(super) usable: CpuSet,
+    pub(super) dir: PathBuf,
+    pub(super) file: SessionFile,
+    pub(super) stored: Option<StoredSession>,
+    pub(super) lanes: Option<Lanes>,
+    pub(super) dress: Dress,
+    pub(super) problems: Vec<String>,
+    pub(super) leftovers: Vec<Leftovers>,
+    pub(super) limit: Option<Limit>,
+}
+
+/// When a session is given up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) asked: Duration,
+    pub(super) at: Instant,
+}
+
+/// The session's own ledger: nobody else may go on with it meanwhile. Removed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Held(pub(super) Arc<Ledger>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // One that stays is found by `cargo xtask clean`.
+        drop(self.0.close());
+    }
+}
+
+impl Session {
+    /// Opens what `request` asks for. Changes nothing on the host but the ledgers.
+    ///
+    /// # Errors
+    /// When the request cannot be followed, or nothing can run here.
+    pub fn open(
+        request: Request,
+        folders: Folders,
+        interrupt: Interrupt,
+        command: Vec<String>,
+    ) -> Result<Self, AbError> {
+        Self::open_dressed(request, folders, interrupt, command, Dress::default())
+    }
+
+    pub(super) fn open_dressed(
+        request: Request,
+        folders: Folders,
+        interrupt: Interrupt,
+        command: Vec<String>,
+        dress: Dress,
+    ) -> Result<Self, AbError> {
+        let topology = read_topology()?;
+        let usable = placement::usable_cpus().map_err(|e| EngineError::Host(format!("read the CPUs: {e}")))?;
+        let (file, dir, stored) = match request {
+            Request::New { question, out } => {
+                let file = SessionFile::new(pinned(*question, &folders)?, command);
+                let dir = out.join(file.run.as_str());
+                (file, dir, None)
+            }
+            Request::Resume { name, sessions } => {
+                let found = resume::find(&name, &sessions)?;
+                (found.file.clone(), found.dir.clone(), Some(found))
+            }
+        };
+        let held = Held(open_ledger(&folders, &file.run)?);
+        reap_lanes(&folders, &file)?;
+        let mut session = Self {
+            folders,
+            interrupt,
+            held,
+            topology,
+            usable,
+            dir,
+            file,
+            stored,
+            lanes: None,
+            dress,
+            problems: Vec::new(),
+            leftovers: Vec::new(),
+            limit: None,
+        };
+        session.admit()?;
+        Ok(session)
+    }
+
+    /// Opens the lanes, and refuses what cannot be measured or gone on with.
+    fn admit(&mut self) -> Result<(), AbError> {
+        let lanes = self.open_lanes(Stage::First)?;
+        let mut here = self.file.clone();
+        lanes.describe(&mut here);
+        if self.stored.is_some() {
+            // Read again now that nobody else can be adding to it.
+            let stored = resume::find(&self.dir.to_string_lossy(), &self.dir)?;
+            resume::same_platforms(&stored.file, &here)?;
+            (self.file, self.stored) = (stored.file.clone(), Some(stored));
+        } else {
+            for which in [Which::A, Which::B] {
+                self.file.arm_mut(which).entry.clone_from(&here.arm(which).entry);
+            }
+        }
+        let nothing_fits = names(&lanes, self.file.configuration.filter.as_deref()).is_empty();
+        match &self.file.configuration.filter {
+            _ if !nothing_fits => {}
+            Some(word) if !names(&lanes, None).is_empty() => {
+                return Err(AbError::Input(format!("no case's name contains `{word}`; --dry-run prints the names")));
+            }
+            _ => return Err(AbError::nothing(lanes.all())),
+        }
+        self.lanes = Some(lanes);
+        Ok(())
+    }
+
+    pub(super) fn open_lanes(&self, stage: Stage) -> Result<Lanes, EngineError> {
+        let opening = Opening {
+            configuration: &self.file.configuration,
+            topology: &self.topology,
+            folders: &self.folders,
+            interrupt: &self.interrupt,
+            dress: &self.dress,
+            stage,
+        };
+        Lanes::open(&self.file.arms, self.file.null_control, &opening)
+    }
+
+    /// What it will measure, case by case.
+    pub fn outline(&self) -> Vec<Outline> {
+        let Some(lanes) = &self.lanes else { return Vec::new() };
+        let of = |name: String| {
+            let each = lanes.all().iter().filter_map(|lane| lane.find(&name)).map(|trial| trial.estimate.0);
+            let block = Nanos(each.sum::<u64>() * self.file.rule.runs as u64);
+            Outline { skipped: missing(lanes, &name), name, block }
+        };
+        names(lanes, self.file.configuration.filter.as_deref()).into_iter().map(of).collect()
+    }
+
+    /// Its description so far.
+    pub fn file(&self) -> &SessionFile {
+        &self.file
+    }
+
+    /// Measures until every metric has its verdict or `limit` is over, and removes everything that was made.
+    ///
+    /// # Errors
+    /// When it cannot begin. Once it has begun, problems are told in the summary.
+    pub fn run(mut self, limit: Option<Duration>, watcher: &mut dyn Watcher) -> Result<Summary, AbError> {
+        let began = Instant::now();
+        self.limit = limit.map(|asked| Limit { asked, at: began + asked });
+        let mut judging = match &self.stored {
+            Some(stored) => Judging::replayed(stored),
+            None => Judging::new(&self.file),
+        };
+        let ended = self.stages(&mut judging, watcher);
+        self.close_lanes();
+        if let Err(Stop::Refused(error)) = ended {
+            return Err(error);
+        }
+        self.file.took = self.file.took + began.elapsed().into();
+        let is_out_of_time = matches!(ended, Err(Stop::OutOfTime(_)));
+        self.conclude(ended, &judging);
+        let written = Writer::open(&self.dir).and_then(|writer| writer.describe_in(SESSION_FILE, &self.file));
+        self.problems.extend(written.err().map(|e| format!("write {}: {e}", self.dir.display())));
+        watcher.notice(&Event::Ended(self.file.outcome));
+        let Self { dir, file, problems, leftovers, .. } = self;
+        Ok(Summary { dir, file, problems, leftovers, is_out_of_time })
+    }
+
+    fn stages(&mut self, judging: &mut Judging, watcher: &mut dyn Watcher) -> Result<(), Stop> {
+        let is_new = self.file.cases.is_empty();
+        if is_new || !judging.open(Stage::First).is_empty() {
+            self.stage(Stage::First, judging, watcher)?;
+        }
+        if !judging.open(Stage::Second).is_empty() {
+            self.close_lanes();
+            self.stage(Stage::Second, judging, watcher)?;
+        }
+        Ok(())
+    }
+
+    fn close_lanes(&mut self) {
+        if let Some(lanes) = self.lanes.take() {
+            let left = lanes.close(&mut self.problems);
+            self.leftovers.extend(left);
+        }
+    }
+
+    /// Writes down how it ended, and what is to be said.
+    fn conclude(&mut self, ended: Result<(), Stop>, judging: &Judging) {
+        self.file.ended = Some(now());
+        (self.file.outcome, self.file.reason) = match &ended {
+            Ok(()) => (RunOutcome::Complete, None),
+            Err(Stop::Interrupted) => (RunOutcome::Interrupted, None),
+            Err(stop) => (RunOutcome::Stopped, stop.reason()),
+        };
+        if let Err(Stop::Trouble(reason)) = &ended {
+            self.problems.push(reason.clone());
+        }
+        let is_judged = self.file.record.is_none() && matches!(ended, Ok(()) | Err(Stop::OutOfTime(_)));
+        self.file.comparison = is_judged.then(|| super::said::comparison(&self.file, judging));
+    }
+}
+
+/// The arms with the revisions of their guests as commits.
+fn pinned(mut question: Question, folders: &Folders) -> Result<Question, AbError> {
+    for arm in [&mut question.a, &mut question.b] {
+        arm.settings = arm::pinned(&arm.settings, folders).map_err(|e| AbError::Input(e.to_string()))?;
+    }
+    Ok(question)
+}
+
+/// The cases that either arm can run and whose name contains `word`, in the order of their plans.
+pub(super) fn names(lanes: &Lanes, word: Option<&str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in lanes.all().iter().flat_map(Lane::planned).map(planned_name) {
+        if !names.contains(&name) && word.is_none_or(|word| name.contains(word)) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Why a case cannot be measured: an arm cannot run it.
+pub(super) fn missing(lanes: &Lanes, name: &str) -> Option<String> {
+    let unable = lanes.all().iter().filter(|lane| lane.find(name).is_none() && lane.which != Which::Null);
+    let why = |lane: &Lane| match lane.skips().as_slice() {
+        [] => format!("{} does not have this case", lane.which),
+        reasons => format!("{}: {}", lane.which, reasons.join("; ")),
+    };
+    Some(unable.map(why).collect::<Vec<_>>().join("; ")).filter(|why| !why.is_empty())
+}
+
+/// Removes what a crash of this session left.
+fn reap_lanes(folders: &Folders, file: &SessionFile) -> Result<(), EngineError> {
+    let failed = |source: io::Error| EngineError::Folder { what: "reap the ledgers in", path: folders.state.clone(), source };
+    if file.lanes.is_empty() || !Path::new(&folders.state).is_dir() {
+        return Ok(());
+    }
+    let known = ledger::list(&folders.state).map_err(failed)?;
+    let dead = known.into_iter().filter(|(run, state)| *state == RunState::Dead && file.lanes.contains(run));
+    dead.into_iter().try_for_each(|(run, _)| ledger::reap(&folders.state, &run).map(drop).map_err(failed))
+}

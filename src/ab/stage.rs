@@ -1,0 +1,394 @@
+//! One stage of a session: lanes opened and prepared, a first trial of each case, then round after round of blocks.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::calibrate;
+use super::event::Relay;
+use super::judging::Judging;
+use super::lanes::{Around, Lanes, Turn, Warm};
+use super::metric::{JudgedMetric, Wanted, judged};
+use super::reader::BlockKey;
+use super::session::{missing, names};
+use super::store::{AbTrial, SESSION_FILE};
+use super::{AbError, CaseFile, Event, Session, StoredSession, Watcher, Which, block, case, resume};
+use crate::engine::{EngineError, Surroundings, host_facts, needs};
+use crate::placement;
+use crate::platform::Error;
+use crate::regression::{Ruling, Stage, Verdict};
+use crate::store::{NoiseGuard, Outcome, RunOutcome, TrialRecord, Writer};
+use crate::units::Nanos;
+
+/// From here on trials are slow: blocks have one run of each lane.
+const SLOW: Nanos = Nanos(5 * Nanos::SECOND.0);
+
+/// Why a session ends before every metric has its verdict.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The user asked to.
+    Interrupted,
+    /// Its time is over.
+    OutOfTime(Duration),
+    /// Going on makes no sense.
+    Trouble(String),
+    /// It should not have begun.
+    Refused(AbError),
+}
+
+impl Stop {
+    pub(super) fn input(text: String) -> Self {
+        Stop::Refused(AbError::Input(text))
+    }
+
+    /// In words; `None` for the user's own doing.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Stop::Interrupted => None,
+            Stop::OutOfTime(asked) => Some(format!("the time limit of {} s was over first", asked.as_secs())),
+            Stop::Trouble(reason) => Some(reason.clone()),
+            Stop::Refused(error) => Some(error.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Interrupted => Stop::Interrupted,
+            other => Stop::Trouble(other.to_string()),
+        }
+    }
+}
+
+impl From<AbError> for Stop {
+    fn from(error: AbError) -> Self {
+        Stop::Refused(error)
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Stop::Refused(error.into())
+    }
+}
+
+/// Where the blocks of a stage go.
+struct Sheet {
+    writer: Writer,
+    order: u64,
+    /// How often each block was begun before.
+    attempts: BTreeMap<BlockKey, u32>,
+    /// How long a block of each case took, as measured in this stage.
+    spans: BTreeMap<String, Vec<Duration>>,
+}
+
+impl Session {
+    /// Measures one stage, with the lanes that are open or with new ones.
+    pub(super) fn stage(
+        &mut self,
+        stage: Stage,
+        judging: &mut Judging,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
+        if stage == Stage::First {
+            self.calibrate(watcher).map_err(|stop| self.or_interrupted(stop))?;
+        }
+        let mut lanes = match self.lanes.take() {
+            Some(lanes) => lanes,
+            None => self.open_lanes(stage)?,
+        };
+        let ended = self.in_lanes(stage, &mut lanes, judging, watcher).map_err(|stop| self.or_interrupted(stop));
+        self.lanes = Some(lanes);
+        ended.map_err(|stop| match stop {
+            // This very process has measured already: that is worth more than a plain refusal.
+            Stop::Refused(error) if stage == Stage::Second && self.stored.is_none() => Stop::Trouble(error.to_string()),
+            other => other,
+        })
+    }
+
+    /// What the user interrupts fails in many ways.
+    fn or_interrupted(&self, stop: Stop) -> Stop {
+        if self.interrupt.is_raised() { Stop::Interrupted } else { stop }
+    }
+
+    /// Makes busy work that is a share of the median a time, by trials without it.
+    fn calibrate(&mut self, watcher: &mut dyn Watcher) -> Result<(), Stop> {
+        let is_unresolved = |which: &Which| self.file.arm(*which).arm.settings.is_unresolved();
+        let unresolved: Vec<Which> = [Which::A, Which::B].into_iter().filter(is_unresolved).collect();
+        let Some(mut lanes) = self.lanes.take().filter(|_| !unresolved.is_empty()) else { return Ok(()) };
+        watcher.notice(&Event::Preparing("calibrating what is injected"));
+        let names = names(&lanes, self.file.configuration.filter.as_deref());
+        let name = names.iter().find(|name| missing(&lanes, name).is_none());
+        let ended = self.calibrate_in(&mut lanes, &unresolved, name.map(String::as_str), watcher);
+        self.leftovers.extend(lanes.close(&mut self.problems));
+        ended?;
+        self.lanes = Some(self.open_lanes(Stage::First)?);
+        Ok(())
+    }
+
+    fn calibrate_in(
+        &mut self,
+        lanes: &mut Lanes,
+        unresolved: &[Which],
+        name: Option<&str>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
+        // Without a case that both can run, there is nothing to inject into.
+        let Some(name) = name else { return Ok(()) };
+        lanes.prepare(&mut Relay(watcher))?;
+        let topology = self.topology.clone();
+        let around = Around { topology: &topology, sampler: None };
+        for &which in unresolved {
+            let (median, metric) = calibrate::median(lanes, which, name, around)?;
+            let arm = self.file.arm_mut(which);
+            arm.arm.settings.resolve_busy(median);
+            let note = format!("{which}: {} by the median {metric} of {name} without it, {median}: {}", arm.name, arm.arm);
+            watcher.notice(&Event::Preparing(&note));
+            self.file.notes.push(note);
+        }
+        Ok(())
+    }
+
+    fn in_lanes(
+        &mut self,
+        stage: Stage,
+        lanes: &mut Lanes,
+        judging: &mut Judging,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
+        lanes.prepare(&mut Relay(watcher))?;
+        let sheet = &mut self.begin(lanes)?;
+        let burdens = lanes.burdens();
+        let mut surroundings = Surroundings::prepare(
+            &self.file.configuration,
+            &self.topology,
+            &needs(&self.file.configuration, &lanes.plan(), &burdens),
+            &self.held.0,
+            &self.dir,
+            &self.folders,
+            &mut Relay(watcher),
+        )?;
+        self.measure_noise(&mut surroundings, watcher);
+        let ended = self.rounds(stage, lanes, sheet, &surroundings, judging, watcher);
+        lanes.clear(&mut self.problems);
+        self.measure_noise(&mut surroundings, watcher);
+        let noise = surroundings.close(&mut self.problems);
+        self.file.noise = NoiseGuard::of_both(self.file.noise.take(), noise);
+        // Whoever is opened next must find the CPUs that this process had.
+        let unpinned = placement::pin_current_thread(&self.usable);
+        self.problems.extend(unpinned.err().map(|e| format!("leave the harness's CPUs: {e}")));
+        ended
+    }
+
+    /// A user who wants to stop does not wait for the noise guard.
+    fn measure_noise(&self, surroundings: &mut Surroundings, watcher: &mut dyn Watcher) {
+        if !self.interrupt.is_raised() {
+            surroundings.measure_noise(&mut Relay(watcher));
+        }
+    }
+
+    /// Opens the session's folder, and makes sure that the lanes are what they were.
+    fn begin(&mut self, lanes: &Lanes) -> Result<Sheet, Stop> {
+        let mut here = self.file.clone();
+        here.host = host_facts(&self.folders);
+        lanes.describe(&mut here);
+        resume::same_surroundings(&self.file, &here)?;
+        here.lanes.extend(lanes.run_ids());
+        here.outcome = RunOutcome::Running;
+        self.file = here;
+        let failed = |source| EngineError::Folder { what: "write the session's folder", path: self.dir.clone(), source };
+        let writer = Writer::open(&self.dir).map_err(failed)?;
+        writer.describe_in(SESSION_FILE, &self.file).map_err(failed)?;
+        // What earlier stages wrote is counted as what an earlier process wrote.
+        let stored = super::read_session(&self.dir).map_err(AbError::from)?;
+        let order = stored.trials.iter().map(|trial| trial.record.order + 1).max().unwrap_or(0);
+        Ok(Sheet { writer, order, attempts: StoredSession::attempts(&stored), spans: BTreeMap::new() })
+    }
+
+    fn rounds(
+        &mut self,
+        stage: Stage,
+        lanes: &mut Lanes,
+        sheet: &mut Sheet,
+        surroundings: &Surroundings,
+        judging: &mut Judging,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
+        let topology = self.topology.clone();
+        let around = Around { topology: &topology, sampler: surroundings.sampler() };
+        if self.file.cases.is_empty() {
+            self.file.cases = self.first_trials(lanes, around, watcher)?;
+            self.describe(sheet)?;
+            *judging = Judging::new(&self.file);
+        } else {
+            for index in judging.open(stage) {
+                // What cannot run now shows in its blocks.
+                lanes.warm_up(&judging.cases[index].file.name, around)?;
+            }
+        }
+        watcher.notice(&Event::Begun { run: &self.file.run, dir: &self.dir, cases: &self.file.cases });
+        loop {
+            let open = judging.open(stage);
+            if open.is_empty() {
+                return Ok(());
+            }
+            for index in open {
+                if judging.is_open(index, stage) {
+                    self.block(stage, index, lanes, sheet, around, judging, watcher)?;
+                }
+            }
+        }
+    }
+
+    fn describe(&self, sheet: &Sheet) -> Result<(), Stop> {
+        let written = sheet.writer.describe_in(SESSION_FILE, &self.file);
+        written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))
+    }
+
+    /// Runs every case once in every lane: what works, how long it takes, which metrics it has.
+    fn first_trials(
+        &self,
+        lanes: &mut Lanes,
+        around: Around<'_>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Vec<CaseFile>, Stop> {
+        let mut cases = Vec::new();
+        for name in names(lanes, self.file.configuration.filter.as_deref()) {
+            watcher.notice(&Event::Preparing(&format!("{name}: a first trial of each arm")));
+            cases.push(self.first_trial(&name, lanes, around)?);
+        }
+        let shown = |name: &String| cases.iter().any(|case| case.metrics.iter().any(|metric| metric.name == *name));
+        match &self.file.metrics {
+            Wanted::Named(wanted) if !wanted.iter().all(shown) => {
+                let unknown: Vec<&str> = wanted.iter().filter(|name| !shown(name)).map(String::as_str).collect();
+                let problem = "is no metric of these cases; --metric all judges every one there is";
+                Err(Stop::input(format!("--metric {}: {problem}", unknown.join(","))))
+            }
+            _ => Ok(cases),
+        }
+    }
+
+    fn first_trial(&self, name: &str, lanes: &mut Lanes, around: Around<'_>) -> Result<CaseFile, Stop> {
+        let refused = |lanes: &Lanes, verdict: Verdict, why: String| {
+            let planned = lanes.all().iter().find_map(|lane| lane.find(name)).cloned();
+            let planned = planned.ok_or_else(|| Stop::Trouble(format!("{name} is not planned")))?;
+            let ruling = Ruling::without_numbers(verdict, why);
+            Ok(CaseFile::refused(&planned, &self.file.metrics, self.file.rule, ruling))
+        };
+        if let Some(why) = missing(lanes, name) {
+            return refused(lanes, Verdict::Skipped, why);
+        }
+        let warm = lanes.warm_up(name, around)?;
+        match unable(&warm) {
+            Some((verdict, why)) => refused(lanes, verdict, why),
+            None => Ok(self.able(name, &warm)),
+        }
+    }
+
+    /// A case of which every lane has shown a good trial.
+    fn able(&self, name: &str, warm: &[(Which, Warm)]) -> CaseFile {
+        let of = |which: Which| warm.iter().find(|(of, _)| *of == which).and_then(|(_, warm)| warm.as_ref().ok());
+        let trial = warm.iter().filter_map(|(_, warm)| warm.as_ref().ok()).map(|(_, took)| *took).max();
+        let trial = trial.unwrap_or_default();
+        let metrics = of(Which::A).zip(of(Which::B)).map(|((a, _), (b, _))| self.judged(a, b)).unwrap_or_default();
+        CaseFile { name: name.to_owned(), rule: self.file.asked.rule(trial > SLOW), trial, metrics, refused: None }
+    }
+
+    fn judged(&self, a: &TrialRecord, b: &TrialRecord) -> Vec<JudgedMetric> {
+        let workload = case::workload(&a.case);
+        let of = |program| judged(&self.file.metrics, a.case.experiment, program, &a.metrics, &b.metrics);
+        workload.map(of).unwrap_or_default()
+    }
+
+    #[expect(clippy::too_many_arguments)]
+    fn block(
+        &mut self,
+        stage: Stage,
+        index: usize,
+        lanes: &mut Lanes,
+        sheet: &mut Sheet,
+        around: Around<'_>,
+        judging: &mut Judging,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
+        let case = &judging.cases[index];
+        let (name, runs, number) = (case.file.name.clone(), case.file.rule.runs, case.done(stage) as u32);
+        self.check_time(sheet.span(&case.file, lanes.all().len()))?;
+        let began = Instant::now();
+        let attempt = sheet.attempts.get(&(name.clone(), stage, number)).map_or(0, |last| last + 1);
+        let mut trials = Vec::new();
+        for which in block::order(self.file.seed, &name, stage, number, runs, block::lanes(self.file.null_control)) {
+            if self.interrupt.is_raised() {
+                return Err(Stop::Interrupted);
+            }
+            let turn = Turn { which, name: &name, order: sheet.order, block: number };
+            let record = lanes.run(turn, around)?;
+            let trial = AbTrial::new(record, &self.file.run, turn, stage, attempt);
+            sheet.writer.append(&trial).map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))?;
+            sheet.order += 1;
+            if trial.record.outcome != Outcome::Ok {
+                watcher.notice(&Event::Bad { case: &name, which, record: &trial.record });
+            }
+            trials.push(trial);
+        }
+        judging.cases[index].take(stage, &trials.iter().collect::<Vec<_>>());
+        sheet.spans.entry(name.clone()).or_default().push(began.elapsed());
+        self.tell(stage, index, lanes.all().len(), sheet, judging, watcher);
+        Ok(())
+    }
+
+    /// Ends the session where a block of that span would end after its time.
+    fn check_time(&self, block: Duration) -> Result<(), Stop> {
+        match self.limit {
+            Some(limit) if Instant::now() + block > limit.at => Err(Stop::OutOfTime(limit.asked)),
+            _ => Ok(()),
+        }
+    }
+
+    fn tell(
+        &self,
+        stage: Stage,
+        index: usize,
+        lanes: usize,
+        sheet: &Sheet,
+        judging: &Judging,
+        watcher: &mut dyn Watcher,
+    ) {
+        let done: usize = judging.cases.iter().map(|case| case.done(stage)).sum();
+        let left: Vec<usize> = (0..judging.cases.len()).map(|case| judging.left(case, stage)).collect();
+        let span = |(case, left): (&super::judging::CaseJudging, &usize)| sheet.span(&case.file, lanes) * *left as u32;
+        watcher.notice(&Event::Block {
+            case: &judging.cases[index].file.name,
+            stage,
+            done,
+            most: done + left.iter().sum::<usize>(),
+            left: judging.cases.iter().zip(&left).map(span).sum(),
+            standing: &judging.cases[index].standing(),
+        });
+    }
+}
+
+impl Sheet {
+    /// How long a block of that case takes: as long as its others did, or as its first trial lets expect.
+    fn span(&self, case: &CaseFile, lanes: usize) -> Duration {
+        match self.spans.get(&case.name).map(Vec::as_slice) {
+            Some(spans @ [_, ..]) => spans.iter().sum::<Duration>() / spans.len() as u32,
+            _ => Duration::from(case.trial) * (case.rule.runs * lanes) as u32,
+        }
+    }
+}
+
+/// The verdict on a case that a lane could not run once, and why; `None` where all could.
+fn unable(warm: &[(Which, Warm)]) -> Option<(Verdict, String)> {
+    let bad: Vec<(Which, &TrialRecord)> =
+        warm.iter().filter_map(|(which, warm)| Some((*which, warm.as_ref().err()?))).collect();
+    let verdict = match bad.iter().any(|(_, trial)| trial.outcome == Outcome::Skipped) {
+        true => Verdict::Skipped,
+        false => Verdict::Invalid,
+    };
+    let said = |(which, trial): &(Which, &TrialRecord)| match trial.outcome {
+        Outcome::Skipped => format!("{which}: {}", calibrate::reason(trial)),
+        _ => format!("{which}: not one good trial: {}", calibrate::reason(trial)),
+    };
+    (!bad.is_empty()).then(|| (verdict, bad.iter().map(said).collect::<Vec<_>>().join("; ")))
+}

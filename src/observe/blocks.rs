@@ -1,0 +1,133 @@
+//! Watching a comparison of two arms: how many blocks are done and how the metrics stand.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::estimate::in_words;
+use crate::ab::{Event, Standing, Watcher};
+use crate::regression::{Next, Stage};
+use crate::say;
+use crate::store::RunOutcome;
+
+/// A bar for a terminal. It draws between trials only.
+#[derive(Debug)]
+pub(super) struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    pub(super) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        let style = ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len} blocks  {msg}");
+        bar.set_style(style.expect("the template is well formed").progress_chars("=> "));
+        Self { bar }
+    }
+}
+
+impl Watcher for Bar {
+    fn notice(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Block { case, stage, done, most, left, standing } => {
+                self.bar.set_prefix(words(*stage));
+                self.bar.set_length(*most as u64);
+                self.bar.set_position(*done as u64);
+                self.bar.set_message(format!("at most {}  {case}: {}", in_words(*left), stand(standing)));
+                self.bar.tick();
+            }
+            Event::Ended(outcome) => {
+                self.bar.finish_and_clear();
+                ended(*outcome);
+            }
+            other => self.bar.suspend(|| plain(other)),
+        }
+    }
+}
+
+/// Plain lines for logs: one for every tenth of a stage.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    told: Option<(Stage, usize)>,
+}
+
+impl Watcher for Lines {
+    fn notice(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Block { case, stage, done, most, left, standing } => {
+                let tenth = (*stage, done * 10 / (*most).max(1));
+                if self.told != Some(tenth) {
+                    let (stage, left, stand) = (words(*stage), in_words(*left), stand(standing));
+                    say::err!("{stage}: {done}/{most} blocks, at most {left} left; {case}: {stand}");
+                }
+                self.told = Some(tenth);
+            }
+            Event::Ended(outcome) => ended(*outcome),
+            other => plain(other),
+        }
+    }
+}
+
+fn plain(event: &Event<'_>) {
+    match event {
+        Event::Preparing(text) => say::err!("{text}"),
+        Event::Begun { run, dir, cases } => {
+            let able = cases.iter().filter(|case| case.refused.is_none()).count();
+            say::err!("session {run}: {able} of {} cases, in {}", cases.len(), dir.display());
+        }
+        Event::Bad { case, which, record } => {
+            let reason = record.reason.as_deref().unwrap_or("no reason given");
+            say::err!("{}: {case} in {which}: {reason}", record.outcome);
+        }
+        Event::Block { .. } | Event::Ended(_) => {}
+    }
+}
+
+fn ended(outcome: RunOutcome) {
+    if outcome != RunOutcome::Complete {
+        say::err!("the session is {outcome}; --resume last goes on");
+    }
+}
+
+fn words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::First => "is there anything",
+        Stage::Second => "is it there again",
+    }
+}
+
+/// The metrics that are still open, with their shift so far: `boot +1.2 % (-0.3 to +2.9)`.
+fn stand(standing: &[Standing]) -> String {
+    let open: Vec<String> =
+        standing.iter().filter(|metric| matches!(metric.next, Next::Measure(..))).map(shift).collect();
+    if open.is_empty() { "decided".to_owned() } else { open.join(", ") }
+}
+
+/// Above zero is worse, whichever way the metric improves.
+fn shift(standing: &Standing) -> String {
+    let percent = |log: f64| format!("{:+.1}", 100.0 * log.exp_m1());
+    let name = &standing.metric;
+    match standing.shift {
+        None => format!("{name} unknown"),
+        Some(shift) => match shift.interval {
+            None => format!("{name} {} % worse", percent(shift.value)),
+            Some(i) => format!("{name} {} % worse ({} to {})", percent(shift.value), percent(i.low), percent(i.high)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regression::{Ruling, Verdict};
+    use crate::stats::{Estimate, Interval};
+
+    #[test]
+    fn what_is_open_is_told_with_its_interval() {
+        let interval = Some(Interval { low: 0.01f64.ln_1p(), high: 0.03f64.ln_1p(), level: 0.98 });
+        let shift = Some(Estimate { value: 0.02f64.ln_1p(), interval });
+        let of = |name: &str, next| Standing { metric: name.to_owned(), shift, next };
+        let open = of("boot", Next::Measure(Stage::First, 3));
+        let done = of("whole", Next::Done(Ruling::without_numbers(Verdict::Equivalent, "")));
+        let unknown = Standing { shift: None, ..open.clone() };
+        assert_eq!(stand(&[open, done.clone()]), "boot +2.0 % worse (+1.0 to +3.0)");
+        assert_eq!((stand(&[done]), stand(&[unknown])), ("decided".to_owned(), "boot unknown".to_owned()));
+    }
+}
