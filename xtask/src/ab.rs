@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use featherweight::ab::{Asked, Question, Request, Session, Summary, Wanted};
+use featherweight::ab::{Asked, Question, Request, Session, Summary, Wanted, read_session};
 use featherweight::arm::Arm;
 use featherweight::cli::{self, Exit, Options, resolve};
 use featherweight::interrupt::Interrupt;
 use featherweight::observe;
 use featherweight::plan::Configuration;
+use featherweight::regression::Comparison;
 use featherweight::report::{Format, Look, comparison};
 use featherweight::run::Folders;
 use featherweight::store::{Experiment, RunOutcome, replace};
@@ -20,7 +21,8 @@ use crate::exit::BadInput;
 
 /// Measure two arms now, in shuffled blocks, and say whether B is worse than A
 #[derive(Debug, clap::Args)]
-#[command(after_help = "An arm is a platform with what is set differently on it: PLATFORM[,KEY=VALUE]... with the keys\n  \
+#[command(
+    after_help = "An arm is a platform with what is set differently on it: PLATFORM[,KEY=VALUE]... with the keys\n  \
         runtime=PATH qemu=PATH      another program\n  \
         images=DIR guests=REVISION  other guests, ready or of a git revision of this project\n  \
         append=WORDS                words for the guest kernel's command line\n  \
@@ -36,13 +38,14 @@ use crate::exit::BadInput;
         Verdicts, a metric of a case: REGRESSED (worse by 2 % at the least, and confirmed with everything provisioned anew), \
         IMPROVED, EQUIVALENT (within the tolerance), INCONCLUSIVE (with the smallest effect that would have been found), \
         INVALID (a noisy host, or A differs from itself), SKIPPED (an arm cannot do it).\n\n\
-        Exit codes: 0 no regression, 1 a regression, 2 bad input, 3 nothing could run, 4 stopped, or something left behind.")]
+        Exit codes: 0 no regression, 1 a regression, 2 bad input, 3 nothing could run, 4 stopped, or something left behind."
+)]
 pub(crate) struct Ab {
     /// What is compared with
-    #[arg(long, value_name = "ARM", required_unless_present = "resume")]
+    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"])]
     a: Option<Arm>,
     /// What is asked about
-    #[arg(long, value_name = "ARM", required_unless_present = "resume")]
+    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"])]
     b: Option<Arm>,
     /// What is measured: boot, footprint, scalability, isolation
     #[arg(long, value_name = "EXPERIMENT", default_value_t = Experiment::Boot)]
@@ -97,6 +100,9 @@ pub(crate) struct Ab {
     /// Go on with a session that did not finish: its id, its folder, or "last"
     #[arg(long, value_name = "RUN|last", conflicts_with_all = ["a", "b", "bench", "filter", "sets", "metric", "tolerance", "blocks", "runs", "no_null_control", "no_noise_guard", "seed", "record", "workload", "attacker", "placement", "background", "rows", "network", "load_seconds", "requests", "timeout"])]
     resume: Option<String>,
+    /// Print the comparison of a session that has ended, in another format: its folder; measure nothing
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["a", "b", "resume", "dry_run", "time_limit"])]
+    show: Option<PathBuf>,
     /// Print the cases with the time a block takes, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -140,6 +146,9 @@ impl Ab {
     /// # Errors
     /// When it cannot begin.
     pub(crate) fn run(self: Box<Self>) -> anyhow::Result<Exit> {
+        if let Some(dir) = &self.show {
+            return self.show(dir);
+        }
         let folders = Folders::from_env();
         let request = self.request(&folders)?;
         let interrupt = Interrupt::on_signals().context("watch for Ctrl-C")?;
@@ -210,19 +219,37 @@ impl Ab {
         Ok(configuration)
     }
 
+    /// A stored session, told again.
+    fn show(&self, dir: &Path) -> anyhow::Result<Exit> {
+        let file = read_session(dir)?.file;
+        let compared =
+            file.comparison.ok_or_else(|| BadInput(format!("--show {}: nothing is judged", dir.display())))?;
+        self.print(&compared)?;
+        Ok(judged(Some(&compared)))
+    }
+
+    fn print(&self, compared: &Comparison) -> anyhow::Result<()> {
+        let (look, width) = cli::terminal();
+        match &self.output {
+            Some(path) => write(path, &comparison(compared, self.format, Look::Plain, None)),
+            None => {
+                say(&comparison(compared, self.format, look, width));
+                Ok(())
+            }
+        }
+    }
+
     fn tell(&self, summary: &Summary) -> anyhow::Result<Exit> {
         summary.problems.iter().for_each(|problem| eprintln!("error: {problem}"));
         summary.leftovers.iter().for_each(|left| eprintln!("error: left behind and removed by the ledger: {left:?}"));
-        if let Some(compared) = &summary.file.comparison {
-            let (look, width) = cli::terminal();
-            match &self.output {
-                Some(path) => write(path, &comparison(compared, self.format, Look::Plain, None))?,
-                None => say(&comparison(compared, self.format, look, width)),
-            }
-        }
+        summary.file.comparison.as_ref().map_or(Ok(()), |compared| self.print(compared))?;
         let folder = format!("session: {}", summary.dir.display());
         // What is for programs is not mixed with what is for people.
-        if self.format == Format::Text { say(&folder) } else { eprintln!("{folder}") }
+        if self.format == Format::Text {
+            say(&folder)
+        } else {
+            eprintln!("{folder}")
+        }
         Ok(exit(summary))
     }
 }
@@ -286,7 +313,7 @@ fn exit(summary: &Summary) -> Exit {
     }
 }
 
-fn judged(compared: Option<&featherweight::regression::Comparison>) -> Exit {
+fn judged(compared: Option<&Comparison>) -> Exit {
     match compared {
         Some(compared) if compared.has_regressed() => Exit::Regression,
         Some(compared) if compared.says_nothing() => Exit::NothingRan,
@@ -311,7 +338,8 @@ fn say(text: &str) {
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     replace(path, text.as_bytes()).map_err(|e| {
-        BadInput(format!("--output {}: cannot be written ({e}); name a file in a folder that can", path.display())).into()
+        BadInput(format!("--output {}: cannot be written ({e}); name a file in a folder that can", path.display()))
+            .into()
     })
 }
 

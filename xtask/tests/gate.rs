@@ -13,6 +13,9 @@ use rstest::rstest;
 use serde_json::json;
 use tempfile::TempDir;
 
+/// The host may be as busy as it likes, and little is measured.
+const QUICK: &str = "--no-noise-guard\n--no-null-control\n--runs=1";
+
 /// A runner: its folders and its files, and programs of ours before those of the host.
 struct Runner {
     home: TempDir,
@@ -114,12 +117,13 @@ impl Runner {
 fn what_is_not_slower_passes_and_the_comment_is_kept() {
     let Some(runner) = Runner::new() else { return };
     let runner = runner.with(&[("GATE_A", "fake"), ("GATE_B", "fake"), ("GATE_TITLE", "boot -- of\n`mine`")]);
+    let runner = runner.with(&[("GATE_OPTIONS", QUICK)]);
     let measured = runner.gate("measure", &[]);
     assert_eq!(measured.code, Some(0), "{}", measured.said);
     assert!(["passed", "inconclusive"].contains(&runner.output("verdict").as_str()), "{}", measured.said);
     assert_eq!(runner.end("fail"), Some(0));
     assert_eq!(runner.output("artifact"), "featherweight boot -- of--mine-");
-    assert!(runner.read("summary").contains("cargo xtask ab --a=fake --b=fake --bench=boot"));
+    assert!(runner.read("summary").contains("cargo xtask ab --a=fake --b=fake --bench=boot --no-noise-guard"));
 
     // 100 comments are a page; one with the marker that a person wrote is theirs.
     let marker = "<!-- featherweight gate: boot -- of--mine- -->";
@@ -138,6 +142,7 @@ fn what_is_not_slower_passes_and_the_comment_is_kept() {
 fn a_slower_arm_fails_and_is_annotated() {
     let Some(runner) = Runner::new() else { return };
     let runner = runner.with(&[("GATE_A", "native"), ("GATE_B", "native,inject=busy:4ms"), ("GATE_BLOCKS", "12")]);
+    let runner = runner.with(&[("GATE_OPTIONS", QUICK)]);
     let measured = runner.gate("measure", &[]);
     assert_eq!(measured.code, Some(0), "what was found is for the last step: {}", measured.said);
     assert_eq!(runner.output("verdict"), "regressed", "{}", measured.said);
