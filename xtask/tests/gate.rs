@@ -44,7 +44,7 @@ impl Runner {
         let (notes, bash) = (runner.path("cargo.txt"), "#!/usr/bin/env bash");
         let notes = notes.display();
         let cargo = format!(
-            "{bash}\necho \"$*\" >>{notes}\nwhile [[ $1 != -- ]]; do shift; done\nshift\n[[ $1 == ab ]] || exit 0\nexec {xtask} \"$@\"\n"
+            "{bash}\necho \"$*\" >>{notes}\nwhile [[ $1 != -- ]]; do shift; done\nshift\n[[ $1 == ab || $1 == history ]] || exit 0\nexec {xtask} \"$@\"\n"
         );
         runner.program("cargo", &cargo);
         runner.program("rustup", &format!("{bash}\necho \"rustup $*\" >>{notes}\n"));
@@ -253,6 +253,26 @@ fn a_night_is_kept_on_its_branch_and_told_of_once() {
     assert_eq!(log, "github-actions[bot]\n".repeat(3));
     let bodies: Vec<_> = written.lock().unwrap().iter().map(|issue| issue["body"].to_string()).collect();
     assert!(bodies.len() == 2 && bodies[0].contains("boot %") && bodies[1].contains("sqlite %"), "{bodies:?}");
+}
+
+#[test]
+fn a_night_goes_into_the_history() {
+    let Some(runner) = Runner::new() else { return };
+    fs::create_dir_all(runner.path("somebody")).unwrap();
+    let output = Command::new("git").args(["init", "--quiet", "--bare"]).arg(runner.path("somebody/something.git"));
+    assert!(output.status().expect("git starts").success());
+    let runner =
+        runner.with(&[("GATE_A", "native"), ("GATE_B", "native"), ("GATE_OPTIONS", QUICK), ("GATE_BLOCKS", "6")]);
+    let measured = runner.gate("measure", &[]);
+    assert_eq!(measured.code, Some(0), "{}", measured.said);
+    let server = format!("file://{}", runner.home.path().display());
+    let sessions = runner.output("folder");
+    let night = runner.script("night", &["history", &sessions, "history"], &[("GITHUB_SERVER_URL", &server)]);
+    assert_eq!(night.code, Some(0), "{}", night.said);
+    assert!(runner.read("summary").contains("No level has changed"), "{}", runner.read("summary"));
+    assert!(!runner.path("history/alert.md").exists(), "one night is no change");
+    let kept = fs::read_dir(runner.path("history")).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(kept.filter(|path| path.extension().is_some_and(|it| it == "jsonl")).count(), 1, "{}", night.said);
 }
 
 #[test]
