@@ -38,6 +38,23 @@ as_root() {
   return "$code"
 }
 
+# A command, whose words the runner does not take for commands of the workflow, whatever it prints.
+muffled() {
+  local token code=0
+  token="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+  say "::stop-commands::$token"
+  "$@" || code=$?
+  say "::$token::"
+  return "$code"
+}
+
+# A command that is seen and kept in the file; the code is the command's.
+logged() {
+  local file="$1"
+  shift
+  "$@" 2>&1 | tee "$file"
+}
+
 # Rust beside the version that the job uses, which stays the one it uses.
 install_rust() {
   command -v rustup >/dev/null || refuse "no rustup here: Rust $RUST_VERSION is needed"
