@@ -101,6 +101,11 @@ impl Runner {
         Ended { code: status.code(), said }
     }
 
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git").args(arguments).current_dir(self.home.path()).output().expect("git starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// The last step, which decides about the job.
     fn end(&self, trouble: &str) -> Option<i32> {
         self.gate("end", &[("GATE_CODE", &self.output("code")), ("GATE_TROUBLE", trouble)]).code
@@ -225,11 +230,7 @@ fn what_the_arms_need_is_set_up(#[case] inputs: &[(&'static str, &str)], #[case]
 #[test]
 fn a_night_is_kept_on_its_branch_and_told_of_once() {
     let Some(runner) = Runner::new() else { return };
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).current_dir(runner.home.path()).output().expect("git starts");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    git(&["init", "--quiet", "--bare", "somebody/something.git"]);
+    runner.git(&["init", "--quiet", "--bare", "somebody/something.git"]);
     let (address, written) = github::serve(Vec::new());
     let server = format!("file://{}", runner.home.path().display());
     let history = runner.path("history");
@@ -249,7 +250,7 @@ fn a_night_is_kept_on_its_branch_and_told_of_once() {
     let said = publish("{}\n{}\n", "boot");
     assert!(said.contains("as it was") && said.contains("told of the same"), "{said}");
     assert!(publish("{}\n{}\n{}\n", "sqlite").contains("an issue is open"), "another change");
-    let log = git(&["--git-dir", "somebody/something.git", "log", "--format=%an", "featherweight-history"]);
+    let log = runner.git(&["--git-dir", "somebody/something.git", "log", "--format=%an", "featherweight-history"]);
     assert_eq!(log, "github-actions[bot]\n".repeat(3));
     let bodies: Vec<_> = written.lock().unwrap().iter().map(|issue| issue["body"].to_string()).collect();
     assert!(bodies.len() == 2 && bodies[0].contains("boot %") && bodies[1].contains("sqlite %"), "{bodies:?}");
@@ -258,9 +259,7 @@ fn a_night_is_kept_on_its_branch_and_told_of_once() {
 #[test]
 fn a_night_goes_into_the_history() {
     let Some(runner) = Runner::new() else { return };
-    fs::create_dir_all(runner.path("somebody")).unwrap();
-    let output = Command::new("git").args(["init", "--quiet", "--bare"]).arg(runner.path("somebody/something.git"));
-    assert!(output.status().expect("git starts").success());
+    runner.git(&["init", "--quiet", "--bare", "somebody/something.git"]);
     let runner =
         runner.with(&[("GATE_A", "native"), ("GATE_B", "native"), ("GATE_OPTIONS", QUICK), ("GATE_BLOCKS", "6")]);
     let measured = runner.gate("measure", &[]);
