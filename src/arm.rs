@@ -3,10 +3,14 @@
 //! Its text is `PLATFORM[,KEY=VALUE]...`; a comma in a value is written twice. The text reads back as the same arm, but
 //! that a relative path becomes absolute when it is read.
 
+mod guests;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use guests::{GuestsError, guests, pinned};
 
 use crate::names::UnknownName;
 use crate::platform::{Key, PlatformId, SettingError, Settings};
@@ -123,8 +127,5 @@ fn pieces(text: &str) -> Vec<String> {
     pieces
 }
 
-
-/// The settings with their revision as the commit that it names now.
-pub fn pinned(settings: &Settings, _folders: &crate::run::Folders) -> Result<Settings, UnknownName> {
-    Ok(settings.clone())
-}
+#[cfg(test)]
+mod tests;

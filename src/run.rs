@@ -94,6 +94,20 @@ pub struct Folders {
     /// What lives only while runs do: ledgers, bundles, container states. Kept short, since socket paths are
     /// limited to 108 bytes (`unix(7)`).
     pub state: PathBuf,
+    /// Where guest images are.
+    pub images: Images,
+}
+
+/// Where guest images are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Images {
+    /// In the output, built from this project.
+    #[default]
+    Own,
+    /// In that folder, taken as they are.
+    Fixed(PathBuf),
+    /// In that folder, built from another revision of this project. What comes from upstream is shared with this one.
+    Revision(PathBuf),
 }
 
 impl Folders {
@@ -105,12 +119,31 @@ impl Folders {
             project,
             output: target.join("featherweight"),
             state: env::var_os("FEATHERWEIGHT_STATE").map_or_else(default_state, PathBuf::from),
+            images: Images::Own,
         }
     }
 
     /// Where guest images are built.
     pub fn images(&self) -> PathBuf {
-        self.output.join("images")
+        match &self.images {
+            Images::Own => self.output.join("images"),
+            Images::Fixed(folder) | Images::Revision(folder) => folder.clone(),
+        }
+    }
+
+    /// The folder of the kernel that all Linux guests share.
+    pub fn kernel(&self) -> PathBuf {
+        match &self.images {
+            Images::Own | Images::Revision(_) => self.output.join("images/linux/kernel"),
+            Images::Fixed(folder) => folder.join("linux/kernel"),
+        }
+    }
+
+    /// The same with the sources of the commit `commit`, checked out below the output, and with images of its own.
+    pub fn of_revision(&self, commit: &str) -> Self {
+        let project = self.output.join("revisions").join(commit);
+        let images = Images::Revision(project.join("target/featherweight/images"));
+        Self { project, images, ..self.clone() }
     }
 
     /// Where runs are stored, one folder each.

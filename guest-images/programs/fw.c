@@ -77,6 +77,14 @@ uint64_t fw_now(void)
     return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
+uint64_t fw_busy(uint64_t ns)
+{
+    uint64_t began = fw_now(), took = 0;
+    while (took < ns)
+        took = fw_now() - began;
+    return took;
+}
+
 /*
  * A handler of our own, since PID 1 of a pid namespace is not ended by a default action (pid_namespaces(7)).
  */
@@ -144,13 +152,29 @@ static int take(const char *argument, const struct fw_option *options, size_t co
     return 0;
 }
 
+/* Before anything is said, so that what is wrong with the number is said later, in its turn. */
+static void be_busy(int argc, char **argv, const struct fw_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(options[i].key, "busy") == 0)
+            return;
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "busy=", 5) == 0) {
+            uint64_t ns = strtoull(argv[i] + 5, NULL, 10);
+            fw_busy(ns <= FW_MOST_BUSY_NS ? ns : 0);
+        }
+}
+
 void fw_begin(int argc, char **argv, const struct fw_option *options, size_t count)
 {
+    uint64_t done;
     const struct fw_option common[] = {
+        {.key = "busy", .number = &done, .least = 1, .most = FW_MOST_BUSY_NS},
         {.key = "dir", .text = &fw_dir},
         {.key = "deadline", .number = &fw_deadline_s, .least = 1, .most = YEAR_S},
         {.key = "report_ms", .number = &fw_report_ms, .least = 10, .most = 60000},
     };
+    be_busy(argc, argv, options, count);
     fw_line("FW main");
     for (int i = 1; i < argc; i++)
         if (!take(argv[i], options, count) && !take(argv[i], common, sizeof common / sizeof *common))

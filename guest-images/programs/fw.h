@@ -34,6 +34,12 @@ extern uint64_t fw_deadline_s;  /* deadline=SECONDS: the program ends itself the
 extern uint64_t fw_report_ms;   /* report_ms=MS: an attacker's lines are at least this far apart, 1000 */
 
 /*
+ * busy=NS: work for so long, which makes the program slower on purpose. fw_begin does it before `FW main`, unless the
+ * program has an option of that name itself.
+ */
+#define FW_MOST_BUSY_NS (UINT64_C(3600) * 1000 * 1000 * 1000)
+
+/*
  * Prints `FW main`, reads the arguments and arms the deadline. Call it first in main.
  * Bad arguments end the program with FW_EXIT_USAGE.
  */
@@ -50,6 +56,9 @@ _Noreturn void fw_fail(const char *what);
 
 /* The monotonic clock, in nanoseconds. */
 uint64_t fw_now(void);
+
+/* Keeps the processor busy for `ns` at least: how long it did. Asks the clock alone, again and again. */
+uint64_t fw_busy(uint64_t ns);
 
 /* Ends the program after `seconds` with FW_EXIT_DEADLINE; 0 disarms it. Children do not inherit it. */
 void fw_arm(uint64_t seconds);

@@ -2,7 +2,8 @@
  * The victim: `rows=` single-row INSERTs, each its own transaction, into a database in `dir`. SQLite keeps its
  * defaults: rollback journal (DELETE), synchronous FULL, 4 KiB pages; the statement is prepared once.
  * `insert_ns` is from before the first INSERT to after the last one, on the guest's monotonic clock. The rows
- * are counted after the result is printed, so that counting is in no interval the harness takes.
+ * are counted after the result is printed, so that counting is in no interval the harness takes. What it is `busy=` with
+ * is spread over the rows.
  */
 #include "fw.h"
 
@@ -52,6 +53,20 @@ static void insert(sqlite3_stmt *statement, uint64_t row)
         fail("insert");
 }
 
+/* Inserts `rows` rows and is busy for `ns` in all, a little after each of them. */
+static void insert_all(sqlite3_stmt *statement, uint64_t rows, uint64_t ns)
+{
+    uint64_t was_busy = 0;
+    for (uint64_t row = 0; row < rows; row++) {
+        insert(statement, row);
+        if (ns == 0)
+            continue;
+        uint64_t due = ns / rows * (row + 1) + ns % rows * (row + 1) / rows;
+        if (due > was_busy)
+            was_busy += fw_busy(due - was_busy);
+    }
+}
+
 static void verify(uint64_t rows)
 {
     sqlite3_stmt *statement = prepare("SELECT count(*), coalesce(sum(number), 0) FROM tab");
@@ -69,17 +84,17 @@ static void verify(uint64_t rows)
 
 int main(int argc, char **argv)
 {
-    uint64_t rows = 60000;
+    uint64_t rows = 60000, busy = 0;
     const struct fw_option options[] = {
         {.key = "rows", .number = &rows, .least = 1, .most = UINT64_C(1000000000)},
+        {.key = "busy", .number = &busy, .least = 1, .most = FW_MOST_BUSY_NS},
     };
-    fw_begin(argc, argv, options, 1);
+    fw_begin(argc, argv, options, 2);
     open_database();
     sqlite3_stmt *statement = prepare("INSERT INTO tab VALUES (?, ?)");
     fw_line("FW ready");
     uint64_t began = fw_now();
-    for (uint64_t row = 0; row < rows; row++)
-        insert(statement, row);
+    insert_all(statement, rows, busy);
     uint64_t took = fw_now() - began;
     fw_line("FW result {\"rows\":%llu,\"insert_ns\":%llu,\"sqlite\":\"%s\"}", (unsigned long long)rows,
             (unsigned long long)took, sqlite3_libversion());

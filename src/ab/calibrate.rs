@@ -33,7 +33,9 @@ pub(super) fn median(
     let values: Vec<f64> = values.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect();
     match Sample::new(values) {
         Ok(sample) if sample.count() > TRIALS as usize / 2 => Ok((Nanos(stats::median(&sample) as u64), metric)),
-        _ => Err(Stop::input(format!("{which}: {name}: most of {TRIALS} trials failed, so no share of them can be taken"))),
+        _ => Err(Stop::input(format!(
+            "{which}: {name}: most of {TRIALS} trials failed, so no share of them can be taken"
+        ))),
     }
 }
 
@@ -41,7 +43,10 @@ pub(super) fn median(
 fn about(trial: &TrialRecord) -> Option<&'static str> {
     let program = case::workload(&trial.case)?;
     let headlines = super::metric::headline(trial.case.experiment, program);
-    headlines.iter().find(|(name, unit, _)| *unit == Unit::Nanos && trial.metric(name).is_some()).map(|(name, _, _)| *name)
+    headlines
+        .iter()
+        .find(|(name, unit, _)| *unit == Unit::Nanos && trial.metric(name).is_some())
+        .map(|(name, _, _)| *name)
 }
 
 /// Why a trial has no numbers.

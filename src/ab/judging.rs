@@ -95,7 +95,7 @@ impl Judging {
 
     /// Every metric of every case with what is said of it; `noise` is what speaks against the whole session, `stopped`
     /// why it ended before its judges had enough.
-    pub(super) fn lines(&self, noise: &[String], stopped: Option<&str>) -> Vec<Line> {
+    pub(super) fn lines(&self, noise: Option<&str>, stopped: Option<&str>) -> Vec<Line> {
         self.cases.iter().flat_map(|case| case.lines(noise, stopped)).collect()
     }
 }
@@ -187,9 +187,9 @@ impl CaseJudging {
         Some(format!("the null control, A measured once more, is {:.1} % {way} than A in {name}", percent.abs()))
     }
 
-    fn lines(&self, noise: &[String], stopped: Option<&str>) -> Vec<Line> {
+    fn lines(&self, noise: Option<&str>, stopped: Option<&str>) -> Vec<Line> {
         let against: Vec<String> =
-            self.failing().into_iter().chain(self.contradiction()).chain(noise.iter().cloned()).collect();
+            self.failing().into_iter().chain(self.contradiction()).chain(noise.map(str::to_owned)).collect();
         let line = |metric: &MetricJudging| Line {
             case: self.file.name.clone(),
             metric: metric.metric.name.clone(),

@@ -152,7 +152,7 @@ impl Lane {
     /// # Errors
     /// When a guest of our own cannot be built, or going on makes no sense.
     pub(super) fn prepare(&mut self, observer: &mut dyn Observer) -> Result<(), EngineError> {
-        self.guests = Guests::build(&self.plan, &self.platforms, &self.folders, observer)?;
+        self.guests = Guests::build(&self.plan, &self.platforms, &self.arm.settings, &self.folders, observer)?;
         self.guests.prepare(&self.platforms)
     }
 
@@ -235,7 +235,8 @@ fn new_ledger(folders: &Folders) -> Result<Arc<Ledger>, EngineError> {
 impl AbError {
     /// Nothing can run in these lanes.
     pub(super) fn nothing(lanes: &[Lane]) -> Self {
-        let reasons = |lane: &Lane| lane.skips().into_iter().map(|why| format!("  {}: {why}", lane.which)).collect::<Vec<_>>();
+        let reasons =
+            |lane: &Lane| lane.skips().into_iter().map(|why| format!("  {}: {why}", lane.which)).collect::<Vec<_>>();
         AbError::NothingToRun(lanes.iter().flat_map(reasons).collect::<Vec<_>>().join("\n"))
     }
 }

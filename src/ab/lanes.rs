@@ -160,7 +160,13 @@ fn openable(arm: &Arm) -> Arm {
 
 impl AbTrial {
     /// A trial of `session`, whose lane has a run of its own.
-    pub(super) fn new(record: TrialRecord, session: &RunId, turn: Turn<'_>, stage: crate::regression::Stage, attempt: u32) -> Self {
+    pub(super) fn new(
+        record: TrialRecord,
+        session: &RunId,
+        turn: Turn<'_>,
+        stage: crate::regression::Stage,
+        attempt: u32,
+    ) -> Self {
         let record = TrialRecord { run: session.clone(), ..record };
         Self { record, arm: turn.which, stage, block: turn.block, attempt }
     }

@@ -127,14 +127,20 @@ pub(super) fn judged(
 /// The metrics of a case that neither arm has shown.
 pub(super) fn refused(wanted: &Wanted, experiment: Experiment, workload: Program) -> Vec<JudgedMetric> {
     let all = headline(experiment, workload);
-    let of = |&(name, unit, direction): &Headline| JudgedMetric { name: name.to_owned(), unit, direction, refused: None };
+    let of =
+        |&(name, unit, direction): &Headline| JudgedMetric { name: name.to_owned(), unit, direction, refused: None };
     match wanted {
         Wanted::Headline | Wanted::All => all.iter().map(of).collect(),
         Wanted::Named(names) => {
             let known = |name: &String| {
                 let found = all.iter().find(|(known, _, _)| known == name).map(of);
                 // Nothing is told in the unit of what was never measured.
-                let unknown = JudgedMetric { name: name.clone(), unit: Unit::Count, direction: Direction::Neutral, refused: None };
+                let unknown = JudgedMetric {
+                    name: name.clone(),
+                    unit: Unit::Count,
+                    direction: Direction::Neutral,
+                    refused: None,
+                };
                 found.unwrap_or(unknown)
             };
             names.iter().map(known).collect()
@@ -178,7 +184,8 @@ mod tests {
         #[case] workload: Program,
         #[case] expected: &[&str],
     ) {
-        let names = |wanted: &Wanted| refused(wanted, experiment, workload).into_iter().map(|m| m.name).collect::<Vec<_>>();
+        let names =
+            |wanted: &Wanted| refused(wanted, experiment, workload).into_iter().map(|m| m.name).collect::<Vec<_>>();
         assert_eq!(names(&Wanted::All), expected);
         assert_eq!(names(&Wanted::Named(vec!["x".to_owned()])), ["x"]);
     }

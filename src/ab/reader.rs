@@ -110,7 +110,8 @@ fn parse<T: DeserializeOwned>(
 ) -> Result<T, ReadError> {
     let newer = |found: u64| ReadError::Newer { path: path.to_owned(), found };
     let parsed = serde_json::from_str(text).map_err(|e| {
-        let found = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|object| object.get("schema")?.as_u64());
+        let found =
+            serde_json::from_str::<serde_json::Value>(text).ok().and_then(|object| object.get("schema")?.as_u64());
         match found.filter(|found| *found > u64::from(known)) {
             Some(found) => newer(found),
             None => ReadError::Damaged { path: path.to_owned(), line, reason: e.to_string() },

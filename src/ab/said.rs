@@ -13,14 +13,14 @@ const DIGEST: usize = 12;
 
 /// The comparison of a session that has ended.
 pub(super) fn comparison(file: &SessionFile, judging: &Judging) -> Comparison {
-    let noise = file.noise.iter().flat_map(|noise| noise.invalid.iter());
-    let noise: Vec<String> = noise.map(|reason| format!("the host was too noisy: {reason}")).collect();
+    let noise: Vec<&str> = file.noise.iter().flat_map(|noise| noise.invalid.iter()).map(String::as_str).collect();
+    let noise = (!noise.is_empty()).then(|| format!("the host was too noisy: {}", noise.join("; ")));
     Comparison {
         a: side(&file.arms.a),
         b: side(&file.arms.b),
         notes: notes(file),
         not_comparable: Vec::new(),
-        lines: judging.lines(&noise, file.reason.as_deref()),
+        lines: judging.lines(noise.as_deref(), file.reason.as_deref()),
         took: Some(file.took),
     }
 }
@@ -46,9 +46,16 @@ fn notes(file: &SessionFile) -> Vec<String> {
     if is_simulated(&file.arms.a) || is_simulated(&file.arms.b) {
         notes.push("SIMULATED: these times are no measurements".to_owned());
     }
-    notes.push(format!("{}; measured side by side in shuffled blocks, seed {}", arm::difference(&file.arms.a.arm, &file.arms.b.arm), file.seed));
+    notes.push(format!(
+        "{}; measured side by side in shuffled blocks, seed {}",
+        arm::difference(&file.arms.a.arm, &file.arms.b.arm),
+        file.seed
+    ));
     if !file.null_control {
-        notes.push("without a null control: nothing tells a difference of the arms from one of how they were set up".to_owned());
+        notes.push(
+            "without a null control: nothing tells a difference of the arms from one of how they were set up"
+                .to_owned(),
+        );
     }
     match &file.noise {
         None => notes.push("without the noise guard".to_owned()),

@@ -308,7 +308,8 @@ pub(super) fn missing(lanes: &Lanes, name: &str) -> Option<String> {
 
 /// Removes what a crash of this session left.
 fn reap_lanes(folders: &Folders, file: &SessionFile) -> Result<(), EngineError> {
-    let failed = |source: io::Error| EngineError::Folder { what: "reap the ledgers in", path: folders.state.clone(), source };
+    let failed =
+        |source: io::Error| EngineError::Folder { what: "reap the ledgers in", path: folders.state.clone(), source };
     if file.lanes.is_empty() || !Path::new(&folders.state).is_dir() {
         return Ok(());
     }

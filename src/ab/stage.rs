@@ -84,12 +84,7 @@ struct Sheet {
 
 impl Session {
     /// Measures one stage, with the lanes that are open or with new ones.
-    pub(super) fn stage(
-        &mut self,
-        stage: Stage,
-        judging: &mut Judging,
-        watcher: &mut dyn Watcher,
-    ) -> Result<(), Stop> {
+    pub(super) fn stage(&mut self, stage: Stage, judging: &mut Judging, watcher: &mut dyn Watcher) -> Result<(), Stop> {
         if stage == Stage::First {
             self.calibrate(watcher).map_err(|stop| self.or_interrupted(stop))?;
         }
@@ -142,7 +137,8 @@ impl Session {
             let (median, metric) = calibrate::median(lanes, which, name, around)?;
             let arm = self.file.arm_mut(which);
             arm.arm.settings.resolve_busy(median);
-            let note = format!("{which}: {} by the median {metric} of {name} without it, {median}: {}", arm.name, arm.arm);
+            let note =
+                format!("{which}: {} by the median {metric} of {name} without it, {median}: {}", arm.name, arm.arm);
             watcher.notice(&Event::Preparing(&note));
             self.file.notes.push(note);
         }
@@ -196,7 +192,8 @@ impl Session {
         here.lanes.extend(lanes.run_ids());
         here.outcome = RunOutcome::Running;
         self.file = here;
-        let failed = |source| EngineError::Folder { what: "write the session's folder", path: self.dir.clone(), source };
+        let failed =
+            |source| EngineError::Folder { what: "write the session's folder", path: self.dir.clone(), source };
         let writer = Writer::open(&self.dir).map_err(failed)?;
         writer.describe_in(SESSION_FILE, &self.file).map_err(failed)?;
         // What earlier stages wrote is counted as what an earlier process wrote.

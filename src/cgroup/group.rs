@@ -204,7 +204,7 @@ impl Cgroup {
     }
 
     /// Its directory in the hierarchy of `controller`.
-    fn seat(&self, controller: Controller) -> io::Result<(Version, &Path)> {
+    pub(super) fn seat(&self, controller: Controller) -> io::Result<(Version, &Path)> {
         let index = self.hierarchies.index_of(controller).ok_or_else(|| {
             io::Error::new(io::ErrorKind::Unsupported, format!("no cgroup hierarchy has the controller {controller}"))
         })?;
@@ -238,12 +238,12 @@ fn inherit_cpuset(dir: &Path) -> io::Result<()> {
 }
 
 /// Writes to a file that must exist, in one call as the kernel wants it.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).open(path).map_err(|e| at("open", path, e))?;
     file.write_all(text.as_bytes()).map_err(|e| at(&format!("write {text} to"), path, e))
 }
 
-fn value<T: FromStr>(path: &Path) -> Option<T> {
+pub(super) fn value<T: FromStr>(path: &Path) -> Option<T> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 

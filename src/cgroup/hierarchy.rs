@@ -83,7 +83,7 @@ impl Hierarchy {
     /// Whether groups at the top of it can have `controller`. In version 2 a group with processes of its own cannot
     /// hand a controller down, unless it is the very top, which alone has no type (`cgroup-v2.rst`, "No Internal
     /// Process Constraint").
-    fn can_hand_down(&self, controller: Controller) -> bool {
+    pub(super) fn can_hand_down(&self, controller: Controller) -> bool {
         let text = |file: &str| fs::read_to_string(self.mount.join(file)).unwrap_or_default();
         self.version == Version::One
             || !self.mount.join("cgroup.type").exists()

@@ -6,8 +6,10 @@
 
 mod group;
 mod hierarchy;
+mod quota;
 #[cfg(test)]
 mod tests;
 
 pub use group::Cgroup;
 pub use hierarchy::{CgroupMode, Controller, Hierarchies, Hierarchy, Version};
+pub use quota::Quota;

@@ -16,6 +16,7 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 
 use super::{Engine, Error, Pending};
+use crate::cgroup::Quota;
 use crate::cpuset::CpuSet;
 use crate::units::Bytes;
 
@@ -38,6 +39,8 @@ pub struct Container {
     pub memory: Option<Bytes>,
     /// The most processes and threads.
     pub pids: Option<u32>,
+    /// The share of a CPU's time that it gets.
+    pub quota: Option<Quota>,
     /// Its runtime; the engine's default without.
     pub runtime: Option<String>,
     /// Its network.
@@ -91,6 +94,8 @@ impl Container {
             memory: bytes,
             memory_swap: bytes,
             pids_limit: self.pids.map(i64::from),
+            cpu_quota: self.quota.map(|quota| quota.time_us as i64),
+            cpu_period: self.quota.map(|quota| quota.period_us as i64),
             runtime: self.runtime.clone(),
             network_mode: Some(self.network.name().into_owned()),
             cgroup_parent: self.cgroup_parent.clone(),
@@ -127,6 +132,10 @@ impl Container {
                 .flat_map(|memory| ["memory", "memory-swap"].map(|name| option(name, &format!("{}b", memory.0)))),
         );
         arguments.extend(self.pids.iter().map(|pids| option("pids-limit", &pids.to_string())));
+        arguments.extend(self.quota.iter().flat_map(|quota| {
+            [("cpu-quota", quota.time_us), ("cpu-period", quota.period_us)]
+                .map(|(name, us)| option(name, &us.to_string()))
+        }));
         arguments.extend(self.cgroup_parent.iter().map(|parent| option("cgroup-parent", parent)));
         arguments.extend(self.runtime.iter().map(|runtime| option("runtime", runtime)));
         arguments.push(self.image.clone());

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EngineError, EngineEvent, Observer};
-use crate::guest::{self, Image, Program};
+use crate::arm;
+use crate::guest::{Image, Program};
 use crate::plan::Plan;
-use crate::platform::{Error, Platform, PlatformId, Unavailable, fake};
+use crate::platform::{Error, Platform, PlatformId, Settings, Unavailable, fake};
 use crate::run::Folders;
 
 /// The guests of a run.
@@ -21,13 +22,14 @@ pub(crate) struct Guests {
 }
 
 impl Guests {
-    /// Builds what `plan` needs.
+    /// Builds what `plan` needs, as `settings` want it.
     ///
     /// # Errors
     /// When a guest of our own cannot be built.
     pub(crate) fn build(
         plan: &Plan,
         platforms: &[Box<dyn Platform>],
+        settings: &Settings,
         folders: &Folders,
         observer: &mut dyn Observer,
     ) -> Result<Self, EngineError> {
@@ -37,7 +39,7 @@ impl Guests {
         }
         let (servers, ours): (Vec<_>, Vec<_>) = needed.into_iter().partition(|program| program.is_server());
         let mut build = |programs: &[Program]| {
-            guest::ensure(folders, programs, &mut |text| observer.notice(&EngineEvent::Preparing(text)))
+            arm::guests(settings, folders, programs, &mut |text| observer.notice(&EngineEvent::Preparing(text)))
         };
         let images = build(&ours).map_err(|e| EngineError::Host(e.to_string()))?;
         let mut guests = Self { images, lacking: Vec::new() };

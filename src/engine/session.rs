@@ -16,7 +16,7 @@ use crate::host::Topology;
 use crate::interrupt::Interrupt;
 use crate::ledger::{self, Ledger, Leftovers, RunState};
 use crate::plan::{self, Configuration, Plan, PlannedTrial};
-use crate::platform::{Context, Error, Platform, PlatformId};
+use crate::platform::{Context, Error, Platform, PlatformId, Settings};
 use crate::run::{Folders, RunId};
 use crate::sampler::Sampler;
 use crate::store::{
@@ -176,7 +176,7 @@ impl Session {
     /// # Errors
     /// When it cannot begin. Once it has begun, problems are told in the summary.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<RunSummary, EngineError> {
-        let guests = Guests::build(&self.plan, &self.platforms, &self.folders, observer);
+        let guests = Guests::build(&self.plan, &self.platforms, &Settings::default(), &self.folders, observer);
         let mut guests = guests.inspect_err(|_| drop(self.ledger.close()))?;
         let began = self.begin(&mut guests, observer).inspect_err(|_| drop(self.ledger.close()));
         let (mut writer, mut surroundings) = began?;

@@ -112,7 +112,10 @@ impl Manifest {
         Self { schema: SCHEMA, programs: Vec::new() }
     }
 
-    pub(super) fn load(folder: &Path) -> Result<Option<Self>, ManifestError> {
+    /// What was built in `folder`; `None` when nothing was.
+    ///
+    /// Fails when there is a manifest that cannot be read or understood.
+    pub(crate) fn load(folder: &Path) -> Result<Option<Self>, ManifestError> {
         let path = path_in(folder);
         let text = match fs::read(&path) {
             Ok(text) => text,

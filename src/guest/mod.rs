@@ -5,12 +5,14 @@ mod build;
 mod image;
 pub mod line;
 mod manifest;
+pub mod revision;
 pub mod system;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use archive::write_archive;
-pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure};
+pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure, stored};
 pub use image::{Image, Program};
 pub use line::GuestLine;
 pub use manifest::{BuiltFile, BuiltProgram, BuiltServer, Manifest, ManifestError, load_manifest};
+pub use revision::RevisionError;

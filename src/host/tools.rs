@@ -50,8 +50,12 @@ pub fn versions(deadline: Duration) -> BTreeMap<String, Option<String>> {
 
 /// The program of that name in `PATH`.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let is_program = |p: &PathBuf| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
-    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(is_program)
+    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| is_program(path))
+}
+
+/// Whether it is a file that somebody may execute.
+pub fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 /// The first line with a digit that `program` prints, on either stream and whatever its exit code (`wrk -v` fails).

@@ -11,6 +11,7 @@
 //! those that are permanent are exempt since Linux 5.0).
 
 mod address;
+mod delay;
 mod loopback;
 mod namespace;
 mod netlink;
@@ -27,11 +28,13 @@ use address::{BRIDGES, Slot};
 use namespace::Namespace;
 use netlink::Socket;
 
+pub use delay::can_delay;
 pub use loopback::on_loopback;
 pub use namespace::{enter, inside};
 pub use tap::{Offload, Tap};
 
 use crate::host::limits::BRIDGE_PORTS;
+use crate::units::Nanos;
 
 /// The network of a run. Nothing is made before the first instance is attached; dropping it, and all that is attached,
 /// removes everything.
@@ -134,6 +137,11 @@ impl RunNetwork {
         Ok(())
     }
 
+    /// Delays what goes to the instance at `slot`.
+    fn delay(&self, slot: Slot, span: Nanos) -> io::Result<()> {
+        self.lock().as_ref().map_or(Ok(()), |made| made.socket.ask(delay::on_port(slot, span)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Made>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,6 +187,14 @@ impl Attachment {
     /// The instance's address, reached from [`RunNetwork::netns`].
     pub fn address(&self) -> Ipv4Addr {
         self.slot.address()
+    }
+
+    /// Delays every packet to the instance by `span`: a fire drill.
+    ///
+    /// # Errors
+    /// As [`can_delay`].
+    pub fn delay(&self, span: Nanos) -> io::Result<()> {
+        self.network.as_ref().map_or(Ok(()), |network| network.delay(self.slot, span))
     }
 
     /// Removes the pair and lets the namespace go.

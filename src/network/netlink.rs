@@ -46,6 +46,11 @@ impl Socket {
         outcomes.into_iter().collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn raw(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+
     /// The next acknowledgement.
     fn outcome(&self, names: &[String]) -> io::Result<()> {
         let mut reply = [0; REPLY_BYTES];

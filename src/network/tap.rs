@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::address::{Mac, PREFIX, Slot, gateway, gateway_mac};
 use super::{RunNetwork, namespace, request};
+use crate::units::Nanos;
 
 /// Where taps come from (`Documentation/networking/tuntap.rst` of the kernel).
 const DEVICE: &str = "/dev/net/tun";
@@ -75,6 +76,14 @@ impl Tap {
     /// Closes this process's own copy, once the monitor has one: from now on the link is gone when that has ended.
     pub fn hand_over(&mut self) {
         self.file = None;
+    }
+
+    /// Delays every packet to the machine by `span`: a fire drill.
+    ///
+    /// # Errors
+    /// As [`super::can_delay`].
+    pub fn delay(&self, span: Nanos) -> io::Result<()> {
+        self.network.as_ref().map_or(Ok(()), |network| network.delay(self.slot, span))
     }
 
     /// Its name in the run's namespace.

@@ -8,6 +8,6 @@ mod trial;
 
 pub use build::{Offer, build};
 pub(crate) use configuration::thesis_load;
-pub(crate) use shuffle::Shuffler;
 pub use configuration::{Configuration, LadderOrder, Profile};
+pub(crate) use shuffle::Shuffler;
 pub use trial::{Plan, PlannedTrial};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cgroup::CgroupMode;
+use crate::cgroup::{CgroupMode, Quota};
 use crate::platform::{LaunchSpec, arguments, link};
 use crate::run::{RUN_VARIABLE, RunId};
 
@@ -38,6 +38,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) most_files: u64,
     /// The network namespace that it joins; it gets an empty one of its own without.
     pub(super) netns: Option<&'a Path>,
+    /// The share of a CPU's time that it gets; all that there is without.
+    pub(super) quota: Option<Quota>,
 }
 
 /// The open files of a container in `runc spec`.
@@ -83,7 +85,7 @@ pub(super) fn config(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
         "mounts": mounts(),
         "linux": {
             "cgroupsPath": around.cgroups_path,
-            "resources": resources(spec, around.swap),
+            "resources": resources(spec, around),
             "namespaces": namespaces(around.mode, around.netns),
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -118,14 +120,18 @@ fn namespaces(mode: CgroupMode, netns: Option<&Path>) -> Value {
     kinds.into_iter().map(|kind| json!({"type": kind})).chain([network]).collect()
 }
 
-fn resources(spec: &LaunchSpec, swap: Swap) -> Value {
+fn resources(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
     let mut resources = json!({"devices": [{"allow": false, "access": "rwm"}]});
     if let Some(cpus) = &spec.cpus {
         resources["cpu"] = json!({"cpus": cpus.to_string()});
     }
+    if let Some(Quota { time_us, period_us }) = around.quota {
+        resources["cpu"]["quota"] = json!(time_us);
+        resources["cpu"]["period"] = json!(period_us);
+    }
     if let Some(limits) = spec.limits {
         resources["memory"] = json!({"limit": limits.memory});
-        if swap == Swap::Limited {
+        if around.swap == Swap::Limited {
             // Memory and swap together: none of it may be swap.
             resources["memory"]["swap"] = json!(limits.memory);
         }
@@ -168,7 +174,7 @@ mod tests {
     fn made(spec: &LaunchSpec, mode: CgroupMode, swap: Swap) -> Value {
         let run = "20261121-084514-3f9a".parse().expect("a run id");
         let cgroups_path = format!("/x/{}", spec.name);
-        config(spec, &Surroundings { run: &run, cgroups_path, mode, swap, most_files: 512, netns: None })
+        config(spec, &Surroundings { run: &run, cgroups_path, mode, swap, most_files: 512, netns: None, quota: None })
     }
 
     #[test]
@@ -188,6 +194,26 @@ mod tests {
         assert_eq!(resources["memory"], json!({"limit": 67108864, "swap": 67108864}));
         assert_eq!(resources["pids"], json!({"limit": 16}));
         assert_eq!(config["process"]["args"][3], json!("dir=/tmp"));
+    }
+
+    #[test]
+    fn a_quota_is_written_whether_or_not_there_are_limits() {
+        let run = "20261121-084514-3f9a".parse().expect("a run id");
+        let limits = Limits { memory: Bytes(64 << 20), pids: 16 };
+        for limits in [None, Some(limits)] {
+            let around = Surroundings {
+                run: &run,
+                cgroups_path: "/x".to_owned(),
+                mode: CgroupMode::V1,
+                swap: Swap::Limited,
+                most_files: 512,
+                netns: None,
+                quota: Some(Quota::of_percent(50.0)),
+            };
+            let cpu = &config(&spec(Program::Hello, limits), &around)["linux"]["resources"]["cpu"];
+            assert_eq!((&cpu["quota"], &cpu["period"]), (&json!(1_000), &json!(2_000)));
+            assert_eq!(cpu.get("cpus").is_some(), limits.is_some());
+        }
     }
 
     #[test]

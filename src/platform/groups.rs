@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Context;
-use crate::cgroup::{Cgroup, CgroupMode, Hierarchies};
+use crate::cgroup::{Cgroup, CgroupMode, Hierarchies, Quota};
 use crate::cpuset::CpuSet;
 use crate::ledger::{Ledger, Resource};
 use crate::units::Bytes;
@@ -94,6 +94,29 @@ impl Groups {
             cgroup.remove_if_empty();
         }
         made.map(|()| cgroup)
+    }
+
+    /// Gives `confined`, the group of `instance`, a quota, if there is to be one; makes a group without limits for it where
+    /// there is none.
+    ///
+    /// # Errors
+    /// When the kernel refuses; nothing of it is left then.
+    pub(super) fn slow_down(
+        &self,
+        instance: &str,
+        confined: Option<Cgroup>,
+        quota: Option<Quota>,
+    ) -> io::Result<Option<Cgroup>> {
+        let Some(quota) = quota else { return Ok(confined) };
+        let cgroup = match confined {
+            Some(cgroup) => cgroup,
+            None => self.record(instance)?,
+        };
+        let made = cgroup.create().and_then(|()| cgroup.set_quota(quota));
+        if made.is_err() {
+            cgroup.remove_if_empty();
+        }
+        made.map(|()| Some(cgroup))
     }
 
     /// Two launches at once must not both find a parent that has no CPUs yet.

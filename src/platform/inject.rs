@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::Quota;
 use crate::units::Nanos;
 
 /// What makes an arm slower on purpose.
@@ -35,8 +36,8 @@ pub struct ParseInjectError {
     why: String,
 }
 
-/// The most that may be injected at once, a minute: more is a mistake.
-const MOST: Nanos = Nanos(60 * Nanos::SECOND.0);
+/// The longest time that may be injected, an hour: more is a mistake. The guest programs have the same limit.
+const MOST: Nanos = Nanos(3_600 * Nanos::SECOND.0);
 
 /// The units of a time.
 const UNITS: &[(&str, u64)] = &[("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)];
@@ -46,7 +47,8 @@ impl Inject {
     pub fn resolved(self, median: Nanos) -> Self {
         match self {
             Inject::Busy(Amount::Percent(percent)) => {
-                Inject::Busy(Amount::Time(Nanos((median.0 as f64 * percent / 100.0).round() as u64)))
+                let share = (median.0 as f64 * percent / 100.0).round() as u64;
+                Inject::Busy(Amount::Time(Nanos(share.clamp(1, MOST.0))))
             }
             other => other,
         }
@@ -67,7 +69,7 @@ impl FromStr for Inject {
         match kind {
             "busy" if amount.ends_with('%') => percent(amount, 1_000.0).map(|it| Inject::Busy(Amount::Percent(it))),
             "busy" => time(amount).map(|it| Inject::Busy(Amount::Time(it))),
-            "quota" => percent(amount, 100.0).map(Inject::Quota),
+            "quota" => percent(amount, 100.0).and_then(enough).map(Inject::Quota),
             "delay" => time(amount).map(Inject::Delay),
             _ => Err(format!("`{kind}` is nothing that can be injected")),
         }
@@ -82,6 +84,14 @@ fn percent(text: &str, most: f64) -> Result<f64, String> {
     fits.ok_or_else(|| format!("`{text}` is no share of more than 0% and at most {most}%"))
 }
 
+/// A share that there is a quota for.
+fn enough(percent: f64) -> Result<f64, String> {
+    let least = Quota::LEAST_PERCENT;
+    (percent >= least)
+        .then_some(percent)
+        .ok_or_else(|| format!("{percent}% is less than the {least}% that a kernel gives"))
+}
+
 /// `400us`, more than none and at most [`MOST`].
 fn time(text: &str) -> Result<Nanos, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -89,7 +99,7 @@ fn time(text: &str) -> Result<Nanos, String> {
     let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| factor);
     let span = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(*factor));
     let fits = span.map(Nanos).filter(|&span| span > Nanos(0) && span <= MOST);
-    fits.ok_or_else(|| format!("`{text}` is no time of more than 0 and at most a minute"))
+    fits.ok_or_else(|| format!("`{text}` is no time of more than 0 and at most an hour"))
 }
 
 /// In the largest unit of which it is a whole number.

@@ -24,6 +24,7 @@ impl Link {
             Networking::None => Ok(Self { attachment: None, endpoint: None }),
             Networking::Bridge => {
                 let attachment = context.network.attach()?;
+                context.settings.delay(spec).map_or(Ok(()), |span| attachment.delay(span))?;
                 let address = attachment.address().into();
                 let at = |port| Endpoint { address: SocketAddr::new(address, port), netns: context.network.netns() };
                 let endpoint = spec.image.program.listens().map(at);

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use super::docker::{Docker, Start};
 use super::firecracker::{self, Firecracker};
+use super::outfit::Outfitted;
 use super::qemu::{Flavour, Qemu};
 use super::solo5::{self, Solo5};
 use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, podman, youki};
@@ -155,7 +156,8 @@ pub fn defaults() -> Vec<PlatformId> {
 /// When the platform cannot even be made here.
 pub fn open(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>, Error> {
     let (entry, runtime) = find(id.as_str()).map_err(|e| Error::Fatal(e.to_string()))?;
-    (entry.open)(context, runtime)
+    let platform = (entry.open)(context, runtime)?;
+    Ok(if context.settings.is_plain() { platform } else { Box::new(Outfitted::new(platform, context)) })
 }
 
 /// Asks every platform, and of a family those that are usual, whether it can run here. Changes nothing on

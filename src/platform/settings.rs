@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Context;
 use super::inject::{Inject, ParseInjectError};
+use super::{Context, LaunchSpec, Purpose, Unavailable};
+use crate::cgroup::{Controller, Quota};
+use crate::host::tools;
 use crate::names::{UnknownName, named_enum};
+use crate::run::{Folders, Images};
 use crate::units::Nanos;
 
 named_enum! {
@@ -55,7 +58,7 @@ pub struct Settings {
 }
 
 /// A setting that cannot be.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}={value}: {why}")]
 pub struct SettingError {
     key: String,
@@ -70,7 +73,9 @@ impl SettingError {
 
     /// The key of that name; `value` is for the error.
     pub(crate) fn key(name: &str, value: &str) -> Result<Key, Self> {
-        let unknown = |e: UnknownName| Self::new(name, value, format!("`{}` is no {}; accepted: {}", e.given, e.what, accepted()));
+        let unknown = |e: UnknownName| {
+            Self::new(name, value, format!("`{}` is no {}; accepted: {}", e.given, e.what, accepted()))
+        };
         name.parse().map_err(unknown)
     }
 }
@@ -122,7 +127,10 @@ impl Settings {
             Key::Qemu => self.qemu = Some(path()?),
             Key::Images => self.images = Some(path()?),
             Key::Guests => self.guests = Some(value.to_owned()),
-            Key::Append => self.append = Some(value.to_owned()),
+            Key::Append => match value.split_whitespace().find(|word| is_ours(word)) {
+                Some(word) => return Err(wrong(format!("`{word}` is the harness's own to say"))),
+                None => self.append = Some(value.to_owned()),
+            },
             Key::Inject => self.inject = Some(value.parse().map_err(|e: ParseInjectError| wrong(e.to_string()))?),
         }
         Ok(())
@@ -162,10 +170,61 @@ impl Settings {
         self.inject.is_some_and(Inject::is_unresolved)
     }
 
-    /// The program that is set, or else the one that `find` finds.
-    pub(super) fn program(set: Option<&Path>, find: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
-        set.map_or_else(find, |path| Some(path.to_owned()))
+    /// The folders of an arm: `usual`, with the images where they are set to be.
+    pub fn folders(&self, usual: &Folders) -> Folders {
+        match (&self.images, &self.guests) {
+            (Some(images), _) => Folders { images: Images::Fixed(images.clone()), ..usual.clone() },
+            (None, Some(commit)) => usual.of_revision(commit),
+            (None, None) => usual.clone(),
+        }
     }
+
+    /// The share of a CPU's time that the instance of `spec` gets.
+    pub(super) fn quota(&self, spec: &LaunchSpec) -> Option<Quota> {
+        match self.inject {
+            Some(Inject::Quota(percent)) if spec.purpose == Purpose::Measured => Some(Quota::of_percent(percent)),
+            _ => None,
+        }
+    }
+
+    /// How long packets to the instance of `spec` are delayed.
+    pub(super) fn delay(&self, spec: &LaunchSpec) -> Option<Nanos> {
+        match self.inject {
+            Some(Inject::Delay(span)) if spec.purpose == Purpose::Measured => Some(span),
+            _ => None,
+        }
+    }
+
+    /// `usual`, and the controller of quotas where there is to be one.
+    pub(super) fn controllers(&self, usual: &[Controller]) -> Vec<Controller> {
+        let more = matches!(self.inject, Some(Inject::Quota(_))).then_some(Controller::Cpu);
+        usual.iter().copied().chain(more).collect()
+    }
+
+    /// The words for the guest kernel's command line.
+    pub(super) fn words(&self) -> impl Iterator<Item = String> {
+        self.append.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned)
+    }
+}
+
+/// The program that is `set`, or else the usual one.
+///
+/// # Errors
+/// When it is none, or the usual one's.
+pub(super) fn program(
+    set: Option<&Path>,
+    usual: impl FnOnce() -> Result<PathBuf, Unavailable>,
+) -> Result<PathBuf, Unavailable> {
+    let Some(path) = set else { return usual() };
+    tools::is_program(path).then(|| path.to_owned()).ok_or_else(|| Unavailable {
+        reason: format!("{} is no program", path.display()),
+        cure: "give the path of a file that can be executed".to_owned(),
+    })
+}
+
+/// Whether a kernel's command line has that word for the guest system's first process, or as what ends the kernel's own.
+fn is_ours(word: &str) -> bool {
+    word == "--" || word.starts_with("fw.")
 }
 
 impl Context {
@@ -175,3 +234,5 @@ impl Context {
     }
 }
 
+#[cfg(test)]
+mod tests;

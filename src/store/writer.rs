@@ -90,8 +90,8 @@ fn whole_length(content: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::record;
     use super::super::TrialRecord;
+    use super::super::testing::record;
     use super::*;
 
     #[test]

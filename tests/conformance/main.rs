@@ -3,6 +3,7 @@
 //! A platform is one line in [`subjects`]. One that cannot run here, or cannot do what a contract is about, is ignored
 //! with the reason; a contract never branches on a platform's name.
 
+mod arms;
 mod cleanliness;
 mod crashes;
 mod crowds;
@@ -73,6 +74,7 @@ fn main() {
     let contracts = [
         life::ALL,
         limits::ALL,
+        arms::ALL,
         machines::ALL,
         network::ALL,
         failures::ALL,

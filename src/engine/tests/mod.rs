@@ -61,7 +61,12 @@ impl Rig {
 
     fn folders(&self) -> Folders {
         let within = |name| self.dir.path().join(name);
-        Folders { project: within("project"), output: within("output"), state: within("state") }
+        Folders {
+            project: within("project"),
+            output: within("output"),
+            state: within("state"),
+            images: Default::default(),
+        }
     }
 
     fn new_run(&self, configuration: Configuration) -> Request {

@@ -111,6 +111,21 @@ pub fn build(
     outcomes.into_iter().collect()
 }
 
+/// The images of `programs` as they were built before, in the order asked for. Builds and changes nothing.
+///
+/// Fails when one is not there, or is not what was built.
+pub fn stored(folders: &Folders, programs: &[Program]) -> Result<Vec<Image>, BuildError> {
+    let folder = folders.images().join("programs");
+    let folder = folder.canonicalize().map_err(BuildError::file("find", &folder))?;
+    let manifest = Manifest::load(&folder).ok().flatten().unwrap_or_else(Manifest::empty);
+    let find = |&program: &Program| {
+        let rootfs = folder.join(program.name()).join("rootfs");
+        let built = manifest.find(program).filter(|built| is_intact(built, &rootfs));
+        built.map(|built| built.image(rootfs)).ok_or_else(|| BuildError::NotStored { program, folder: folder.clone() })
+    };
+    programs.iter().map(find).collect()
+}
+
 struct Builder<'a> {
     project: &'a Path,
     output: PathBuf,

@@ -71,6 +71,14 @@ pub enum BuildError {
         /// Why.
         reason: String,
     },
+    /// A folder of images that is taken as it is does not have it.
+    #[error("{} has no {program} that is as it was built; name a folder that was target/featherweight/images, copied with cp -a", .folder.display())]
+    NotStored {
+        /// The program.
+        program: Program,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A guest system is for another processor than this host's.
     #[error("the guest system {system} is for x86-64 alone, and the compiler of this host makes programs for {target}")]
     NoTarget {

@@ -18,7 +18,7 @@ use crate::guest::build::BuildError;
 use crate::guest::build::digest;
 use crate::guest::build::ensure::{lock, make_folder};
 use crate::host::tools;
-use crate::run::Folders;
+use crate::run::{Folders, Images};
 
 /// The variables that name another kernel, and the folder of its modules. Without the latter all is taken to be built in.
 const KERNEL_VARIABLE: &str = "FEATHERWEIGHT_KERNEL";
@@ -69,7 +69,7 @@ enum Source {
 
 /// The folder of the kernel that all guests of these folders share.
 pub(super) fn folder(folders: &Folders) -> PathBuf {
-    folders.images().join("linux").join("kernel")
+    folders.kernel()
 }
 
 /// Whether a kernel is there for guests to be built with. Changes nothing.
@@ -98,6 +98,10 @@ impl Kernel {
 /// The kernel of the guests, fetched if it is missing.
 pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<Kernel, BuildError> {
     let folder = folder(folders);
+    if matches!(folders.images, Images::Fixed(_)) {
+        let found = record::load::<Kernel>(&folder).filter(|kernel| kernel.is_intact(&folder));
+        return found.ok_or_else(|| BuildError::NoKernel { reason: format!("none is in {}", folder.display()) });
+    }
     make_folder(&folder)?;
     let _lock = lock(&folder, progress)?;
     let source = Source::read(|name| env::var_os(name));

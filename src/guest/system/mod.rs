@@ -20,7 +20,7 @@ mod tests;
 pub mod unikernel;
 pub mod unikraft;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::assemble::Kind;
 pub use self::disk::disk_is_here;
@@ -29,7 +29,7 @@ pub use self::kernel::kernel_is_here;
 pub use self::null::{null, null_runs};
 use super::build::BuildError;
 use super::image::{Image, Program};
-use crate::run::Folders;
+use crate::run::{Folders, Images};
 use crate::units::Bytes;
 
 /// A guest system that is ready to boot.
@@ -68,11 +68,19 @@ pub fn built(folders: &Folders, system: &str, program: Program) -> Option<Built>
     }
 }
 
+/// What was built, of a folder that is taken as it is.
+fn fixed(folder: &Path, built: Option<Built>, program: Program) -> Result<System, BuildError> {
+    built.map(|built| built.system).ok_or_else(|| BuildError::NotStored { program, folder: folder.to_owned() })
+}
+
 /// The small Linux with the program of `image`: a kernel and an initial RAM disk with nothing but that program. Builds
 /// what is missing or changed; `progress` hears what is being done.
 ///
 /// Fails when there is no kernel, no compiler, or when the output folder cannot be written.
 pub fn linux(folders: &Folders, image: &Image, progress: &mut dyn FnMut(&str)) -> Result<System, BuildError> {
+    if let Images::Fixed(folder) = &folders.images {
+        return fixed(folder, built(folders, "linux", image.program), image.program);
+    }
     assemble::ensure(Kind::Linux, folders, image, progress)
 }
 
@@ -81,5 +89,8 @@ pub fn linux(folders: &Folders, image: &Image, progress: &mut dyn FnMut(&str)) -
 ///
 /// Fails as [`linux`] does, and when there is no disk yet and this user or host cannot make one.
 pub fn debian(folders: &Folders, image: &Image, progress: &mut dyn FnMut(&str)) -> Result<System, BuildError> {
+    if let Images::Fixed(folder) = &folders.images {
+        return fixed(folder, built(folders, "debian", image.program), image.program);
+    }
     assemble::ensure(Kind::Debian, folders, image, progress)
 }

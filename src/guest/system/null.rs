@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Built, System};
 use crate::guest::build::{BuildError, Compilation, Compiler, Fields, lock, make_folder, of_file};
 use crate::guest::image::Program;
-use crate::run::Folders;
+use crate::run::{Folders, Images};
 use crate::units::Bytes;
 
 /// Freestanding, at a fixed address and of general registers alone: nothing has set up anything for it.
@@ -62,6 +62,9 @@ pub const fn null_runs(program: Program) -> bool {
 /// # Errors
 /// When there is no C compiler for x86-64, and when the output folder cannot be written.
 pub fn null(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<System, BuildError> {
+    if let Images::Fixed(folder) = &folders.images {
+        return super::fixed(folder, built(folders), Program::Hello);
+    }
     let compiler = Compiler::find()?;
     if !compiler.target.starts_with("x86_64") {
         return Err(BuildError::NoTarget { system: "null", target: compiler.target });

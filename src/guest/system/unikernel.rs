@@ -291,7 +291,12 @@ pub(super) mod tests {
 
     /// Folders of a test of its own.
     pub(in crate::guest::system) fn folders(dir: &Path) -> Folders {
-        Folders { project: dir.to_owned(), output: dir.join("out"), state: dir.join("state") }
+        Folders {
+            project: dir.to_owned(),
+            output: dir.join("out"),
+            state: dir.join("state"),
+            images: Default::default(),
+        }
     }
 
     /// Puts a unikernel there whose kernel is `content`.

@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::guest::{BuildError, BuildOptions, Network, Program, Rebuild, State, build, ensure, load_manifest};
-use crate::run::Folders;
+use crate::run::{Folders, Images};
 
 /// A checkout of the guest sources, and an output folder of its own.
 fn checkout() -> (TempDir, Folders) {
@@ -21,7 +21,8 @@ fn checkout() -> (TempDir, Folders) {
             fs::copy(file.path(), copies.join(file.file_name())).unwrap();
         }
     }
-    let folders = Folders { project, output: folder.path().join("output"), state: folder.path().join("state") };
+    let within = |name: &str| folder.path().join(name);
+    let folders = Folders { project, output: within("output"), state: within("state"), images: Images::Own };
     (folder, folders)
 }
 

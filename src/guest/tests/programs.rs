@@ -1,6 +1,7 @@
 //! What every program does with its arguments, its deadline and its end; and the programs that are no attackers.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
@@ -21,6 +22,10 @@ fn hello_prints_its_line_and_exits() {
 #[case(Program::Stat, "dir=", "no value")]
 #[case(Program::Stream, "bytes=99999999999999999999999", "not a number from 8 to 9223372036854775807")]
 #[case(Program::Sqlite, "rows=0", "not a number from 1 to 1000000000")]
+#[case(Program::Hello, "busy=0", "not a number from 1 to 3600000000000")]
+#[case(Program::Sleep, "busy=-1", "not a number from 1 to 3600000000000")]
+#[case(Program::Hello, "busy=3600000000001", "not a number from 1 to 3600000000000")]
+#[case(Program::Sqlite, "busy=5%", "not a number from 1 to 3600000000000")]
 #[case(Program::Probe, "code=256", "not a number from 0 to 255")]
 fn a_bad_argument_is_named_and_nothing_is_done(#[case] program: Program, #[case] argument: &str, #[case] why: &str) {
     let error = GuestLine::Error(format!("argument `{argument}`: {why}"));
@@ -53,6 +58,35 @@ fn sqlite_inserts_its_rows_and_leaves_nothing_behind() {
     assert!(result["insert_ns"].as_u64().unwrap() > 0);
     assert!(result["sqlite"].as_str().unwrap().starts_with("3."));
     assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+/// Long beside what the programs take without.
+const BUSY: Duration = Duration::from_millis(300);
+
+#[rstest]
+#[case(Program::Hello)]
+#[case(Program::Sleep)]
+fn a_program_that_is_busy_says_its_first_line_later(#[case] program: Program) {
+    let began = Instant::now();
+    let mut guest = Guest::launch(program, &[&format!("busy={}", BUSY.as_nanos())]);
+    assert_eq!(guest.line(), Some(GuestLine::Main));
+    assert!(began.elapsed() >= BUSY, "{:?}", began.elapsed());
+}
+
+#[test]
+fn sqlite_is_busy_while_it_inserts_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let busy = format!("busy={}", BUSY.as_nanos());
+    let took = |arguments: &[&str]| {
+        let (lines, code) = run(Program::Sqlite, &[&[&dir(folder.path()) as &str, "rows=7"], arguments].concat());
+        let Some(GuestLine::Result(result)) = lines.get(2) else { panic!("{code:?} {lines:?}") };
+        Duration::from_nanos(result["insert_ns"].as_u64().unwrap())
+    };
+    assert!(took(&[&busy]) >= BUSY);
+    let mut guest = Guest::launch(Program::Sqlite, &[&dir(folder.path()), "rows=7", "busy=20000000000"]);
+    let began = Instant::now();
+    guest.wait_ready();
+    assert!(began.elapsed() < Duration::from_secs(20), "it is ready before it is busy");
 }
 
 #[test]

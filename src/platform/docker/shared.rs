@@ -124,6 +124,7 @@ impl Shared {
             cpus: spec.cpus.clone(),
             memory: spec.limits.map(|limits| limits.memory),
             pids: spec.limits.map(|limits| limits.pids),
+            quota: self.context.settings.quota(spec),
             runtime: runtime.map(str::to_owned),
             network,
             cgroup_parent: match &self.keeper {

@@ -50,7 +50,10 @@ pub(super) struct Timeline {
 impl Surroundings {
     /// The guest's life; `Err` with the reason when its arguments make no sense.
     pub(super) fn timeline(&self, spec: &LaunchSpec) -> Result<Timeline, String> {
-        let main = self.spawn + self.vary(Nanos(BOOT.0 + BOOT.0 * self.living / 2000));
+        let busy = Nanos(argument(spec, "busy")?.unwrap_or(0));
+        let is_worker = spec.image.program == Program::Sqlite;
+        let late = if is_worker { Nanos(0) } else { busy };
+        let main = self.spawn + self.vary(Nanos(BOOT.0 + BOOT.0 * self.living / 2000)) + late;
         let ready = main + SETUP;
         let deadline = self.spawn + spec.deadline.into();
         let mut timeline = Timeline {
@@ -64,7 +67,9 @@ impl Surroundings {
         match spec.image.program {
             Program::Hello => timeline.end = Some((main + WIND_DOWN, Exit::Code(0))),
             Program::Sleep | Program::Nginx | Program::Redis => timeline.lines.push((ready, GuestLine::Ready)),
-            Program::Sqlite => self.work(&mut timeline, ready, argument(spec, "rows")?.unwrap_or(60_000)),
+            Program::Sqlite => {
+                self.work(&mut timeline, ready, argument(spec, "rows")?.unwrap_or(60_000), busy);
+            }
             Program::Probe => probe(&mut timeline, main, spec)?,
             _ => {
                 timeline.lines.push((ready, GuestLine::Ready));
@@ -78,8 +83,8 @@ impl Surroundings {
         Ok(timeline)
     }
 
-    fn work(&self, timeline: &mut Timeline, ready: Nanos, rows: u64) {
-        let took = self.vary(Nanos(ROW.0 * rows * (self.rivals + 1)));
+    fn work(&self, timeline: &mut Timeline, ready: Nanos, rows: u64, busy: Nanos) {
+        let took = self.vary(Nanos(ROW.0 * rows * (self.rivals + 1))) + busy;
         let done = ready + took;
         timeline.lines.push((ready, GuestLine::Ready));
         timeline.lines.push((done, GuestLine::Result(json!({ "rows": rows, "insert_ns": took.0 }))));

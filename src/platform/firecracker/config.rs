@@ -53,14 +53,22 @@ pub(super) struct Card {
     pub(super) mac: String,
 }
 
-/// The kernel's command line for `system` with the program of `spec` in it.
+/// The kernel's command line for `system` with the program of `spec` in it; a Linux is told `more` words.
 ///
 /// # Errors
 /// When an argument cannot be passed on a command line.
-pub(super) fn line(system: GuestSystem, spec: &LaunchSpec, network: Option<Network>) -> Result<String, String> {
+pub(super) fn line(
+    system: GuestSystem,
+    spec: &LaunchSpec,
+    network: Option<Network>,
+    more: impl Iterator<Item = String>,
+) -> Result<String, String> {
     match system {
         GuestSystem::Unikraft => append::unikraft(spec, Monitor::Firecracker, network),
-        _ => append::line(KERNEL_WORDS.iter().map(|&word| word.to_owned()).collect(), spec, network, ADDED_BYTES),
+        _ => {
+            let words = KERNEL_WORDS.iter().map(|&word| word.to_owned()).chain(more);
+            append::line(words.collect(), spec, network, ADDED_BYTES)
+        }
     }
 }
 
@@ -111,6 +119,10 @@ mod tests {
     use crate::platform::firecracker::Flavour;
     use crate::platform::machine::append::tests::{network, spec};
 
+    fn none() -> std::iter::Empty<String> {
+        std::iter::empty()
+    }
+
     fn written(name: &str, program: Program, connected: bool) -> String {
         let flavour = Flavour::parse(name).expect("a flavour");
         let is_linux = flavour.system == GuestSystem::Linux;
@@ -123,7 +135,7 @@ mod tests {
             memory: Bytes(128 << 20),
         };
         let network = connected.then(network);
-        let append = line(flavour.system, &spec(program, &["rows=5"]), network).expect("a line");
+        let append = line(flavour.system, &spec(program, &["rows=5"]), network, none()).expect("a line");
         let card = connected.then(|| Card { tap: "fw0p0".to_owned(), mac: "02:46:57:12:00:02".to_owned() });
         let machine = Machine { vcpus: flavour.vcpus, memory: system.memory, system: &system, append: &append, card };
         serde_json::to_string_pretty(&config(&machine)).expect("written")
@@ -138,6 +150,14 @@ mod tests {
         insta::with_settings!({ snapshot_suffix => format!("{name}-{program}") }, {
             insta::assert_snapshot!(written(name, program, connected));
         });
+    }
+
+    #[test]
+    fn a_linux_is_told_the_words_of_its_arm_among_its_own() {
+        let told =
+            |system| line(system, &spec(Program::Hello, &[]), None, ["quiet".to_owned()].into_iter()).expect("a line");
+        assert!(told(GuestSystem::Linux).contains(" i8042.dumbkbd quiet fw.run=/fw/hello "));
+        assert!(!told(GuestSystem::Unikraft).contains("quiet"));
     }
 
     #[test]
@@ -158,7 +178,7 @@ mod tests {
     fn what_firecracker_adds_has_room() {
         // 2,047 bytes, less the words around it.
         let room = |bytes: usize| {
-            line(GuestSystem::Linux, &spec(Program::Hello, &[&"x".repeat(bytes)]), None).map(|line| line.len())
+            line(GuestSystem::Linux, &spec(Program::Hello, &[&"x".repeat(bytes)]), None, none()).map(|line| line.len())
         };
         let most = (1..2047).rev().find_map(|bytes| room(bytes).ok());
         assert_eq!(most, Some(2047 - ADDED_BYTES));

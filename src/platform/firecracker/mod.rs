@@ -78,17 +78,23 @@ impl Firecracker {
         self.vmm.get_or_init(find).as_ref().map_err(Unavailable::clone)
     }
 
+    /// The folders that its guests are in.
+    fn guests(&self) -> Folders {
+        self.context.settings.folders(&self.folders)
+    }
+
     /// The guest system with `image`'s program in it, built if it is missing.
     fn build(&self, image: &Image) -> Result<System, Error> {
+        let folders = self.guests();
         if self.flavour.system == GuestSystem::Unikraft {
-            let built = unikraft::system(&self.folders, image.program, Monitor::Firecracker);
+            let built = unikraft::system(&folders, image.program, Monitor::Firecracker);
             return built.map_err(|e| Error::Unavailable(not_built(e.to_string())));
         }
         let failed = |e| Error::failed(format!("prepare {} on {}", image.program, self.id), e);
         let mut silent = |_: &str| {};
-        let system = system::linux(&self.folders, image, &mut silent).map_err(failed)?;
+        let system = system::linux(&folders, image, &mut silent).map_err(failed)?;
         // It boots an ELF file, where QEMU takes what the distribution ships.
-        let kernel = system::elf_kernel(&self.folders, &mut silent).map_err(failed)?;
+        let kernel = system::elf_kernel(&folders, &mut silent).map_err(failed)?;
         let bytes = |path: &Path| path.metadata().map_or(0, |file| file.len());
         let size = Bytes(system.size.0.saturating_sub(bytes(&system.kernel)) + bytes(&kernel));
         Ok(System { kernel, size, ..system })
@@ -96,11 +102,12 @@ impl Firecracker {
 
     /// Whether what every guest of this system needs is here.
     fn check_images(&self) -> Result<(), Unavailable> {
-        let is_built = |&program: &Program| unikraft::system(&self.folders, program, Monitor::Firecracker).is_ok();
+        let folders = self.guests();
+        let is_built = |&program: &Program| unikraft::system(&folders, program, Monitor::Firecracker).is_ok();
         match self.flavour.system {
             GuestSystem::Unikraft if unikraft::PROGRAMS.iter().any(is_built) => Ok(()),
             GuestSystem::Unikraft => Err(not_built("the images of Unikraft are not built for Firecracker".to_owned())),
-            _ => kernel_for_guests(&self.folders),
+            _ => kernel_for_guests(&folders),
         }
     }
 
@@ -134,6 +141,7 @@ impl Firecracker {
         }
         instance.watch.stamp(Event::Spawn);
         let tap = self.context.network.attach_lasting_tap()?;
+        self.context.settings.delay(spec).map_or(Ok(()), |span| tap.delay(span))?;
         let at = |port| Endpoint { address: (tap.address(), port).into(), netns: self.context.network.netns() };
         instance.endpoint = spec.image.program.listens().map(at);
         instance.tap = Some(tap);

@@ -65,7 +65,8 @@ impl Plan<'_> {
     /// The configuration, in a file in memory: nothing of it has to be removed.
     fn configuration(&self, instance: &FirecrackerInstance) -> io::Result<File> {
         let (tap, system) = (instance.tap.as_ref(), self.flavour.system);
-        let append = config::line(system, self.spec, tap.map(Network::from)).map_err(io::Error::other)?;
+        let append = config::line(system, self.spec, tap.map(Network::from), self.context.settings.words())
+            .map_err(io::Error::other)?;
         let card = tap.map(|tap| Card { tap: tap.name(), mac: hardware_address(tap.mac()) });
         let (vcpus, memory) = (self.flavour.vcpus, instance.memory);
         let machine = Machine { vcpus, memory, system: self.system, append: &append, card };

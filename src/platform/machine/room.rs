@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cgroup::{Cgroup, Controller};
 use crate::guest::system::{System, kernel_is_here};
 use crate::guest::{Image, Program};
 use crate::platform::groups::Groups;
-use crate::platform::{Context, Error, LaunchSpec, Made, PlatformId, Unavailable};
+use crate::platform::{Context, Error, LaunchSpec, Made, PlatformId, Settings, Unavailable};
 use crate::run::Folders;
 use crate::units::Bytes;
 
@@ -27,6 +27,7 @@ pub(in crate::platform) struct Overhead {
 #[derive(Debug)]
 pub(in crate::platform) struct Room {
     groups: Result<Groups, String>,
+    settings: Arc<Settings>,
     /// What was prepared, by its program and its image's digest.
     systems: Mutex<BTreeMap<(Program, String), System>>,
 }
@@ -34,7 +35,9 @@ pub(in crate::platform) struct Room {
 impl Room {
     /// An empty one.
     pub(in crate::platform) fn new(context: &Context) -> Self {
-        Self { groups: Groups::find(context, |all| all.only(CONTROLLERS)), systems: Mutex::default() }
+        let settings = Arc::clone(&context.settings);
+        let groups = Groups::find(context, |all| all.only(&settings.controllers(CONTROLLERS)));
+        Self { groups, settings, systems: Mutex::default() }
     }
 
     /// The group of a machine with limits: its monitor comes on top of its `memory`. None without limits, or where there
@@ -45,8 +48,9 @@ impl Room {
         memory: Bytes,
         overhead: Overhead,
     ) -> io::Result<Option<Cgroup>> {
-        let (Some(_), Ok(groups)) = (spec.limits, &self.groups) else { return Ok(None) };
-        groups.confine(&spec.name, spec.cpus.as_ref(), memory + overhead.memory, overhead.tasks).map(Some)
+        let Ok(groups) = &self.groups else { return Ok(None) };
+        let confine = |_| groups.confine(&spec.name, spec.cpus.as_ref(), memory + overhead.memory, overhead.tasks);
+        groups.slow_down(&spec.name, spec.limits.map(confine).transpose()?, self.settings.quota(spec))
     }
 
     /// Keeps what `build` makes of `image`, whose program has to be there.

@@ -51,18 +51,15 @@ pub struct Native {
 impl Native {
     /// The platform for one run.
     pub fn new(context: Context) -> Self {
-        let groups = Groups::find(&context, |all| all.only(CONTROLLERS));
+        let groups = Groups::find(&context, |all| all.only(&context.settings.controllers(CONTROLLERS)));
         Self { id: PlatformId::new("native"), context, clock: HostClock, groups }
     }
 
     /// Makes the control group of an instance with limits, in the ledger first; none where that cannot be.
     fn confine(&self, spec: &LaunchSpec) -> io::Result<Option<Cgroup>> {
-        match (spec.limits, &self.groups) {
-            (Some(limits), Ok(groups)) => {
-                groups.confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids).map(Some)
-            }
-            _ => Ok(None),
-        }
+        let Ok(groups) = &self.groups else { return Ok(None) };
+        let confine = |limits: Limits| groups.confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids);
+        groups.slow_down(&spec.name, spec.limits.map(confine).transpose()?, self.context.settings.quota(spec))
     }
 
     /// Makes the instance's own directory, in the ledger first, for a program that works on files.

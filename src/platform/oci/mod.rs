@@ -63,7 +63,8 @@ impl Oci {
     /// The runtime, looked for once.
     fn runtime(&self) -> Result<&Arc<Runtime>, Unavailable> {
         let find = || {
-            let mut runtime = Runtime::find(&self.name, self.context.ledger.run())?;
+            let set = self.context.settings.runtime.as_deref();
+            let mut runtime = Runtime::find(&self.name, set, self.context.ledger.run())?;
             let groups = self.groups()?;
             if groups.mode() == CgroupMode::Hybrid && runtime.kind == Kind::Namespaces {
                 runtime.hides = self.stumbles(&runtime, groups)?;
@@ -113,6 +114,7 @@ impl Oci {
             most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
             swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
             netns,
+            quota: self.context.settings.quota(spec),
         };
         let mut config = bundle::config(spec, &around);
         if let (Kind::Sandbox, Some(limits)) = (kind, spec.limits) {

@@ -18,7 +18,7 @@ use crate::host::tools;
 use crate::platform::orphan::{Tells, end_group};
 use crate::platform::spawn::{self, Start};
 use crate::platform::watch::{Patience, Process, Watch};
-use crate::platform::{Error, Exit, Unavailable};
+use crate::platform::{Error, Exit, Unavailable, settings};
 use crate::run::{RUN_VARIABLE, RunId};
 
 /// How long a runtime may take for one command before it counts as stuck and is killed.
@@ -72,12 +72,13 @@ pub(super) enum Command {
 }
 
 impl Runtime {
-    /// The runtime of that name, for the run `run`. Its version tells what it is, whatever its file is called.
-    pub(super) fn find(name: &str, run: &RunId) -> Result<Self, Unavailable> {
+    /// The runtime of that name, or the program that is `set`, for the run `run`. Its version tells what it is, whatever its
+    /// file is called.
+    pub(super) fn find(name: &str, set: Option<&Path>, run: &RunId) -> Result<Self, Unavailable> {
         let cure = || format!("install {name} (Debian: apt-get install {name}), or `cargo xtask setup`");
         let missing = || Unavailable { reason: format!("no `{name}` in PATH"), cure: cure() };
         let broken = |reason: String| Unavailable { reason, cure: cure() };
-        let path = tools::find(name).ok_or_else(missing)?;
+        let path = settings::program(set, || tools::find(name).ok_or_else(missing))?;
         let version = tools::version(&path, &["--version"], VERSION_PATIENCE)
             .ok_or_else(|| broken(format!("{} does not tell its version", path.display())))?;
         let kind = if version.starts_with("runsc") { Kind::Sandbox } else { Kind::Namespaces };
@@ -268,7 +269,7 @@ mod tests {
     use crate::platform::watch::pipe;
 
     fn runtime(name: &str) -> Result<Runtime, Unavailable> {
-        Runtime::find(name, &RunId::generate())
+        Runtime::find(name, None, &RunId::generate())
     }
 
     fn files(dir: &Path) -> Files {

@@ -9,7 +9,7 @@ mod process;
 mod service;
 mod settings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,11 +74,24 @@ impl Podman {
             cure: format!("cargo xtask setup, or install {name} (Debian, Ubuntu: apt-get install {name})"),
         };
         let podman = tools::find("podman").ok_or_else(|| missing("podman"))?;
+        if let Some(set) = &self.context.settings.runtime {
+            let runtime = super::settings::program(Some(set), || Err(missing("crun")))?;
+            let runtime_name = self.runtime.clone().map_or_else(|| kind_of(&runtime), Ok)?;
+            return Ok(Programs { podman, runtime_name, runtime });
+        }
         let wanted = self.runtime.as_deref();
         let names = wanted.map_or(RUNTIMES.to_vec(), |name| vec![name]);
         let found = names.iter().find_map(|&name| Some((name.to_owned(), tools::find(name)?)));
         let (runtime_name, runtime) = found.ok_or_else(|| missing(wanted.unwrap_or("crun")))?;
         Ok(Programs { podman, runtime_name, runtime })
+    }
+
+    /// Whether its guests have a kernel of their own.
+    fn has_own_kernel(&self) -> bool {
+        match &self.context.settings.runtime {
+            Some(program) => kind_of(program).is_ok_and(|name| name == "runsc"),
+            None => self.runtime.as_deref() == Some("runsc"),
+        }
     }
 
     fn groups(&self) -> Result<&Arc<Groups>, Unavailable> {
@@ -111,6 +124,16 @@ impl Podman {
     }
 }
 
+/// What the runtime at that path is, by its own word: Podman has to know it by a name.
+fn kind_of(program: &Path) -> Result<String, Unavailable> {
+    let version = tools::version(program, &["--version"], VERSION_PATIENCE);
+    let name = version.as_deref().and_then(|line| line.split_whitespace().next()).map(str::to_owned);
+    name.ok_or_else(|| Unavailable {
+        reason: format!("{} does not tell its version", program.display()),
+        cure: "name the program of an OCI runtime".to_owned(),
+    })
+}
+
 /// What the service must not see: crun refuses to work beside a version 2 that does not have all controllers.
 fn hides(programs: &Programs, groups: &Groups) -> Option<PathBuf> {
     let stumbles = groups.mode() == CgroupMode::Hybrid && programs.runtime_name == "crun";
@@ -133,7 +156,7 @@ impl Platform for Podman {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let own_kernel = self.runtime.as_deref() == Some("runsc");
+        let own_kernel = self.has_own_kernel();
         Capabilities {
             accelerator: Accelerator::None,
             fork: true,
@@ -169,7 +192,7 @@ impl Platform for Podman {
     fn burden(&self) -> Burden {
         // Its monitor, conmon, lives beside it, and by version 2 of the control groups learns by inotify that memory ran out.
         let watched = self.groups.as_ref().is_ok_and(|groups| groups.mode() == CgroupMode::V2);
-        let own_kernel = self.runtime.as_deref() == Some("runsc");
+        let own_kernel = self.has_own_kernel();
         let guest = if own_kernel { Burden::of_sandbox() } else { Burden::default() };
         Burden { tasks: guest.tasks + 2, inotify: watched.into(), ..guest }
     }

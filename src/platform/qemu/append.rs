@@ -6,27 +6,34 @@ use crate::guest::system::unikernel::Monitor;
 use crate::platform::machine::append::{self, Network};
 use crate::platform::{Accelerator, LaunchSpec};
 
-/// The kernel's command line for `system` with the program of `spec` in it. `tsc_khz` is the rate of the host's time
-/// stamp counter, which an emulated guest counts with, too.
+/// The kernel that is told.
+#[derive(Debug)]
+pub(super) struct Kernel<'a> {
+    /// Of which guest system.
+    pub(super) system: GuestSystem,
+    /// What executes it.
+    pub(super) accelerator: Accelerator,
+    /// The rate of the host's time stamp counter, which an emulated guest counts with, too.
+    pub(super) tsc_khz: Option<u64>,
+    /// More words for a Linux.
+    pub(super) words: &'a [String],
+}
+
+/// The command line of `kernel` with the program of `spec` in it.
 ///
 /// # Errors
 /// When an argument cannot be passed on a command line.
-pub(super) fn line(
-    system: GuestSystem,
-    spec: &LaunchSpec,
-    network: Option<Network>,
-    accelerator: Accelerator,
-    tsc_khz: Option<u64>,
-) -> Result<String, String> {
-    match system {
+pub(super) fn line(kernel: &Kernel<'_>, spec: &LaunchSpec, network: Option<Network>) -> Result<String, String> {
+    match kernel.system {
         GuestSystem::Null => append::line(Vec::new(), spec, None, 0),
         GuestSystem::Osv => Ok(osv::command_line(spec.image.program, &append::arguments_of(spec)?)),
         // It takes every word for an option of its own, and ends with 64.
         GuestSystem::Mirage => Ok(String::new()),
         GuestSystem::Unikraft => append::unikraft(spec, Monitor::Qemu, network),
         GuestSystem::Linux | GuestSystem::Debian => {
-            let mut words = kernel_words(accelerator, tsc_khz);
-            words.extend((system == GuestSystem::Debian).then(|| "fw.root=/dev/vda".to_owned()));
+            let mut words = kernel_words(kernel.accelerator, kernel.tsc_khz);
+            words.extend_from_slice(kernel.words);
+            words.extend((kernel.system == GuestSystem::Debian).then(|| "fw.root=/dev/vda".to_owned()));
             append::line(words, spec, network, 0)
         }
     }
@@ -55,7 +62,15 @@ mod tests {
     use crate::platform::machine::append::tests::{network, spec};
 
     fn made(system: GuestSystem, spec: &LaunchSpec, accelerator: Accelerator) -> Result<String, String> {
-        line(system, spec, Some(network()), accelerator, Some(2_596_134))
+        line(&Kernel { system, accelerator, tsc_khz: Some(2_596_134), words: &[] }, spec, Some(network()))
+    }
+
+    #[test]
+    fn a_linux_is_told_the_words_of_its_arm_among_its_own() {
+        let (accelerator, words) = (Accelerator::Kvm, ["mitigations=off".to_owned(), "quiet".to_owned()]);
+        let kernel = Kernel { system: GuestSystem::Linux, accelerator, tsc_khz: None, words: &words };
+        let told = line(&kernel, &spec(Program::Hello, &[]), None).expect("a line");
+        assert!(told.contains(" cryptomgr.notests mitigations=off quiet fw.run=/fw/hello -- deadline=9"), "{told}");
     }
 
     #[test]

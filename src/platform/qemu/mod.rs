@@ -76,25 +76,32 @@ impl Qemu {
 
     /// The monitor and what it executes guests by, found out once.
     fn vmm(&self) -> Result<&Vmm, Unavailable> {
-        let find = || Vmm::find(&self.folders, self.flavour.accelerator);
+        let set = self.context.settings.qemu.as_deref();
+        let find = || Vmm::find(&self.folders, set, self.flavour.accelerator);
         self.vmm.get_or_init(find).as_ref().map_err(Unavailable::clone)
+    }
+
+    /// The folders that its guests are in.
+    fn guests(&self) -> Folders {
+        self.context.settings.folders(&self.folders)
     }
 
     /// The guest system with `image`'s program in it, built if it is missing.
     fn build(&self, image: &Image) -> Result<System, Error> {
+        let folders = self.guests();
         let mut silent = |_: &str| {};
         let built = match self.flavour.system {
-            GuestSystem::Null if system::null_runs(image.program) => system::null(&self.folders, &mut silent),
+            GuestSystem::Null if system::null_runs(image.program) => system::null(&folders, &mut silent),
             GuestSystem::Null => {
                 return Err(Error::Unavailable(Unavailable {
                     reason: "the guest system null runs hello and sleep alone".to_owned(),
                     cure: "measure this on qemu:linux".to_owned(),
                 }));
             }
-            GuestSystem::Linux => system::linux(&self.folders, image, &mut silent),
-            GuestSystem::Debian => system::debian(&self.folders, image, &mut silent),
+            GuestSystem::Linux => system::linux(&folders, image, &mut silent),
+            GuestSystem::Debian => system::debian(&folders, image, &mut silent),
             unikernel => {
-                let built = unikernel::system(&self.folders, unikernel.name(), image.program, Monitor::Qemu);
+                let built = unikernel::system(&folders, unikernel.name(), image.program, Monitor::Qemu);
                 return built.map_err(|e| Error::Unavailable(not_built(unikernel, &e)));
             }
         };
@@ -104,13 +111,14 @@ impl Qemu {
     /// Whether what every guest of this system needs is here.
     fn check_images(&self) -> Result<(), Unavailable> {
         let lacks = |reason: &str, cure: &str| Unavailable { reason: reason.to_owned(), cure: cure.to_owned() };
+        let folders = self.guests();
         match self.flavour.system {
-            GuestSystem::Linux => kernel_for_guests(&self.folders),
-            GuestSystem::Debian if !system::disk_is_here(&self.folders) => {
+            GuestSystem::Linux => kernel_for_guests(&folders),
+            GuestSystem::Debian if !system::disk_is_here(&folders) => {
                 Err(lacks("no Debian for guests is here yet", "make it, as root: cargo xtask images --platform debian"))
             }
             it if it.is_unikernel() => {
-                let is_built = |&p: &Program| unikernel::system(&self.folders, it.name(), p, Monitor::Qemu);
+                let is_built = |&p: &Program| unikernel::system(&folders, it.name(), p, Monitor::Qemu);
                 let first = Program::ALL.iter().map(is_built).find(Result::is_ok);
                 let none = || Unavailable { reason: format!("no image of {it} is built"), cure: cure_of(it) };
                 first.map(drop).ok_or_else(none)
@@ -122,8 +130,9 @@ impl Qemu {
     /// What a reader of the results has to know of the images of a unikernel.
     fn notes_on_images(&self) -> Vec<String> {
         let system = self.flavour.system;
+        let folders = self.guests();
         let built = Program::ALL.iter().filter(|_| system.is_unikernel());
-        let manifests = built.filter_map(|&program| unikernel::load(&self.folders, system.name(), program).ok());
+        let manifests = built.filter_map(|&program| unikernel::load(&folders, system.name(), program).ok());
         manifests.flat_map(|m| m.notes.into_iter().map(move |note| format!("{}: {note}", m.program))).collect()
     }
 
@@ -148,7 +157,8 @@ impl Qemu {
         let by_port = self.flavour.system.is_ready_by_port(spec.image.program);
         let console = by_port.then(|| write.try_clone()).transpose().map_err(failed)?;
         let run = self.context.ledger.run();
-        let machine = Plan { vmm, flavour: self.flavour, system: &system, memory, spec, run };
+        let words = self.context.settings.words().collect();
+        let machine = Plan { vmm, flavour: self.flavour, system: &system, memory, spec, words, run };
         let started =
             self.connect(spec, &mut instance).map_err(failed).and_then(|()| machine.boot(&mut instance, write));
         match started {
@@ -174,6 +184,7 @@ impl Qemu {
         instance.watch.stamp(Event::Spawn);
         let offload = if self.flavour.system.is_unikernel() { Offload::Plain } else { Offload::Header };
         let tap = self.context.network.attach_tap(offload)?;
+        self.context.settings.delay(spec).map_or(Ok(()), |span| tap.delay(span))?;
         let at = |port| Endpoint { address: (tap.address(), port).into(), netns: self.context.network.netns() };
         instance.endpoint = spec.image.program.listens().map(at);
         instance.tap = Some(tap);
@@ -198,7 +209,7 @@ fn cure_of(system: GuestSystem) -> String {
 pub(super) fn kvm_executes(folders: &Folders) -> Option<Result<(), Unavailable>> {
     tools::find(start::PROGRAM)?;
     system::null(folders, &mut |_| {}).ok()?;
-    Some(Vmm::find(folders, Some(Accelerator::Kvm)).map(drop))
+    Some(Vmm::find(folders, None, Some(Accelerator::Kvm)).map(drop))
 }
 
 impl Platform for Qemu {

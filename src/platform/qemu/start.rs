@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::accelerator::{self, Found};
@@ -20,7 +20,7 @@ use crate::host::tools;
 use crate::platform::machine::append::{Network, hardware_address};
 use crate::platform::spawn::{self, FIRST_PASSED, Start};
 use crate::platform::watch::{Patience, Process};
-use crate::platform::{Accelerator, Error, Event, LaunchSpec, Unavailable};
+use crate::platform::{Accelerator, Error, Event, LaunchSpec, Unavailable, settings};
 use crate::run::{Folders, RUN_VARIABLE, RunId};
 use crate::units::{Bytes, Nanos};
 
@@ -47,15 +47,18 @@ pub(super) struct Vmm {
 }
 
 impl Vmm {
-    /// QEMU on this host, and what works here of what is `wanted`.
-    pub(super) fn find(folders: &Folders, wanted: Option<Accelerator>) -> Result<Self, Unavailable> {
+    /// QEMU on this host, or the program that is `set`, and what works here of what is `wanted`.
+    pub(super) fn find(
+        folders: &Folders,
+        set: Option<&Path>,
+        wanted: Option<Accelerator>,
+    ) -> Result<Self, Unavailable> {
         let lacks = |reason: String, cure: &str| Unavailable { reason, cure: cure.to_owned() };
         if std::env::consts::ARCH != "x86_64" {
             return Err(lacks("guest systems are built for x86-64 alone".to_owned(), "use a host of that kind"));
         }
-        let program = tools::find(PROGRAM);
-        let program = program
-            .ok_or_else(|| lacks(format!("{PROGRAM} is not installed"), "install it: cargo xtask setup --only qemu"))?;
+        let missing = || lacks(format!("{PROGRAM} is not installed"), "install it: cargo xtask setup --only qemu");
+        let program = settings::program(set, || tools::find(PROGRAM).ok_or_else(missing))?;
         let version = tools::version(&program, &["--version"], ASK);
         let version = version.ok_or_else(|| lacks(format!("{PROGRAM} tells no version"), "install it again"))?;
         let Found { accelerator, note } = accelerator::probe(folders, &program, &version, wanted)?;
@@ -72,6 +75,8 @@ pub(super) struct Plan<'a> {
     pub(super) system: &'a System,
     pub(super) memory: Bytes,
     pub(super) spec: &'a LaunchSpec,
+    /// More words for the kernel's command line.
+    pub(super) words: Vec<String>,
     pub(super) run: &'a RunId,
 }
 
@@ -111,8 +116,8 @@ impl Plan<'_> {
             vhost: self.vmm.accelerator == Accelerator::Kvm && File::open("/dev/vhost-net").is_ok(),
         });
         let (system, accelerator) = (self.flavour.system, self.vmm.accelerator);
-        let append =
-            append::line(system, self.spec, network, accelerator, self.vmm.tsc_khz).map_err(io::Error::other)?;
+        let kernel = append::Kernel { system, accelerator, tsc_khz: self.vmm.tsc_khz, words: &self.words };
+        let append = append::line(&kernel, self.spec, network).map_err(io::Error::other)?;
         let machine = Machine {
             name: &self.spec.name,
             flavour: self.flavour,

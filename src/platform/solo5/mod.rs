@@ -121,9 +121,15 @@ impl Solo5 {
         Ok(Vmm { program, version, note })
     }
 
+    /// The folders that its guests are in.
+    fn guests(&self) -> Folders {
+        self.context.settings.folders(&self.folders)
+    }
+
     /// Whether there is an image for this monitor.
     fn check_images(&self) -> Result<(), Unavailable> {
-        let is_built = |&program: &Program| mirage::system(&self.folders, program, self.monitor).is_ok();
+        let folders = self.guests();
+        let is_built = |&program: &Program| mirage::system(&folders, program, self.monitor).is_ok();
         let reason = || format!("the images of MirageOS are not built for {}", self.monitor);
         mirage::PROGRAMS.iter().any(is_built).then_some(()).ok_or_else(|| not_built(reason()))
     }
@@ -238,7 +244,7 @@ impl Platform for Solo5 {
             let reason = format!("there is no {} in OCaml here", image.program);
             return Err(Error::Unavailable(lacks(reason, INSTEAD)));
         }
-        let built = mirage::system(&self.folders, image.program, self.monitor);
+        let built = mirage::system(&self.guests(), image.program, self.monitor);
         let system = built.map_err(|e| Error::Unavailable(not_built(e.to_string())))?;
         self.room.keep(image, system);
         Ok(())

@@ -91,6 +91,7 @@ impl Youki {
             most_files: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX),
             swap: if groups.limits_swap() { Swap::Limited } else { Swap::Unaccounted },
             netns: netns.as_deref(),
+            quota: self.context.settings.quota(spec),
         };
         let dirs = self.dirs(&spec.name);
         let bundle = bundle::write(&dirs[0], &bundle::config(spec, &around))?;

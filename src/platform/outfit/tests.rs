@@ -1,0 +1,214 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::arm::Arm;
+use crate::clock::HostClock;
+use crate::guest::{Program, ensure};
+use crate::host::tools;
+use crate::interrupt::Interrupt;
+use crate::ledger::{Ledger, Leftovers};
+use crate::platform::{Event, Milestone, fake, registry};
+use crate::run::RunId;
+use crate::units::Nanos;
+
+/// A run of its own, and what is launched in it.
+struct Stage {
+    state: tempfile::TempDir,
+    context: Context,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        let ledger = Ledger::open(state.path(), &RunId::generate()).expect("a ledger opens");
+        let context = Context::new(Arc::new(ledger), Interrupt::new().expect("an eventfd"));
+        Self { state, context }
+    }
+
+    fn open(&self, arm: &str) -> Box<dyn Platform> {
+        let arm: Arm = arm.parse().expect("an arm");
+        registry::open(&arm.platform, &self.context.with_settings(&arm.settings)).expect("it is made")
+    }
+
+    fn spec(&self, image: Image, purpose: Purpose) -> LaunchSpec {
+        LaunchSpec {
+            name: self.context.ledger.instance_name(),
+            image,
+            arguments: Vec::new(),
+            cpus: None,
+            limits: None,
+            memory: None,
+            network: Networking::None,
+            purpose,
+            deadline: Duration::from_secs(60),
+        }
+    }
+
+    fn close(self, platform: Box<dyn Platform>) {
+        drop(platform);
+        assert_eq!(self.context.ledger.close().expect("swept"), Leftovers::default());
+        drop(self.state);
+    }
+}
+
+fn image(program: Program) -> Image {
+    ensure(&Folders::from_env(), &[program], &mut |_| {}).expect("it is built").remove(0)
+}
+
+/// A copy of `name` under another path; `None`, with the reason printed, where it is not installed.
+fn copy_of(name: &str, folder: &Path) -> Option<PathBuf> {
+    let Some(program) = tools::find(name) else {
+        println!("skipped: no {name} here");
+        return None;
+    };
+    let copy = folder.join("another");
+    fs::copy(program, &copy).expect("copied");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("made a program");
+    Some(copy)
+}
+
+/// How long a fake instance of `program` takes from its launch to `event`.
+fn took(arm: &str, program: Program, purpose: Purpose, event: (Milestone, Event)) -> Nanos {
+    let stage = Stage::new();
+    let platform = stage.open(arm);
+    let mut instance = platform.launch(&stage.spec(fake::image(program), purpose)).expect("launched");
+    instance.wait_for(event.0, Nanos(u64::MAX)).expect("reached");
+    let events = instance.stop().expect("stopped").events;
+    stage.close(platform);
+    events[&event.1].saturating_sub(events[&Event::Spawn])
+}
+
+#[test]
+fn busy_work_is_done_by_what_is_measured_alone() {
+    let (main, result) = ((Milestone::Main, Event::Main), (Milestone::Result, Event::Result));
+    let longer = |program, purpose, event| {
+        let plain = took("fake", program, purpose, event);
+        took("fake,inject=busy:3ms", program, purpose, event).saturating_sub(plain)
+    };
+    assert_eq!(longer(Program::Hello, Purpose::Measured, main), Nanos(3_000_000));
+    assert_eq!(longer(Program::Sqlite, Purpose::Measured, main), Nanos(0), "not before it is timed");
+    assert_eq!(longer(Program::Sqlite, Purpose::Measured, result), Nanos(3_000_000));
+    assert_eq!(longer(Program::Sleep, Purpose::Background, main), Nanos(0));
+    assert_eq!(longer(Program::Sleep, Purpose::Neighbour, main), Nanos(0));
+}
+
+#[test]
+fn a_share_of_what_nobody_knows_yet_is_never_launched() {
+    let stage = Stage::new();
+    let platform = stage.open("fake,inject=busy:5%");
+    let error = platform.launch(&stage.spec(fake::image(Program::Hello), Purpose::Measured)).expect_err("refused");
+    assert!(matches!(&error, Error::Fatal(why) if why.contains("5 %")), "{error}");
+    stage.close(platform);
+}
+
+#[test]
+fn what_would_do_nothing_is_refused_at_the_launch() {
+    let stage = Stage::new();
+    let refused = |arm: &str, program| {
+        let platform = stage.open(arm);
+        match platform.launch(&stage.spec(fake::image(program), Purpose::Measured)) {
+            Err(Error::Unavailable(why)) => why.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(refused("fake,inject=busy:1ms", Program::Nginx).contains("nginx answers with its own code"));
+    assert!(refused("youki,inject=delay:1ms", Program::Hello).contains("no packets to delay"));
+}
+
+#[test]
+fn a_setting_that_cannot_be_honoured_is_refused_by_the_check() {
+    let stage = Stage::new();
+    let refused = |arm: &str| stage.open(arm).check().expect_err("refused").to_string();
+    assert!(refused("native,runtime=/x").contains("native cannot have runtime=/x"));
+    assert!(refused("native,images=/no/such/folder").contains("/no/such/folder has no programs/manifest.json"));
+    assert!(refused("native,guests=no-such-revision").contains("`no-such-revision` is no revision of"));
+    assert!(refused("native,guests=--help").contains("`--help` is no revision of"));
+    if let Err(e) = network::can_delay() {
+        println!("what refuses a delay here: {e}");
+        let why = refused("youki,inject=delay:1ms");
+        assert!(why.contains("netem") && why.contains("modprobe") || why.contains("cannot be delayed"), "{why}");
+    }
+}
+
+#[test]
+fn what_is_set_is_noted_beside_the_version() {
+    let stage = Stage::new();
+    let facts = stage.open("native,guests=HEAD,inject=busy:1ms").check().expect("it can");
+    assert!(facts.notes.ends_with(&["set: guests=HEAD".to_owned(), "set: inject=busy:1ms".to_owned()]), "{facts:?}");
+}
+
+#[test]
+fn a_runtime_at_another_path_makes_the_containers() {
+    let stage = Stage::new();
+    let Some(copy) = ["runc", "crun"].iter().find_map(|name| copy_of(name, stage.state.path())) else { return };
+    let platform = stage.open(&format!("oci:any-name,runtime={}", copy.display()));
+    let facts = match platform.check() {
+        Err(why) => return println!("skipped: {why}"),
+        Ok(facts) => facts,
+    };
+    let version = tools::version(&copy, &["--version"], Duration::from_secs(20)).expect("it tells");
+    assert_eq!(facts.version, version);
+    let mut instance = platform.launch(&stage.spec(image(Program::Hello), Purpose::Measured)).expect("launched");
+    let ended = instance.wait_for(Milestone::Exit, HostClock.now() + Duration::from_secs(60).into());
+    instance.stop().expect("stopped");
+    ended.expect("it ends");
+    stage.close(platform);
+}
+
+#[test]
+fn no_other_runtime_is_taken_for_one_that_is_not_there() {
+    let stage = Stage::new();
+    for arm in ["oci:runc,runtime=/no/such/runtime", "podman,runtime=/no/such/runtime", "qemu:null,qemu=/no/such/qemu"]
+    {
+        match stage.open(arm).check() {
+            Err(why) if why.reason.contains("need root") || why.reason.contains("not in PATH") => {
+                println!("skipped: {why}")
+            }
+            refused => assert!(refused.expect_err("refused").reason.contains("/no/such/"), "{arm}"),
+        }
+    }
+}
+
+#[test]
+fn podmans_runtime_at_another_path_is_known_by_its_own_word() {
+    let stage = Stage::new();
+    let Some(copy) = copy_of("crun", stage.state.path()) else { return };
+    match stage.open(&format!("podman,runtime={}", copy.display())).check() {
+        Err(why) => println!("skipped: {why}"),
+        Ok(facts) => assert!(facts.notes.iter().any(|note| note.starts_with("runtime crun: crun")), "{facts:?}"),
+    }
+}
+
+#[test]
+fn qemu_at_another_path_tells_its_own_version() {
+    let stage = Stage::new();
+    let program = stage.state.path().join("another-qemu");
+    fs::write(&program, "#!/bin/sh\necho QEMU emulator version 1.2.3\nexit 1\n").expect("written");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("made a program");
+    // It executes nothing, which is found out by trying it: the one in PATH was not asked.
+    let why = stage.open(&format!("qemu:null-tcg,qemu={}", program.display())).check().expect_err("no QEMU");
+    assert!(!why.reason.contains("not installed"), "{why}");
+}
+
+#[test]
+fn guests_of_a_folder_are_taken_as_they_are() {
+    let (stage, usual) = (Stage::new(), Folders::from_env());
+    let built = image(Program::Hello);
+    let own = Folders { output: stage.state.path().join("output"), ..usual.clone() };
+    ensure(&own, &[Program::Hello], &mut |_| {}).expect("built");
+    let arm: Arm = format!("native,images={}", own.images().display()).parse().expect("an arm");
+    let taken = |program| crate::arm::guests(&arm.settings, &usual, &[program], &mut |_| {});
+    let image = taken(Program::Hello).expect("it is there").remove(0);
+    assert_eq!(image.digest, built.digest);
+    assert!(image.rootfs.starts_with(own.images().canonicalize().expect("it is there")));
+    let why = taken(Program::Sleep).expect_err("it was not built").to_string();
+    assert!(why.contains("has no sleep") && why.contains("cp -a"), "{why}");
+    assert!(stage.open(&arm.to_string()).check().is_ok());
+    fs::remove_file(image.binary()).expect("removed");
+    fs::write(image.binary(), "another").expect("written");
+    assert!(taken(Program::Hello).is_err(), "it is no longer what was built");
+}

@@ -1,0 +1,81 @@
+//! What an arm of a comparison sets on a platform is done, or refused with the reason.
+
+use std::fs;
+use std::time::Duration;
+
+use featherweight::arm::Arm;
+use featherweight::cgroup::{Cgroup, Quota};
+use featherweight::guest::Program;
+use featherweight::platform::{Context, Event, LaunchSpec, Milestone, Platform, Purpose, registry};
+use featherweight::units::Nanos;
+
+use crate::stand::{Stand, contracts};
+
+contracts! {
+    Real a_quota_is_read_back_from_the_kernel,
+    Real only_what_is_measured_has_a_quota,
+    Nothing busy_work_delays_what_is_measured,
+    Real what_is_no_program_is_refused,
+}
+
+/// The stand's platform as an arm; `None`, with the reason printed, if it refuses.
+fn arm(stand: &Stand, settings: &str) -> Option<Box<dyn Platform>> {
+    let arm: Arm = format!("{},{settings}", stand.subject.name).parse().expect("an arm");
+    let context = Context::new(stand.ledger.clone(), stand.interrupt.clone()).with_settings(&arm.settings);
+    let platform = registry::open(&arm.platform, &context).expect("it is made");
+    match platform.check() {
+        Ok(facts) => {
+            assert!(facts.notes.iter().any(|note| note.contains(settings)), "{facts:?}");
+            Some(platform)
+        }
+        Err(why) => {
+            assert!(!why.cure.is_empty());
+            println!("ignored: {arm}: {why}");
+            None
+        }
+    }
+}
+
+/// The quota of a sleeper that is launched for `purpose`.
+fn quota(stand: &Stand, platform: &dyn Platform, purpose: Purpose) -> Option<Quota> {
+    let spec = LaunchSpec { purpose, ..stand.spec(Program::Sleep, &[]) };
+    platform.prepare(&spec.image).expect("it can be prepared");
+    let mut instance = platform.launch(&spec).expect("it launches");
+    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    let quota = instance.cgroup().and_then(Cgroup::quota);
+    instance.stop().expect("it stops");
+    quota
+}
+
+fn a_quota_is_read_back_from_the_kernel(stand: &Stand) {
+    let Some(platform) = arm(stand, "inject=quota:50%") else { return };
+    let quota = quota(stand, platform.as_ref(), Purpose::Measured);
+    assert_eq!(quota, Some(Quota { time_us: 1_000, period_us: 2_000 }));
+}
+
+fn only_what_is_measured_has_a_quota(stand: &Stand) {
+    let Some(platform) = arm(stand, "inject=quota:50%") else { return };
+    assert_eq!(quota(stand, platform.as_ref(), Purpose::Neighbour), None);
+    assert_eq!(quota(stand, stand.platform(), Purpose::Measured), None, "nor without the arm");
+}
+
+fn busy_work_delays_what_is_measured(stand: &Stand) {
+    let busy = Nanos::from(Duration::from_millis(200));
+    let Some(platform) = arm(stand, "inject=busy:200ms") else { return };
+    let spec = stand.spec(Program::Hello, &[]);
+    platform.prepare(&spec.image).expect("it can be prepared");
+    let mut instance = platform.launch(&spec).expect("it launches");
+    let deadline = platform.clock().now() + stand.patience().into();
+    instance.wait_for(Milestone::Exit, deadline).expect("it ends");
+    let events = instance.stop().expect("it stops").events;
+    assert!(events[&Event::Main].saturating_sub(events[&Event::Spawn]) >= busy, "{events:?}");
+}
+
+fn what_is_no_program_is_refused(stand: &Stand) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), "no program").expect("written");
+    for key in ["runtime", "qemu"] {
+        let refused = arm(stand, &format!("{key}={}", file.path().display()));
+        assert!(refused.is_none(), "{key}");
+    }
+}
