@@ -37,8 +37,8 @@ impl Runner {
                 return None;
             }
         }
-        let runner = Self { home: tempfile::tempdir().unwrap(), inputs: Vec::new() };
-        fs::create_dir(runner.path("bin")).unwrap();
+        let runner = Self { home: tempfile::tempdir().expect("a folder to work in"), inputs: Vec::new() };
+        fs::create_dir(runner.path("bin")).expect("an empty folder");
         // What stands in for Cargo notes its arguments and starts the chore that was built with this test.
         let xtask = env!("CARGO_BIN_EXE_xtask");
         let (notes, bash) = (runner.path("cargo.txt"), "#!/usr/bin/env bash");
@@ -62,8 +62,8 @@ impl Runner {
 
     fn program(&self, name: &str, text: &str) {
         let path = self.path("bin").join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&path, text).expect("a folder of ours");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
     }
 
     fn read(&self, name: &str) -> String {
