@@ -8,7 +8,7 @@ use super::matching::{Found, Key, Pairing, names, platforms};
 use crate::host::{HostFacts, differences};
 use crate::plan::Configuration;
 use crate::platform::{Accelerator, Capabilities, PlatformId};
-use crate::store::{CaseValues, RunFile, RunOutcome, SlimRun};
+use crate::store::{CaseValues, Experiment, RunFile, RunOutcome, SlimRun};
 
 type Cases<'a> = BTreeMap<Key, Found<'a>>;
 
@@ -50,13 +50,13 @@ pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
     let redis = |c: &Configuration| {
         format!("{} requests, {} clients, pipeline {}", c.load.requests, c.load.clients, c.load.pipeline)
     };
-    let works = |c: &Configuration| !c.victims.is_empty() || matches!(c.experiment.name(), "scalability" | "isolation");
+    let works = matches!(a.experiment, Experiment::Scalability | Experiment::Isolation);
     let asked: [(&str, bool, &dyn Fn(&Configuration) -> String); 5] = [
         ("minimum", true, &|c| c.minimum.to_string()),
         ("network", true, &|c| list(network(c))),
-        ("rows", has("sqlite") && works(a), &|c| c.rows.to_string()),
-        ("load of nginx", has("nginx") && works(a), &wrk),
-        ("load of redis", has("redis") && works(a), &redis),
+        ("rows", has("sqlite") && works, &|c| c.rows.to_string()),
+        ("load of nginx", has("nginx") && works, &wrk),
+        ("load of redis", has("redis") && works, &redis),
     ];
     let told = |(name, matters, of): &(&str, bool, &dyn Fn(&Configuration) -> String)| {
         let (mine, other) = (of(a), of(b));
@@ -117,6 +117,7 @@ pub(super) fn notes(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>), pairin
     for (name, run) in [("A", mine), ("B", other)] {
         all.extend(incomplete(name, run));
         all.extend(run.warnings.iter().map(|warning| format!("{name}: {warning}")));
+        all.extend(losses(name, run));
         if run.file.host.is_empty() {
             all.push(format!("nothing is recorded of {name}'s host: it is taken for the same"));
         }
@@ -130,6 +131,15 @@ fn incomplete(name: &str, run: &SlimRun) -> Option<String> {
     let (trials, planned) = (run.cases.iter().map(CaseValues::trials).sum::<usize>(), run.file.planned);
     let ended = run.file.outcome;
     (ended != RunOutcome::Complete).then(|| format!("{name} is not complete ({ended}): {trials} of {planned} trials"))
+}
+
+/// The trials that are missing from the numbers, and those whose numbers deserve caution.
+fn losses(name: &str, run: &SlimRun) -> Option<String> {
+    let sum = |of: fn(&CaseValues) -> usize| run.cases.iter().map(of).sum::<usize>();
+    let (failed, flagged) = (sum(|case| case.failed), sum(|case| case.flagged));
+    (failed + flagged > 0).then(|| {
+        format!("{name}: of {} trials {failed} failed and {flagged} are flagged", sum(CaseValues::trials))
+    })
 }
 
 /// The cases that the other run does not have.

@@ -145,7 +145,8 @@ impl<'a> Found<'a> {
             let case = Case { attacker: None, image: other.case.image.clone(), ..values.case.clone() };
             other.role == Role::Reference && other.case == case
         };
-        Self { values: Vec::new(), reference: run.cases.iter().filter(|_| is_beside).find(reference) }
+        let reference = if is_beside { run.cases.iter().find(reference) } else { None };
+        Self { values: Vec::new(), reference }
     }
 
     /// The trials, where they are all of one image on one accelerator.

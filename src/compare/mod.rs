@@ -65,7 +65,11 @@ pub fn compare(a: (&str, &SlimRun), b: (&str, &SlimRun), question: &Question<'_>
     let (a, b) = (a.1, b.1);
     let pairing = match Pairing::of(a, b) {
         Ok(pairing) => pairing,
-        Err(why) => return Compared { comparison: Comparison { not_comparable: vec![why], ..comparison }, keys: Vec::new() },
+        Err(why) => {
+            comparison.not_comparable = asks_otherwise(&a.file.configuration, &b.file.configuration);
+            comparison.not_comparable.push(why);
+            return Compared { comparison, keys: Vec::new() };
+        }
     };
     let sides = (keyed(a, pairing), keyed(b, pairing));
     comparison.not_comparable = obstacles((a, &sides.0), (b, &sides.1));
