@@ -71,7 +71,9 @@ impl Against {
         let mut exit = exit;
         if let Some(configuration) = flagged_alone(&run.file.configuration, &compared, fresh_seed()) {
             print(&compared.comparison);
-            say::out!("\nWhat looks worse is measured again, everything provisioned anew: a regression is there twice.\n");
+            say::out!(
+                "\nWhat looks worse is measured again, everything provisioned anew: a regression is there twice.\n"
+            );
             let summary = measure(configuration)?;
             summary.problems.iter().for_each(|problem| say::err!("error: {problem}"));
             let again = read(&summary.dir)?;

@@ -17,7 +17,9 @@ pub struct BaselineName(String);
 
 /// A text that cannot name a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` cannot name a baseline; accepted: up to 64 letters, digits, `.`, `_` and `-`, the first a letter or digit, and neither `last` nor a run's id")]
+#[error(
+    "`{0}` cannot name a baseline; accepted: up to 64 letters, digits, `.`, `_` and `-`, the first a letter or digit, and neither `last` nor a run's id"
+)]
 pub struct BadName(String);
 
 /// The longest name; with the experiment's it fits every file system.

@@ -46,7 +46,9 @@ pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
         measured.iter().map(|&workload| c.network_of(workload).to_string()).collect()
     };
     let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(" and ");
-    let wrk = |c: &Configuration| format!("{} s, {} connections, {} threads", c.load.seconds, c.load.connections, c.load.threads);
+    let wrk = |c: &Configuration| {
+        format!("{} s, {} connections, {} threads", c.load.seconds, c.load.connections, c.load.threads)
+    };
     let redis = |c: &Configuration| {
         format!("{} requests, {} clients, pipeline {}", c.load.requests, c.load.clients, c.load.pipeline)
     };
@@ -137,9 +139,8 @@ fn incomplete(name: &str, run: &SlimRun) -> Option<String> {
 fn losses(name: &str, run: &SlimRun) -> Option<String> {
     let sum = |of: fn(&CaseValues) -> usize| run.cases.iter().map(of).sum::<usize>();
     let (failed, flagged) = (sum(|case| case.failed), sum(|case| case.flagged));
-    (failed + flagged > 0).then(|| {
-        format!("{name}: of {} trials {failed} failed and {flagged} are flagged", sum(CaseValues::trials))
-    })
+    (failed + flagged > 0)
+        .then(|| format!("{name}: of {} trials {failed} failed and {flagged} are flagged", sum(CaseValues::trials)))
 }
 
 /// The cases that the other run does not have.
@@ -163,10 +164,8 @@ pub(super) fn facts(file: &RunFile) -> BTreeMap<String, String> {
     const DIGITS: usize = 12;
     let short = |digest: &str| digest.chars().take(DIGITS).collect::<String>();
     let host = host(file);
-    let mut all = BTreeMap::from([
-        ("run".to_owned(), file.run.to_string()),
-        ("featherweight".to_owned(), file.version.clone()),
-    ]);
+    let mut all =
+        BTreeMap::from([("run".to_owned(), file.run.to_string()), ("featherweight".to_owned(), file.version.clone())]);
     all.extend(host.revision.map(|revision| ("revision".to_owned(), short(&revision))));
     let tools = host.tools.into_iter().filter_map(|(tool, version)| Some((format!("tool {tool}"), version?)));
     let platforms = file.platforms.iter().map(|p| (format!("platform {}", p.id), p.facts.version.clone()));

@@ -65,7 +65,8 @@ impl Past {
             let version = run.file.platforms.iter().find(|p| p.id == values.case.platform).map(|p| &p.facts.version);
             let thing = format!("{} {} {version:?}", values.case.image, values.case.accelerator);
             for name in found.metric_names() {
-                let Some(middle) = found.series(&name).and_then(|s| Sample::new(s.values).ok()).map(|s| median(&s).ln())
+                let Some(middle) =
+                    found.series(&name).and_then(|s| Sample::new(s.values).ok()).map(|s| median(&s).ln())
                 else {
                     continue;
                 };
@@ -82,7 +83,9 @@ impl Past {
         let usual = || Band { share: USUAL, source: "the usual, for want of earlier sessions".to_owned() };
         let Some((sd, sessions)) = self.spread(key, metric) else { return usual() };
         match (WIDTH * sd).exp_m1() {
-            share if share > USUAL => Band { share, source: format!("three times the spread of {sessions} earlier sessions") },
+            share if share > USUAL => {
+                Band { share, source: format!("three times the spread of {sessions} earlier sessions") }
+            }
             _ => Band { share: USUAL, source: format!("the least, {sessions} earlier sessions differed less") },
         }
     }

@@ -50,12 +50,14 @@ fn is_simulated(run: &SlimRun, found: &Found<'_>) -> bool {
 /// How much longer the same work on the same CPUs took around `b`: the mean over the CPUs of the logarithms of the
 /// medians' ratios.
 fn slower(a: &NoiseGuard, b: &NoiseGuard) -> Option<f64> {
-    let readings = |guard: &'_ NoiseGuard| -> Vec<NoiseReading> { guard.before.iter().chain(&guard.after).cloned().collect() };
+    let readings =
+        |guard: &'_ NoiseGuard| -> Vec<NoiseReading> { guard.before.iter().chain(&guard.after).cloned().collect() };
     let (mine, theirs) = (readings(a), readings(b));
     let mut works: Vec<(u32, u64)> = mine.iter().map(|r| (r.cpu, r.iterations)).collect();
     works.sort_unstable();
     works.dedup();
-    let shifts: Vec<f64> = works.into_iter().filter_map(|work| Some(speed(&theirs, work)? - speed(&mine, work)?)).collect();
+    let shifts: Vec<f64> =
+        works.into_iter().filter_map(|work| Some(speed(&theirs, work)? - speed(&mine, work)?)).collect();
     (!shifts.is_empty()).then(|| shifts.iter().sum::<f64>() / shifts.len() as f64)
 }
 

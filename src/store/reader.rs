@@ -61,7 +61,8 @@ pub enum ReadError {
 /// # Errors
 /// When it is no run, is damaged elsewhere than in its last line, or was written by a newer schema.
 pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
-    let mut run = StoredRun { dir: dir.to_owned(), file: read_file(dir)?, trials: Vec::new(), warnings: Vec::new() };
+    let mut run =
+        StoredRun { dir: dir.to_owned(), file: read_run_file(dir)?, trials: Vec::new(), warnings: Vec::new() };
     let torn = each_trial(dir, |text, place| {
         let record: TrialRecord = place.parse(text, |record: &TrialRecord| record.schema)?;
         place.belongs(record.run.as_str(), &run.file)?;
@@ -72,8 +73,11 @@ pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
     Ok(run)
 }
 
-/// Reads the description of the run in the folder `dir`.
-pub(super) fn read_file(dir: &Path) -> Result<RunFile, ReadError> {
+/// Reads the description of the run in the folder `dir`, and not its trials.
+///
+/// # Errors
+/// As [`read_run`].
+pub fn read_run_file(dir: &Path) -> Result<RunFile, ReadError> {
     let path = dir.join(RUN_FILE);
     let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
     Place { path: &path, line: 1 }.parse(&text, |file: &RunFile| file.schema)

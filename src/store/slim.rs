@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::reader::{Place, each_trial, read_file};
+use super::reader::{Place, each_trial, read_run_file};
 use super::{Case, Outcome, ReadError, Role, RunFile};
 use crate::units::{Direction, Unit};
 
@@ -92,7 +92,7 @@ struct SlimMetric<'a> {
 /// # Errors
 /// As [`super::read_run`].
 pub fn read_slim(dir: &Path) -> Result<SlimRun, ReadError> {
-    let file = read_file(dir)?;
+    let file = read_run_file(dir)?;
     let mut cases = Cases::default();
     let torn = each_trial(dir, |text, place: Place<'_>| {
         let record: SlimRecord<'_> = place.parse(text, |record: &SlimRecord<'_>| record.schema)?;

@@ -11,13 +11,14 @@ use featherweight::compare::{Metrics, Past, Question, compare};
 use featherweight::regression::{Comparison, Rule};
 use featherweight::report::{Format, Look, NoSuchRun, comparison};
 use featherweight::run::Folders;
-use featherweight::store::{Experiment, SlimRun, list_runs, read_slim, run_folder, replace};
+use featherweight::store::{Experiment, ReadError, SlimRun, list_runs, read_run_file, read_slim, replace, run_folder};
 
 use crate::exit::BadInput;
 
 /// Compare two stored runs, metric by metric
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Is B worse than A? Runs of other hosts, kernels, accelerators or parameters are refused; another \
+#[command(
+    after_help = "Is B worse than A? Runs of other hosts, kernels, accelerators or parameters are refused; another \
         runtime, guest image or revision may be what is asked about, and is named. Two stored runs were measured at \
         different times, so a difference counts only beyond what two runs of the same thing differ by (5 %, or what \
         earlier runs tell), and with the host as fast and as quiet. What must be certain, or is smaller, takes \
@@ -29,7 +30,8 @@ use crate::exit::BadInput;
         cargo xtask compare before/ after/ --metric boot,removal\n\n\
         Verdicts: REGRESSED, IMPROVED, EQUIVALENT (within 1 %), INCONCLUSIVE (with the smallest effect that would have \
         shown), INVALID (the host was noisy), SKIPPED.\n\n\
-        Exit codes: 0 no regression, 1 a regression, 2 bad input or not comparable, 3 no number to compare.")]
+        Exit codes: 0 no regression, 1 a regression, 2 bad input or not comparable, 3 no number to compare."
+)]
 pub(crate) struct Compare {
     /// What B is compared with: a saved baseline's name, a run's id, its folder, or `last`
     a: String,
@@ -84,7 +86,10 @@ impl Compare {
             Some(path) => {
                 let text = comparison(compared, self.format, Look::Plain, None);
                 let unwritable = |e: io::Error| {
-                    BadInput(format!("--output {}: cannot be written ({e}); name a file in a folder that can", path.display()))
+                    BadInput(format!(
+                        "--output {}: cannot be written ({e}); name a file in a folder that can",
+                        path.display()
+                    ))
                 };
                 Ok(replace(path, text.as_bytes()).map_err(unwritable)?)
             }
@@ -100,7 +105,9 @@ impl Compare {
         let sides = [Named::of(&self.a, folders)?, Named::of(&self.b, folders)?];
         match sides {
             [Named::Run(a), Named::Run(b)] => Ok([a, b]),
-            [Named::Baseline(a), Named::Run(b)] => Ok([self.of_baseline(&a, &[experiment("B", &self.b, &b)?], folders)?, b]),
+            [Named::Baseline(a), Named::Run(b)] => {
+                Ok([self.of_baseline(&a, &[experiment("B", &self.b, &b)?], folders)?, b])
+            }
             [Named::Run(a), Named::Baseline(b)] => {
                 let b = self.of_baseline(&b, &[experiment("A", &self.a, &a)?], folders)?;
                 Ok([a, b])
@@ -122,7 +129,10 @@ impl Compare {
         let list = |all: &[Experiment]| all.iter().map(|e| e.name()).collect::<Vec<_>>().join(", ");
         match fitting.as_slice() {
             [one] => Ok(baseline::folder(&folders.baselines(), name, *one)),
-            [] => Err(BadInput(format!("baseline {name}: has {}; the other side is {}", list(&has), list(accepted))).into()),
+            [] => {
+                Err(BadInput(format!("baseline {name}: has {}; the other side is {}", list(&has), list(accepted)))
+                    .into())
+            }
             several => Err(BadInput(format!("both baselines have {}; name one with --bench", list(several))).into()),
         }
     }
@@ -149,12 +159,16 @@ impl Named {
 }
 
 fn experiment(side: &str, name: &str, dir: &Path) -> anyhow::Result<Experiment> {
-    Ok(read(side, name, dir)?.file.experiment())
+    read_run_file(dir).map(|file| file.experiment()).map_err(|e| unreadable(side, name, &e))
 }
 
 fn read(side: &str, name: &str, dir: &Path) -> anyhow::Result<SlimRun> {
+    read_slim(dir).map_err(|e| unreadable(side, name, &e))
+}
+
+fn unreadable(side: &str, name: &str, e: &ReadError) -> anyhow::Error {
     let accepted = "a saved baseline's name, a run's id, its folder, or `last`";
-    read_slim(dir).map_err(|e| BadInput(format!("{side} {name}: {e}; accepted: {accepted}")).into())
+    BadInput(format!("{side} {name}: {e}; accepted: {accepted}")).into()
 }
 
 fn exit(compared: &Comparison) -> Exit {

@@ -27,7 +27,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
         out += &format!("\n<details><summary>{n} more: neither worse nor better</summary>\n{body}\n</details>\n");
     }
     if !comparison.lines.is_empty() {
-        out += &format!("\n{CHANGE_NOTE} Medians with their 95 % intervals.\n");
+        out += &format!("\n{CHANGE_NOTE}\n");
     }
     if !comparison.notes.is_empty() {
         out.push('\n');
@@ -79,7 +79,11 @@ fn block(lines: &[&Line]) -> String {
 fn row(line: &Line) -> String {
     let said = verdict(line);
     let said = if is_remarkable(line) { (format!("**{}**", said.0), said.1) } else { said };
-    let numbers = [quantity(line.a.as_ref(), line.unit), quantity(line.b.as_ref(), line.unit), change(line.ruling.shift.as_ref())];
+    let numbers = [
+        quantity(line.a.as_ref(), line.unit),
+        quantity(line.b.as_ref(), line.unit),
+        change(line.ruling.shift.as_ref()),
+    ];
     let [a, b, change] = numbers.map(|(value, beside)| stacked(&escape(&value), &beside));
     let said = stacked(&said.0, &said.1);
     let blocks = line.ruling.blocks;

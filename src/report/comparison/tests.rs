@@ -49,8 +49,10 @@ fn every_verdict() -> Comparison {
     let noisy = line("boot/docker/hello/10", "boot", Verdict::Regressed, 0.3);
     let noisy = Line { ruling: noisy.ruling.invalid("CPU 1 after the run: others had 50 % of its time"), ..noisy };
     let skipped = Ruling::without_numbers(Verdict::Skipped, "no `podman` in PATH");
-    let skipped = Line { a: None, b: None, ruling: skipped, ..line("boot/podman/hello/0", "boot", Verdict::Skipped, 0.0) };
-    let single = Line { a: Some(summary(7e6, 1)), ..line("boot/youki/hello/0", "removal", Verdict::Inconclusive, 0.02) };
+    let skipped =
+        Line { a: None, b: None, ruling: skipped, ..line("boot/podman/hello/0", "boot", Verdict::Skipped, 0.0) };
+    let single =
+        Line { a: Some(summary(7e6, 1)), ..line("boot/youki/hello/0", "removal", Verdict::Inconclusive, 0.02) };
     Comparison {
         a: side("docker:runc", "5ec9498"),
         b: side("docker:crun", "ff4b0d4"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::words::{CHANGE_NOTE, change, counts, differences, few, headline, quantity, ranked, reasons, verdict};
 use crate::observe::in_words;
@@ -70,6 +70,10 @@ fn grid(lines: &[&Line], look: Look, width: u16) -> String {
     for (i, (_, numeric)) in COLUMNS.iter().enumerate() {
         let Some(column) = grid.column_mut(i) else { continue };
         column.set_padding((0, 1));
+        // Cases are long and may be broken; numbers and verdicts are not.
+        if i > 0 {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         if *numeric {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -83,7 +87,11 @@ fn grid(lines: &[&Line], look: Look, width: u16) -> String {
 
 fn row(line: &Line) -> Vec<Cell> {
     let said = Cell::new(stacked(verdict(line)));
-    let numbers = [quantity(line.a.as_ref(), line.unit), quantity(line.b.as_ref(), line.unit), change(line.ruling.shift.as_ref())];
+    let numbers = [
+        quantity(line.a.as_ref(), line.unit),
+        quantity(line.b.as_ref(), line.unit),
+        change(line.ruling.shift.as_ref()),
+    ];
     let [a, b, change] = numbers.map(|number| Cell::new(stacked(number)));
     let blocks = Cell::new(line.ruling.blocks);
     vec![Cell::new(&line.case), Cell::new(&line.metric), a, b, change, said, blocks]

@@ -16,8 +16,8 @@ const ORDER: [Verdict; 6] = [
 ];
 
 /// What the column of changes means.
-pub(super) const CHANGE_NOTE: &str =
-    "Change: how much worse B is than A, with its 98 % interval; of a throughput, how much less.";
+pub(super) const CHANGE_NOTE: &str = "Change: how much worse B is than A, with its 98 % interval; of a throughput, how much less. A, B: median, its 95 % \
+     interval, trials.";
 
 /// A factor above which per cents are hard to read.
 const MANY_TIMES: f64 = 10.0;
@@ -67,14 +67,14 @@ pub(super) fn differences(a: &Side, b: &Side) -> Vec<String> {
     names.into_iter().filter_map(told).collect()
 }
 
-/// A summary's median, and beside it its interval or range and its count: `7.19 ms`, `7.02 – 7.51, n 40`.
+/// A summary's median, and beside it its interval or range and its count: `7.19 ms`, `7.02–7.51, n 40`.
 pub(super) fn quantity(summary: Option<&Summary>, unit: Unit) -> (String, String) {
     let Some(s) = summary else { return (MISSING.to_owned(), String::new()) };
     let scale = Scale::of(unit, s.median);
     let spread = match s.interval {
-        Some(i) => format!("{} – {}, n {}", scale.number(i.low), scale.number(i.high), s.count),
+        Some(i) => format!("{}–{}, n {}", scale.number(i.low), scale.number(i.high), s.count),
         None if s.count == 1 => "a single trial".to_owned(),
-        None => format!("range {} – {}, n {}", scale.number(s.min), scale.number(s.max), s.count),
+        None => format!("range {}–{}, n {}", scale.number(s.min), scale.number(s.max), s.count),
     };
     (scale.text(s.median), spread)
 }
@@ -83,13 +83,22 @@ pub(super) fn quantity(summary: Option<&Summary>, unit: Unit) -> (String, String
 pub(super) fn change(shift: Option<&Estimate>) -> (String, String) {
     let Some(shift) = shift else { return (MISSING.to_owned(), String::new()) };
     let spread = match shift.interval {
-        Some(i) => format!("{} to {}", signed(i.low.exp_m1()), signed(i.high.exp_m1())),
+        Some(i) => range(i.low.exp_m1(), i.high.exp_m1()),
         None => "no interval".to_owned(),
     };
     (signed(shift.value.exp_m1()), spread)
 }
 
-/// The same in one piece: `+5.2 % (98 % +4.1 % to +6.3 %)`.
+/// `+4.1 to +6.3 %`.
+fn range(low: f64, high: f64) -> String {
+    let (low, high) = (signed(low), signed(high));
+    match (low.strip_suffix(" %"), high.ends_with('%')) {
+        (Some(low), true) => format!("{low} to {high}"),
+        _ => format!("{low} to {high}"),
+    }
+}
+
+/// The same in one piece: `+5.2 % (98 % +4.1 to +6.3 %)`.
 pub(super) fn whole_change(shift: Option<&Estimate>) -> String {
     match (change(shift), shift.and_then(|shift| shift.interval)) {
         ((value, spread), Some(_)) => format!("{value} (98 % {spread})"),
@@ -109,11 +118,11 @@ fn signed(share: f64) -> String {
     }
 }
 
-/// What an inconclusive line could have seen: `could have seen 4.2 %`.
+/// What an inconclusive line could have seen: `could see 4.2 %`.
 pub(super) fn seen(line: &Line) -> Option<String> {
     let effect = line.ruling.detectable.filter(|effect| effect.is_finite())?;
     let share = signed(effect);
-    Some(format!("could have seen {}", share.trim_start_matches('+')))
+    Some(format!("could see {}", share.trim_start_matches('+')))
 }
 
 /// The verdict, and beside it what an inconclusive one could have seen.
