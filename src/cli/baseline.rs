@@ -8,7 +8,7 @@ use crate::compare::baseline::{self, BaselineName};
 use crate::compare::{Compared, Metrics, Past, Question, asks_otherwise, compare, confirmed, flagged_alone};
 use crate::engine::{Request, RunSummary};
 use crate::plan::Configuration;
-use crate::regression::{Comparison, Rule};
+use crate::regression::{Comparison, Rule, Verdict};
 use crate::report::{Format, comparison};
 use crate::run::Folders;
 use crate::say;
@@ -70,10 +70,7 @@ impl Against {
         let mut compared = self.compare(&run, &past);
         let mut exit = exit;
         if let Some(configuration) = flagged_alone(&run.file.configuration, &compared, fresh_seed()) {
-            print(&compared.comparison);
-            say::out!(
-                "\nWhat looks worse is measured again, everything provisioned anew: a regression is there twice.\n"
-            );
+            suspect(&compared.comparison, &self.name);
             let summary = measure(configuration)?;
             summary.problems.iter().for_each(|problem| say::err!("error: {problem}"));
             let again = read(&summary.dir)?;
@@ -105,6 +102,16 @@ fn missing(experiment: Experiment, name: &BaselineName, baselines: &Path) -> Str
 
 fn read(dir: &Path) -> Result<SlimRun, Refusal> {
     read_slim(dir).map_err(|e| (Exit::Trouble, e.to_string()))
+}
+
+/// Tells what is measured again, and why.
+fn suspect(compared: &Comparison, name: &str) {
+    let worse: Vec<_> = compared.lines.iter().filter(|line| line.ruling.verdict == Verdict::Regressed).collect();
+    for line in &worse {
+        let shift = line.ruling.shift.map_or(f64::NAN, |shift| 100.0 * shift.value.exp_m1());
+        say::out!("{} {}: {shift:+.1} % against {name}", line.case, line.metric);
+    }
+    say::out!("What looks worse is measured again, everything provisioned anew: a regression is there twice.\n");
 }
 
 fn print(compared: &Comparison) {
