@@ -31,13 +31,13 @@ fn boot(desk: &Desk, more: &str) -> Command {
 /// Rewrites the trials in the folder `dir` as `change` says.
 fn rewrite(dir: &Path, change: impl Fn(&mut TrialRecord)) {
     let path = dir.join(TRIALS_FILE);
-    let text = fs::read_to_string(&path).unwrap();
+    let text = fs::read_to_string(&path).expect("it is stored");
     let changed = text.lines().map(|line| {
-        let mut record: TrialRecord = serde_json::from_str(line).unwrap();
+        let mut record: TrialRecord = serde_json::from_str(line).expect("a record");
         change(&mut record);
-        serde_json::to_string(&record).unwrap() + "\n"
+        serde_json::to_string(&record).expect("a record is text") + "\n"
     });
-    fs::write(&path, changed.collect::<String>()).unwrap();
+    fs::write(&path, changed.collect::<String>()).expect("it can be written");
 }
 
 /// Makes what is stored look as if it had taken `factor` as long.
@@ -55,10 +55,10 @@ fn furnished() -> Desk {
     });
     let (desk, run) = (Desk::new(), model.run().dir);
     let runs = desk.output().join("runs");
-    for to in [baseline(&desk), runs.join(run.file_name().unwrap())] {
-        fs::create_dir_all(&to).unwrap();
+    for to in [baseline(&desk), runs.join(run.file_name().expect("a folder"))] {
+        fs::create_dir_all(&to).expect("a folder can be made");
         for file in [RUN_FILE, TRIALS_FILE] {
-            fs::copy(run.join(file), to.join(file)).unwrap();
+            fs::copy(run.join(file), to.join(file)).expect("a copy");
         }
     }
     desk

@@ -53,18 +53,16 @@ pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
         format!("{} requests, {} clients, pipeline {}", c.load.requests, c.load.clients, c.load.pipeline)
     };
     let works = matches!(a.experiment, Experiment::Scalability | Experiment::Isolation);
-    let asked: [(&str, bool, &dyn Fn(&Configuration) -> String); 5] = [
-        ("minimum", true, &|c| c.minimum.to_string()),
-        ("network", true, &|c| list(network(c))),
-        ("rows", has("sqlite") && works, &|c| c.rows.to_string()),
-        ("load of nginx", has("nginx") && works, &wrk),
-        ("load of redis", has("redis") && works, &redis),
+    let both = |of: &dyn Fn(&Configuration) -> String| (of(a), of(b));
+    let asked = [
+        ("minimum", true, both(&|c| c.minimum.to_string())),
+        ("network", true, both(&|c| list(network(c)))),
+        ("rows", has("sqlite") && works, both(&|c| c.rows.to_string())),
+        ("load of nginx", has("nginx") && works, both(&wrk)),
+        ("load of redis", has("redis") && works, both(&redis)),
     ];
-    let told = |(name, matters, of): &(&str, bool, &dyn Fn(&Configuration) -> String)| {
-        let (mine, other) = (of(a), of(b));
-        (*matters && mine != other).then(|| format!("configuration: {name}: {mine} against {other}"))
-    };
-    asked.iter().filter_map(told).collect()
+    let differing = asked.into_iter().filter(|(_, matters, (mine, other))| *matters && mine != other);
+    differing.map(|(name, _, (mine, other))| format!("configuration: {name}: {mine} against {other}")).collect()
 }
 
 /// What the platforms, each with itself or the two with each other, have in common or not.
