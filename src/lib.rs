@@ -13,6 +13,7 @@ pub mod attacker;
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod cpuset;
 pub mod docker;
 pub mod engine;
