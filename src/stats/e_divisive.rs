@@ -13,18 +13,16 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::{Sample, StatsError, median, sample};
 
 /// How many points are looked at together.
-pub const WINDOW: usize = 50;
+const WINDOW: usize = 50;
 /// Both sides of a change have at least this many points: what has been seen less often is no level yet.
-pub const SHORTEST: usize = 5;
+const SHORTEST: usize = 5;
 /// A change whose p is not below this is none.
-pub const ALPHA: f64 = 0.001;
+const ALPHA: f64 = 0.001;
 /// A smaller shift of the level, as a share, is of no interest, however certain.
-pub const FLOOR: f64 = 0.02;
+const FLOOR: f64 = 0.02;
 
 /// How many permutations a test takes. The smallest p is 1 in 5,000.
 const PERMUTATIONS: usize = 4_999;
-/// How many of them may look as much like a change as the data: one more, and p could no longer stay below [`ALPHA`].
-const MOST: usize = 3;
 /// Seeds the permutations of every test.
 const SEED: u64 = 20_140_301;
 
@@ -33,7 +31,7 @@ const SEED: u64 = 20_140_301;
 pub struct ChangePoint {
     /// The index of the first point of the new level.
     pub at: usize,
-    /// The median between the change before and this one, of the nearest [`WINDOW`] points.
+    /// The median between the change before and this one, of the nearest 50 points.
     pub before: f64,
     /// The median between this one and the next, likewise.
     pub after: f64,
@@ -62,7 +60,7 @@ pub fn change_points(values: &[f64]) -> Result<Vec<ChangePoint>, StatsError> {
         let start = window.start;
         scan(&logs[window]).into_iter().map(move |split| Split { at: split.at + start, ..split })
     });
-    Ok(large(values, together(found.collect())))
+    Ok(large(&logs, together(found.collect())))
 }
 
 /// The windows of a series: from its start on by half a window, and the last one. A longer series has those of the shorter one
@@ -114,9 +112,9 @@ fn together(mut splits: Vec<Split>) -> Vec<Split> {
 }
 
 /// The splits with their levels, without those that shift it by too little, the smallest one left out first.
-fn large(values: &[f64], mut splits: Vec<Split>) -> Vec<ChangePoint> {
+fn large(logs: &[f64], mut splits: Vec<Split>) -> Vec<ChangePoint> {
     loop {
-        let found = levels(values, &splits);
+        let found = levels(logs, &splits);
         let size = |change: &ChangePoint| (change.after / change.before).ln().abs();
         let smallest = (0..found.len()).min_by(|&a, &b| size(&found[a]).total_cmp(&size(&found[b])));
         match smallest {
@@ -127,11 +125,12 @@ fn large(values: &[f64], mut splits: Vec<Split>) -> Vec<ChangePoint> {
     }
 }
 
-fn levels(values: &[f64], splits: &[Split]) -> Vec<ChangePoint> {
-    let level = |range: Range<usize>| Sample::new(values[range].to_vec()).map_or(f64::NAN, |sample| median(&sample));
+fn levels(logs: &[f64], splits: &[Split]) -> Vec<ChangePoint> {
+    // Of logarithms, so that a mirrored series has the mirrored shift.
+    let level = |range: Range<usize>| Sample::new(logs[range].to_vec()).map_or(f64::NAN, |sample| median(&sample).exp());
     let of = |(i, split): (usize, &Split)| {
         let start = if i == 0 { 0 } else { splits[i - 1].at };
-        let end = splits.get(i + 1).map_or(values.len(), |next| next.at);
+        let end = splits.get(i + 1).map_or(logs.len(), |next| next.at);
         ChangePoint {
             at: split.at,
             before: level(start.max(split.at.saturating_sub(WINDOW))..split.at),
@@ -179,12 +178,17 @@ impl Bench {
                 best = best.max(best_split(points, &mut self.sums).map_or(0.0, |split| split.1));
             }
             beyond += usize::from(best >= seen);
-            if beyond > MOST {
+            if p_of(beyond) >= ALPHA {
                 return None;
             }
         }
-        Some((beyond + 1) as f64 / (PERMUTATIONS + 1) as f64)
+        Some(p_of(beyond))
     }
+}
+
+/// The p where so many permutations look as much like a change as the data, which count as one more.
+fn p_of(beyond: usize) -> f64 {
+    (beyond + 1) as f64 / (PERMUTATIONS + 1) as f64
 }
 
 /// Shuffles by Fisher and Yates, written out because a library may change its algorithm.
