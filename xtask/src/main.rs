@@ -4,6 +4,7 @@ mod clean;
 mod doctor;
 mod exit;
 mod export;
+mod history;
 mod images;
 mod platforms;
 mod report;
@@ -41,6 +42,7 @@ enum Chore {
     Doctor(doctor::Doctor),
     Report(report::Report),
     Export(export::Export),
+    History(history::History),
     Clean(clean::Clean),
     Tidy(tidy::Tidy),
 }
@@ -64,6 +66,7 @@ impl Chore {
             Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
             Chore::Report(report) => report.run().map(|()| Exit::Fine),
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
+            Chore::History(history) => history.run(),
             Chore::Clean(clean) => clean.run(),
             Chore::Tidy(tidy) => tidy.run(),
         }

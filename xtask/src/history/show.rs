@@ -1,0 +1,124 @@
+//! A history as text: for a terminal, for a job summary, for programs. Pure.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use featherweight::history::{Question, Series};
+use serde_json::json;
+
+/// How a history is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// A table for a terminal
+    Text,
+    /// A table for a job summary or an issue
+    Markdown,
+    /// Everything, for programs
+    Json,
+}
+
+/// The schema of [`Format::Json`].
+const SCHEMA: u32 = 1;
+
+const COLUMNS: [&str; 6] = ["case", "metric", "sessions", "last ratio", "last change", "since"];
+/// How wide a table may be.
+const WIDTH: u16 = 120;
+
+/// The series of every machine, and the questions that their changes are.
+///
+/// # Errors
+/// When a number has no JSON.
+pub(super) fn text(
+    series: &[Series<'_>],
+    questions: &[Question],
+    warnings: &[String],
+    format: Format,
+) -> anyhow::Result<String> {
+    if format == Format::Json {
+        let all = json!({ "schema": SCHEMA, "series": series, "questions": questions, "warnings": warnings });
+        return Ok(serde_json::to_string_pretty(&all)? + "\n");
+    }
+    let machines = series.chunk_by(|a, b| a.last().host == b.last().host);
+    let tables = machines.map(|machine| {
+        let (name, key) = (&machine[0].last().machine, &machine[0].last().host);
+        format!("{}\n{}\n", heading(&format!("{name} ({key})"), format), table(machine, format))
+    });
+    let asked: String = questions.iter().map(|question| asked(question, format)).collect();
+    let head = match questions {
+        [] => "\nNo level has changed.\n".to_owned(),
+        _ => format!("\n{}\n", heading("Changes are questions, not alarms", format)),
+    };
+    Ok(tables.collect::<Vec<_>>().join("\n") + &head + &asked)
+}
+
+fn heading(text: &str, format: Format) -> String {
+    match format {
+        Format::Markdown => format!("### {text}\n"),
+        Format::Text | Format::Json => text.to_owned(),
+    }
+}
+
+fn table(series: &[Series<'_>], format: Format) -> Table {
+    let mut table = Table::new();
+    match format {
+        Format::Markdown => table.load_style(presets::ASCII_MARKDOWN),
+        Format::Text | Format::Json => {
+            table.load_style(presets::ASCII_BORDERS_ONLY_CONDENSED);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH)
+        }
+    };
+    table.set_header(COLUMNS);
+    table.add_rows(series.iter().map(|one| row(one).map(|cell| escaped(&cell, format))));
+    for numeric in [2, 3] {
+        if let Some(column) = table.column_mut(numeric) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn row(series: &Series<'_>) -> [String; 6] {
+    let last = series.last();
+    let ratio = match &last.ratio {
+        Some(ratio) => {
+            let range = ratio.interval.map(|i| format!(" ({:.3} to {:.3})", i.low, i.high)).unwrap_or_default();
+            format!("{:.3}{range}", ratio.value)
+        }
+        None => "none".to_owned(),
+    };
+    let change = series.changes.last();
+    [
+        series.name(),
+        last.metric.clone(),
+        series.entries.len().to_string(),
+        ratio,
+        change.map_or_else(String::new, |change| change.in_words()),
+        change.map_or_else(String::new, |change| format!("{} {}", change.after.day(), change.after.commit())),
+    ]
+}
+
+/// Text as it may stand in a cell.
+fn escaped(text: &str, format: Format) -> String {
+    match format {
+        Format::Markdown => text.replace('|', "\\|").replace(['\n', '\r'], " "),
+        Format::Text | Format::Json => text.to_owned(),
+    }
+}
+
+fn asked(question: &Question, format: Format) -> String {
+    let (bullet, code) = match format {
+        Format::Markdown => ("- ", "`"),
+        Format::Text | Format::Json => ("", ""),
+    };
+    let mut lines = vec![format!("{bullet}{}", question.about)];
+    lines.push(match question.differences.as_slice() {
+        [] => "nothing that is recorded differs".to_owned(),
+        some => some.join("; "),
+    });
+    if let Some((session, verdict)) = &question.answer {
+        lines.push(format!("answered by {session}: {verdict}"));
+    }
+    lines.push(match &question.why_not {
+        Some(why) => format!("cannot be asked again here: {why}"),
+        None => format!("ask it: {code}cargo xtask {}{code}", question.command.join(" ")),
+    });
+    lines.join("\n  ") + "\n"
+}
