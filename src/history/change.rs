@@ -13,7 +13,7 @@ use crate::store::Experiment;
 
 /// One metric of one case on one machine against one anchor, over time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Series<'a> {
+pub struct Track<'a> {
     /// Its sessions, oldest first.
     pub entries: Vec<&'a Entry>,
     /// Where the level changes, oldest first.
@@ -33,7 +33,7 @@ pub struct Change<'a> {
     pub differences: Vec<String>,
 }
 
-/// What the entries of a series have in common.
+/// What the entries of a track have in common.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     host: &'a HostKey,
@@ -46,12 +46,12 @@ struct Key<'a> {
     anchor: &'a str,
 }
 
-/// The series that `entries` make, in an order that stays.
-pub fn series(entries: &[Entry]) -> Vec<Series<'_>> {
-    grouped(entries).into_iter().map(Series::of).collect()
+/// The tracks that `entries` make, in an order that stays.
+pub fn tracks(entries: &[Entry]) -> Vec<Track<'_>> {
+    grouped(entries).into_iter().map(Track::of).collect()
 }
 
-/// The entries of each series, oldest first.
+/// The entries of each track, oldest first.
 pub(super) fn grouped(entries: &[Entry]) -> Vec<Vec<&Entry>> {
     let mut grouped: BTreeMap<Key<'_>, Vec<&Entry>> = BTreeMap::new();
     for entry in entries {
@@ -76,7 +76,7 @@ fn key(entry: &Entry) -> Key<'_> {
     }
 }
 
-impl<'a> Series<'a> {
+impl<'a> Track<'a> {
     fn of(entries: Vec<&'a Entry>) -> Self {
         let sound: Vec<(&Entry, f64)> =
             entries.iter().filter_map(|entry| Some((*entry, entry.sound_ratio()?))).collect();
@@ -158,9 +158,9 @@ mod tests {
     #[test]
     fn a_step_is_found_between_its_sessions_with_what_differs() {
         let entries = stepped(40, 25, 0.05);
-        let series = series(&entries);
-        assert_eq!(series.len(), 1);
-        let change = &series[0].changes[0];
+        let tracks = tracks(&entries);
+        assert_eq!(tracks.len(), 1);
+        let change = &tracks[0].changes[0];
         assert_eq!((&change.before.session, &change.after.session), (&entries[24].session, &entries[25].session));
         assert!(change.in_words().ends_with("% worse"), "{}", change.in_words());
         assert!(change.differences[0].starts_with("revision: "), "{:?}", change.differences);
@@ -171,15 +171,15 @@ mod tests {
         let entries = stepped(40, 25, 0.05);
         let mut backwards = entries.clone();
         backwards.reverse();
-        assert_eq!(series(&backwards), series(&entries));
+        assert_eq!(tracks(&backwards), tracks(&entries));
     }
 
     #[test]
-    fn other_hosts_cases_and_anchors_are_series_of_their_own() {
+    fn other_hosts_cases_and_anchors_are_tracks_of_their_own() {
         let other = Entry { case: "boot/hello/10".to_owned(), ..entry(1) };
         let anchor = super::super::Anchor { id: "other".to_owned(), name: "other".to_owned() };
         let moved = Entry { anchor, ..entry(2) };
-        assert_eq!(series(&[entry(0), other, moved, entry(3)]).len(), 3);
+        assert_eq!(tracks(&[entry(0), other, moved, entry(3)]).len(), 3);
     }
 
     #[test]
@@ -187,9 +187,9 @@ mod tests {
         let mut entries = stepped(40, 25, 0.05);
         entries[30].verdict = Some(crate::regression::Verdict::Invalid);
         entries[30].ratio = Some(crate::stats::Estimate { value: 9.0, interval: None });
-        let series = series(&entries);
-        assert_eq!(series[0].entries.len(), 40);
-        assert_eq!(series[0].changes[0].after.session, entries[25].session);
-        assert!(series[0].changes[0].point.after < 1.1);
+        let tracks = tracks(&entries);
+        assert_eq!(tracks[0].entries.len(), 40);
+        assert_eq!(tracks[0].changes[0].after.session, entries[25].session);
+        assert!(tracks[0].changes[0].point.after < 1.1);
     }
 }

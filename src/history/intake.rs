@@ -158,7 +158,10 @@ pub(super) fn of_run(run: &StoredRun, host: &HostKey, earlier: &[Entry]) -> Vec<
 pub(super) fn host_of(run: &StoredRun) -> Result<HostKey, Refused> {
     let refused = |reason: String| Refused { session: run.file.run.clone(), reason };
     if run.file.outcome != RunOutcome::Complete {
-        return Err(refused(format!("the run is {}; continue it with --resume {} first", run.file.outcome, run.file.run)));
+        return Err(refused(format!(
+            "the run is {}; continue it with --resume {} first",
+            run.file.outcome, run.file.run
+        )));
     }
     HostKey::of(&facts(&run.file.host)).ok_or_else(|| refused(UNKNOWN_HOST.to_owned()))
 }
@@ -237,7 +240,10 @@ impl Entry {
     fn asks_the_same(&self, other: &Entry) -> bool {
         let what = |e: &Entry| (e.kind, e.experiment, e.unit, e.direction, e.accelerator);
         let names = |e: &Entry| [e.platform.clone(), e.case.clone(), e.metric.clone()];
-        what(self) == what(other) && self.kernel == other.kernel && self.host == other.host && names(self) == names(other)
+        what(self) == what(other)
+            && self.kernel == other.kernel
+            && self.host == other.host
+            && names(self) == names(other)
     }
 }
 

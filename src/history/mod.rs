@@ -19,7 +19,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use change::{Change, Series, series};
+pub use change::{Change, Track, tracks};
 pub use entry::{Anchor, Entry, Kind, SCHEMA};
 pub use host::HostKey;
 pub use intake::{AbSession, Refused, Subject};

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{Change, Entry, Kind, Series};
+use super::{Change, Entry, Kind, Track};
 use crate::regression::Verdict;
 use crate::run::RunId;
 use crate::store::Experiment;
@@ -12,8 +12,12 @@ use crate::store::Experiment;
 /// The question that a change point is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Question {
-    /// What changed, in a line.
-    pub about: String,
+    /// What is measured where.
+    pub subject: String,
+    /// What changed: `boot 4.9 % worse`, one text a metric.
+    pub shifts: Vec<String>,
+    /// The last session before and the first after.
+    pub between: (RunId, RunId),
     /// What is known to differ between before and after.
     pub differences: Vec<String>,
     /// The arms that would answer it.
@@ -33,12 +37,14 @@ pub struct Arms {
     pub a: String,
     /// After.
     pub b: String,
+    /// What alone differs in them.
+    pub of: String,
 }
 
-/// The questions of all `series`: of each the latest change, those that one session would answer put together.
-pub fn questions(series: &[Series<'_>], all: &[Entry]) -> Vec<Question> {
+/// The questions of all `tracks`: of each the latest change, those that one session would answer put together.
+pub fn questions(tracks: &[Track<'_>], all: &[Entry]) -> Vec<Question> {
     let mut questions: Vec<Question> = Vec::new();
-    for (one, change) in series.iter().filter_map(|one| Some((one, one.changes.last()?))) {
+    for (one, change) in tracks.iter().filter_map(|one| Some((one, one.changes.last()?))) {
         let question = question(one, change, all);
         match questions.iter_mut().find(|other| other.is_one_with(&question)) {
             Some(other) => other.take(question),
@@ -48,38 +54,44 @@ pub fn questions(series: &[Series<'_>], all: &[Entry]) -> Vec<Question> {
     questions
 }
 
-fn question(series: &Series<'_>, change: &Change<'_>, all: &[Entry]) -> Question {
+fn question(track: &Track<'_>, change: &Change<'_>, all: &[Entry]) -> Question {
     let (before, after) = (change.before, change.after);
     let arms = arms(before, after).and_then(|arms| Ok((case_options(after)?, arms)));
     let (command, arms, why_not) = match arms {
         Ok((options, arms)) => (command(&arms, &options, after), Some(arms), None),
         Err(why) => (Vec::new(), None, Some(why)),
     };
-    let about = format!(
-        "{}, {}: {} since {} ({}), {} before",
-        series.name(),
-        after.metric,
-        change.in_words(),
-        after.day(),
-        after.session,
-        before.session,
-    );
     let answer = arms.as_ref().and_then(|arms| answer(arms, after, all));
-    Question { about, differences: change.differences.clone(), arms, why_not, command, answer }
+    Question {
+        subject: track.name(),
+        shifts: vec![format!("{} {}", after.metric, change.in_words())],
+        between: (before.session.clone(), after.session.clone()),
+        differences: change.differences.clone(),
+        arms,
+        why_not,
+        command,
+        answer,
+    }
 }
 
 impl Question {
+    /// What changed, in a line.
+    pub fn about(&self) -> String {
+        let (before, after) = &self.between;
+        format!("{}: {}, between {before} and {after}", self.subject, self.shifts.join(", "))
+    }
+
     /// Whether one session answers both.
     fn is_one_with(&self, other: &Question) -> bool {
         let head = |question: &Question| {
             let end = question.command.iter().position(|word| word == METRIC).unwrap_or(0);
             question.command[..end].to_vec()
         };
-        self.arms.is_some() && head(self) == head(other)
+        self.arms.is_some() && self.between == other.between && head(self) == head(other)
     }
 
     fn take(&mut self, other: Question) {
-        self.about = format!("{}; {}", self.about, other.about);
+        self.shifts.extend(other.shifts);
         if let (Some(mine), Some(theirs)) = (self.command.last_mut(), other.command.last()) {
             *mine = format!("{mine},{theirs}");
         }
@@ -125,17 +137,20 @@ fn case_options(entry: &Entry) -> Result<Vec<String>, String> {
 
 /// The two arms that differ in what changed, where both can be had here.
 fn arms(before: &Entry, after: &Entry) -> Result<Arms, String> {
-    let arm = |entry: &Entry, setting: &str| format!("{},{setting}", entry.platform);
+    let arms = |key: &str, a: &str, b: &str, of: &str| {
+        let arm = |entry: &Entry, value: &str| format!("{},{key}={value}", entry.platform);
+        Ok(Arms { a: arm(before, a), b: arm(after, b), of: of.to_owned() })
+    };
     let plain = !after.platform.contains("guests=") && !after.platform.contains("images=");
     let guests_differ = before.image.is_some() && after.image.is_some() && before.image != after.image;
     match (&before.revision, &after.revision) {
         (Some(a), Some(b)) if a != b && guests_differ && plain => {
-            return Ok(Arms { a: arm(before, &format!("guests={a}")), b: arm(after, &format!("guests={b}")) });
+            return arms("guests", a, b, "the guests");
         }
         _ => {}
     }
     if let Some((key, a, b)) = programs(before, after) {
-        return Ok(Arms { a: arm(before, &format!("{key}={a}")), b: arm(after, &format!("{key}={b}")) });
+        return arms(key, a, b, "the program");
     }
     Err(why_not(before, after, guests_differ))
 }
@@ -163,7 +178,8 @@ fn why_not(before: &Entry, after: &Entry, guests_differ: bool) -> String {
         return versions;
     }
     if before.kernel != after.kernel {
-        return "the kernel is the host's own and cannot be an arm: boot the earlier one and run the benchmark again".to_owned();
+        return "the kernel is the host's own and cannot be an arm: boot the earlier one and run the benchmark again"
+            .to_owned();
     }
     if guests_differ {
         return "the guests differ, and the revisions that they were built from are not known".to_owned();
@@ -188,12 +204,12 @@ fn answer(arms: &Arms, asked: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)>
 
 #[cfg(test)]
 mod tests {
-    use super::super::series;
     use super::super::testing::stepped;
+    use super::super::tracks;
     use super::*;
 
     fn asked(entries: &[Entry]) -> Vec<Question> {
-        questions(&series(entries), entries)
+        questions(&tracks(entries), entries)
     }
 
     fn arms_of(change: impl Fn(&mut Entry)) -> Result<Arms, String> {

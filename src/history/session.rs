@@ -11,9 +11,9 @@ use super::intake::facts;
 use super::{AbSession, ReadError, Subject};
 use crate::guest::Image;
 use crate::plan::Configuration;
-use crate::store::PlatformEntry;
 use crate::regression::Comparison;
 use crate::run::RunId;
+use crate::store::PlatformEntry;
 
 /// The name of a session's description.
 const SESSION_FILE: &str = "session.json";
@@ -92,5 +92,47 @@ impl Arm {
             images: self.images.iter().map(made).collect(),
             simulated: entry.is_some_and(|entry| entry.capabilities.simulated),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::testing::run_file;
+
+    fn stored(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, Option<Result<AbSession, ReadError>>) {
+        let side = json!({ "name": "youki", "facts": {} });
+        let comparison = json!({ "a": side, "b": side, "notes": [], "not_comparable": [], "lines": [], "took": 5 });
+        let image = json!({ "program": "hello", "rootfs": "/r", "digest": "ff", "size": 1 });
+        let arm = json!({ "name": "youki", "platform": "youki", "settings": {}, "entry": null, "images": [image] });
+        let mut file = json!({
+            "schema": 1, "run": "20261121-084514-00ab", "version": "0.1.0", "arms": { "a": arm, "b": arm },
+            "configuration": run_file().configuration, "host": { "cpu_model": "EPYC" }, "started": "2026-11-21T08:45:14Z",
+            "comparison": comparison, "and": "more",
+        });
+        change(&mut file);
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(SESSION_FILE), file.to_string()).unwrap();
+        let read = read_session(dir.path());
+        (dir, read)
+    }
+
+    #[test]
+    fn a_session_is_read_with_what_ran_in_its_second_arm() {
+        let (_dir, session) = stored(|_| {});
+        let session = session.unwrap().unwrap();
+        assert_eq!(session.host.cpu_model.as_deref(), Some("EPYC"));
+        assert_eq!(session.subject.images, BTreeMap::from([("hello".to_owned(), "ff".to_owned())]));
+    }
+
+    #[test]
+    fn what_is_not_judged_not_understood_or_newer_is_refused() {
+        let message = |change: fn(&mut Value)| stored(change).1.unwrap().unwrap_err().to_string();
+        assert!(message(|file| file["comparison"] = Value::Null).contains("it has no verdict"));
+        assert!(message(|file| file["run"] = json!("x")).contains("line 1: "));
+        assert!(message(|file| file["schema"] = json!(9)).contains("has schema 9"));
+        assert!(read_session(Path::new("/nowhere")).is_none());
     }
 }

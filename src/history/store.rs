@@ -49,7 +49,7 @@ pub struct Pruned {
 /// What stays when a history is thinned out. Whatever others are held against stays anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// The latest sessions of every series.
+    /// The latest sessions of every track.
     Sessions(usize),
     /// What is no older than so many days.
     Days(u32),
@@ -240,7 +240,7 @@ fn kept(entries: &[Entry], keep: Keep) -> Vec<&Entry> {
         Keep::Days(days) => entries.iter().filter(|e| e.session.age() <= DAY * days).map(Entry::identity).collect(),
         Keep::Sessions(count) => {
             let of = grouped(entries);
-            of.into_iter().flat_map(|series| series.into_iter().rev().take(count)).map(Entry::identity).collect()
+            of.into_iter().flat_map(|track| track.into_iter().rev().take(count)).map(Entry::identity).collect()
         }
     };
     entries.iter().filter(|entry| entry.is_anchor() || stays.contains(&entry.identity())).collect()

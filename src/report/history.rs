@@ -9,15 +9,15 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 use serde::Serialize;
 
-use super::figures::{Axis, AxisScale, Figure, Plot, STYLE, Sheet, Start, Step, Track, TrackPoint, svg};
+use super::figures::{Axis, AxisScale, Figure, Plot, STYLE, Sheet, Start, Step, TrackChart, TrackPoint, svg};
 use super::write::{WriteError, put};
-use crate::history::{Change, Contents, Entry, Question, Series, questions, series};
+use crate::history::{Change, Contents, Entry, Question, Track, questions, tracks};
 use crate::units::{Scale, Unit};
 
 /// Where the page is, as seen from the report's.
 pub(super) const PAGE: &str = "history/index.html";
 
-/// A machine's series.
+/// A machine's tracks.
 #[derive(Debug, Serialize)]
 struct Machine {
     key: String,
@@ -59,13 +59,14 @@ pub fn write_history(contents: &Contents, dir: &Path) -> Result<PathBuf, WriteEr
 }
 
 fn page(contents: &Contents) -> Result<String, minijinja::Error> {
-    let series = series(&contents.entries);
-    let questions: Vec<Question> = questions(&series, &contents.entries);
+    let tracks = tracks(&contents.entries);
+    let questions: Vec<Question> = questions(&tracks, &contents.entries);
     let mut templates = Environment::new();
     templates.add_template("history.html", include_str!("templates/history.html"))?;
     let page = templates.get_template("history.html")?.render(context! {
-        machines => Value::from(Serde(&machines(&series))),
+        machines => Value::from(Serde(&machines(&tracks))),
         questions => Value::from(Serde(&questions)),
+        abouts => questions.iter().map(Question::about).collect::<Vec<_>>(),
         warnings => Value::from(Serde(&contents.warnings)),
         css => include_str!("templates/page.css"),
         figure_css => STYLE,
@@ -75,58 +76,58 @@ fn page(contents: &Contents) -> Result<String, minijinja::Error> {
     Ok(page.replace(" %", "\u{a0}%"))
 }
 
-fn machines(series: &[Series<'_>]) -> Vec<Machine> {
-    // Series of one machine follow each other.
-    let of = |(i, group): (usize, &[Series<'_>])| Machine {
+fn machines(tracks: &[Track<'_>]) -> Vec<Machine> {
+    // Tracks of one machine follow each other.
+    let of = |(i, group): (usize, &[Track<'_>])| Machine {
         key: group[0].last().host.to_string(),
         name: group[0].last().machine.clone(),
         charts: group.iter().enumerate().map(|(n, one)| chart(one, &format!("h{i}-{n}"))).collect(),
     };
-    series.chunk_by(|a, b| a.last().host == b.last().host).enumerate().map(of).collect()
+    tracks.chunk_by(|a, b| a.last().host == b.last().host).enumerate().map(of).collect()
 }
 
-fn chart(series: &Series<'_>, id: &str) -> Chart {
-    let last = series.last();
-    let figure = figure(series, id);
+fn chart(track: &Track<'_>, id: &str) -> Chart {
+    let last = track.last();
+    let figure = figure(track, id);
     Chart {
         id: id.to_owned(),
         title: figure.title.clone(),
         caption: format!(
             "Ratio to {}; above 1 is worse. {}. Last: {}, {}.",
-            series.against(),
-            sessions(series),
+            track.against(),
+            sessions(track),
             Scale::of(last.unit, last.median).text(last.median),
             last.day()
         ),
         svg: svg(&figure, Sheet::Page),
-        changes: series.changes.iter().map(told).collect(),
+        changes: track.changes.iter().map(told).collect(),
     }
 }
 
 /// `40 sessions, 2 of them not sound`.
-fn sessions(series: &Series<'_>) -> String {
-    let all = series.entries.len();
-    let without = all - sound(series).count();
+fn sessions(track: &Track<'_>) -> String {
+    let all = track.entries.len();
+    let without = all - sound(track).count();
     let count = if all == 1 { "1 session".to_owned() } else { format!("{all} sessions") };
     if without == 0 { count } else { format!("{count}, {without} of them not sound and not shown") }
 }
 
-fn sound<'s>(series: &'s Series<'_>) -> impl Iterator<Item = (&'s Entry, f64)> {
-    series.entries.iter().filter_map(|entry| Some((*entry, entry.sound_ratio()?)))
+fn sound<'s>(track: &'s Track<'_>) -> impl Iterator<Item = (&'s Entry, f64)> {
+    track.entries.iter().filter_map(|entry| Some((*entry, entry.sound_ratio()?)))
 }
 
-fn figure(series: &Series<'_>, id: &str) -> Figure {
-    let title = format!("{}: {}", series.name(), series.last().metric);
-    let points: Vec<TrackPoint> = sound(series).map(|(entry, ratio)| point(entry, ratio)).collect();
-    let changes: Vec<String> = series.changes.iter().map(|change| told(change).text).collect();
+fn figure(track: &Track<'_>, id: &str) -> Figure {
+    let title = format!("{}: {}", track.name(), track.last().metric);
+    let points: Vec<TrackPoint> = sound(track).map(|(entry, ratio)| point(entry, ratio)).collect();
+    let changes: Vec<String> = track.changes.iter().map(|change| told(change).text).collect();
     let alternative = match changes.as_slice() {
-        [] => format!("{}, no change of level", sessions(series)),
-        changes => format!("{}: {}", sessions(series), changes.join("; ")),
+        [] => format!("{}, no change of level", sessions(track)),
+        changes => format!("{}: {}", sessions(track), changes.join("; ")),
     };
-    let ends = series.entries.first().map(|first| (first.day().to_owned(), series.last().day().to_owned()));
+    let ends = track.entries.first().map(|first| (first.day().to_owned(), track.last().day().to_owned()));
     let y = Axis { label: "ratio".to_owned(), unit: Unit::Ratio, scale: AxisScale::Linear, start: Start::Fit };
-    let steps = series.changes.iter().map(step).collect();
-    let plot = Plot::Track(Track { y, points, steps, days: ends });
+    let steps = track.changes.iter().map(step).collect();
+    let plot = Plot::Track(TrackChart { y, points, steps, days: ends });
     Figure { id: id.to_owned(), title, caption: String::new(), alternative, plot }
 }
 
@@ -211,7 +212,10 @@ mod tests {
         let odd = Entry { platform: "<script>alert(1)</script>".to_owned(), ..entry(1) };
         let page = of(vec![odd]);
         assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
-        assert!(!page.contains("http://") || page.matches("http://").count() == page.matches("http://www.w3.org/2000/svg").count());
+        assert!(
+            !page.contains("http://")
+                || page.matches("http://").count() == page.matches("http://www.w3.org/2000/svg").count()
+        );
         assert!(page.contains("line 3: &lt;torn&gt;"));
     }
 

@@ -127,7 +127,8 @@ fn large(logs: &[f64], mut splits: Vec<Split>) -> Vec<ChangePoint> {
 
 fn levels(logs: &[f64], splits: &[Split]) -> Vec<ChangePoint> {
     // Of logarithms, so that a mirrored series has the mirrored shift.
-    let level = |range: Range<usize>| Sample::new(logs[range].to_vec()).map_or(f64::NAN, |sample| median(&sample).exp());
+    let level =
+        |range: Range<usize>| Sample::new(logs[range].to_vec()).map_or(f64::NAN, |sample| median(&sample).exp());
     let of = |(i, split): (usize, &Split)| {
         let start = if i == 0 { 0 } else { splits[i - 1].at };
         let end = splits.get(i + 1).map_or(logs.len(), |next| next.at);

@@ -75,7 +75,7 @@ fn a_damaged_file_is_named_and_not_touched() {
 }
 
 #[test]
-fn thinning_out_keeps_the_latest_of_every_series_and_the_anchor() {
+fn thinning_out_keeps_the_latest_of_every_track_and_the_anchor() {
     let (_dir, history) = history();
     let mut entries = stepped(30, 15, 0.05);
     let rare = Entry { case: "boot/hello/100".to_owned(), ..entry(3) };

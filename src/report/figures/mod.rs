@@ -44,12 +44,12 @@ pub enum Plot {
     /// Bars over named groups.
     Bars(BarChart),
     /// A ratio over sessions.
-    Track(Track),
+    Track(TrackChart),
 }
 
 /// A ratio over sessions, and where its level changes. Small: a page holds many of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Track {
+pub struct TrackChart {
     /// The vertical axis.
     pub y: Axis,
     /// The sessions, oldest first.

@@ -109,7 +109,7 @@ fn charts_without_data_are_still_drawings() {
 fn track(values: &[f64], steps: Vec<Step>) -> Figure {
     let point = |y: &f64| TrackPoint { y: *y, spread: Some((y - 0.01, y + 0.01)), hover: "commit <a>".into() };
     let y = Axis { start: Start::Fit, ..axis("ratio", Unit::Ratio) };
-    let plot = Plot::Track(Track { y, points: values.iter().map(point).collect(), steps, days: None });
+    let plot = Plot::Track(TrackChart { y, points: values.iter().map(point).collect(), steps, days: None });
     Figure { plot, ..ladder(0) }
 }
 

@@ -3,7 +3,7 @@
 use super::axis::Fitted;
 use super::canvas::{Anchor, Canvas};
 use super::frame::{self, PLOT};
-use super::{Origin, Step, Track, TrackPoint};
+use super::{Origin, Step, TrackChart, TrackPoint};
 
 /// The height of the plotting area.
 const HEIGHT: f64 = 110.0;
@@ -17,7 +17,7 @@ const REACH: f64 = 5.0;
 const HIT: f64 = 7.0;
 
 /// Draws the chart and returns the drawing's height.
-pub(super) fn draw(canvas: &mut Canvas, track: &Track) -> f64 {
+pub(super) fn draw(canvas: &mut Canvas, track: &TrackChart) -> f64 {
     let bottom = TOP + HEIGHT;
     let spread = |p: &TrackPoint| [p.y, p.spread.map_or(p.y, |s| s.0), p.spread.map_or(p.y, |s| s.1)];
     let y = track.y.fit(track.points.iter().flat_map(spread).chain([1.0]), (bottom, TOP), 3);
@@ -37,17 +37,17 @@ pub(super) fn draw(canvas: &mut Canvas, track: &Track) -> f64 {
 }
 
 /// Where the session of that index stands: sessions are apart by the same distance, however long they are apart.
-fn place(track: &Track, index: usize) -> f64 {
+fn place(track: &TrackChart, index: usize) -> f64 {
     let last = track.points.len().saturating_sub(1).max(1);
     PLOT.0 + HIT + (PLOT.1 - PLOT.0 - 2.0 * HIT) * index as f64 / last as f64
 }
 
 /// Where a step before the session of that index stands.
-fn between(track: &Track, index: usize) -> f64 {
+fn between(track: &TrackChart, index: usize) -> f64 {
     (place(track, index.saturating_sub(1)) + place(track, index)) / 2.0
 }
 
-fn days(canvas: &mut Canvas, track: &Track, y: f64) {
+fn days(canvas: &mut Canvas, track: &TrackChart, y: f64) {
     if let Some((first, last)) = &track.days {
         canvas.text("fw-m", (PLOT.0, y), Anchor::Start, first);
         canvas.text("fw-m", (PLOT.1, y), Anchor::End, last);
@@ -55,7 +55,7 @@ fn days(canvas: &mut Canvas, track: &Track, y: f64) {
 }
 
 /// The level between each two steps.
-fn levels(canvas: &mut Canvas, track: &Track, y: &Fitted) {
+fn levels(canvas: &mut Canvas, track: &TrackChart, y: &Fitted) {
     let ends = track.steps.iter().map(|step| step.at).chain([track.points.len()]);
     let mut start = 0;
     for (i, end) in ends.enumerate() {

@@ -25,7 +25,7 @@ pub(super) fn confirm(history: &History, questions: &[Question]) -> anyhow::Resu
     let mut exits = Vec::new();
     for question in questions {
         match obstacle(question, &folders.project) {
-            Some(why) => eprintln!("not started: {}: {why}", question.about),
+            Some(why) => eprintln!("not started: {}: {why}", question.about()),
             None => {
                 eprintln!("started: cargo xtask {}", question.command.join(" "));
                 let before: BTreeSet<PathBuf> = list_sessions(&folders).into_iter().collect();
@@ -111,9 +111,11 @@ mod tests {
 
     fn question(a: &str, b: &str) -> Question {
         Question {
-            about: "youki boot".to_owned(),
+            subject: "youki boot/hello/0".to_owned(),
+            shifts: vec!["boot 5.0 % worse".to_owned()],
+            between: ("20261001-000000-0001".parse().unwrap(), "20261002-000000-0002".parse().unwrap()),
             differences: Vec::new(),
-            arms: Some(Arms { a: a.to_owned(), b: b.to_owned() }),
+            arms: Some(Arms { a: a.to_owned(), b: b.to_owned(), of: String::new() }),
             why_not: None,
             command: Vec::new(),
             answer: None,
@@ -151,10 +153,7 @@ mod tests {
         let project = Folders::from_env().project;
         let answer = Some(("20261121-084514-3f9a".parse().unwrap(), featherweight::regression::Verdict::Equivalent));
         let answered = Question { answer, ..question("a", "b") };
-        assert_eq!(
-            obstacle(&answered, &project).as_deref(),
-            Some("answered by 20261121-084514-3f9a: EQUIVALENT")
-        );
+        assert_eq!(obstacle(&answered, &project).as_deref(), Some("answered by 20261121-084514-3f9a: EQUIVALENT"));
         let none = Question { arms: None, why_not: Some("the kernel".to_owned()), ..question("a", "b") };
         assert_eq!(obstacle(&none, &project).as_deref(), Some("the kernel"));
     }

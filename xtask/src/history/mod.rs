@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use featherweight::cli::Exit;
-use featherweight::history::{self, Added, Contents, Error, Keep, questions, read_session, series};
+use featherweight::history::{self, Added, Contents, Error, Keep, questions, read_session, tracks};
 use featherweight::report::{latest, write_history, write_with};
 use featherweight::run::Folders;
 use featherweight::store::list_runs;
@@ -84,7 +84,7 @@ enum Chore {
     /// Thin the history out; what others are held against stays
     #[command(group = clap::ArgGroup::new("what stays").required(true))]
     Prune {
-        /// The latest so many sessions of every series stay
+        /// The latest so many sessions of every track stay
         #[arg(long, group = "what stays")]
         keep: Option<usize>,
         /// What is no older than so many days stays
@@ -121,9 +121,9 @@ impl History {
     fn show(&self) -> anyhow::Result<Exit> {
         let history = self.place.history();
         let contents = read(&history)?;
-        let series = series(&contents.entries);
-        let questions = questions(&series, &contents.entries);
-        print!("{}", show::text(&series, &questions, &contents.warnings, self.format)?);
+        let tracks = tracks(&contents.entries);
+        let questions = questions(&tracks, &contents.entries);
+        print!("{}", show::text(&tracks, &questions, &contents.warnings, self.format)?);
         let exit = match self.confirm {
             true => confirm::confirm(&history, &questions)?,
             false => Exit::Fine,

@@ -1,7 +1,7 @@
 //! A history as text: for a terminal, for a job summary, for programs. Pure.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use featherweight::history::{Question, Series};
+use featherweight::history::{Question, Track};
 use serde_json::json;
 
 /// How a history is printed.
@@ -22,21 +22,21 @@ const COLUMNS: [&str; 6] = ["case", "metric", "sessions", "last ratio", "last ch
 /// How wide a table may be.
 const WIDTH: u16 = 120;
 
-/// The series of every machine, and the questions that their changes are.
+/// The tracks of every machine, and the questions that their changes are.
 ///
 /// # Errors
 /// When a number has no JSON.
 pub(super) fn text(
-    series: &[Series<'_>],
+    tracks: &[Track<'_>],
     questions: &[Question],
     warnings: &[String],
     format: Format,
 ) -> anyhow::Result<String> {
     if format == Format::Json {
-        let all = json!({ "schema": SCHEMA, "series": series, "questions": questions, "warnings": warnings });
+        let all = json!({ "schema": SCHEMA, "tracks": tracks, "questions": questions, "warnings": warnings });
         return Ok(serde_json::to_string_pretty(&all)? + "\n");
     }
-    let machines = series.chunk_by(|a, b| a.last().host == b.last().host);
+    let machines = tracks.chunk_by(|a, b| a.last().host == b.last().host);
     let tables = machines.map(|machine| {
         let (name, key) = (&machine[0].last().machine, &machine[0].last().host);
         format!("{}\n{}\n", heading(&format!("{name} ({key})"), format), table(machine, format))
@@ -56,7 +56,7 @@ fn heading(text: &str, format: Format) -> String {
     }
 }
 
-fn table(series: &[Series<'_>], format: Format) -> Table {
+fn table(tracks: &[Track<'_>], format: Format) -> Table {
     let mut table = Table::new();
     match format {
         Format::Markdown => table.load_style(presets::ASCII_MARKDOWN),
@@ -66,7 +66,7 @@ fn table(series: &[Series<'_>], format: Format) -> Table {
         }
     };
     table.set_header(COLUMNS);
-    table.add_rows(series.iter().map(|one| row(one).map(|cell| escaped(&cell, format))));
+    table.add_rows(tracks.iter().map(|one| row(one).map(|cell| escaped(&cell, format))));
     for numeric in [2, 3] {
         if let Some(column) = table.column_mut(numeric) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -75,8 +75,8 @@ fn table(series: &[Series<'_>], format: Format) -> Table {
     table
 }
 
-fn row(series: &Series<'_>) -> [String; 6] {
-    let last = series.last();
+fn row(track: &Track<'_>) -> [String; 6] {
+    let last = track.last();
     let ratio = match &last.ratio {
         Some(ratio) => {
             let range = ratio.interval.map(|i| format!(" ({:.3} to {:.3})", i.low, i.high)).unwrap_or_default();
@@ -84,11 +84,11 @@ fn row(series: &Series<'_>) -> [String; 6] {
         }
         None => "none".to_owned(),
     };
-    let change = series.changes.last();
+    let change = track.changes.last();
     [
-        series.name(),
+        track.name(),
         last.metric.clone(),
-        series.entries.len().to_string(),
+        track.entries.len().to_string(),
         ratio,
         change.map_or_else(String::new, |change| change.in_words()),
         change.map_or_else(String::new, |change| format!("{} {}", change.after.day(), change.after.commit())),
@@ -108,7 +108,7 @@ fn asked(question: &Question, format: Format) -> String {
         Format::Markdown => ("- ", "`"),
         Format::Text | Format::Json => ("", ""),
     };
-    let mut lines = vec![format!("{bullet}{}", question.about)];
+    let mut lines = vec![format!("{bullet}{}", question.about())];
     lines.push(match question.differences.as_slice() {
         [] => "nothing that is recorded differs".to_owned(),
         some => some.join("; "),
@@ -116,9 +116,9 @@ fn asked(question: &Question, format: Format) -> String {
     if let Some((session, verdict)) = &question.answer {
         lines.push(format!("answered by {session}: {verdict}"));
     }
-    lines.push(match &question.why_not {
-        Some(why) => format!("cannot be asked again here: {why}"),
-        None => format!("ask it: {code}cargo xtask {}{code}", question.command.join(" ")),
+    lines.push(match (&question.arms, &question.why_not) {
+        (Some(arms), _) => format!("is it {}? {code}cargo xtask {}{code}", arms.of, question.command.join(" ")),
+        (None, why) => format!("cannot be asked again here: {}", why.as_deref().unwrap_or("no arms")),
     });
     lines.join("\n  ") + "\n"
 }
