@@ -93,12 +93,12 @@ pub struct Entry {
 }
 
 /// What there is once in a history.
-pub(super) type Identity<'a> = (&'a RunId, Experiment, &'a str, &'a str, &'a str);
+pub(super) type Identity<'a> = (&'a HostKey, &'a RunId, Experiment, &'a str, &'a str, &'a str);
 
 impl Entry {
     /// What tells it from every other one.
     pub(super) fn identity(&self) -> Identity<'_> {
-        (&self.session, self.experiment, &self.platform, &self.case, &self.metric)
+        (&self.host, &self.session, self.experiment, &self.platform, &self.case, &self.metric)
     }
 
     /// Whether others are held against it.

@@ -166,10 +166,12 @@ pub(super) fn host_of(run: &StoredRun) -> Result<HostKey, Refused> {
     HostKey::of(&facts(&run.file.host)).ok_or_else(|| refused(UNKNOWN_HOST.to_owned()))
 }
 
-/// A host's facts as runs and sessions store them.
+/// A host's facts as runs and sessions store them; one that is not understood is an unknown one.
 pub(super) fn facts(host: &BTreeMap<String, Value>) -> HostFacts {
-    let object = host.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    serde_json::from_value(Value::Object(object)).unwrap_or_default()
+    let read = |object| serde_json::from_value::<HostFacts>(Value::Object(object));
+    let fact = |(name, value): (&String, &Value)| (name.clone(), value.clone());
+    let understood = host.iter().map(fact).filter(|fact| read([fact.clone()].into_iter().collect()).is_ok());
+    read(understood.collect()).unwrap_or_default()
 }
 
 /// One metric of one case of a run.

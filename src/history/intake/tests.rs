@@ -92,6 +92,13 @@ fn a_run_that_is_not_complete_or_of_an_unknown_host_is_refused() {
 }
 
 #[test]
+fn a_fact_that_is_not_understood_leaves_the_others_known() {
+    let host = BTreeMap::from([("cpu_model".to_owned(), "EPYC".into()), ("logical_cpus".to_owned(), "many".into())]);
+    let facts = facts(&host);
+    assert_eq!((facts.cpu_model.as_deref(), facts.logical_cpus), (Some("EPYC"), None));
+}
+
+#[test]
 fn a_case_is_named_without_its_platform() {
     let case = record(0).case;
     let name = |case: Case, role| case_name(&case, role);
