@@ -69,7 +69,10 @@ impl AbSession {
         if let Some(why) = self.comparison.not_comparable.first() {
             return Err(refused(format!("its arms are not comparable, because {why}")));
         }
-        let anchor = Anchor { id: digest(&self.comparison.a), name: self.comparison.a.name.clone() };
+        let anchor = Anchor {
+            id: digest(&self.comparison.a, self.host.kernel.as_deref()),
+            name: self.comparison.a.name.clone(),
+        };
         let lines = self.comparison.lines.iter().filter(|line| line.direction != Direction::Neutral);
         Ok((host.clone(), lines.filter_map(|line| self.entry(line, &host, &anchor)).collect()))
     }
@@ -88,8 +91,8 @@ impl AbSession {
             kernel: facts.kernel.clone(),
             version: self.version.clone(),
             revision: side.facts.get("revision").or(facts.revision.as_ref()).cloned(),
-            platform: side.name.clone(),
-            versions: side.facts.iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str())).map(owned).collect(),
+            platform: without_programs(&side.name),
+            versions: side.facts.iter().filter(|(name, _)| !is_elsewhere(name)).map(owned).collect(),
             accelerator: self.subject.accelerator,
             image: of_guest.cloned(),
             experiment: self.experiment,
@@ -108,8 +111,24 @@ impl AbSession {
     }
 }
 
-/// Facts of a side that an entry has a field for.
-const ELSEWHERE: &[&str] = &["kernel", "revision", "Featherweight"];
+/// Whether an entry has a field for that fact of a side.
+fn is_elsewhere(name: &str) -> bool {
+    let guest = name.starts_with("image ") || name.starts_with("made ");
+    guest || ["kernel", "revision", "Featherweight", "accelerator"].contains(&name)
+}
+
+/// An arm's name without the paths of its programs, which are among its versions: the next one goes on with its track.
+fn without_programs(name: &str) -> String {
+    let is_program = |piece: &&str| PROGRAMS.iter().any(|key| piece.split_once('=').is_some_and(|(k, _)| k == *key));
+    match name.contains(",,") {
+        // A comma that is meant: it is not worth taking apart.
+        true => name.to_owned(),
+        false => name.split(',').filter(|piece| !is_program(piece)).collect::<Vec<_>>().join(","),
+    }
+}
+
+/// The settings of an arm that name a program by its path.
+pub(super) const PROGRAMS: [&str; 2] = ["runtime", "qemu"];
 
 const UNKNOWN_HOST: &str = "its host's facts were not recorded, so that it is comparable with nothing";
 
@@ -118,8 +137,10 @@ fn owned((name, value): (&String, &String)) -> (String, String) {
 }
 
 /// Tells one arm A from another. The kernel is both arms', and so is the harness: guests of another revision are in the name.
-fn digest(side: &Side) -> String {
-    let facts = side.facts.iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()));
+fn digest(side: &Side, kernel: Option<&str>) -> String {
+    let of_kernel = |value: &str| kernel.is_some_and(|kernel| value.contains(kernel));
+    let is_shared = |name: &str| ["kernel", "revision", "Featherweight"].contains(&name);
+    let facts = side.facts.iter().filter(|(name, value)| !is_shared(name) && !of_kernel(value));
     let text: String = facts.map(|(name, value)| format!("{name}={value}\n")).collect();
     hexadecimal(&Sha256::digest(format!("{}\n{text}", side.name))[..6])
 }

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::intake::PROGRAMS;
 use super::{Change, Entry, Kind, Track};
 use crate::regression::Verdict;
 use crate::run::RunId;
@@ -158,10 +159,9 @@ fn arms(before: &Entry, after: &Entry) -> Result<Arms, String> {
 /// A program whose path was another one.
 fn programs<'a>(before: &'a Entry, after: &'a Entry) -> Option<(&'static str, &'a str, &'a str)> {
     let path = |entry: &'a Entry, key: &str| entry.versions.get(key).filter(|path| path.starts_with('/'));
-    ["runtime", "qemu"].into_iter().find_map(|key| {
+    PROGRAMS.into_iter().find_map(|key| {
         let (a, b) = (path(before, key)?, path(after, key)?);
-        let given = after.platform.contains(&format!("{key}="));
-        (a != b && !given).then_some((key, a.as_str(), b.as_str()))
+        (a != b).then_some((key, a.as_str(), b.as_str()))
     })
 }
 
@@ -190,12 +190,18 @@ fn why_not(before: &Entry, after: &Entry, guests_differ: bool) -> String {
     "nothing that is recorded differs: look at the host".to_owned()
 }
 
+/// The arm that an entry is about, with the paths of its programs again.
+fn arm(entry: &Entry) -> String {
+    let path = |key: &str| Some(format!(",{key}={}", entry.versions.get(key).filter(|path| path.starts_with('/'))?));
+    entry.platform.clone() + &PROGRAMS.into_iter().filter_map(path).collect::<String>()
+}
+
 /// The last session that held these arms against each other in that metric.
 fn answer(arms: &Arms, asked: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)> {
     let is_it = |entry: &&Entry| {
         entry.kind == Kind::Ab
             && entry.host == asked.host
-            && (&entry.anchor.name, &entry.platform) == (&arms.a, &arms.b)
+            && (&entry.anchor.name, &arm(entry)) == (&arms.a, &arms.b)
             && (&entry.case, &entry.metric) == (&asked.case, &asked.metric)
     };
     let last = all.iter().filter(is_it).max_by(|a, b| a.session.cmp(&b.session))?;

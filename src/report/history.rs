@@ -234,6 +234,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = write_history(&Contents::default(), dir.path()).unwrap();
         assert_eq!(path, dir.path().join(PAGE));
-        assert!(fs::read_to_string(path).unwrap().ends_with("</html>\n"));
+        assert!(fs::read_to_string(path).unwrap().ends_with("</html>"));
     }
 }

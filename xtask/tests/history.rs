@@ -99,7 +99,7 @@ fn a_step_is_shown_in_every_format_with_the_command_that_asks_again() {
     assert!(markdown.contains(&command) && markdown.contains("| case"), "{markdown}");
     let json: Value = serde_json::from_str(&printed(home.path(), &["--format", "json"])).expect("JSON");
     assert_eq!(json["questions"][0]["between"][1], line(24, 1.0, 'b')["session"]);
-    assert_eq!(json["tracks"][0]["entries"].as_array().map(Vec::len), Some(40));
+    assert_eq!(json["series"][0]["entries"].as_array().map(Vec::len), Some(40));
 }
 
 #[test]

@@ -176,6 +176,24 @@ fn the_anchor_of_an_ab_session_outlives_a_kernel_and_no_other_version() {
     };
     assert_eq!(id(&fact("kernel")), id(&|_| {}));
     assert_ne!(id(&fact("youki")), id(&|_| {}));
+    let native = |kernel: &str| {
+        id(&|s| {
+            s.host.kernel = Some(kernel.to_owned());
+            s.comparison.a.facts.insert("version".to_owned(), format!("Linux {kernel}"));
+        })
+    };
+    assert_eq!(native("6.8"), native("6.12"), "the kernel by another name");
+}
+
+#[test]
+fn the_path_of_a_program_is_a_version_and_begins_no_other_track() {
+    let mut session = session(0.0);
+    session.comparison.b.name = "oci:crun,runtime=/opt/2/crun,append=x".to_owned();
+    let facts = [("runtime", "/opt/2/crun"), ("image hello", "ff")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    session.comparison.b.facts = facts.into();
+    let entry = session.entries().unwrap().1.remove(0);
+    assert_eq!(entry.platform, "oci:crun,append=x");
+    assert_eq!(entry.versions.keys().collect::<Vec<_>>(), ["runtime"], "guests have a field of their own");
 }
 
 #[test]

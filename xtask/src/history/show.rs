@@ -33,7 +33,7 @@ pub(super) fn text(
     format: Format,
 ) -> anyhow::Result<String> {
     if format == Format::Json {
-        let all = json!({ "schema": SCHEMA, "tracks": tracks, "questions": questions, "warnings": warnings });
+        let all = json!({ "schema": SCHEMA, "series": tracks, "questions": questions, "warnings": warnings });
         return Ok(serde_json::to_string_pretty(&all)? + "\n");
     }
     let machines = tracks.chunk_by(|a, b| a.last().host == b.last().host);
