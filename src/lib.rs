@@ -19,6 +19,7 @@ pub mod docker;
 pub mod engine;
 pub mod experiment;
 pub mod guest;
+pub mod history;
 pub mod host;
 pub mod interrupt;
 pub mod ledger;

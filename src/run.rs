@@ -161,6 +161,11 @@ impl Folders {
         self.output.join("baselines")
     }
 
+    /// Where the history of sessions is kept, a file a machine.
+    pub fn history(&self) -> PathBuf {
+        self.output.join("history")
+    }
+
     /// The page over the latest run of every experiment.
     pub fn report(&self) -> PathBuf {
         self.output.join("report")

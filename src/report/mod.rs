@@ -5,6 +5,7 @@
 mod comparison;
 mod csv;
 pub mod figures;
+mod history;
 mod html;
 mod json;
 pub mod model;
@@ -15,6 +16,7 @@ mod write;
 
 pub use comparison::{Format, comparison};
 pub use csv::csv;
+pub use history::write_history;
 pub use source::{Latest, NoSuchRun, find, latest};
 pub use text::{Look, terminal};
 pub use write::{WriteError, write, write_with};

@@ -3,6 +3,7 @@
 //! Missing is `None`: an interval that the number of trials cannot support is left out, never guessed.
 
 mod axes;
+mod e_divisive;
 mod error;
 mod fairness;
 mod fieller;
@@ -30,6 +31,7 @@ mod coverage;
 mod fixture;
 
 pub use axes::Axes;
+pub use e_divisive::{ChangePoint, change_points};
 pub use error::StatsError;
 pub use fairness::jain;
 pub use fieller::{RatioInterval, RatioOfMeans, fieller, fieller_paired};

@@ -6,6 +6,7 @@ mod compare;
 mod doctor;
 mod exit;
 mod export;
+mod history;
 mod images;
 mod platforms;
 mod report;
@@ -47,6 +48,7 @@ enum Chore {
     Report(report::Report),
     Export(export::Export),
     Compare(compare::Compare),
+    History(history::History),
     Clean(clean::Clean),
     Tidy(tidy::Tidy),
 }
@@ -72,6 +74,7 @@ impl Chore {
             Chore::Report(report) => report.run().map(|()| Exit::Fine),
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
             Chore::Compare(compare) => compare.run(),
+            Chore::History(history) => history.run(),
             Chore::Clean(clean) => clean.run(),
             Chore::Tidy(tidy) => tidy.run(),
         }
