@@ -11,6 +11,6 @@ fuzz_target!(|input: &[u8]| {
     std::hint::black_box((saved.has_regressed(), saved.says_nothing()));
     for format in Format::ALL {
         let text = comparison(&saved, *format, Look::Plain, Some(100));
-        assert!(*format != Format::Json || serde_json::from_str::<Comparison>(&text).is_ok(), "{text}");
+        assert!(*format != Format::Json || serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
     }
 });

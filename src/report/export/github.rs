@@ -54,7 +54,7 @@ fn entry(case: &CaseSeries<'_>, metric: &Series<'_>) -> Entry {
 fn extra(case: &CaseSeries<'_>, metric: &Series<'_>) -> String {
     let scale = Scale::of(metric.unit, metric.summary.median);
     let interval = match &metric.summary.interval {
-        Some(i) => format!(", {:.1} % interval {} to {}", i.level * 100.0, scale.text(i.low), scale.text(i.high)),
+        Some(i) => format!(", {:.0} % interval {} to {}", i.level * 100.0, scale.text(i.low), scale.text(i.high)),
         None => String::new(),
     };
     let failed = case.outcomes.get("failed").map(|n| format!(", {n} failed")).unwrap_or_default();
