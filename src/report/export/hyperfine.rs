@@ -14,7 +14,7 @@ struct File {
     results: Vec<Benchmark>,
 }
 
-/// One command, by hyperfine's field names. `user`, `system`, `memory_usage_byte` and `exit_codes` are not there: nobody measured them.
+/// One command, by hyperfine's field names, without those that nobody measured: `user`, `system`, `exit_codes`.
 #[derive(Debug, Serialize)]
 struct Benchmark {
     command: String,
@@ -27,8 +27,8 @@ struct Benchmark {
     parameters: BTreeMap<&'static str, String>,
 }
 
-/// A command a metric of a case: `boot/youki/hello/0 boot`, with the time of every good trial and, as parameters, what
-/// the case is.
+/// A command a metric of a case: `boot/youki/hello/0 boot`, with the time of every good trial. The one parameter is the
+/// number of background instances: hyperfine's plot over a parameter takes no more than one.
 pub fn hyperfine(selection: &Selection<'_>) -> Exported {
     let (kept, left_out) = selection.sift(|_, metric| metric.is_context().or_else(|| metric.is_no_time()));
     let results = kept.into_iter().map(|(case, metric)| benchmark(case, metric)).collect();
@@ -45,20 +45,6 @@ fn benchmark(case: &CaseSeries<'_>, metric: &Series<'_>) -> Benchmark {
         min: summary.min / SECOND,
         max: summary.max / SECOND,
         times: metric.values.iter().map(|ns| ns / SECOND).collect(),
-        parameters: parameters(case, metric),
+        parameters: BTreeMap::from([("background", case.case.background.to_string())]),
     }
-}
-
-fn parameters(case: &CaseSeries<'_>, metric: &Series<'_>) -> BTreeMap<&'static str, String> {
-    let attacker = case.case.attacker.map(|attacker| ("attacker", attacker.to_string()));
-    let always = [
-        ("background", case.case.background.to_string()),
-        ("metric", metric.name.to_owned()),
-        ("placement", case.case.placement.to_string()),
-        ("platform", case.case.platform.to_string()),
-        ("role", case.role.to_string()),
-        ("victims", case.case.victims.to_string()),
-        ("workload", case.case.workload.clone()),
-    ];
-    always.into_iter().chain(attacker).collect()
 }
