@@ -24,6 +24,7 @@ pub(super) const PURE: &[&str] = &[
     "src/placement/policy.rs",
     "src/placement/policy/",
     "src/plan/",
+    "src/report/export/",
     "src/report/figures/",
     "src/report/model/",
     "src/stats/",
