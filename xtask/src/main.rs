@@ -6,6 +6,7 @@ mod exit;
 mod export;
 mod images;
 mod platforms;
+mod power;
 mod report;
 mod setup;
 mod stored;
@@ -41,6 +42,7 @@ enum Chore {
     Doctor(doctor::Doctor),
     Report(report::Report),
     Export(export::Export),
+    Power(power::Power),
     Clean(clean::Clean),
     Tidy(tidy::Tidy),
 }
@@ -64,6 +66,7 @@ impl Chore {
             Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
             Chore::Report(report) => report.run().map(|()| Exit::Fine),
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
+            Chore::Power(power) => power.run().map(|()| Exit::Fine),
             Chore::Clean(clean) => clean.run(),
             Chore::Tidy(tidy) => tidy.run(),
         }

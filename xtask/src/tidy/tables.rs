@@ -19,6 +19,8 @@ pub(super) const PURE: &[&str] = &[
     "src/placement/policy.rs",
     "src/placement/policy/",
     "src/plan/",
+    "src/proof/",
+    "src/regression/",
     "src/report/figures/",
     "src/report/model/",
     "src/stats/",
