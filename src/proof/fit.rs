@@ -4,7 +4,7 @@
 //! robust by medians (Genton 1998, 10.1023/A:1021728614555, in spirit), fitted by non-negative least squares. What stands out of the
 //! moving median is the tail.
 
-use crate::stats::{Sample, mad, median};
+use crate::stats::{Sample, median};
 
 use super::NoiseModel;
 use super::noise::TAIL_STARTS;
@@ -108,11 +108,6 @@ fn tail(logs: &[f64], core: f64) -> (f64, f64) {
         0 => (0.0, 0.0),
         n => (n as f64 / logs.len() as f64, beyond.iter().sum::<f64>() / n as f64),
     }
-}
-
-/// The spread of a sample as that of the normal distribution with the same median absolute deviation.
-pub(super) fn spread(values: Vec<f64>) -> f64 {
-    Sample::new(values).map_or(0.0, |s| NORMAL * mad(&s))
 }
 
 #[cfg(test)]

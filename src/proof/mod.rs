@@ -19,7 +19,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use contender::{Call, Contender};
+pub use contender::{Call, Contender, Outcome};
 pub use coverage::{AtTheEnd, Covered, at_the_end, covered};
 pub use fit::{between, fit};
 pub use noise::{NoiseModel, Stream};
@@ -27,5 +27,5 @@ pub use pack::{PackError, Packed, Picked, pack};
 pub use random::Random;
 pub use recording::{Recorded, Recording, RecordingError};
 pub use roc::Roc;
-pub use session::{Outcome, Tally, hold, score};
+pub use session::{Tally, hold, score};
 pub use source::{Apart, Injected, Pair, Same, Simulated, Source};

@@ -14,7 +14,7 @@ pub struct NoiseModel {
     pub core: f64,
     /// The share of trials that the tail strikes.
     pub tail_share: f64,
-    /// By how much it lifts them on average; the lift is exponential, on top of [`TAIL_STARTS`] cores.
+    /// By how much it lifts them on average; the lift is exponential, on top of four cores.
     pub tail: f64,
     /// The spread of the slow wave.
     pub wave: f64,
@@ -27,7 +27,7 @@ pub struct NoiseModel {
 }
 
 /// Where the tail begins, in spreads of the core above the middle.
-pub const TAIL_STARTS: f64 = 4.0;
+pub(super) const TAIL_STARTS: f64 = 4.0;
 
 impl NoiseModel {
     /// A host that drifts, before there is a recording of one: 4 % from trial to trial, one trial in fifty a fifth slower or

@@ -1,8 +1,6 @@
 //! Blind sessions: a rule judges arm one and arm two, and what they were is looked up afterwards.
 
-use super::{Apart, Contender, Pair, Random, Source};
-
-pub use super::contender::{Call, Outcome};
+use super::{Apart, Call, Contender, Outcome, Pair, Random, Source};
 
 /// A source whose arms bear no names. The coin is drawn here and asked nowhere but in [`Sealed::open`].
 struct Sealed<'s> {

@@ -66,7 +66,7 @@ fn cumulated(ranks: &[usize], most: usize) -> Vec<f64> {
             shares[sum] = 0.5 * (shares[sum] + with);
         }
     }
-    let mut below = 0.0;
+    let mut below = 0.0f64;
     for share in &mut shares {
         below += *share;
         *share = below.min(1.0);

@@ -46,11 +46,11 @@ impl Tape {
     }
 
     /// A session of one arm against itself, B's values multiplied by `1 + effect`.
-    pub(super) fn same(&self, effect: f64, rule: Contender) -> impl Fn(&mut Random) -> Same<'_> + Sync {
+    pub(super) fn same<'s>(&'s self, effect: f64, rule: Contender) -> impl Fn(&mut Random) -> Same<'s> + Sync + 's {
         move |random| Same::new(&self.a, 1.0 + effect, rule.most_trials().min(self.a.len()), random)
     }
 
-    fn injected(&self, rule: Contender) -> impl Fn(&mut Random) -> Injected<'_> + Sync {
+    fn injected<'s>(&'s self, rule: Contender) -> impl Fn(&mut Random) -> Injected<'s> + Sync + 's {
         let runs = self.blocks.first().map_or(1, |block| block.a.len().max(1));
         // The windows of A and of B lie one behind the other; the blocks of a session have both.
         let reach = match rule {
