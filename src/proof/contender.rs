@@ -174,7 +174,8 @@ impl Contender {
 
     fn of_windows(self, pair: &Pair, random: &mut Random) -> Call {
         let (a, b) = (pair.a.as_slice(), pair.b.as_slice());
-        let change = mean(b) / mean(a) - 1.0;
+        // On the scale of logarithms a threshold is as far away in either direction.
+        let change = (mean(b) / mean(a)).ln();
         match self {
             Contender::StoredBootstrap | Contender::BackToBack => {
                 if pooled_p(a, b, random) >= 0.05 {
@@ -185,13 +186,12 @@ impl Contender {
                 Call::beyond(nearer, 0.01)
             }
             Contender::Permutation => {
-                let far = Call::beyond(change, 0.05);
+                let far = Call::beyond(change, 0.05f64.ln_1p());
                 far.only_if(far != Call::Nothing && permutation_p(a, b, random) < 0.01)
             }
             Contender::RankSum => Call::beyond(rank_sum(a, b), Normal::standard().inverse_cdf(0.975)),
-            Contender::Band => Call::beyond(change, 0.20),
-            // A ratio of two one way is one of a half the other way.
-            Contender::Ratio => Call::beyond((1.0 + change).ln(), 2f64.ln()),
+            Contender::Band => Call::beyond(change, 0.20f64.ln_1p()),
+            Contender::Ratio => Call::beyond(change, 2f64.ln()),
             Contender::OneStage | Contender::Ours => Call::Nothing,
         }
     }

@@ -13,18 +13,18 @@ fn simulated(rule: Contender, model: NoiseModel, effect: f64, sessions: u64) -> 
 #[test]
 fn where_nothing_differs_no_rule_says_so() {
     for rule in Contender::ALL {
-        let tally = simulated(rule, NoiseModel::quiet(0.0), 1.0, 4);
-        assert_eq!((tally.sessions, tally.slower, tally.faster), (4, 0, 0), "{rule:?}");
+        let tally = simulated(rule, NoiseModel::quiet(0.0), 1.0, 2);
+        assert_eq!((tally.sessions, tally.slower, tally.faster), (2, 0, 0), "{rule:?}");
     }
 }
 
 #[test]
 fn what_takes_three_times_as_long_is_slower_for_every_rule() {
     for rule in Contender::ALL {
-        let tally = simulated(rule, NoiseModel::quiet(0.02), 3.0, 6);
-        assert_eq!((tally.sessions, tally.slower, tally.faster), (6, 6, 0), "{rule:?}");
-        let tally = simulated(rule, NoiseModel::quiet(0.02), 1.0 / 3.0, 6);
-        assert_eq!((tally.slower, tally.faster), (0, 6), "{rule:?}");
+        let tally = simulated(rule, NoiseModel::quiet(0.02), 3.0, 3);
+        assert_eq!((tally.sessions, tally.slower, tally.faster), (3, 3, 0), "{rule:?}");
+        let tally = simulated(rule, NoiseModel::quiet(0.02), 1.0 / 3.0, 3);
+        assert_eq!((tally.slower, tally.faster), (0, 3), "{rule:?}");
     }
 }
 
@@ -45,13 +45,13 @@ fn a_seed_gives_the_same_sessions_for_ever() {
     assert_eq!(tally(), tally());
     let mut random = Random::new(3, 9);
     let value = Stream::new(NoiseModel::DRIFTING, &mut random).value(&mut random);
-    assert_eq!(value, 9_999_999.0);
+    assert_eq!(value, 9_077_687.903_173_666);
 }
 
 #[test]
 fn a_rule_on_a_drifting_host_fares_as_its_design_says() {
     let drifting = NoiseModel { walk: 0.004, session: 0.05, ..NoiseModel::DRIFTING };
-    let alarms = |rule| simulated(rule, drifting, 1.0, 40).either();
+    let alarms = |rule| simulated(rule, drifting, 1.0, 20).either();
     assert!(alarms(Contender::StoredBootstrap) > 0.3 && alarms(Contender::RankSum) > 0.3);
     assert_eq!(alarms(Contender::Ours), 0.0);
 }
@@ -108,8 +108,8 @@ fn an_injected_slowdown_is_found_in_its_recording() {
             let mut random = Random::new(8, i);
             hold(rule, &mut Injected::new(&blocks, 150, &mut random), &mut random)
         };
-        let tally: Tally = (0..10).filter_map(session).collect();
-        assert_eq!((tally.slower, tally.faster), (10, 0), "{rule:?}");
+        let tally: Tally = (0..5).filter_map(session).collect();
+        assert_eq!((tally.slower, tally.faster), (5, 0), "{rule:?}");
     }
 }
 
