@@ -36,18 +36,16 @@ pub(super) fn pooled_p(from: &[f64], to: &[f64], random: &mut Random) -> f64 {
     }
     let pool = [from, to].concat();
     let (mut a, mut b) = (from.to_vec(), to.to_vec());
-    let below = (0..RESAMPLES)
-        .filter(|_| welch(redrawn(&pool, &mut a, random), redrawn(&pool, &mut b, random)) < seen)
-        .count();
+    let below =
+        (0..RESAMPLES).filter(|_| welch(redrawn(&pool, &mut a, random), redrawn(&pool, &mut b, random)) < seen).count();
     2.0 * below.min(RESAMPLES - below) as f64 / RESAMPLES as f64
 }
 
 /// The 95 % percentile interval of the relative change of the mean.
 pub(super) fn mean_change(from: &[f64], to: &[f64], random: &mut Random) -> (f64, f64) {
     let (mut a, mut b) = (from.to_vec(), to.to_vec());
-    let mut changes: Vec<f64> = (0..RESAMPLES)
-        .map(|_| mean(redrawn(to, &mut b, random)) / mean(redrawn(from, &mut a, random)) - 1.0)
-        .collect();
+    let mut changes: Vec<f64> =
+        (0..RESAMPLES).map(|_| mean(redrawn(to, &mut b, random)) / mean(redrawn(from, &mut a, random)) - 1.0).collect();
     changes.sort_unstable_by(f64::total_cmp);
     (changes[RESAMPLES / 40], changes[RESAMPLES - 1 - RESAMPLES / 40])
 }

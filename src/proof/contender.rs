@@ -153,10 +153,8 @@ impl Contender {
     /// One session. The source's arms are arm one and arm two; `None` where it has too few values.
     pub(super) fn session(self, source: &mut dyn Source, random: &mut Random) -> Option<Outcome> {
         if self == Contender::Ours {
-            return judged(source, random).map(|(call, differences)| Outcome {
-                call,
-                trials: 2 * Rule::USUAL.runs * differences.len(),
-            });
+            return judged(source, random)
+                .map(|(call, differences)| Outcome { call, trials: 2 * Rule::USUAL.runs * differences.len() });
         }
         if self.is_interleaved() {
             let differences = differences(source, BLOCKS, random)?;

@@ -45,7 +45,16 @@ impl NoiseModel {
 
     /// A host with nothing but independent normal noise of that spread.
     pub const fn quiet(core: f64) -> NoiseModel {
-        NoiseModel { core, tail_share: 0.0, tail: 0.0, wave: 0.0, memory: 0.0, walk: 0.0, session: 0.0, ..Self::DRIFTING }
+        NoiseModel {
+            core,
+            tail_share: 0.0,
+            tail: 0.0,
+            wave: 0.0,
+            memory: 0.0,
+            walk: 0.0,
+            session: 0.0,
+            ..Self::DRIFTING
+        }
     }
 }
 

@@ -210,7 +210,9 @@ mod tests {
         let mut sleep = record(1);
         sleep.case.workload = "sleep".into();
         let lines = line(0, &json!({})) + &serde_json::to_string(&sleep).unwrap() + "\n";
-        assert!(matches!(boot(&lines), Err(PackError::Mixed(cases)) if cases == "boot fake hello 0, boot fake sleep 0"));
+        assert!(
+            matches!(boot(&lines), Err(PackError::Mixed(cases)) if cases == "boot fake hello 0, boot fake sleep 0")
+        );
         let one = pack(&lines, &Picked { metric: "boot".into(), case: Some("sleep".into()) });
         assert_eq!(one.map(|p| p.recording.trials.len()), Ok(1));
     }

@@ -189,7 +189,8 @@ mod tests {
     use super::*;
 
     fn recording() -> Recording {
-        let trial = |order: u64| Recorded { order, block: order as u32 / 4, is_b: order % 2 == 1, value: 7e6 + order as f64 };
+        let trial =
+            |order: u64| Recorded { order, block: order as u32 / 4, is_b: order % 2 == 1, value: 7e6 + order as f64 };
         let facts = [("case", "boot youki hello"), ("command", "ab --set a:b\n--record 9"), ("unit", "ns")];
         Recording {
             facts: facts.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
@@ -209,7 +210,10 @@ mod tests {
     #[test]
     fn a_block_that_lacks_a_run_is_left_out() {
         // Ten trials make blocks of 2 and 2, 2 and 2, and one of 1 and 1.
-        assert_eq!(recording().blocks().iter().map(|pair| (pair.a.len(), pair.b.len())).collect::<Vec<_>>(), [(2, 2); 2]);
+        assert_eq!(
+            recording().blocks().iter().map(|pair| (pair.a.len(), pair.b.len())).collect::<Vec<_>>(),
+            [(2, 2); 2]
+        );
         assert!(Recording::default().blocks().is_empty());
     }
 
@@ -234,7 +238,10 @@ mod tests {
     fn torn_and_foreign_files_are_told() {
         let packed = recording().packed().unwrap();
         for end in [0, 1, packed.len() / 2, packed.len() - 1] {
-            assert!(matches!(Recording::unpack(&packed[..end]), Err(RecordingError::Packed(_) | RecordingError::Foreign)));
+            assert!(matches!(
+                Recording::unpack(&packed[..end]),
+                Err(RecordingError::Packed(_) | RecordingError::Foreign)
+            ));
         }
         assert!(matches!(Recording::unpack(b"no gzip"), Err(RecordingError::Packed(_))));
     }

@@ -18,7 +18,10 @@ mod tests {
     fn only_what_stands_between_the_markers_is_replaced() {
         let document = "a\n<!-- power:x -->\nold\n<!-- power:end -->\nb\n<!-- power:y -->\n<!-- power:end -->\n";
         let new = replaced(document, "y", "| t |\n").unwrap();
-        assert_eq!(new, "a\n<!-- power:x -->\nold\n<!-- power:end -->\nb\n<!-- power:y -->\n\n| t |\n\n<!-- power:end -->\n");
+        assert_eq!(
+            new,
+            "a\n<!-- power:x -->\nold\n<!-- power:end -->\nb\n<!-- power:y -->\n\n| t |\n\n<!-- power:end -->\n"
+        );
         assert_eq!(replaced(&new, "y", "| t |"), Some(new.clone()));
         assert_eq!(replaced(document, "z", ""), None);
         assert_eq!(replaced("<!-- power:x -->", "x", ""), None);

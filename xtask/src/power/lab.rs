@@ -32,8 +32,15 @@ impl Lab {
             (from..(from + part).min(sessions)).filter_map(|i| session(&mut Random::new(seed, i as u64))).collect()
         };
         thread::scope(|scope| {
-            let running: Vec<_> =
-                (0..sessions).step_by(part).map(|from| scope.spawn({ let share = &share; move || share(from) })).collect();
+            let running: Vec<_> = (0..sessions)
+                .step_by(part)
+                .map(|from| {
+                    scope.spawn({
+                        let share = &share;
+                        move || share(from)
+                    })
+                })
+                .collect();
             running.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
         })
     }

@@ -27,10 +27,7 @@ pub(super) fn figures(lab: Lab, tapes: &Tapes, curves: &[(String, Vec<(Contender
 }
 
 /// The curve in which the rules differ most: the one with the smallest area of all.
-fn pick<'c>(
-    curves: &'c [(String, Vec<(Contender, Roc)>)],
-    ending: &str,
-) -> Option<(&'c str, &'c [(Contender, Roc)])> {
+fn pick<'c>(curves: &'c [(String, Vec<(Contender, Roc)>)], ending: &str) -> Option<(&'c str, &'c [(Contender, Roc)])> {
     let least = |rules: &[(Contender, Roc)]| {
         rules.iter().filter(|(rule, _)| *rule == Contender::OneStage).map(|(_, roc)| roc.area).fold(1.0, f64::min)
     };
@@ -62,8 +59,11 @@ fn recordings(tapes: &Tapes) -> Figure {
     Figure {
         id: "recordings".to_owned(),
         title: "The host never stands still".to_owned(),
-        caption: format!("The median of {TOGETHER} trials in a row against that of the whole recording, nothing being changed."),
-        alternative: "Lines that wander around zero by some per cent while the same thing is measured again and again.".to_owned(),
+        caption: format!(
+            "The median of {TOGETHER} trials in a row against that of the whole recording, nothing being changed."
+        ),
+        alternative: "Lines that wander around zero by some per cent while the same thing is measured again and again."
+            .to_owned(),
         plot: Plot::Lines(LineChart {
             x: axis("trial", Start::Zero),
             y: axis("per cent from the median of all", Start::Fit),
@@ -108,7 +108,8 @@ fn alarms(lab: Lab, tapes: &Tapes) -> Figure {
 fn power(lab: Lab, tapes: &Tapes) -> Figure {
     let few = Lab { sessions: (lab.sessions / 8).max(1), ..lab };
     let found = |rule: Contender, effect: f64| {
-        let tallies: Vec<f64> = tapes.same.iter().map(|t| tapes.shifted(few, t, rule, effect / 100.0).alarms()).collect();
+        let tallies: Vec<f64> =
+            tapes.same.iter().map(|t| tapes.shifted(few, t, rule, effect / 100.0).alarms()).collect();
         100.0 * tallies.iter().sum::<f64>() / tallies.len() as f64
     };
     let series = Contender::ALL.into_iter().enumerate().map(|(slot, rule)| {
@@ -146,7 +147,8 @@ fn roc(id: &str, name: &str, rules: &[(Contender, Roc)]) -> Figure {
         id: id.to_owned(),
         title: format!("Found against false alarms: {name}"),
         caption: "Every rule with its own threshold moved, 300 trials a session.".to_owned(),
-        alternative: "Curves from nothing to everything flagged: the further up and to the left, the better.".to_owned(),
+        alternative: "Curves from nothing to everything flagged: the further up and to the left, the better."
+            .to_owned(),
         plot: Plot::Lines(LineChart {
             x: axis("false alarms, per cent of sessions", Start::Zero),
             y: axis("found, per cent of sessions", Start::Zero),

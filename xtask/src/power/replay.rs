@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use featherweight::proof::{
     Call, Contender, Injected, NoiseModel, Outcome, Pair, Random, Recording, Roc, Same, Tally, between, fit, score,
 };
-use featherweight::stats::{Estimate, Level, Sample, hodges_lehmann};
 use featherweight::regression::block_difference;
+use featherweight::stats::{Estimate, Level, Sample, hodges_lehmann};
 use featherweight::units::Direction;
 
 use super::lab::Lab;
@@ -62,7 +62,8 @@ impl Tape {
 
     /// How much slower B really was, over the whole recording.
     fn measured(&self) -> Option<Estimate> {
-        let all = self.blocks.iter().filter_map(|block| block_difference(Direction::Lower, &block.a, &block.b)).collect();
+        let all =
+            self.blocks.iter().filter_map(|block| block_difference(Direction::Lower, &block.a, &block.b)).collect();
         Some(hodges_lehmann(&Sample::new(all).ok()?, Level::P95))
     }
 
@@ -93,7 +94,8 @@ impl Tapes {
 
     /// What the recordings are.
     pub(super) fn table(&self) -> Table {
-        let mut table = Table::new("recordings", "The recordings.", &["recording", "case", "trials", "seconds a trial", "command"]);
+        let mut table =
+            Table::new("recordings", "The recordings.", &["recording", "case", "trials", "seconds a trial", "command"]);
         for tape in self.same.iter().chain(&self.injected) {
             let fact = |name| tape.recording.fact(name).unwrap_or("—").to_owned();
             table.rows.push(vec![
@@ -162,7 +164,8 @@ impl Tapes {
 
     /// What every rule finds of 5 % and 10 % multiplied in.
     pub(super) fn found(&self, lab: Lab) -> Table {
-        let title = format!("Every rule on the same shifts: +5 % found · +10 % found; {} sessions a cell.", lab.sessions);
+        let title =
+            format!("Every rule on the same shifts: +5 % found · +10 % found; {} sessions a cell.", lab.sessions);
         let mut table = Table::new("found", title, &["rule"]);
         table.head.extend(self.same.iter().map(|tape| tape.name.clone()));
         for rule in Contender::ALL {
@@ -231,7 +234,9 @@ impl Tapes {
             let without = self.same.iter().find(|same| same.recording.fact("case") == case).unwrap_or(tape);
             let with = |rule| {
                 let source = tape.injected(rule);
-                lab.each(&format!("roc {} {rule:?}", tape.name), lab.sessions, |random| score(rule, &mut source(random), random))
+                lab.each(&format!("roc {} {rule:?}", tape.name), lab.sessions, |random| {
+                    score(rule, &mut source(random), random)
+                })
             };
             (format!("{}, injected", tape.name), of_rules(|rule| roc(&scores(lab, without, rule, 0.0), &with(rule))))
         }));

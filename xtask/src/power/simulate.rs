@@ -52,7 +52,11 @@ pub(super) fn rules(lab: Lab, host: &Host) -> Table {
         lab.sessions,
         MORE * lab.sessions
     );
-    let mut table = Table::new("simulated", title, &["rule", "false alarms", "+2 %", "+5 %", "+10 %", "trials, nothing there", "trials, +5 %"]);
+    let mut table = Table::new(
+        "simulated",
+        title,
+        &["rule", "false alarms", "+2 %", "+5 %", "+10 %", "trials, nothing there", "trials, +5 %"],
+    );
     for rule in Contender::ALL {
         eprintln!("simulated, {}: {}", host.name, rule.name());
         let nothing = host.tally(lab, rule, 0.0);
@@ -87,7 +91,17 @@ pub(super) fn fitted(lab: Lab, hosts: &[Host]) -> Table {
 /// The parameters of the hosts.
 pub(super) fn models(hosts: &[Host]) -> Table {
     let title = "The noise of the recordings: spreads as shares of the metric.";
-    let head = ["recording", "median", "core", "tail: trials", "tail: lift", "wave", "its memory", "walk, a trial", "sessions"];
+    let head = [
+        "recording",
+        "median",
+        "core",
+        "tail: trials",
+        "tail: lift",
+        "wave",
+        "its memory",
+        "walk, a trial",
+        "sessions",
+    ];
     let mut table = Table::new("noise", title, &head);
     for Host { name, model: m } in hosts {
         table.rows.push(vec![
