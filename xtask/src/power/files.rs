@@ -67,8 +67,8 @@ fn facts(dir: &Path) -> BTreeMap<String, String> {
     for name in ["run", "version"] {
         facts.extend(file[name].as_str().map(|text| (name.to_owned(), text.to_owned())));
     }
-    let words = file["command"].as_array().map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>());
-    facts.extend(words.map(|words| ("command".to_owned(), words.join(" "))));
+    let words: Vec<&str> = file["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    facts.insert("command".to_owned(), command(&words));
     for name in ["cpu_model", "cores", "logical_cpus", "kernel", "os", "memory", "machine", "virtualised", "revision"] {
         let value = &file["host"][name];
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -79,6 +79,23 @@ fn facts(dir: &Path) -> BTreeMap<String, String> {
         facts.extend(told.map(|(id, version)| (format!("version of {}", id.replace(':', " ")), version.to_owned())));
     }
     facts
+}
+
+/// The command without what only says where this machine keeps its files.
+fn command(words: &[&str]) -> String {
+    let program = words.first().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
+    // Cargo names a bench target's executable `boot-<hash>`.
+    let program = program.rsplit_once('-').map_or(program, |(name, _)| name);
+    let mut told = vec![program];
+    let mut rest = words.iter().skip(1).copied();
+    while let Some(word) = rest.next() {
+        match word {
+            "--out" => drop(rest.next()),
+            "--bench" => {}
+            word => told.push(word),
+        }
+    }
+    told.join(" ")
 }
 
 #[cfg(test)]
@@ -102,6 +119,13 @@ mod tests {
         let recording = &tapes.same[0].recording;
         assert_eq!(recording.fact("host cpu model"), Some("simulated CPU"));
         assert!(recording.fact("command").is_some_and(|c| c.contains("--platform")));
+    }
+
+    #[test]
+    fn a_command_tells_nothing_of_folders() {
+        let words = ["/a/b/boot-d7611ef097a9", "--platform", "youki", "--out", "/c/d", "--runs", "9", "--bench"];
+        assert_eq!(command(&words), "boot --platform youki --runs 9");
+        assert_eq!(command(&[]), "");
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Table {
     /// For a terminal.
     pub(super) fn text(&self) -> String {
         let mut table = Terminal::new();
-        table.load_style(presets::NOTHING.into());
+        table.load_style(presets::NOTHING);
         table.set_header(&self.head);
         self.rows.iter().for_each(|row| {
             table.add_row(row);
