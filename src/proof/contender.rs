@@ -1,6 +1,6 @@
 //! The rules that are compared: ours and those of other projects, each on what it asks to be measured.
 //!
-//! A rival gets 150 runs of each arm, which is what our rule takes when it goes through both stages at their shortest; ours ends
+//! A rival gets 180 runs of each arm, which is what our rule takes when it goes through both stages at their shortest; ours ends
 //! sooner where there is nothing. Only the decision is taken from a project, not its machinery around it, and every
 //! threshold is applied in both directions.
 
@@ -29,7 +29,7 @@ pub enum Contender {
     Band,
     /// Against the last stored value: a ratio of more than 200 % (github-action-benchmark's default).
     Ratio,
-    /// Interleaved blocks as ours, 50 of them in one stage: the sign-flip test with p <= 0.02, no tolerance.
+    /// Interleaved blocks as ours, 60 of them in one stage: the sign-flip test with p <= 0.02, no tolerance.
     OneStage,
     /// Ours: [`Rule::USUAL`].
     Ours,

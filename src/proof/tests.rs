@@ -102,11 +102,11 @@ fn a_recording_that_is_too_short_gives_no_session() {
 fn an_injected_slowdown_is_found_in_its_recording() {
     let mut random = Random::new(8, 0);
     let mut host = Simulated::new(NoiseModel::quiet(0.03), 1.05, &mut random);
-    let blocks: Vec<Pair> = (0..200).map(|_| host.block(3, &mut random).unwrap()).collect();
+    let blocks: Vec<Pair> = (0..240).map(|_| host.block(3, &mut random).unwrap()).collect();
     for rule in [Contender::Ours, Contender::OneStage, Contender::BackToBack, Contender::RankSum] {
         let session = |i| {
             let mut random = Random::new(8, i);
-            hold(rule, &mut Injected::new(&blocks, 150, &mut random), &mut random)
+            hold(rule, &mut Injected::new(&blocks, 190, &mut random), &mut random)
         };
         let tally: Tally = (0..5).filter_map(session).collect();
         assert_eq!((tally.slower, tally.faster), (5, 0), "{rule:?}");

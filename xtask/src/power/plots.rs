@@ -146,7 +146,7 @@ fn roc(id: &str, name: &str, rules: &[(Contender, Roc)]) -> Figure {
     Figure {
         id: id.to_owned(),
         title: format!("Found against false alarms: {name}"),
-        caption: "Every rule with its own threshold moved, 300 trials a session.".to_owned(),
+        caption: "Every rule with its own threshold moved, at equal cost.".to_owned(),
         alternative: "Curves from nothing to everything flagged: the further up and to the left, the better."
             .to_owned(),
         plot: Plot::Lines(LineChart {

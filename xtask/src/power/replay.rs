@@ -274,8 +274,8 @@ fn scores(lab: Lab, tape: &Tape, rule: Contender, effect: f64) -> Vec<f64> {
 /// The areas below the curves, and what is found where one comparison in a hundred is a false alarm.
 pub(super) fn areas(lab: Lab, curves: &[(String, Vec<(Contender, Roc)>)]) -> Table {
     let title = format!(
-        "The area below the ROC, and in brackets the share found with a threshold that lets 1 % of false alarms through; 300 trials a \
-         session for every rule, {} sessions a cell.",
+        "The area below the ROC, and in brackets the share found with a threshold that lets 1 % of false alarms through; equal \
+         trials for every rule but Kata's, {} sessions a cell.",
         lab.sessions
     );
     let mut table = Table::new("roc", title, &["slowdown"]);
