@@ -29,6 +29,7 @@ pub mod observe;
 pub mod placement;
 pub mod plan;
 pub mod platform;
+pub mod proof;
 pub mod regression;
 pub mod report;
 pub mod run;

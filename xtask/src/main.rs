@@ -9,6 +9,7 @@ mod export;
 mod history;
 mod images;
 mod platforms;
+mod power;
 mod report;
 mod setup;
 mod stored;
@@ -49,6 +50,7 @@ enum Chore {
     Export(export::Export),
     Compare(compare::Compare),
     History(history::History),
+    Power(power::Power),
     Clean(clean::Clean),
     Tidy(tidy::Tidy),
 }
@@ -75,6 +77,7 @@ impl Chore {
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
             Chore::Compare(compare) => compare.run(),
             Chore::History(history) => history.run(),
+            Chore::Power(power) => power.run().map(|()| Exit::Fine),
             Chore::Clean(clean) => clean.run(),
             Chore::Tidy(tidy) => tidy.run(),
         }

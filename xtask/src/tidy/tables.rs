@@ -25,6 +25,8 @@ pub(super) const PURE: &[&str] = &[
     "src/placement/policy/",
     "src/plan/",
     "src/report/export/",
+    "src/proof/",
+    "src/regression/",
     "src/report/figures/",
     "src/report/model/",
     "src/stats/",
