@@ -12,6 +12,7 @@ pub mod attacker;
 pub mod cgroup;
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod cpuset;
 pub mod docker;
 pub mod engine;

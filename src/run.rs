@@ -118,6 +118,11 @@ impl Folders {
         self.output.join("runs")
     }
 
+    /// Where saved baselines are, one folder each.
+    pub fn baselines(&self) -> PathBuf {
+        self.output.join("baselines")
+    }
+
     /// The page over the latest run of every experiment.
     pub fn report(&self) -> PathBuf {
         self.output.join("report")

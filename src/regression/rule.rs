@@ -66,6 +66,12 @@ impl Rule {
         (self.bound() + stages).exp_m1().max(self.floor)
     }
 
+    /// The same for two samples of so many values that were not measured in pairs, of which one value has that `sigma`.
+    pub fn detectable_unpaired(&self, sigma: f64, a: usize, b: usize) -> f64 {
+        let spread = sigma * (1.0 / a as f64 + 1.0 / b as f64).sqrt();
+        (self.bound() + (Z_ALPHA + Z_POWER) * EFFICIENCY * spread).exp_m1().max(self.floor)
+    }
+
     /// The most blocks that a session may take.
     pub fn most_blocks(&self) -> usize {
         self.first + self.second.1
