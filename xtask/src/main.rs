@@ -1,6 +1,7 @@
 //! Featherweight's own chores: everything around a measurement that is not the measurement.
 
 mod clean;
+mod compare;
 mod doctor;
 mod exit;
 mod export;
@@ -26,6 +27,7 @@ use featherweight::cli::Exit;
         cargo xtask doctor                    before the first run: what can run here, what cannot and why\n  \
         cargo xtask report last               the page of the latest run; without `last`, of every experiment\n  \
         cargo xtask export --output all.csv   the stored trials, for R, pandas or a spreadsheet\n  \
+        cargo xtask compare main last         the latest run against a saved baseline\n  \
         cargo xtask clean                     after a crash: remove what it left, and nothing else\n\n\
         Exit codes: 0 fine, 2 bad input, 3 nothing to work on, 4 something failed or was left behind."
 )]
@@ -41,6 +43,7 @@ enum Chore {
     Doctor(doctor::Doctor),
     Report(report::Report),
     Export(export::Export),
+    Compare(compare::Compare),
     Clean(clean::Clean),
     Tidy(tidy::Tidy),
 }
@@ -64,6 +67,7 @@ impl Chore {
             Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
             Chore::Report(report) => report.run().map(|()| Exit::Fine),
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
+            Chore::Compare(compare) => compare.run(),
             Chore::Clean(clean) => clean.run(),
             Chore::Tidy(tidy) => tidy.run(),
         }
