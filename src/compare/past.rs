@@ -33,7 +33,7 @@ const WIDTH: f64 = 3.0;
 const LEAST: usize = 2;
 /// Earlier runs that are read at most, and how large they may be: comparing stays quick.
 const RUNS: usize = 12;
-const RUN_BYTES: u64 = 16 << 20;
+const RUN_BYTES: u64 = 4 << 20;
 
 /// The medians of earlier sessions.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -105,6 +105,17 @@ fn what_is_refused_says_why_in_every_format() {
 }
 
 #[test]
+fn what_is_all_invalid_is_not_called_free_of_regressions() {
+    let invalid = |mut line: Line| {
+        line.ruling.verdict = Verdict::Invalid;
+        line
+    };
+    let lines = every_verdict().lines.into_iter().map(invalid).collect();
+    let text = printed(&Comparison { lines, ..every_verdict() }, Format::Markdown);
+    assert!(text.starts_with("### Nothing could be compared."), "{text}");
+}
+
+#[test]
 fn json_reads_back_as_the_comparison_with_per_cents_beside() {
     let text = printed(&every_verdict(), Format::Json);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -20,7 +20,7 @@ pub(super) const CHANGE_NOTE: &str = "Change: how much worse B is than A, with i
      interval, trials.";
 
 /// A factor above which per cents are hard to read.
-const MANY_TIMES: f64 = 10.0;
+const MANY_TIMES: f64 = 100.0;
 
 /// The lines, what regressed first; those of one verdict in their own order.
 pub(super) fn ranked(comparison: &Comparison) -> Vec<&Line> {
@@ -47,9 +47,14 @@ pub(super) fn headline(comparison: &Comparison) -> String {
     match n {
         _ if !comparison.not_comparable.is_empty() => "Not comparable.".to_owned(),
         Some(n) => format!("{} regressed.", count(n, "metric")),
-        None if comparison.says_nothing() => "Nothing could be compared.".to_owned(),
+        None if is_silent(comparison) => "Nothing could be compared.".to_owned(),
         None => "No regression found.".to_owned(),
     }
+}
+
+/// Whether not one line says anything.
+fn is_silent(comparison: &Comparison) -> bool {
+    comparison.lines.iter().all(|line| matches!(line.ruling.verdict, Verdict::Skipped | Verdict::Invalid))
 }
 
 /// What tells the sides apart: `revision: 5ec9498 against ff4b0d4`.
