@@ -36,7 +36,7 @@ pub(crate) struct Power {
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
     /// Sessions of each rule in each cell
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     sessions: u32,
     /// What every random number follows from
     #[arg(long, default_value_t = 20_261_121)]
@@ -92,7 +92,10 @@ impl Power {
             let tapes = files::read(dir)?;
             let hosts = tapes.hosts();
             tables.extend([tapes.table(), simulate::models(&hosts), simulate::fitted(lab, &hosts)]);
-            tables.extend([tapes.alarms(lab), tapes.ours(lab), tapes.found(lab), tapes.injected(lab)]);
+            tables.extend([tapes.alarms(lab), tapes.ours(lab), tapes.found(lab)]);
+            if !tapes.injected.is_empty() {
+                tables.push(tapes.injected(lab));
+            }
             let curves = tapes.curves(Lab { sessions: lab.sessions.div_ceil(2), ..lab });
             tables.push(areas(lab, &curves));
             coverage.rows.extend(simulate::coverage(lab, &hosts));
@@ -142,7 +145,10 @@ fn write(docs: &Path, tables: &[Table], figures: &[featherweight::report::figure
     let path = docs.join("regressions.md");
     let mut text = fs::read_to_string(&path).map_err(|e| BadInput(format!("--write: {}: {e}", path.display())))?;
     for table in tables {
-        text = docs::replaced(&text, table.name, &table.markdown())
+        // Which curves there are depends on the recordings.
+        let curves = figures.iter().filter(|figure| table.name == "roc" && figure.id.starts_with("roc"));
+        let shown: String = curves.map(|f| format!("\n![{}](regressions/{}.svg)\n", f.title, f.id)).collect();
+        text = docs::replaced(&text, table.name, &(table.markdown() + &shown))
             .ok_or_else(|| BadInput(format!("{} has no markers `power:{}`", path.display(), table.name)))?;
     }
     let dir = docs.join("regressions");

@@ -71,8 +71,13 @@ impl Tape {
         self.recording.fact("seconds a trial")?.parse().ok()
     }
 
-    fn minutes(&self, tally: Tally) -> String {
-        self.seconds().map_or("—".to_owned(), |seconds| format!("{:.1}", tally.cost() * seconds / 60.0))
+    /// How long a session took, of measuring alone.
+    fn time(&self, tally: Tally) -> String {
+        match self.seconds().map(|seconds| tally.cost() * seconds) {
+            None => "—".to_owned(),
+            Some(s) if s < 60.0 => format!("{s:.1} s"),
+            Some(s) => format!("{:.1} min", s / 60.0),
+        }
     }
 }
 
@@ -143,11 +148,11 @@ impl Tapes {
     /// What ours finds of shifts that were multiplied in, and what it costs.
     pub(super) fn ours(&self, lab: Lab) -> Table {
         let title = format!(
-            "Ours on recordings with B's values multiplied (synthetic), and its cost in trials of both arms and in minutes; {} \
+            "Ours on recordings with B's values multiplied (synthetic), and its cost in trials of both arms and in time of measuring; {} \
              sessions a cell.",
             lab.sessions
         );
-        let head = ["recording", "+2 %", "+5 %", "+10 %", "nothing there: trials", "min", "+5 %: trials", "min"];
+        let head = ["recording", "+2 %", "+5 %", "+10 %", "nothing there: trials", "time", "+5 %: trials", "time"];
         let mut table = Table::new("ours", title, &head);
         for tape in &self.same {
             let found = EFFECTS.map(|effect| self.shifted(lab, tape, Contender::Ours, effect));
@@ -155,7 +160,7 @@ impl Tapes {
             let mut row = vec![tape.name.clone()];
             row.extend(found.map(|tally| per_cent(tally.alarms())));
             for tally in [nothing, found[1]] {
-                row.extend([format!("{:.0}", tally.cost()), tape.minutes(tally)]);
+                row.extend([format!("{:.0}", tally.cost()), tape.time(tally)]);
             }
             table.rows.push(row);
         }
@@ -212,9 +217,9 @@ impl Tapes {
             };
             table.rows.push(row(rule.name(), tallies.iter().map(cell).collect()));
             if rule == Contender::Ours {
-                let cost = |(tape, tally): (&Tape, &Tally)| format!("{:.0} · {}", tally.cost(), tape.minutes(*tally));
+                let cost = |(tape, tally): (&Tape, &Tally)| format!("{:.0} · {}", tally.cost(), tape.time(*tally));
                 let costs = self.injected.iter().zip(&tallies).map(cost).collect();
-                table.rows.push(row("*its trials · minutes*", costs));
+                table.rows.push(row("*its trials · time*", costs));
             }
         }
         table
