@@ -74,8 +74,8 @@ fn ended_by(home: &Path, signal: Signal) -> Option<i32> {
     let tenth = format!("{}/{BLOCKS} blocks", BLOCKS / 10);
     let is_there = told.map_while(Result::ok).any(|line| line.contains(&tenth));
     assert!(is_there, "it tells how far it is");
-    rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
-    child.wait().unwrap().code()
+    rustix::process::kill_process(Pid::from_child(&child), signal).expect("it lives");
+    child.wait().expect("it ends").code()
 }
 
 /// More than are measured before the signal comes.
