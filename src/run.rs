@@ -156,6 +156,16 @@ impl Folders {
         self.output.join("ab")
     }
 
+    /// Where saved baselines are, one folder each.
+    pub fn baselines(&self) -> PathBuf {
+        self.output.join("baselines")
+    }
+
+    /// Where the history of sessions is kept, a file a machine.
+    pub fn history(&self) -> PathBuf {
+        self.output.join("history")
+    }
+
     /// The page over the latest run of every experiment.
     pub fn report(&self) -> PathBuf {
         self.output.join("report")

@@ -128,6 +128,11 @@ fn a_run_that_is_asked_to_stop_does_so_and_can_be_gone_on_with(
     #[case] platforms: &str,
 ) {
     let Some(platforms) = here::those_of(platforms) else { return };
+    if host::ignores(signal) {
+        return eprintln!(
+            "skipped: whoever started this test has {signal:?} ignored, as nohup does, and a run leaves it so"
+        );
+    }
     let (desk, mut stranger) = (Desk::new(), Stranger::new());
     let line = "--workload sqlite --attacker write,fork --placement same-thread --platform";
     let mut command = desk.command(Experiment::Isolation, &format!("{line} {platforms}"));

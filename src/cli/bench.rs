@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::Options;
+use super::baseline::{self, Against};
 use super::resolve::{BadInput, resolve, trial_configuration};
 use crate::engine::{EngineError, Request, RunSummary, Session};
 use crate::interrupt::Interrupt;
@@ -54,7 +55,7 @@ pub fn bench(experiment: Experiment) -> ExitCode {
     exit.into()
 }
 
-type Refusal = (Exit, String);
+pub(super) type Refusal = (Exit, String);
 
 fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
     if options.format.is_some() {
@@ -65,15 +66,32 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
         return try_once(experiment, folders);
     }
     let request = request(experiment, options, &folders)?;
+    let against = Against::open(experiment, options, &request, &folders)?;
     let interrupt = Interrupt::on_signals().map_err(|e| (Exit::Trouble, format!("watch for Ctrl-C: {e}")))?;
-    let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
+    let session = open(request, &folders, &interrupt)?;
     if options.list || options.dry_run {
         print_plan(session.plan(), options);
         session.abandon();
         return Ok(Exit::Fine);
     }
     let summary = session.run(observe::for_stderr().as_mut()).map_err(refusal)?;
-    Ok(finish(&summary, &Pages::of(options, &folders)))
+    let pages = Pages::of(options, &folders);
+    let exit = finish(&summary, &pages);
+    if let Some(name) = options.save_baseline.as_ref().filter(|_| summary.outcome == RunOutcome::Complete) {
+        baseline::save(name, experiment, &summary.dir, &folders)?;
+    }
+    match against.filter(|_| summary.outcome == RunOutcome::Complete) {
+        Some(against) => against.judge(&summary.dir, &pages.runs, exit, |configuration| {
+            let request = Request::New { configuration: Box::new(configuration), out: pages.runs.clone() };
+            let session = open(request, &folders, &interrupt)?;
+            session.run(observe::for_stderr().as_mut()).map_err(refusal)
+        }),
+        None => Ok(exit),
+    }
+}
+
+fn open(request: Request, folders: &Folders, interrupt: &Interrupt) -> Result<Session, Refusal> {
+    Session::open(request, folders.clone(), interrupt.clone(), std::env::args().collect()).map_err(refusal)
 }
 
 /// Runs the target once, tiny, on the fake platform, and leaves no run behind: what `cargo test --benches` does.
@@ -116,7 +134,7 @@ fn check_writable(out: &Path) -> Result<(), BadInput> {
     })
 }
 
-fn fresh_seed() -> u64 {
+pub(super) fn fresh_seed() -> u64 {
     jiff::Timestamp::now().as_nanosecond() as u64
 }
 

@@ -1,5 +1,6 @@
 //! The command line of the bench targets: options in, a resolved configuration out, exit codes.
 
+mod baseline;
 mod bench;
 mod options;
 mod profile;

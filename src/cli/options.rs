@@ -6,6 +6,7 @@ use clap::Parser;
 
 use super::ThesisCode;
 use crate::attacker::Attacker;
+use crate::compare::baseline::BaselineName;
 use crate::placement::Placement;
 use crate::plan::Profile;
 use crate::platform::{Networking, PlatformId, registry};
@@ -24,8 +25,10 @@ use crate::platform::{Networking, PlatformId, registry};
         cargo bench --bench scalability -- --workload nginx,redis --platform native,youki\n  \
         cargo bench --bench scalability -- --name d_sql_s --platform youki --runs 5 --benchmark_time 100 --instances_per_benchmark 10\n  \
         cargo bench --bench footprint -- --minimum --platform fake\n  \
+        cargo bench --bench boot -- --save-baseline main             then change something, and\n  \
+        cargo bench --bench boot -- --baseline main                  is it slower?\n  \
         cargo bench --bench isolation -- --resume last\n\n\
-        Exit codes: 0 fine, 2 bad input, 3 nothing could run, 4 a case without a single good trial, or something left behind."
+        Exit codes: 0 fine, 1 a confirmed regression (--baseline), 2 bad input, 3 nothing could run, 4 a case without a single good trial, or something left behind."
 )]
 pub struct Options {
     /// Run only cases whose name contains this word, such as youki/sqlite or same-thread; see --list
@@ -94,6 +97,15 @@ pub struct Options {
     /// The folder that receives the run's folder [default: target/featherweight/runs]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+
+    /// Keep the run under this name, in place of what had it, for --baseline and `cargo xtask compare`
+    #[arg(long, value_name = "NAME")]
+    pub save_baseline: Option<BaselineName>,
+
+    /// Compare with the run kept under this name. What looks worse is measured again, everything provisioned anew; only
+    /// what is worse again is a regression, with exit code 1
+    #[arg(long, value_name = "NAME", conflicts_with = "save_baseline")]
+    pub baseline: Option<BaselineName>,
 
     /// Go on with a run that did not finish: its id, its folder, or "last"
     #[arg(long, value_name = "RUN|last", conflicts_with_all = ["profile", "platform", "workload", "network", "load_seconds", "requests", "attacker", "placement", "runs", "benchmark_time", "instances_per_benchmark", "name", "minimum", "rows", "seed", "timeout", "filter"])]

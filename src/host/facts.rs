@@ -86,7 +86,7 @@ impl HostFacts {
     }
 
     /// The facts that a comparison depends on, as text.
-    fn comparable(&self) -> BTreeMap<String, String> {
+    pub(crate) fn comparable(&self) -> BTreeMap<String, String> {
         let text = |o: &Option<String>| o.clone();
         let count = |o: Option<usize>| o.map(|n| n.to_string());
         let facts = [

@@ -132,10 +132,10 @@ proptest! {
         let rest = |from: usize, to: usize| values[from..to].iter().map(|v| v + centre).collect::<Vec<_>>();
         let mut judge = Judge::new(Rule::USUAL);
         rest(0, 30).into_iter().for_each(|d| judge.push(Stage::First, d));
-        if n > 30 {
-            if let Next::Measure(Stage::Second, planned) = judge.next() {
-                rest(30, 30 + planned).into_iter().for_each(|d| judge.push(Stage::Second, d));
-            }
+        if n > 30
+            && let Next::Measure(Stage::Second, planned) = judge.next()
+        {
+            rest(30, 30 + planned).into_iter().for_each(|d| judge.push(Stage::Second, d));
         }
         let whole = judge.ruling();
         let decided = |v: Verdict| matches!(v, Verdict::Regressed | Verdict::Improved);

@@ -1,4 +1,15 @@
 //! A comparison for people and for programs.
+//!
+//! Invariant: no number stands without its unit, how many trials it rests on and its spread; what regressed comes first.
+
+mod github;
+mod json;
+mod markdown;
+mod text;
+mod words;
+
+#[cfg(test)]
+mod tests;
 
 use super::Look;
 use crate::names::named_enum;
@@ -18,8 +29,12 @@ named_enum! {
     }
 }
 
-/// The comparison as text in that format; `look` and `width` matter to [`Format::Text`] alone.
+/// The comparison as text in that format, ended by a line feed; `look` and `width` matter to [`Format::Text`] alone.
 pub fn comparison(comparison: &Comparison, format: Format, look: Look, width: Option<u16>) -> String {
-    let _ = (format, look, width);
-    serde_json::to_string_pretty(comparison).unwrap_or_default()
+    match format {
+        Format::Text => text::text(comparison, look, width),
+        Format::Markdown => markdown::markdown(comparison),
+        Format::Json => json::json(comparison),
+        Format::Github => github::github(comparison),
+    }
 }

@@ -18,11 +18,15 @@ const MANY: usize = 4;
 /// Tables with more columns are set smaller, and their numbers may be broken before brackets and intervals.
 const WIDE: usize = 9;
 
-/// The page of `report`. `links` gives each run's folder, relative to the page.
+/// The page of `report`. `links` gives each run's folder, relative to the page, and `history` the page of the history.
 ///
 /// # Errors
 /// When the built-in template does not fit the report.
-pub(super) fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<String, minijinja::Error> {
+pub(super) fn page(
+    report: &Report,
+    links: &BTreeMap<String, String>,
+    history: Option<&str>,
+) -> Result<String, minijinja::Error> {
     let svgs: BTreeMap<&str, String> = report.figures().map(|f| (f.id.as_str(), svg(f, Sheet::Page))).collect();
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("templates/page.html"))?;
@@ -30,6 +34,7 @@ pub(super) fn page(report: &Report, links: &BTreeMap<String, String>) -> Result<
         report => Value::from(Serde(report)),
         svgs => Value::from(Serde(&svgs)),
         links => Value::from(Serde(links)),
+        history,
         heading => heading(report),
         topics => Value::from(Serde(&topics(&report.findings))),
         fold => FOLD,

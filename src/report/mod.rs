@@ -1,10 +1,11 @@
 //! What was measured, for people and for programs: one page, figures, tables, JSON and CSV.
 //!
-//! Everything here reads stored runs and nothing else. Invariant: `model` and `figures` are pure.
+//! Everything here reads stored runs and nothing else. Invariant: `model`, `figures` and `export` are pure.
 
 mod comparison;
-mod csv;
+pub mod export;
 pub mod figures;
+mod history;
 mod html;
 mod json;
 pub mod model;
@@ -14,7 +15,8 @@ mod text;
 mod write;
 
 pub use comparison::{Format, comparison};
-pub use csv::csv;
+pub use export::csv;
+pub use history::write_history;
 pub use source::{Latest, NoSuchRun, find, latest};
 pub use text::{Look, terminal};
 pub use write::{WriteError, write, write_with};

@@ -7,7 +7,7 @@ use std::{fs, io};
 use super::figures::{Sheet, svg};
 use super::model::Report;
 use super::source::Latest;
-use super::{html, json};
+use super::{history, html, json};
 use crate::store::{StoredRun, replace};
 
 /// Why a report could not be written.
@@ -49,7 +49,8 @@ pub fn write_with(latest: &Latest, dir: &Path) -> Result<PathBuf, WriteError> {
     let summary = serde_json::to_string_pretty(&summary).map_err(bad)?;
     put(&dir.join("summary.json"), &(summary + "\n"))?;
     let page = dir.join("index.html");
-    put(&page, &html::page(&report, &links(&latest.runs, dir))?)?;
+    let history = dir.join(history::PAGE).is_file().then_some(history::PAGE);
+    put(&page, &html::page(&report, &links(&latest.runs, dir), history)?)?;
     Ok(page)
 }
 
@@ -57,7 +58,7 @@ fn bad(e: serde_json::Error) -> minijinja::Error {
     minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string())
 }
 
-fn put(path: &Path, text: &str) -> Result<(), WriteError> {
+pub(super) fn put(path: &Path, text: &str) -> Result<(), WriteError> {
     replace(path, text.as_bytes()).map_err(|source| WriteError::Io { path: path.to_owned(), source })
 }
 

@@ -3,6 +3,7 @@
 //! Missing is `None`: an interval that the number of trials cannot support is left out, never guessed.
 
 mod axes;
+mod e_divisive;
 mod error;
 mod fairness;
 mod fieller;
@@ -13,6 +14,7 @@ mod line;
 mod mann_kendall;
 mod quantile;
 mod rank;
+mod rank_sum;
 mod sample;
 mod select;
 mod shift;
@@ -29,6 +31,7 @@ mod coverage;
 mod fixture;
 
 pub use axes::Axes;
+pub use e_divisive::{ChangePoint, change_points};
 pub use error::StatsError;
 pub use fairness::jain;
 pub use fieller::{RatioInterval, RatioOfMeans, fieller, fieller_paired};
@@ -38,6 +41,7 @@ pub use knee::{Knee, KneeInterval, knee, knee_interval};
 pub use line::Line;
 pub use mann_kendall::{MannKendall, mann_kendall, mann_kendall_against};
 pub use quantile::{mad, median, quantile};
+pub use rank_sum::rank_sum;
 pub use sample::Sample;
 pub use shift::shift;
 pub use sign_flip::sign_flip;

@@ -4,6 +4,8 @@
 //! Invariant: a depth k means that the statistic lies below k with at most the tail probability of the
 //! level, and is the largest such number; `None` means that not even 0 is rare enough.
 
+use std::sync::OnceLock;
+
 use super::Level;
 
 /// Up to this many values the signed-rank distribution is enumerated, beyond it is normal to 1e-4.
@@ -21,7 +23,9 @@ pub(super) fn signed_rank_depth(n: usize, level: Level) -> Option<usize> {
         let variance = n * (n + 1.0) * (2.0 * n + 1.0) / 24.0;
         return normal_depth(n * (n + 1.0) / 4.0, variance, level);
     }
-    exact_depth(&signed_rank_counts(n), 2f64.powi(n as i32), level)
+    // The same for all data: computed once.
+    static COUNTS: [OnceLock<Vec<f64>>; SIGNED_RANK_EXACT + 1] = [const { OnceLock::new() }; SIGNED_RANK_EXACT + 1];
+    exact_depth(COUNTS[n].get_or_init(|| signed_rank_counts(n)), 2f64.powi(n as i32), level)
 }
 
 /// The depth for two samples of `m` and `n` values: the k-th smallest and k-th largest difference bound the

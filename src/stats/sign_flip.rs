@@ -5,6 +5,8 @@
 //! (Pratt & Gibbons, Concepts of Nonparametric Theory, 3.7; Lehmann, Nonparametrics, 3.2).
 //! Invariant: negating values and bound and asking for the other side gives the same p.
 
+use std::sync::OnceLock;
+
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Up to this many values every sign pattern is counted; beyond it the sum is normal to 1e-3.
@@ -42,6 +44,18 @@ fn exact(ranks: &[usize], positive: usize) -> f64 {
     let total: usize = ranks.iter().sum();
     // Both tails are alike: the sums at or above `positive` are as many as those at or below its mirror image.
     let Some(most) = total.checked_sub(positive) else { return 1.0 };
+    let is_untied = ranks.iter().enumerate().all(|(i, rank)| *rank == 2 * (i + 1));
+    if is_untied { untied(ranks.len())[most / 2] } else { cumulated(ranks, most)[most] }
+}
+
+/// The distribution for that many ranks of which none are tied, which is the same for all data: it is computed once.
+fn untied(n: usize) -> &'static [f64] {
+    static OF: [OnceLock<Vec<f64>>; EXACT + 1] = [const { OnceLock::new() }; EXACT + 1];
+    OF[n].get_or_init(|| cumulated(&(1..=n).collect::<Vec<_>>(), n * (n + 1) / 2))
+}
+
+/// The share of sign patterns whose positive ranks add up to at most each sum from 0 to `most`.
+fn cumulated(ranks: &[usize], most: usize) -> Vec<f64> {
     let mut shares = vec![0.0; most + 1];
     shares[0] = 1.0;
     let mut reached = 0;
@@ -52,7 +66,12 @@ fn exact(ranks: &[usize], positive: usize) -> f64 {
             shares[sum] = 0.5 * (shares[sum] + with);
         }
     }
-    shares.iter().sum::<f64>().min(1.0)
+    let mut below = 0.0f64;
+    for share in &mut shares {
+        below += *share;
+        *share = below.min(1.0);
+    }
+    shares
 }
 
 fn normal(ranks: &[usize], positive: usize) -> f64 {

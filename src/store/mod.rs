@@ -3,11 +3,13 @@
 mod reader;
 mod record;
 mod run_file;
+mod slim;
 #[cfg(test)]
 pub(crate) mod testing;
 mod writer;
 
-pub use reader::{ReadError, StoredRun, list_runs, read_run, run_folder};
+pub use reader::{ReadError, StoredRun, list_runs, read_run, read_run_file, run_folder};
 pub use record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
 pub use run_file::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip};
+pub use slim::{CaseValues, MetricValues, SlimRun, read_slim};
 pub use writer::{RUN_FILE, TRIALS_FILE, Writer, replace};

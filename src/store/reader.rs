@@ -61,54 +61,88 @@ pub enum ReadError {
 /// # Errors
 /// When it is no run, is damaged elsewhere than in its last line, or was written by a newer schema.
 pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
-    let path = dir.join(RUN_FILE);
-    let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
-    let file: RunFile = parse(&text, &path, 1, |file: &RunFile| file.schema)?;
-    let mut run = StoredRun { dir: dir.to_owned(), file, trials: Vec::new(), warnings: Vec::new() };
-    read_trials(&mut run)?;
+    let mut run =
+        StoredRun { dir: dir.to_owned(), file: read_run_file(dir)?, trials: Vec::new(), warnings: Vec::new() };
+    let torn = each_trial(dir, |text, place| {
+        let record: TrialRecord = place.parse(text, |record: &TrialRecord| record.schema)?;
+        place.belongs(record.run.as_str(), &run.file)?;
+        run.trials.push(record);
+        Ok(())
+    })?;
+    run.warnings.extend(torn);
     Ok(run)
 }
 
-fn read_trials(run: &mut StoredRun) -> Result<(), ReadError> {
-    let path = run.dir.join(TRIALS_FILE);
-    let Ok(file) = File::open(&path) else { return Ok(()) };
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let damaged = |reason: String| ReadError::Damaged { path: path.clone(), line: number, reason };
-        if reader.read_until(b'\n', &mut line).map_err(|e| damaged(e.to_string()))? == 0 {
-            break;
-        }
-        if line.last() != Some(&b'\n') {
-            run.warnings.push(format!("{}, line {number}: torn, passed over", path.display()));
-            break;
-        }
-        let text = str::from_utf8(&line).map_err(|e| damaged(e.to_string()))?;
-        let record: TrialRecord = parse(text, &path, number, |record: &TrialRecord| record.schema)?;
-        if record.run != run.file.run {
-            return Err(damaged(format!("belongs to run {}, not {}", record.run, run.file.run)));
-        }
-        run.trials.push(record);
-    }
-    Ok(())
+/// Reads the description of the run in the folder `dir`, and not its trials.
+///
+/// # Errors
+/// As [`read_run`].
+pub fn read_run_file(dir: &Path) -> Result<RunFile, ReadError> {
+    let path = dir.join(RUN_FILE);
+    let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
+    Place { path: &path, line: 1 }.parse(&text, |file: &RunFile| file.schema)
 }
 
-/// Parses one object, telling a newer schema from damage. Only what does not fit is parsed again, for its schema alone.
-fn parse<T: for<'de> Deserialize<'de>>(
-    text: &str,
-    path: &Path,
+/// Gives every whole line of a run's trials to `take`, one after another; a run without trials has none. A torn last
+/// line is told instead.
+pub(super) fn each_trial(
+    dir: &Path,
+    mut take: impl FnMut(&str, Place<'_>) -> Result<(), ReadError>,
+) -> Result<Option<String>, ReadError> {
+    let path = dir.join(TRIALS_FILE);
+    let Ok(file) = File::open(&path) else { return Ok(None) };
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        let place = Place { path: &path, line };
+        if reader.read_until(b'\n', &mut text).map_err(|e| place.damaged(e.to_string()))? == 0 {
+            break;
+        }
+        if text.last() != Some(&b'\n') {
+            return Ok(Some(format!("{}, line {line}: torn, passed over", path.display())));
+        }
+        take(str::from_utf8(&text).map_err(|e| place.damaged(e.to_string()))?, place)?;
+    }
+    Ok(None)
+}
+
+/// Where something is being read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    path: &'a Path,
     line: usize,
-    schema: fn(&T) -> u32,
-) -> Result<T, ReadError> {
-    let newer = |found| ReadError::Newer { path: path.to_owned(), found };
-    match serde_json::from_str(text) {
-        Ok(object) if schema(&object) <= SCHEMA => Ok(object),
-        Ok(object) => Err(newer(schema(&object).into())),
-        Err(e) => Err(match serde_json::from_str::<Versioned>(text) {
-            Ok(versioned) if versioned.schema > u64::from(SCHEMA) => newer(versioned.schema),
-            _ => ReadError::Damaged { path: path.to_owned(), line, reason: e.to_string() },
-        }),
+}
+
+impl Place<'_> {
+    fn damaged(&self, reason: String) -> ReadError {
+        ReadError::Damaged { path: self.path.to_owned(), line: self.line, reason }
+    }
+
+    /// Refuses a trial of another run.
+    pub(super) fn belongs(&self, run: &str, file: &RunFile) -> Result<(), ReadError> {
+        match run == file.run.as_str() {
+            true => Ok(()),
+            false => Err(self.damaged(format!("belongs to run {run}, not {}", file.run))),
+        }
+    }
+
+    /// Parses one object, telling a newer schema from damage. Only what does not fit is parsed again, for its schema
+    /// alone.
+    pub(super) fn parse<'de, T: Deserialize<'de>>(
+        &self,
+        text: &'de str,
+        schema: impl Fn(&T) -> u32,
+    ) -> Result<T, ReadError> {
+        let newer = |found| ReadError::Newer { path: self.path.to_owned(), found };
+        match serde_json::from_str(text) {
+            Ok(object) if schema(&object) <= SCHEMA => Ok(object),
+            Ok(object) => Err(newer(schema(&object).into())),
+            Err(e) => Err(match serde_json::from_str::<Versioned>(text) {
+                Ok(versioned) if versioned.schema > u64::from(SCHEMA) => newer(versioned.schema),
+                _ => self.damaged(e.to_string()),
+            }),
+        }
     }
 }
 

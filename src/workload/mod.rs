@@ -6,11 +6,11 @@
 mod figures;
 mod job;
 mod place;
-mod redis_benchmark;
+pub mod redis_benchmark;
 #[cfg(test)]
 mod tests;
 mod tools;
-mod wrk;
+pub mod wrk;
 
 use std::fmt::Debug;
 use std::time::Duration;

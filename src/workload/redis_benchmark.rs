@@ -6,22 +6,22 @@ use crate::units::Nanos;
 
 /// What one kind of request reached.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
+pub struct Row {
     /// The kind: `SET`, `GET`.
-    pub(super) test: String,
+    pub test: String,
     /// Requests per second.
-    pub(super) rate: f64,
+    pub rate: f64,
     /// The time that half of the requests took at the most, where it is told.
-    pub(super) p50: Option<Nanos>,
+    pub p50: Option<Nanos>,
     /// The time that all but a hundredth took at the most, where it is told.
-    pub(super) p99: Option<Nanos>,
+    pub p99: Option<Nanos>,
 }
 
 /// Reads the rows of `tests`, in that order; the tool prints them in upper case, and in one row each.
 ///
 /// # Errors
 /// Names what is missing or not understood.
-pub(super) fn parse(text: &str, tests: &[&str]) -> Result<Vec<Row>, String> {
+pub fn parse(text: &str, tests: &[&str]) -> Result<Vec<Row>, String> {
     let whole = text.strip_suffix('\n').ok_or("the output ends within a line")?;
     let mut lines = whole.lines().filter(|line| !line.trim().is_empty()).peekable();
     let header = lines.next_if(|line| line.starts_with("\"test\",")).map(cells).transpose()?;

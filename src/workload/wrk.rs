@@ -6,37 +6,37 @@ use crate::units::Nanos;
 
 /// What wrk measured.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Report {
+pub struct Report {
     /// Answers, whatever their status.
-    pub(super) requests: u64,
+    pub requests: u64,
     /// Answers per second.
-    pub(super) rate: f64,
+    pub rate: f64,
     /// The time that half of the answers took at the most.
-    pub(super) p50: Nanos,
+    pub p50: Nanos,
     /// The time that all but a hundredth took at the most.
-    pub(super) p99: Nanos,
+    pub p99: Nanos,
     /// What went wrong.
-    pub(super) errors: Errors,
+    pub errors: Errors,
 }
 
 /// Errors, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Errors {
+pub struct Errors {
     /// Connections that could not be made.
-    pub(super) connect: u64,
+    pub connect: u64,
     /// Reads that failed.
-    pub(super) read: u64,
+    pub read: u64,
     /// Writes that failed.
-    pub(super) write: u64,
+    pub write: u64,
     /// Answers that took longer than wrk waits, two seconds; counted when they come.
-    pub(super) timeout: u64,
+    pub timeout: u64,
     /// Answers with a status of 400 or above.
-    pub(super) status: u64,
+    pub status: u64,
 }
 
 impl Errors {
     /// All of them.
-    pub(super) fn sum(&self) -> u64 {
+    pub fn sum(&self) -> u64 {
         self.connect + self.read + self.write + self.timeout + self.status
     }
 }
@@ -45,7 +45,7 @@ impl Errors {
 ///
 /// # Errors
 /// Names what is missing or not understood.
-pub(super) fn parse(text: &str) -> Result<Report, String> {
+pub fn parse(text: &str) -> Result<Report, String> {
     let rate = after(text, "Requests/sec:")?;
     let rate: f64 = rate.parse().map_err(|_| format!("`{rate}` requests per second"))?;
     // The last line: without it the output may have been cut in the number before.

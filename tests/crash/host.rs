@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use featherweight::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use procfs::Current as _;
+use rustix::process::Signal;
 
 const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
 
@@ -45,6 +46,12 @@ pub(crate) fn holders(namespaces: &BTreeSet<PathBuf>, moment: u64, runs: &[RunId
 pub(crate) fn ticks() -> u64 {
     let seconds = procfs::Uptime::current().expect("the host tells its uptime").uptime;
     (seconds * procfs::ticks_per_second() as f64) as u64
+}
+
+/// Whether this process, and so what it starts, ignores the signal.
+pub(crate) fn ignores(signal: Signal) -> bool {
+    let status = procfs::process::Process::myself().and_then(|me| me.status()).expect("this process tells its state");
+    status.sigign >> (signal.as_raw() - 1) & 1 == 1
 }
 
 /// The living processes of `run`.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use featherweight::ab::{Asked, Question, Request, Session, Summary, Wanted};
+use featherweight::ab::{Asked, Question, Request, Session, Summary, Wanted, read_session};
 use featherweight::arm::Arm;
 use featherweight::cli::{self, Exit, Options, resolve};
 use featherweight::interrupt::Interrupt;
 use featherweight::observe;
 use featherweight::plan::Configuration;
+use featherweight::regression::Comparison;
 use featherweight::report::{Format, Look, comparison};
 use featherweight::run::Folders;
 use featherweight::store::{Experiment, RunOutcome, replace};
@@ -41,10 +42,10 @@ use crate::exit::BadInput;
 )]
 pub(crate) struct Ab {
     /// What is compared with
-    #[arg(long, value_name = "ARM", required_unless_present = "resume")]
+    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"])]
     a: Option<Arm>,
     /// What is asked about
-    #[arg(long, value_name = "ARM", required_unless_present = "resume")]
+    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"])]
     b: Option<Arm>,
     /// What is measured: boot, footprint, scalability, isolation
     #[arg(long, value_name = "EXPERIMENT", default_value_t = Experiment::Boot)]
@@ -99,6 +100,9 @@ pub(crate) struct Ab {
     /// Go on with a session that did not finish: its id, its folder, or "last"
     #[arg(long, value_name = "RUN|last", conflicts_with_all = ["a", "b", "bench", "filter", "sets", "metric", "tolerance", "blocks", "runs", "no_null_control", "no_noise_guard", "seed", "record", "workload", "attacker", "placement", "background", "rows", "network", "load_seconds", "requests", "timeout"])]
     resume: Option<String>,
+    /// Print the comparison of a session that has ended, in another format: its folder; measure nothing
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["a", "b", "resume", "dry_run", "time_limit"])]
+    show: Option<PathBuf>,
     /// Print the cases with the time a block takes, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -142,6 +146,9 @@ impl Ab {
     /// # Errors
     /// When it cannot begin.
     pub(crate) fn run(self: Box<Self>) -> anyhow::Result<Exit> {
+        if let Some(dir) = &self.show {
+            return self.show(dir);
+        }
         let folders = Folders::from_env();
         let request = self.request(&folders)?;
         let interrupt = Interrupt::on_signals().context("watch for Ctrl-C")?;
@@ -212,16 +219,30 @@ impl Ab {
         Ok(configuration)
     }
 
+    /// A stored session, told again.
+    fn show(&self, dir: &Path) -> anyhow::Result<Exit> {
+        let file = read_session(dir)?.file;
+        let compared =
+            file.comparison.ok_or_else(|| BadInput(format!("--show {}: nothing is judged", dir.display())))?;
+        self.print(&compared)?;
+        Ok(judged(Some(&compared)))
+    }
+
+    fn print(&self, compared: &Comparison) -> anyhow::Result<()> {
+        let (look, width) = cli::terminal();
+        match &self.output {
+            Some(path) => write(path, &comparison(compared, self.format, Look::Plain, None)),
+            None => {
+                say(&comparison(compared, self.format, look, width));
+                Ok(())
+            }
+        }
+    }
+
     fn tell(&self, summary: &Summary) -> anyhow::Result<Exit> {
         summary.problems.iter().for_each(|problem| eprintln!("error: {problem}"));
         summary.leftovers.iter().for_each(|left| eprintln!("error: left behind and removed by the ledger: {left:?}"));
-        if let Some(compared) = &summary.file.comparison {
-            let (look, width) = cli::terminal();
-            match &self.output {
-                Some(path) => write(path, &comparison(compared, self.format, Look::Plain, None))?,
-                None => say(&comparison(compared, self.format, look, width)),
-            }
-        }
+        summary.file.comparison.as_ref().map_or(Ok(()), |compared| self.print(compared))?;
         let folder = format!("session: {}", summary.dir.display());
         // What is for programs is not mixed with what is for people.
         if self.format == Format::Text {
@@ -292,7 +313,7 @@ fn exit(summary: &Summary) -> Exit {
     }
 }
 
-fn judged(compared: Option<&featherweight::regression::Comparison>) -> Exit {
+fn judged(compared: Option<&Comparison>) -> Exit {
     match compared {
         Some(compared) if compared.has_regressed() => Exit::Regression,
         Some(compared) if compared.says_nothing() => Exit::NothingRan,

@@ -9,6 +9,11 @@ use featherweight::report::NoSuchRun;
 #[error("{0}")]
 pub(crate) struct BadInput(pub(crate) String);
 
+/// There is nothing to work on. The message tells why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Nothing(pub(crate) String);
+
 /// The exit code for `error`.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
     if error.is::<BadInput>() {
@@ -16,6 +21,9 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     }
     if let Some(error) = error.downcast_ref::<AbError>() {
         return error.exit();
+    }
+    if error.is::<Nothing>() {
+        return Exit::NothingRan;
     }
     match error.downcast_ref::<NoSuchRun>() {
         Some(NoSuchRun::Empty(_)) => Exit::NothingRan,

@@ -2,11 +2,14 @@
 
 mod ab;
 mod clean;
+mod compare;
 mod doctor;
 mod exit;
 mod export;
+mod history;
 mod images;
 mod platforms;
+mod power;
 mod report;
 mod setup;
 mod stored;
@@ -28,6 +31,7 @@ use featherweight::cli::Exit;
         cargo xtask report last               the page of the latest run; without `last`, of every experiment\n  \
         cargo xtask ab --a youki --b oci:runc  is B slower than A? measured now, side by side\n  \
         cargo xtask export --output all.csv   the stored trials, for R, pandas or a spreadsheet\n  \
+        cargo xtask compare main last         the latest run against a saved baseline\n  \
         cargo xtask clean                     after a crash: remove what it left, and nothing else\n\n\
         Exit codes: 0 fine, 1 a regression, 2 bad input, 3 nothing to work on, 4 something failed or was left behind."
 )]
@@ -44,6 +48,9 @@ enum Chore {
     Doctor(doctor::Doctor),
     Report(report::Report),
     Export(export::Export),
+    Compare(compare::Compare),
+    History(history::History),
+    Power(power::Power),
     Clean(clean::Clean),
     Tidy(tidy::Tidy),
 }
@@ -68,6 +75,9 @@ impl Chore {
             Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
             Chore::Report(report) => report.run().map(|()| Exit::Fine),
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
+            Chore::Compare(compare) => compare.run(),
+            Chore::History(history) => history.run(),
+            Chore::Power(power) => power.run().map(|()| Exit::Fine),
             Chore::Clean(clean) => clean.run(),
             Chore::Tidy(tidy) => tidy.run(),
         }

@@ -3,7 +3,7 @@
 use featherweight::report::{Latest, write_with};
 use featherweight::run::Folders;
 
-use crate::stored;
+use crate::{history, stored};
 
 /// Write the report over stored runs and print the path of its page
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,11 @@ impl Report {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let folders = Folders::from_env();
         let (runs, dir) = match &self.run {
-            None => (stored::latest(&folders.runs())?, folders.report()),
+            None => {
+                let latest = stored::latest(&folders.runs())?;
+                history::page_if_any()?;
+                (latest, folders.report())
+            }
             Some(name) => {
                 let run = stored::named(&folders.runs(), name)?;
                 let dir = run.dir.join("report");

@@ -34,6 +34,11 @@ pub(crate) fn latest(runs: &Path) -> anyhow::Result<Latest> {
     }
 }
 
+/// The error for a folder that holds nothing yet.
+pub(crate) fn nothing_in(folder: &Path) -> anyhow::Error {
+    anyhow::Error::new(NoSuchRun::Empty(folder.to_owned()))
+}
+
 fn nothing(why: NoSuchRun) -> anyhow::Error {
     anyhow::Error::new(why).context("nothing to show yet: `cargo bench` makes runs")
 }

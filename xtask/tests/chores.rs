@@ -25,6 +25,12 @@ fn error(output: &Output) -> String {
 #[case::unknown_run(&["report", "tuesday"], 2, "RUN tuesday: tuesday/run.json holds no run")]
 #[case::unknown_tools(&["setup", "--only", "wkr,docker"], 2, "--only `wkr`: no such tool; accepted: cc, docker, ")]
 #[case::agreed_and_not(&["setup", "--dry-run", "--yes"], 2, "'--dry-run' cannot be used with '--yes'")]
+#[case::two_files_on_one_output(&["export", "--format", "github"], 2, "--output FOLDER for both, or --direction")]
+#[case::a_tree_on_an_output(&["export", "--format", "critcmp"], 2, "such as --output target")]
+#[case::a_direction_of_csv(&["export", "--direction", "smaller"], 2, "--direction goes with --format github alone")]
+#[case::a_baseline_of_csv(&["export", "--baseline", "x"], 2, "--baseline goes with --format critcmp alone")]
+#[case::a_metric_of_csv(&["export", "--metric", "boot"], 2, "csv has every metric a column")]
+#[case::no_baseline(&["export", "--format", "critcmp", "--output", "x", "--baseline", "change"], 2, "`change`: no name")]
 #[case::nothing_to_report(&["report"], 3, "`cargo bench` makes runs")]
 #[case::nothing_to_export(&["export", "last"], 3, "`cargo bench` makes runs")]
 fn what_cannot_be_done_has_its_own_code_and_names_the_cause(
@@ -46,6 +52,36 @@ fn an_export_that_cannot_be_written_is_bad_input() {
     assert_eq!(output.status.code(), Some(2), "{}", error(&output));
     assert!(error(&output).contains("--output /nowhere/at/all.csv"), "{}", error(&output));
     assert_eq!(xtask(home.path(), &["export", frozen.to_str().unwrap()]).status.code(), Some(0));
+}
+
+#[test]
+fn an_export_of_simulations_is_asked_for_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00");
+    let (frozen, to) = (frozen.to_str().unwrap(), home.path().join("bench"));
+    let export = ["export", frozen, "--format", "github", "--output", to.to_str().unwrap()];
+    let refused = xtask(home.path(), &export);
+    assert_eq!(refused.status.code(), Some(3), "{}", error(&refused));
+    assert!(error(&refused).contains("nothing to export: boot/fake/hello/0 (simulated), "), "{}", error(&refused));
+    let done = xtask(home.path(), &[&export[..], &["--simulated", "--metric", "boot,removal"]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", error(&done));
+    let entries = |name: &str| -> Vec<serde_json::Value> {
+        serde_json::from_str(&fs::read_to_string(to.join(name)).unwrap()).unwrap()
+    };
+    assert_eq!((entries("smaller-is-better.json").len(), entries("bigger-is-better.json").len()), (20, 0));
+}
+
+#[test]
+fn an_export_tells_which_metrics_there_are_and_what_it_cannot_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-085001-0f00");
+    let export = ["export", frozen.to_str().unwrap(), "--simulated", "--format", "hyperfine"];
+    let unknown = xtask(home.path(), &[&export[..], &["--metric", "boots"]].concat());
+    assert_eq!(unknown.status.code(), Some(2), "{}", error(&unknown));
+    assert!(error(&unknown).contains("--metric boots: no case has it; accepted: charge_per_instance, "));
+    let done = xtask(home.path(), &export);
+    assert_eq!(done.status.code(), Some(0), "{}", error(&done));
+    assert!(error(&done).contains(" more: no time: the format knows nothing else"), "{}", error(&done));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod canvas;
 mod frame;
 mod lines;
 mod style;
+mod track;
 
 use serde::Serialize;
 
@@ -42,6 +43,47 @@ pub enum Plot {
     Lines(LineChart),
     /// Bars over named groups.
     Bars(BarChart),
+    /// A ratio over sessions.
+    Track(TrackChart),
+}
+
+/// A ratio over sessions, and where its level changes. Small: a page holds many of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrackChart {
+    /// The vertical axis.
+    pub y: Axis,
+    /// The sessions, oldest first.
+    pub points: Vec<TrackPoint>,
+    /// The changes, oldest first.
+    pub steps: Vec<Step>,
+    /// The first and the last session's day.
+    pub days: Option<(String, String)>,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrackPoint {
+    /// Its ratio.
+    pub y: f64,
+    /// From where to where it may lie.
+    pub spread: Option<(f64, f64)>,
+    /// What the pointer shows.
+    pub hover: String,
+}
+
+/// A change of level.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// The index of the first session of the new level.
+    pub at: usize,
+    /// The level before.
+    pub before: f64,
+    /// The level after.
+    pub after: f64,
+    /// What stands at it.
+    pub label: String,
+    /// What the pointer shows.
+    pub hover: String,
 }
 
 /// Lines with their spread.
@@ -176,6 +218,7 @@ pub fn svg(figure: &Figure, sheet: Sheet) -> String {
     let height = match &figure.plot {
         Plot::Lines(chart) => lines::draw(&mut canvas, chart),
         Plot::Bars(chart) => bars::draw(&mut canvas, chart),
+        Plot::Track(track) => track::draw(&mut canvas, track),
     };
     canvas.document(figure, height, sheet)
 }

@@ -106,6 +106,34 @@ fn charts_without_data_are_still_drawings() {
     assert!(svg(&empty, Sheet::Own).ends_with("</svg>\n"));
 }
 
+fn track(values: &[f64], steps: Vec<Step>) -> Figure {
+    let point = |y: &f64| TrackPoint { y: *y, spread: Some((y - 0.01, y + 0.01)), hover: "commit <a>".into() };
+    let y = Axis { start: Start::Fit, ..axis("ratio", Unit::Ratio) };
+    let plot = Plot::Track(TrackChart { y, points: values.iter().map(point).collect(), steps, days: None });
+    Figure { plot, ..ladder(0) }
+}
+
+fn step(at: usize) -> Step {
+    Step { at, before: 1.0, after: 1.05, label: "+5.0 %".into(), hover: "between a & b".into() }
+}
+
+#[test]
+fn a_track_has_a_point_a_session_a_level_on_each_side_of_a_step_and_their_titles() {
+    let drawing = svg(&track(&[1.0, 1.0, 1.05, 1.05], vec![step(2)]), Sheet::Page);
+    assert_eq!(drawing.matches("<title>commit &lt;a&gt;</title>").count(), 4);
+    assert_eq!(drawing.matches("<title>between a &amp; b</title>").count(), 1);
+    assert_eq!(drawing.matches("fw-l fw-c1").count(), 2);
+    assert!(drawing.contains(">+5.0 %<"));
+}
+
+#[test]
+fn a_track_of_one_session_or_none_is_still_a_drawing() {
+    for values in [&[][..], &[1.0]] {
+        let drawing = svg(&track(values, Vec::new()), Sheet::Own);
+        assert!(drawing.ends_with("</svg>\n") && !drawing.contains("NaN"));
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_value_however_odd_breaks_a_drawing(value in proptest::num::f64::ANY, low in proptest::num::f64::ANY) {
@@ -114,5 +142,7 @@ proptest::proptest! {
             let drawing = svg(&bars(vec![bar], arrangement), Sheet::Page);
             proptest::prop_assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
         }
+        let drawing = svg(&track(&[value, low, value], vec![step(1), step(9)]), Sheet::Page);
+        proptest::prop_assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
     }
 }

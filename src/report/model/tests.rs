@@ -116,7 +116,7 @@ fn a_victim_that_never_answers_did_not_respond() {
         .figures()
         .filter_map(|f| match &f.plot {
             Plot::Bars(chart) => Some(chart),
-            Plot::Lines(_) => None,
+            Plot::Lines(_) | Plot::Track(_) => None,
         })
         .flat_map(|chart| chart.series[0].bars.iter())
         .collect();

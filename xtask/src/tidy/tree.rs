@@ -140,7 +140,7 @@ fn places(files: &[File]) -> BTreeSet<String> {
 
 /// Whether `target`, as written in the file `from`, is there: beside that file, or from the project's folder.
 fn leads(there: &BTreeSet<String>, from: &str, target: &str) -> bool {
-    let beside = from.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/{target}"));
+    let beside = from.rsplit_once('/').map_or_else(|| target.to_owned(), |(folder, _)| format!("{folder}/{target}"));
     [beside.as_str(), target]
         .iter()
         .any(|path| normal(path).is_some_and(|path| path.is_empty() || there.contains(&path)))
@@ -171,8 +171,11 @@ mod tests {
     fn a_link_that_leads_nowhere_is_found() {
         let text =
             "[a](b.md#part) [c](../src/) [d](https://x.org/y) [e](#here)\n```\n[f](gone.md)\n```\n[g](gone.md)\n";
-        let files = [File::new("docs/a.md", text), File::new("docs/b.md", ""), File::new("src/lib.rs", "")];
-        assert_eq!(told(links_lead_somewhere(&files)), ["docs/a.md:5: the link to `gone.md` leads nowhere"]);
+        let at_the_top = File::new("A.md", "[a](docs/b.md) [b](docs/gone.md)\n");
+        let files = [at_the_top, File::new("docs/a.md", text), File::new("docs/b.md", ""), File::new("src/lib.rs", "")];
+        let found = told(links_lead_somewhere(&files));
+        assert_eq!(found[0], "A.md:1: the link to `docs/gone.md` leads nowhere");
+        assert_eq!(found[1..], ["docs/a.md:5: the link to `gone.md` leads nowhere"]);
     }
 
     #[test]

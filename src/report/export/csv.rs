@@ -53,14 +53,17 @@ pub fn csv(runs: &[StoredRun]) -> String {
 /// Every metric that some trial has, with its column's name.
 fn metric_columns(runs: &[StoredRun]) -> BTreeMap<(String, &'static str), String> {
     let metrics = runs.iter().flat_map(|r| &r.trials).flat_map(|t| &t.metrics);
-    let column =
-        |name: &str, suffix: &str| if suffix.is_empty() { name.to_owned() } else { format!("{name}_{suffix}") };
-    metrics.map(|m| ((m.name.clone(), suffix(m.unit)), column(&m.name, suffix(m.unit)))).collect()
+    metrics.map(|m| ((m.name.clone(), suffix(m.unit)), with_unit(&m.name, m.unit))).collect()
 }
 
 fn event_columns(runs: &[StoredRun]) -> Vec<Event> {
     let seen = |e: &Event| runs.iter().flat_map(|r| &r.trials).any(|t| t.events.contains_key(e));
     Event::ALL.iter().copied().filter(seen).collect()
+}
+
+/// The name of a metric's column: `boot_ns`.
+pub(super) fn with_unit(name: &str, unit: Unit) -> String {
+    format!("{name}_{}", suffix(unit))
 }
 
 fn suffix(unit: Unit) -> &'static str {

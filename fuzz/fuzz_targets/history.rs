@@ -1,0 +1,15 @@
+//! A history's file: the reader, the change points and the questions that follow from what it accepts.
+
+#![no_main]
+
+use std::path::Path;
+
+use featherweight::history::{parse, questions, tracks};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Ok((entries, whole)) = parse(input, Path::new("history.jsonl")) else { return };
+    assert!(whole <= input.len());
+    let tracks = tracks(&entries);
+    std::hint::black_box(questions(&tracks, &entries));
+});

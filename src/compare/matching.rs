@@ -1,0 +1,208 @@
+//! Which cases of two runs are the same question.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::attacker::Attacker;
+use crate::placement::Placement;
+use crate::platform::PlatformId;
+use crate::store::{Case, CaseValues, Experiment, MetricValues, Role, SlimRun};
+use crate::units::{Direction, Unit};
+
+/// A case without what two runs of it may differ in: its image, its accelerator, and, where two platforms are compared,
+/// its platform.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// What is measured.
+    pub experiment: Experiment,
+    /// Where; `None` where the platforms are what is compared.
+    pub platform: Option<PlatformId>,
+    /// The measured guest.
+    pub workload: String,
+    /// Where the attacker runs.
+    pub placement: Placement,
+    /// What the trials are for.
+    pub role: Role,
+    /// The attacker.
+    pub attacker: Option<Attacker>,
+    /// Idle instances beside the measured one.
+    pub background: u32,
+    /// How many victims run at once.
+    pub victims: u32,
+}
+
+/// How the platforms of two runs are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pairing {
+    /// Each with itself.
+    Same,
+    /// The only one of A with the only one of B.
+    Across,
+}
+
+/// The trials of one case of one run.
+#[derive(Debug, Clone)]
+pub(super) struct Found<'a> {
+    /// The trials; of several images or accelerators where a run is mixed.
+    pub(super) values: Vec<&'a CaseValues>,
+    /// The references of the same blocks, where the case is measured against them.
+    pub(super) reference: Option<&'a CaseValues>,
+}
+
+/// The numbers of one metric of one side, ready to be compared.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Series {
+    pub(super) unit: Unit,
+    pub(super) direction: Direction,
+    pub(super) values: Vec<f64>,
+}
+
+/// What a metric that is divided by its reference is called: `insert_time` becomes `insert_time_slowdown`.
+pub(super) const SLOWDOWN: &str = "_slowdown";
+
+impl Pairing {
+    /// Each platform with itself where the runs share one; the two platforms where each run has one.
+    ///
+    /// # Errors
+    /// Says why there is nothing to put together.
+    pub(super) fn of(a: &SlimRun, b: &SlimRun) -> Result<Self, String> {
+        let (mine, theirs) = (platforms(a), platforms(b));
+        for (name, run) in [("A", a), ("B", b)] {
+            if run.cases.is_empty() {
+                return Err(format!("{name} has no trials (run {}, {})", run.file.run, run.file.outcome));
+            }
+        }
+        if mine.iter().any(|platform| theirs.contains(platform)) {
+            return Ok(Pairing::Same);
+        }
+        match (mine.as_slice(), theirs.as_slice()) {
+            ([_], [_]) => Ok(Pairing::Across),
+            _ => Err(format!("no common platform: {} against {}", names(&mine), names(&theirs))),
+        }
+    }
+}
+
+/// The platforms that have trials, each once.
+pub(super) fn platforms(run: &SlimRun) -> Vec<&PlatformId> {
+    let mut all: Vec<&PlatformId> = run.cases.iter().map(|values| &values.case.platform).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+pub(super) fn names(platforms: &[&PlatformId]) -> String {
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The cases of a run by what makes them comparable.
+pub(super) fn keyed(run: &SlimRun, pairing: Pairing) -> BTreeMap<Key, Found<'_>> {
+    let mut all: BTreeMap<Key, Found<'_>> = BTreeMap::new();
+    for values in &run.cases {
+        let found = all.entry(Key::of(&values.case, values.role, pairing)).or_insert_with(|| Found::new(run, values));
+        found.values.push(values);
+    }
+    all
+}
+
+impl Key {
+    pub(super) fn of(case: &Case, role: Role, pairing: Pairing) -> Self {
+        Self {
+            experiment: case.experiment,
+            platform: (pairing == Pairing::Same).then(|| case.platform.clone()),
+            workload: case.workload.clone(),
+            placement: case.placement,
+            role,
+            attacker: case.attacker,
+            background: case.background,
+            victims: case.victims,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    /// As the plan calls the case, without the platform where that is what is compared.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.experiment)?;
+        if let Some(platform) = &self.platform {
+            write!(f, "/{platform}")?;
+        }
+        write!(f, "/{}", self.workload)?;
+        match self.experiment {
+            Experiment::Isolation => {
+                let neighbour = self.attacker.map_or(self.role.name(), Attacker::name);
+                write!(f, "/{}/{neighbour}", self.placement)
+            }
+            Experiment::Scalability if self.victims > 1 => write!(f, "/{}-victims", self.victims),
+            _ => write!(f, "/{}", self.background),
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    fn new(run: &'a SlimRun, values: &CaseValues) -> Self {
+        let is_beside = values.case.experiment == Experiment::Isolation && values.role != Role::Reference;
+        let reference = |other: &&CaseValues| {
+            let case = Case { attacker: None, image: other.case.image.clone(), ..values.case.clone() };
+            other.role == Role::Reference && other.case == case
+        };
+        let reference = if is_beside { run.cases.iter().find(reference) } else { None };
+        Self { values: Vec::new(), reference }
+    }
+
+    /// The trials, where they are all of one image on one accelerator.
+    pub(super) fn one(&self) -> Option<&'a CaseValues> {
+        match self.values.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Why there is no number, or not of every trial, for `who`; `None` when all is well.
+    pub(super) fn trouble(&self, who: &str) -> Option<String> {
+        let Some(one) = self.one() else {
+            return Some(format!("{who} mixes trials of {} images or accelerators in this case", self.values.len()));
+        };
+        let reason = one.reason.as_deref().unwrap_or("no reason is recorded");
+        match (one.ok, one.failed) {
+            (0, 0) => Some(format!("{who} skipped it: {reason}")),
+            (0, failed) => Some(format!("not one of {who}'s {failed} trials is good: {reason}")),
+            _ => None,
+        }
+    }
+
+    /// The names of the metrics, those that are divided by the reference among them under their own.
+    pub(super) fn metric_names(&self) -> Vec<String> {
+        let suffix = if self.is_relative() { SLOWDOWN } else { "" };
+        let metrics = self.values.iter().flat_map(|values| &values.metrics);
+        metrics.map(|metric| format!("{}{suffix}", metric.name)).collect()
+    }
+
+    /// Whether every number is divided by that of the reference of its block, so that what the host did to both cancels.
+    pub(super) fn is_relative(&self) -> bool {
+        self.values.iter().any(|v| v.case.experiment == Experiment::Isolation && v.role != Role::Reference)
+    }
+
+    /// The numbers of the metric of that name; `None` without one.
+    pub(super) fn series(&self, name: &str) -> Option<Series> {
+        let values = self.one()?;
+        if !self.is_relative() {
+            let MetricValues { unit, direction, values, .. } = values.metric(name)?;
+            let values = values.iter().map(|(_, value)| *value).collect();
+            return Some(Series { unit: *unit, direction: *direction, values });
+        }
+        let name = name.strip_suffix(SLOWDOWN)?;
+        let (loaded, alone) = (values.metric(name)?, self.reference?.metric(name)?);
+        let values = ratios(loaded, alone);
+        Some(Series { unit: Unit::Ratio, direction: Direction::Lower, values }).filter(|s| !s.values.is_empty())
+    }
+}
+
+/// How much worse each value is than that of the reference of its block: above 1 is worse.
+fn ratios(loaded: &MetricValues, alone: &MetricValues) -> Vec<f64> {
+    let alone_at: BTreeMap<u32, f64> = alone.values.iter().copied().collect();
+    let ratio = |(block, value): &(u32, f64)| {
+        let alone = alone_at.get(block)?;
+        Some(if loaded.direction == Direction::Higher { alone / value } else { value / alone })
+    };
+    loaded.values.iter().filter_map(ratio).filter(|ratio| ratio.is_finite()).collect()
+}

@@ -1,0 +1,166 @@
+//! A history's file from bytes to entries. Never panics, whatever is in it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Entry, SCHEMA};
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system does not give it.
+    #[error("read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line cannot be understood.
+    #[error("{path}, line {line}: {reason}; take the line out, or restore the file")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A newer version wrote a line.
+    #[error(
+        "{path}, line {line} has schema {found}, and this version reads up to {SCHEMA}; use the version that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Its schema.
+        found: u64,
+    },
+}
+
+/// The entries of a file, and how many of its bytes are whole lines. What is there twice, as after a merge by hand,
+/// counts once. A last line without its end is whole where it can be read; else it is torn, and left out.
+///
+/// # Errors
+/// When another line is damaged or of a newer schema.
+pub fn parse(content: &[u8], path: &Path) -> Result<(Vec<Entry>, usize), ReadError> {
+    let mut entries = Vec::new();
+    let mut whole = 0;
+    for (i, line) in content.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        if !line.trim_ascii().is_empty() {
+            match entry(line, path, i + 1) {
+                Ok(entry) => entries.push(entry),
+                Err(ReadError::Damaged { .. }) if line.last() != Some(&b'\n') => break,
+                Err(e) => return Err(e),
+            }
+        }
+        whole += line.len();
+    }
+    Ok((once(entries), whole))
+}
+
+fn entry(line: &[u8], path: &Path, number: usize) -> Result<Entry, ReadError> {
+    let damaged = |reason: String| ReadError::Damaged { path: path.to_owned(), line: number, reason };
+    let newer = |found| ReadError::Newer { path: path.to_owned(), line: number, found };
+    match serde_json::from_slice::<Entry>(line) {
+        Ok(entry) if entry.schema > SCHEMA => Err(newer(entry.schema.into())),
+        Ok(entry) => match entry.fault() {
+            Some(fault) => Err(damaged(fault)),
+            None => Ok(entry),
+        },
+        // Only what does not fit is read again, for its schema alone.
+        Err(e) => Err(match serde_json::from_slice::<Versioned>(line) {
+            Ok(versioned) if versioned.schema > u64::from(SCHEMA) => newer(versioned.schema),
+            _ => damaged(e.to_string()),
+        }),
+    }
+}
+
+/// All that is sure of a line of a newer schema.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: u64,
+}
+
+fn once(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let mut first = {
+        let mut seen = BTreeSet::new();
+        entries.iter().map(|entry| seen.insert(entry.identity())).collect::<Vec<_>>().into_iter()
+    };
+    entries.retain(|_| first.next().unwrap_or(true));
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{entry as sample, line};
+    use super::*;
+
+    fn read(text: &str) -> Result<(Vec<Entry>, usize), ReadError> {
+        parse(text.as_bytes(), Path::new("h.jsonl"))
+    }
+
+    #[test]
+    fn what_was_written_reads_back_once() {
+        let text = line(&sample(0)) + "\n" + &line(&sample(1)) + &line(&sample(0));
+        let (entries, whole) = read(&text).unwrap();
+        assert_eq!((entries, whole), (vec![sample(0), sample(1)], text.len()));
+    }
+
+    #[test]
+    fn a_torn_last_line_is_left_out_and_a_whole_one_without_its_end_is_not() {
+        let text = line(&sample(0)) + &line(&sample(1));
+        let (entries, whole) = read(&text[..text.len() - 9]).unwrap();
+        assert_eq!((entries, whole), (vec![sample(0)], line(&sample(0)).len()));
+        assert_eq!(read(text.trim_end()).unwrap().0, [sample(0), sample(1)]);
+    }
+
+    #[test]
+    fn a_damaged_line_is_named_by_its_number() {
+        let text = line(&sample(0)) + "{\"schema\":1,\n" + &line(&sample(1));
+        let error = read(&text).unwrap_err();
+        assert!(error.to_string().starts_with("h.jsonl, line 2: "), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_nothing_measures_are_damage() {
+        for (from, to) in [("\"value\":1.0", "\"value\":-1.0"), ("\"values\":[", "\"values\":[0.0,")] {
+            let text = line(&sample(0)).replacen(from, to, 1);
+            assert_ne!(text, line(&sample(0)), "{from}");
+            assert!(matches!(read(&text), Err(ReadError::Damaged { line: 1, .. })), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_by_its_number_even_in_a_torn_line() {
+        for text in ["{\"schema\":7,\"renamed\":[]}\n", "{\"schema\":7}"] {
+            assert!(matches!(read(text), Err(ReadError::Newer { found: 7, line: 1, .. })), "{text}");
+        }
+        let later = line(&Entry { schema: 2, ..sample(0) });
+        assert!(matches!(read(&later), Err(ReadError::Newer { found: 2, .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parse(&bytes, Path::new("h"));
+        }
+
+        #[test]
+        fn no_damage_makes_the_reader_panic(at in 0..2000usize, byte in any::<u8>(), cut in 0..2000usize) {
+            let mut bytes = (line(&sample(0)) + &line(&sample(1))).into_bytes();
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            bytes.truncate(length - cut % length);
+            if let Ok((entries, whole)) = parse(&bytes, Path::new("h")) {
+                prop_assert!(entries.len() <= 2 && whole <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A comparison as annotations: workflow commands of GitHub Actions on standard output
+//! (docs.github.com, "Workflow commands for GitHub Actions").
+
+use super::words::{counts, few, headline, quantity, ranked, reasons, whole_change};
+use crate::regression::{Comparison, Line, Verdict};
+
+/// GitHub shows ten annotations of a kind and step; the last one tells of the rest.
+const MOST: usize = 10;
+
+/// The kinds of annotation.
+#[derive(Clone, Copy)]
+enum Kind {
+    Error,
+    Warning,
+    Notice,
+}
+
+pub(super) fn github(comparison: &Comparison) -> String {
+    let not_comparable = comparison.not_comparable.iter();
+    let refused = not_comparable.map(|reason| ("Not comparable".to_owned(), reason.clone())).collect();
+    let lines = ranked(comparison);
+    let of = |verdict: Verdict, word: &str| -> Vec<(String, String)> {
+        let lines = lines.iter().filter(|line| line.ruling.verdict == verdict);
+        lines.map(|line| (format!("{word}: {} {}", line.case, line.metric), told(line))).collect()
+    };
+    let invalid: Vec<&Line> = lines.iter().copied().filter(|l| l.ruling.verdict == Verdict::Invalid).collect();
+    let invalid = reasons(&invalid).into_iter();
+    let invalid = invalid.map(|(_, reason, names)| ("Invalid".to_owned(), format!("{}: {reason}", few(&names))));
+    let parts = [
+        annotations(Kind::Error, refused),
+        annotations(Kind::Error, of(Verdict::Regressed, "Regression")),
+        annotations(Kind::Warning, invalid.collect()),
+        annotations(Kind::Notice, of(Verdict::Improved, "Improvement")),
+        command(Kind::Notice, "Featherweight", &format!("{} {}", headline(comparison), counts(comparison))),
+    ];
+    parts.concat()
+}
+
+/// `+5.2 % (98 % +4.1 % to +6.3 %): 7.19 ms (…) against 7.56 ms (…), 60 blocks`.
+fn told(line: &Line) -> String {
+    let change = whole_change(line.ruling.shift.as_ref());
+    let [a, b] = [&line.a, &line.b].map(|side| {
+        let (value, spread) = quantity(side.as_ref(), line.unit);
+        if spread.is_empty() { value } else { format!("{value} ({spread})") }
+    });
+    let reason = line.ruling.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
+    format!("{change}: {a} against {b}, {} blocks{reason}", line.ruling.blocks)
+}
+
+fn annotations(kind: Kind, mut all: Vec<(String, String)>) -> String {
+    if all.len() > MOST {
+        let rest: Vec<String> = all.split_off(MOST - 1).into_iter().map(|(title, _)| title).collect();
+        all.push((format!("{} more", rest.len()), few(&rest)));
+    }
+    all.iter().map(|(title, message)| command(kind, title, message)).collect()
+}
+
+fn command(kind: Kind, title: &str, message: &str) -> String {
+    let kind = match kind {
+        Kind::Error => "error",
+        Kind::Warning => "warning",
+        Kind::Notice => "notice",
+    };
+    format!("::{kind} title={}::{}\n", property(title), data(message.trim()))
+}
+
+/// The message of a command: what would end it is percent-encoded, as the runner's toolkit does.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a command; a colon or a comma would end it, too.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

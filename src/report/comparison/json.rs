@@ -1,0 +1,80 @@
+//! A comparison for programs: the whole of it, with what a script would have to compute itself.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::words::verdicts;
+use crate::regression::{Comparison, Line, Side};
+use crate::stats::Estimate;
+use crate::units::Nanos;
+
+/// The schema of what is printed; see `docs/comparing.md`.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct File<'a> {
+    schema: u32,
+    version: &'static str,
+    regressed: bool,
+    verdicts: BTreeMap<&'static str, usize>,
+    a: &'a Side,
+    b: &'a Side,
+    notes: &'a [String],
+    not_comparable: &'a [String],
+    lines: Vec<Told<'a>>,
+    took: Option<Nanos>,
+}
+
+/// A line, and its change and smallest visible effect in per cent.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    line: &'a Line,
+    change: Option<Change>,
+    detectable_percent: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Change {
+    percent: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+    level: Option<f64>,
+}
+
+pub(super) fn json(comparison: &Comparison) -> String {
+    let file = File {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        regressed: comparison.has_regressed(),
+        verdicts: verdicts(comparison).into_iter().map(|(verdict, n)| (verdict.name(), n)).collect(),
+        a: &comparison.a,
+        b: &comparison.b,
+        notes: &comparison.notes,
+        not_comparable: &comparison.not_comparable,
+        lines: comparison.lines.iter().map(told).collect(),
+        took: comparison.took,
+    };
+    // Only maps with keys that are no text, and writers, can fail.
+    serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
+}
+
+fn told(line: &Line) -> Told<'_> {
+    Told {
+        line,
+        change: line.ruling.shift.as_ref().map(change),
+        detectable_percent: line.ruling.detectable.map(|effect| 100.0 * effect),
+    }
+}
+
+fn change(shift: &Estimate) -> Change {
+    let percent = |log: f64| 100.0 * log.exp_m1();
+    let interval = shift.interval;
+    Change {
+        percent: percent(shift.value),
+        low: interval.map(|i| percent(i.low)),
+        high: interval.map(|i| percent(i.high)),
+        level: interval.map(|i| i.level),
+    }
+}

@@ -1,0 +1,50 @@
+//! The JSON of `hyperfine --export-json`, for hyperfine's own scripts and others that read it. Times in seconds.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{CaseSeries, Exported, Selection, Series};
+
+/// Nanoseconds in a second.
+const SECOND: f64 = 1e9;
+
+#[derive(Debug, Serialize)]
+struct File {
+    results: Vec<Benchmark>,
+}
+
+/// One command, by hyperfine's field names, without those that nobody measured: `user`, `system`, `exit_codes`.
+#[derive(Debug, Serialize)]
+struct Benchmark {
+    command: String,
+    mean: f64,
+    stddev: Option<f64>,
+    median: f64,
+    min: f64,
+    max: f64,
+    times: Vec<f64>,
+    parameters: BTreeMap<&'static str, String>,
+}
+
+/// A command a metric of a case: `boot/youki/hello/0 boot`, with the time of every good trial. The one parameter is the
+/// number of background instances: hyperfine's plot over a parameter takes no more than one.
+pub fn hyperfine(selection: &Selection<'_>) -> Exported {
+    let (kept, left_out) = selection.sift(|_, metric| metric.is_context().or_else(|| metric.is_no_time()));
+    let results = kept.into_iter().map(|(case, metric)| benchmark(case, metric)).collect();
+    Exported { content: super::json(&File { results }), left_out }
+}
+
+fn benchmark(case: &CaseSeries<'_>, metric: &Series<'_>) -> Benchmark {
+    let summary = &metric.summary;
+    Benchmark {
+        command: format!("{} {}", case.name, metric.name),
+        mean: summary.mean / SECOND,
+        stddev: summary.sd.map(|sd| sd / SECOND),
+        median: summary.median / SECOND,
+        min: summary.min / SECOND,
+        max: summary.max / SECOND,
+        times: metric.values.iter().map(|ns| ns / SECOND).collect(),
+        parameters: BTreeMap::from([("background", case.case.background.to_string())]),
+    }
+}

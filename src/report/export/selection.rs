@@ -1,0 +1,262 @@
+//! What is exported: the metrics of every case, each case once.
+//!
+//! Invariant: only good trials have values; what simulates is left out or carries it in its name, and of two cases of
+//! one name the newer run's is taken.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::plan::Configuration;
+use crate::platform::Accelerator;
+use crate::run::RunId;
+use crate::stats::{Sample, Summary, summarize};
+use crate::store::{Case, Experiment, Metric, Outcome, Role, RunFile, RunOutcome, StoredRun, TrialRecord};
+use crate::units::{Direction, Unit};
+
+/// What happens to platforms whose times are a virtual clock's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Simulated {
+    /// They are left out.
+    LeftOut,
+    /// They are exported, and marked in the case's name.
+    Marked,
+}
+
+/// What is exported.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Selection<'a> {
+    /// The cases, ordered.
+    pub cases: Vec<CaseSeries<'a>>,
+    /// What of the runs is not among them.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// One case with the metrics of its good trials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseSeries<'a> {
+    /// Its name, as filters have it: `boot/youki/hello/0`, `isolation/youki/sqlite/same-core/prime`.
+    pub name: String,
+    /// The run that it is of.
+    pub run: &'a RunFile,
+    /// The case.
+    pub case: &'a Case,
+    /// What its trials are for.
+    pub role: Role,
+    /// Whether its times are a virtual clock's.
+    pub simulated: bool,
+    /// How many trials ended so.
+    pub outcomes: BTreeMap<&'static str, usize>,
+    /// Its metrics, in the order of the records.
+    pub metrics: Vec<Series<'a>>,
+}
+
+/// One metric of one case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The unit of its values.
+    pub unit: Unit,
+    /// Which way it improves.
+    pub direction: Direction,
+    /// One value a good trial, in the order of the records; never empty.
+    pub values: Vec<f64>,
+    /// The values summed up.
+    pub summary: Summary,
+}
+
+/// Something that an export does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// A case, or a metric of one.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl<'a> Selection<'a> {
+    /// What `runs` have to export.
+    pub fn of(runs: &'a [StoredRun], simulated: Simulated) -> Self {
+        let mut newest_first: Vec<&StoredRun> = runs.iter().collect();
+        newest_first.sort_by(|a, b| b.file.run.cmp(&a.file.run));
+        let (mut selection, mut names) = (Self::default(), BTreeMap::new());
+        for case in newest_first.into_iter().flat_map(cases) {
+            match refusal(&case, simulated, &mut names) {
+                Some(why) => selection.left_out.push(LeftOut { what: case.name, why }),
+                None => selection.cases.push(case),
+            }
+        }
+        selection.cases.sort_by(|a, b| (a.case, a.role, &a.name).cmp(&(b.case, b.role, &b.name)));
+        selection
+    }
+
+    /// Keeps the metrics of these names. Returns the names that no case has.
+    pub fn keep_metrics(&mut self, names: &[String]) -> Vec<String> {
+        let there = |name: &&String| self.cases.iter().flat_map(|c| &c.metrics).any(|m| m.name == **name);
+        let unknown = names.iter().filter(|name| !there(name)).cloned().collect();
+        self.cases.iter_mut().for_each(|case| case.metrics.retain(|m| names.iter().any(|name| name == m.name)));
+        unknown
+    }
+
+    /// The runs that have a case here, oldest first.
+    pub fn runs(&self) -> Vec<&'a RunFile> {
+        let mut runs: Vec<&RunFile> = self.cases.iter().map(|case| case.run).collect();
+        runs.sort_by(|a, b| a.run.cmp(&b.run));
+        runs.dedup_by(|a, b| a.run == b.run);
+        runs
+    }
+
+    /// What must be known of the runs before their numbers are used.
+    pub fn cautions(&self) -> Vec<String> {
+        self.runs().into_iter().flat_map(cautions).collect()
+    }
+
+    /// Every metric that `refuse` knows nothing against, and what it refused with why.
+    pub(super) fn sift(
+        &self,
+        refuse: impl Fn(&CaseSeries<'_>, &Series<'_>) -> Option<String>,
+    ) -> (Vec<(&CaseSeries<'a>, &Series<'a>)>, Vec<LeftOut>) {
+        let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+        for (case, metric) in self.cases.iter().flat_map(|case| case.metrics.iter().map(move |m| (case, m))) {
+            match refuse(case, metric) {
+                Some(why) => left_out.push(LeftOut { what: format!("{} {}", case.name, metric.name), why }),
+                None => kept.push((case, metric)),
+            }
+        }
+        (kept, left_out)
+    }
+}
+
+/// Why a case is not exported. Claims its name otherwise.
+fn refusal<'a>(case: &CaseSeries<'a>, simulated: Simulated, names: &mut BTreeMap<String, &'a RunId>) -> Option<String> {
+    if case.simulated && simulated == Simulated::LeftOut {
+        return Some("simulated, no measurement; `--simulated` exports it, marked".into());
+    }
+    match names.entry(case.name.clone()) {
+        Entry::Occupied(other) => Some(format!("run {} has a case of that name, too", other.get())),
+        Entry::Vacant(free) => {
+            free.insert(&case.run.run);
+            case.metrics.is_empty().then(|| "no good trial".into())
+        }
+    }
+}
+
+fn cautions(run: &RunFile) -> Vec<String> {
+    let noise = run.noise.iter().flat_map(|noise| &noise.invalid);
+    let invalid = noise.map(|why| format!("run {} is INVALID: {why}", run.run));
+    let partial = (run.outcome != RunOutcome::Complete).then(|| format!("run {} is {}", run.run, run.outcome));
+    invalid.chain(partial).collect()
+}
+
+fn cases(run: &StoredRun) -> impl Iterator<Item = CaseSeries<'_>> {
+    let mut groups = BTreeMap::<(&Case, Role), Vec<&TrialRecord>>::new();
+    run.trials.iter().for_each(|trial| groups.entry((&trial.case, trial.role)).or_default().push(trial));
+    groups.into_iter().map(|((case, role), trials)| case_series(&run.file, case, role, &trials))
+}
+
+fn case_series<'a>(run: &'a RunFile, case: &'a Case, role: Role, trials: &[&'a TrialRecord]) -> CaseSeries<'a> {
+    let simulated = run.platforms.iter().any(|p| p.id == case.platform && p.capabilities.simulated);
+    let mut outcomes = BTreeMap::new();
+    trials.iter().for_each(|trial| *outcomes.entry(trial.outcome.name()).or_default() += 1);
+    let name = name(case, role, &run.configuration, simulated);
+    CaseSeries { name, run, case, role, simulated, outcomes, metrics: metrics(trials) }
+}
+
+/// The name that filters have, and after it what they do not tell apart.
+fn name(case: &Case, role: Role, asked: &Configuration, simulated: bool) -> String {
+    let Case { experiment, platform, workload, placement, background, victims, .. } = case;
+    let what = match experiment {
+        Experiment::Isolation => format!("{placement}/{}", case.attacker.map_or(role.name(), |a| a.name())),
+        Experiment::Footprint if asked.minimum => "minimum".into(),
+        Experiment::Scalability if *victims > 1 => format!("{victims}-victims"),
+        _ => background.to_string(),
+    };
+    let accelerator = match case.accelerator {
+        Accelerator::None => String::new(),
+        accelerator => format!(" ({accelerator})"),
+    };
+    let simulated = if simulated { " (simulated)" } else { "" };
+    format!("{experiment}/{platform}/{workload}/{what}{accelerator}{simulated}")
+}
+
+fn metrics<'a>(trials: &[&'a TrialRecord]) -> Vec<Series<'a>> {
+    let mut found: Vec<(&Metric, Vec<f64>)> = Vec::new();
+    for metric in trials.iter().filter(|trial| trial.outcome == Outcome::Ok).flat_map(|trial| &trial.metrics) {
+        match found.iter_mut().find(|(first, _)| (&first.name, first.unit) == (&metric.name, metric.unit)) {
+            Some((_, values)) => values.push(metric.value),
+            None => found.push((metric, vec![metric.value])),
+        }
+    }
+    found.into_iter().filter_map(|(metric, values)| series(metric, values)).collect()
+}
+
+fn series(Metric { name, unit, direction, .. }: &Metric, values: Vec<f64>) -> Option<Series<'_>> {
+    let summary = summarize(&Sample::new(values.clone()).ok()?);
+    Some(Series { name, unit: *unit, direction: *direction, values, summary })
+}
+
+impl Series<'_> {
+    /// Its name with its unit, as a column of the CSV: `boot_ns`, `throughput_per_second`.
+    pub fn name_with_unit(&self) -> String {
+        super::csv::with_unit(self.name, self.unit)
+    }
+
+    /// Why a format for what gets better or worse has no place for it.
+    pub(super) fn is_context(&self) -> Option<String> {
+        (self.direction == Direction::Neutral).then(|| "context, better neither way".into())
+    }
+
+    /// Why a format for times has no place for it.
+    pub(super) fn is_no_time(&self) -> Option<String> {
+        (self.unit != Unit::Nanos).then(|| "no time: the format knows nothing else".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{record, run_file};
+
+    fn stored(trials: Vec<TrialRecord>) -> StoredRun {
+        StoredRun { dir: "x".into(), file: run_file(), trials, warnings: Vec::new() }
+    }
+
+    #[test]
+    fn a_failed_trial_is_counted_and_has_no_value() {
+        let failed = TrialRecord { outcome: Outcome::Failed, ..record(9) };
+        let runs = [stored(vec![record(0), failed, record(2)])];
+        let case = &Selection::of(&runs, Simulated::LeftOut).cases[0];
+        assert_eq!(case.name, "boot/fake/hello/0");
+        assert_eq!(case.metrics[0].values, [7_190_081.0, 7_190_083.0]);
+        assert_eq!(case.outcomes, BTreeMap::from([("failed", 1), ("ok", 2)]));
+    }
+
+    #[test]
+    fn a_case_without_a_good_trial_is_told() {
+        let runs = [stored(vec![TrialRecord { outcome: Outcome::Skipped, ..record(0) }])];
+        let selection = Selection::of(&runs, Simulated::LeftOut);
+        assert_eq!(selection.left_out, [LeftOut { what: "boot/fake/hello/0".into(), why: "no good trial".into() }]);
+    }
+
+    #[test]
+    fn of_two_runs_with_a_case_of_one_name_the_newer_has_it() {
+        let mut newer = stored(vec![TrialRecord { trial: 1, ..record(5) }]);
+        newer.file.run = "20261122-000000-0001".parse().expect("an id");
+        let runs = [stored(vec![record(0)]), newer];
+        let selection = Selection::of(&runs, Simulated::LeftOut);
+        assert_eq!(selection.cases[0].metrics[0].values, [7_190_086.0]);
+        assert_eq!(selection.left_out[0].why, "run 20261122-000000-0001 has a case of that name, too");
+    }
+
+    #[test]
+    fn names_tell_apart_what_may_not_be_mixed() {
+        let case = Case { accelerator: Accelerator::Tcg, ..record(0).case };
+        let asked = run_file().configuration;
+        assert_eq!(name(&case, Role::Measured, &asked, true), "boot/fake/hello/0 (tcg) (simulated)");
+        let isolation = Case { experiment: Experiment::Isolation, ..record(0).case };
+        assert_eq!(name(&isolation, Role::Placebo, &asked, false), "isolation/fake/hello/unpinned/placebo");
+        let footprint = Case { experiment: Experiment::Footprint, ..record(0).case };
+        let minimum = Configuration { minimum: true, ..asked };
+        assert_eq!(name(&footprint, Role::Measured, &minimum, false), "footprint/fake/hello/minimum");
+    }
+}

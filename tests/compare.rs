@@ -1,0 +1,218 @@
+//! `--save-baseline` and `--baseline` on the real targets, and `cargo xtask compare` on what they stored.
+
+mod bench;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use assert_cmd::assert::{Assert, OutputAssertExt};
+use bench::{Desk, build, entries};
+use featherweight::store::{Experiment, RUN_FILE, TRIALS_FILE, TrialRecord};
+use rstest::rstest;
+use serde_json::Value;
+
+/// A run that is over in a moment and has trials enough to be judged.
+const SMALL: &str = "--platform fake --runs 30 --benchmark_time 1 --instances_per_benchmark 2";
+
+fn stdout(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stdout.clone()).expect("text")
+}
+
+fn stderr(assert: &Assert) -> String {
+    String::from_utf8(assert.get_output().stderr.clone()).expect("text")
+}
+
+fn boot(desk: &Desk, more: &str) -> Command {
+    desk.command(Experiment::Boot, &format!("{SMALL} {more}"))
+}
+
+/// Rewrites the trials in the folder `dir` as `change` says.
+fn rewrite(dir: &Path, change: impl Fn(&mut TrialRecord)) {
+    let path = dir.join(TRIALS_FILE);
+    let text = fs::read_to_string(&path).expect("it is stored");
+    let changed = text.lines().map(|line| {
+        let mut record: TrialRecord = serde_json::from_str(line).expect("a record");
+        change(&mut record);
+        serde_json::to_string(&record).expect("a record is text") + "\n"
+    });
+    fs::write(&path, changed.collect::<String>()).expect("it can be written");
+}
+
+/// Makes what is stored look as if it had taken `factor` as long.
+fn stretch(dir: &Path, factor: f64) {
+    rewrite(dir, |record| record.metrics.iter_mut().for_each(|metric| metric.value *= factor));
+}
+
+/// A desk with a run that is also saved as the baseline `main`. It is measured once for all tests.
+fn furnished() -> Desk {
+    static MODEL: OnceLock<Desk> = OnceLock::new();
+    let model = MODEL.get_or_init(|| {
+        let desk = Desk::new();
+        boot(&desk, "").assert().success();
+        desk
+    });
+    let (desk, run) = (Desk::new(), model.run().dir);
+    let runs = desk.output().join("runs");
+    for to in [baseline(&desk), runs.join(run.file_name().expect("a folder"))] {
+        fs::create_dir_all(&to).expect("a folder can be made");
+        for file in [RUN_FILE, TRIALS_FILE] {
+            fs::copy(run.join(file), to.join(file)).expect("a copy");
+        }
+    }
+    desk
+}
+
+fn baseline(desk: &Desk) -> std::path::PathBuf {
+    desk.output().join("baselines/main/boot")
+}
+
+/// `cargo xtask compare` in the folders of `desk`.
+fn compare(desk: &Desk, arguments: &[&str]) -> Command {
+    static XTASK: OnceLock<std::path::PathBuf> = OnceLock::new();
+    let xtask = XTASK.get_or_init(|| build(&["build", "--package", "xtask"])["xtask"].clone());
+    let mut command = Command::new(xtask);
+    command.arg("compare").args(arguments).env("CARGO_TARGET_DIR", desk.path("target"));
+    command
+}
+
+#[test]
+fn a_baseline_outlives_its_run_and_the_same_again_is_no_regression() {
+    let desk = Desk::new();
+    let saved = stdout(&boot(&desk, "--save-baseline main").assert().success());
+    assert_eq!(saved.lines().last(), Some(format!("baseline main: {}", baseline(&desk).display()).as_str()));
+    desk.runs().iter().for_each(|dir| fs::remove_dir_all(dir).unwrap());
+    let text = stdout(&boot(&desk, "--baseline main").assert().success());
+    assert!(text.contains("A: main\n") && text.contains("boot/fake/hello/2"), "{text}");
+    assert!(text.trim_end().ends_with("EQUIVALENT.") && text.contains("No regression found."), "{text}");
+    assert_eq!(desk.runs().len(), 1, "nothing is measured again");
+}
+
+#[test]
+fn what_is_slower_twice_is_a_regression_and_the_exit_code_says_so() {
+    let desk = Desk::new();
+    boot(&desk, "--save-baseline main").assert().success();
+    // The baseline was quicker in one of its two cases.
+    rewrite(&baseline(&desk), |record| {
+        let factor = if record.case.background == 0 { 0.8 } else { 1.0 };
+        record.metrics.iter_mut().for_each(|metric| metric.value *= factor);
+    });
+    let text = stdout(&boot(&desk, "--baseline main").assert().code(1));
+    assert!(text.contains("What looks worse is measured again, everything provisioned anew"), "{text}");
+    assert!(text.contains("2 metrics regressed. 2 REGRESSED, 2 EQUIVALENT."), "{text}");
+    assert!(text.contains("REGRESSED: boot/fake/hello/0 boot") && text.contains("+25."), "{text}");
+    let runs: Vec<_> = desk.runs().iter().map(|dir| featherweight::store::read_run(dir).unwrap()).collect();
+    assert_eq!(
+        runs.iter().map(|run| run.trials.len()).collect::<Vec<_>>(),
+        [60, 60, 30],
+        "only what was flagged again"
+    );
+    assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+}
+
+#[test]
+fn what_is_faster_is_an_improvement() {
+    let desk = furnished();
+    stretch(&baseline(&desk), 1.3);
+    let text = stdout(&boot(&desk, "--baseline main").assert().success());
+    assert!(text.contains("4 IMPROVED"), "{text}");
+}
+
+#[rstest]
+#[case::unknown("--baseline other", "--baseline other: there is no such baseline; accepted: main")]
+#[case::a_path("--baseline ../main", "`../main` cannot name a baseline; accepted: up to 64 letters")]
+#[case::a_word("--save-baseline last", "neither `last` nor a run's id")]
+#[case::both("--save-baseline main --baseline main", "cannot be used with")]
+#[case::configuration("--network bridge --baseline main", "configuration: network: none against bridge")]
+fn what_makes_no_sense_is_refused_before_anything_is_measured(#[case] line: &str, #[case] message: &str) {
+    let desk = furnished();
+    let refused = stderr(&boot(&desk, line).assert().code(2));
+    let words = refused.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(message), "{refused}");
+    assert_eq!(desk.runs().len(), 1);
+}
+
+#[test]
+fn a_baseline_without_the_experiment_is_refused() {
+    let desk = furnished();
+    let line = "--platform fake --runs 1 --baseline main";
+    let refused = stderr(&desk.command(Experiment::Footprint, line).assert().code(2));
+    assert!(refused.contains("has boot, and no footprint"), "{refused}");
+}
+
+#[test]
+fn stored_runs_are_compared_by_id_folder_name_and_last() {
+    let desk = furnished();
+    let run = desk.runs()[0].clone();
+    let id = run.file_name().unwrap().to_str().unwrap();
+    for b in ["last", id, &id[..20], run.to_str().unwrap()] {
+        let text = stdout(&compare(&desk, &["main", b]).assert().success());
+        assert!(text.contains("A: main\n") && text.contains("4 EQUIVALENT"), "{text}");
+    }
+    stretch(&run, 1.25);
+    let text = stdout(&compare(&desk, &["main", "last"]).assert().code(1));
+    assert!(text.contains("4 REGRESSED") && text.contains("claims less than `cargo xtask ab`"), "{text}");
+    assert!(stdout(&compare(&desk, &["last", "main"]).assert().success()).contains("4 IMPROVED"));
+}
+
+#[test]
+fn every_format_goes_where_it_is_told() {
+    let desk = furnished();
+    stretch(&desk.runs()[0], 1.25);
+    let file = desk.path("out.json");
+    let output = file.to_str().unwrap();
+    compare(&desk, &["main", "last", "--format", "json", "--output", output]).assert().code(1);
+    let value: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!((&value["schema"], &value["verdicts"]["REGRESSED"]), (&1.into(), &4.into()));
+    let github = stdout(&compare(&desk, &["main", "last", "--format", "github"]).assert().code(1));
+    assert_eq!(github.lines().filter(|line| line.starts_with("::error title=Regression")).count(), 4, "{github}");
+    let markdown = compare(&desk, &["main", "last", "--format", "markdown", "--metric", "removal"]).assert().code(1);
+    assert!(stdout(&markdown).starts_with("### 2 metrics regressed."), "{}", stdout(&markdown));
+    compare(&desk, &["main", "last", "--output", "/proc/no/such"]).assert().code(2);
+    compare(&desk, &["main", "last", "--format", "xml"]).assert().code(2);
+    compare(&desk, &["main", "last", "--metric", "no-such"]).assert().code(3);
+}
+
+#[test]
+fn what_cannot_be_read_or_compared_says_so() {
+    let desk = furnished();
+    assert!(stderr(&compare(&Desk::new(), &["a", "last"]).assert().code(3)).contains("holds no run"));
+    let wrong = stderr(&compare(&desk, &["tuesday", "last"]).assert().code(2));
+    assert!(wrong.contains("A tuesday: ") && wrong.contains("accepted: a saved baseline's name"), "{wrong}");
+    desk.command(Experiment::Footprint, "--platform fake --runs 1").assert().success();
+    let experiments = stderr(&compare(&desk, &["main", "last"]).assert().code(2));
+    assert!(experiments.contains("baseline main: has boot; the other side is footprint"), "{experiments}");
+    let footprint = desk.runs()[1].clone();
+    let refused = compare(&desk, &[desk.runs()[0].to_str().unwrap(), footprint.to_str().unwrap()]).assert().code(2);
+    assert!(stdout(&refused).contains("not comparable: different experiments: boot against footprint"));
+}
+
+#[rstest]
+#[case::torn("{\"schema\":1,\"ru", 0, "torn, passed over")]
+#[case::damaged("{}\n", 2, "missing field")]
+#[case::newer("{\"schema\":9}\n", 2, "has schema 9")]
+#[case::foreign_text("\u{0}\u{1}\n", 2, "line 61")]
+fn a_damaged_run_is_told(#[case] last: &str, #[case] code: i32, #[case] message: &str) {
+    let desk = furnished();
+    let path = baseline(&desk).join(TRIALS_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text + last).unwrap();
+    let assert = compare(&desk, &["main", "last"]).assert().code(code);
+    let told = stdout(&assert) + &stderr(&assert);
+    assert!(told.contains(message), "{told}");
+}
+
+#[test]
+fn another_host_is_refused_and_an_empty_run_says_so() {
+    let desk = furnished();
+    let path = baseline(&desk).join(RUN_FILE);
+    let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    file["host"]["kernel"] = "1.0".into();
+    fs::write(&path, file.to_string()).unwrap();
+    let refused = stdout(&compare(&desk, &["main", "last"]).assert().code(2));
+    assert!(refused.contains("not comparable: different hosts: kernel: 1.0 against "), "{refused}");
+    fs::write(baseline(&desk).join(TRIALS_FILE), "").unwrap();
+    let empty = stdout(&compare(&desk, &["main", "last"]).assert().code(2));
+    assert!(empty.contains("not comparable: A has no trials"), "{empty}");
+}

@@ -1,0 +1,157 @@
+//! `cargo xtask power`: how often the rule is right, beside the rules of others; simulated, and replayed on recordings.
+
+mod docs;
+mod files;
+mod lab;
+mod plots;
+mod replay;
+mod simulate;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use featherweight::proof::Picked;
+use featherweight::report::figures::{Sheet, svg};
+use featherweight::run::Folders;
+use featherweight::store::replace;
+
+use self::lab::Lab;
+use self::replay::areas;
+use self::simulate::Host;
+use self::table::Table;
+use crate::exit::BadInput;
+
+/// Show how often the regression rule is right, beside the rules of other projects
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+        cargo run --release -p xtask -- power                                    simulated on a drifting host\n  \
+        cargo run --release -p xtask -- power --recordings fixtures/recordings   replayed on what was measured\n  \
+        cargo run --release -p xtask -- power --recordings fixtures/recordings --write docs\n  \
+        cargo xtask power --pack last --metric boot --output fixtures/recordings/boot-youki.csv.gz\n\n\
+        The same seed gives the same tables. A debug build takes some thirty times as long.")]
+pub(crate) struct Power {
+    /// Replay the recordings of this folder too
+    #[arg(long, value_name = "DIR")]
+    recordings: Option<PathBuf>,
+    /// Sessions of each rule in each cell
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    sessions: u32,
+    /// What every random number follows from
+    #[arg(long, default_value_t = 20_261_121)]
+    seed: u64,
+    /// The format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Put the tables between the markers of regressions.md in this folder, and the plots into regressions/ beside it
+    #[arg(long, value_name = "DIR")]
+    write: Option<PathBuf>,
+    /// Make a recording from a stored run or an A/B session instead: a run's id, its folder, or `last`
+    #[arg(long, value_name = "RUN", requires = "metric", requires = "output")]
+    pack: Option<String>,
+    /// The metric to record
+    #[arg(long, requires = "pack")]
+    metric: Option<String>,
+    /// What the recorded case's name contains, where the run has several
+    #[arg(long, requires = "pack")]
+    case: Option<String>,
+    /// The recording to write, NAME.csv.gz
+    #[arg(long, requires = "pack")]
+    output: Option<PathBuf>,
+}
+
+/// A format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a terminal
+    Text,
+    /// For a document
+    Markdown,
+    /// For programs
+    Json,
+}
+
+impl Power {
+    /// Prints the tables, or packs a recording.
+    ///
+    /// # Errors
+    /// When what was named cannot be read or written.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        if let (Some(run), Some(metric), Some(output)) = (&self.pack, &self.metric, &self.output) {
+            let picked = Picked { metric: metric.clone(), case: self.case.clone() };
+            println!("{}", files::write(&folder(run), &picked, output)?);
+            return Ok(());
+        }
+        let lab = Lab { sessions: self.sessions as usize, seed: self.seed };
+        let mut tables = vec![simulate::rules(lab, &Host::drifting())];
+        let mut coverage = simulate::coverage_table(lab);
+        coverage.rows.extend(simulate::coverage(lab, &[Host::drifting()]));
+        let mut figures = Vec::new();
+        if let Some(dir) = &self.recordings {
+            let tapes = files::read(dir)?;
+            let hosts = tapes.hosts();
+            tables.extend([tapes.table(), simulate::models(&hosts), simulate::fitted(lab, &hosts)]);
+            tables.extend([tapes.alarms(lab), tapes.ours(lab), tapes.found(lab), tapes.injected(lab)]);
+            let curves = tapes.curves(Lab { sessions: lab.sessions.div_ceil(2), ..lab });
+            tables.push(areas(lab, &curves));
+            coverage.rows.extend(simulate::coverage(lab, &hosts));
+            coverage.rows.extend(tapes.coverage(lab));
+            if self.write.is_some() {
+                figures = plots::figures(lab, &tapes, &curves);
+            }
+        }
+        tables.push(coverage);
+        match &self.write {
+            Some(docs) => write(docs, &tables, &figures),
+            None => self.print(&tables),
+        }
+    }
+
+    fn print(&self, tables: &[Table]) -> anyhow::Result<()> {
+        let text = match self.format {
+            Format::Text => tables.iter().map(Table::text).collect::<Vec<_>>().join("\n"),
+            Format::Markdown => tables.iter().map(Table::markdown).collect::<Vec<_>>().join("\n"),
+            Format::Json => serde_json::to_string_pretty(tables)? + "\n",
+        };
+        print!("{text}");
+        Ok(())
+    }
+}
+
+/// The folder of a run or a session: a path as it is, else an id under one of the folders that keep them.
+fn folder(name: &str) -> PathBuf {
+    let path = Path::new(name);
+    if path.is_dir() {
+        return path.to_owned();
+    }
+    let runs = Folders::from_env().runs();
+    let sessions = runs.with_file_name("ab");
+    let latest = || {
+        let mut ids: Vec<_> = fs::read_dir(&runs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        ids.sort();
+        ids.pop()
+    };
+    let named = [runs.join(name), sessions.join(name)].into_iter().find(|dir| dir.is_dir());
+    let last = || if name == "last" { latest() } else { None };
+    named.or_else(last).unwrap_or_else(|| path.to_owned())
+}
+
+/// Puts every table between its markers, and writes the figures.
+fn write(docs: &Path, tables: &[Table], figures: &[featherweight::report::figures::Figure]) -> anyhow::Result<()> {
+    let path = docs.join("regressions.md");
+    let mut text = fs::read_to_string(&path).map_err(|e| BadInput(format!("--write: {}: {e}", path.display())))?;
+    for table in tables {
+        text = docs::replaced(&text, table.name, &table.markdown())
+            .ok_or_else(|| BadInput(format!("{} has no markers `power:{}`", path.display(), table.name)))?;
+    }
+    let dir = docs.join("regressions");
+    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    for figure in figures {
+        let file = dir.join(format!("{}.svg", figure.id));
+        replace(&file, svg(figure, Sheet::Own).as_bytes()).with_context(|| format!("write {}", file.display()))?;
+    }
+    replace(&path, text.as_bytes()).with_context(|| format!("write {}", path.display()))?;
+    println!("{}: {} tables, {} figures", path.display(), tables.len(), figures.len());
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The simulator's tables: hosts whose noise is a model.
+
+use featherweight::proof::{Contender, NoiseModel, Random, Simulated, Tally, at_the_end, covered};
+
+use super::lab::Lab;
+use super::table::{Table, per_cent};
+
+/// A host of the simulator.
+#[derive(Debug, Clone)]
+pub(super) struct Host {
+    /// What tables call it.
+    pub(super) name: String,
+    /// Its noise.
+    pub(super) model: NoiseModel,
+}
+
+/// The slowdowns that are looked for, as shares.
+pub(super) const EFFECTS: [f64; 3] = [0.02, 0.05, 0.10];
+/// How many more sessions ours gets where false alarms are counted: they are to be told from one in a thousand.
+pub(super) const MORE: usize = 10;
+/// The blocks of the intervals whose coverage is looked at; 0 stands for the end of a session.
+const BLOCKS: [usize; 4] = [10, 20, 30, 50];
+
+impl Host {
+    /// The drifting host of the methodology.
+    pub(super) fn drifting() -> Self {
+        Self { name: "drifting host".to_owned(), model: NoiseModel::DRIFTING }
+    }
+
+    fn source(&self, effect: f64) -> impl Fn(&mut Random) -> Simulated + Sync + '_ {
+        move |random| Simulated::new(self.model, 1.0 + effect, random)
+    }
+
+    fn tally(&self, lab: Lab, rule: Contender, effect: f64) -> Tally {
+        let more = if rule == Contender::Ours && effect == 0.0 { MORE } else { 1 };
+        lab.tally(&format!("simulated {} {effect}", self.name), (rule, more * lab.sessions), self.source(effect))
+    }
+}
+
+/// False alarms, detection and cost of every rule on one host: the table of the methodology.
+pub(super) fn rules(lab: Lab, host: &Host) -> Table {
+    let m = &host.model;
+    let title = format!(
+        "Simulated, {}: {} from trial to trial, {} of the trials {} slower or worse, waves of {}, sessions {} apart; \
+         {} sessions a cell ({} for the false alarms of ours).",
+        host.name,
+        per_cent(m.core),
+        per_cent(m.tail_share),
+        per_cent(m.tail),
+        per_cent(m.wave),
+        per_cent(m.session),
+        lab.sessions,
+        MORE * lab.sessions
+    );
+    let mut table = Table::new(
+        "simulated",
+        title,
+        &["rule", "false alarms", "+2 %", "+5 %", "+10 %", "trials, nothing there", "trials, +5 %"],
+    );
+    for rule in Contender::ALL {
+        eprintln!("simulated, {}: {}", host.name, rule.name());
+        let nothing = host.tally(lab, rule, 0.0);
+        let found = EFFECTS.map(|effect| host.tally(lab, rule, effect));
+        let mut row = vec![rule.name().to_owned(), per_cent(nothing.either())];
+        row.extend(found.map(|tally| per_cent(tally.alarms())));
+        row.extend([nothing, found[1]].map(|tally| format!("{:.0}", tally.cost())));
+        table.rows.push(row);
+    }
+    table
+}
+
+/// False alarms and detection of every rule on the hosts that were fitted to recordings.
+pub(super) fn fitted(lab: Lab, hosts: &[Host]) -> Table {
+    let title = format!(
+        "Simulated with the noise of the recordings: false alarms, and +5 % found; {} sessions a cell.",
+        lab.sessions
+    );
+    let mut table = Table::new("fitted", title, &["rule"]);
+    table.head.extend(hosts.iter().map(|host| host.name.clone()));
+    for rule in Contender::ALL {
+        eprintln!("simulated with recorded noise: {}", rule.name());
+        let cell = |host: &Host| {
+            let [nothing, five] = [0.0, 0.05].map(|effect| host.tally(lab, rule, effect));
+            format!("{} · {}", per_cent(nothing.either()), per_cent(five.alarms()))
+        };
+        table.rows.push(std::iter::once(rule.name().to_owned()).chain(hosts.iter().map(cell)).collect());
+    }
+    table
+}
+
+/// The parameters of the hosts.
+pub(super) fn models(hosts: &[Host]) -> Table {
+    let title = "The noise of the recordings: spreads as shares of the metric.";
+    let head = [
+        "recording",
+        "median",
+        "core",
+        "tail: trials",
+        "tail: lift",
+        "wave",
+        "its memory",
+        "walk, a trial",
+        "sessions",
+    ];
+    let mut table = Table::new("noise", title, &head);
+    for Host { name, model: m } in hosts {
+        table.rows.push(vec![
+            name.clone(),
+            featherweight::units::Nanos(m.median as u64).to_string(),
+            per_cent(m.core),
+            per_cent(m.tail_share),
+            per_cent(m.tail),
+            per_cent(m.wave),
+            if m.wave > 0.0 { format!("{}", m.memory) } else { "—".to_owned() },
+            per_cent(m.walk),
+            if m.session > 0.0 { per_cent(m.session) } else { "—".to_owned() },
+        ]);
+    }
+    table
+}
+
+/// Something that gives a source with a true effect, named by its row.
+pub(super) struct Covering<'s, S> {
+    /// The row's name.
+    pub(super) name: String,
+    /// B's true factor.
+    pub(super) factor: f64,
+    /// The source.
+    pub(super) source: Box<dyn Fn(&mut Random) -> S + Sync + 's>,
+}
+
+/// An empty table of coverages.
+pub(super) fn coverage_table(lab: Lab) -> Table {
+    let title = format!(
+        "How often the interval of the ratio holds the truth: the 95 % interval after so many blocks, and both intervals when a \
+         session of ours has ended; {} sessions a cell.",
+        5 * lab.sessions
+    );
+    let head = ["noise", "10 blocks", "20", "30", "50", "session's end, 95 %", "session's end, 98 %"];
+    Table::new("coverage", title, &head)
+}
+
+/// One row of coverages.
+pub(super) fn coverage_row<S: featherweight::proof::Source>(lab: Lab, row: &Covering<'_, S>) -> Vec<String> {
+    eprintln!("coverage: {}", row.name);
+    let (truth, sessions) = (row.factor.ln(), 5 * lab.sessions);
+    let label = |blocks: usize| format!("coverage {} {blocks}", row.name);
+    let share = |held: Vec<bool>| per_cent(held.iter().filter(|held| **held).count() as f64 / held.len() as f64);
+    let mut cells = vec![row.name.clone()];
+    for blocks in BLOCKS {
+        cells.push(share(lab.each(&label(blocks), sessions, |random| {
+            covered(&mut (row.source)(random), blocks, truth, random).map(|c| c.holds)
+        })));
+    }
+    let ends = lab.each(&label(0), sessions, |random| at_the_end(&mut (row.source)(random), truth, random));
+    cells.push(share(ends.iter().filter_map(|end| end.p95.map(|c| c.holds)).collect()));
+    cells.push(share(ends.iter().filter_map(|end| end.p98.map(|c| c.holds)).collect()));
+    cells
+}
+
+/// The rows of coverages on the simulated hosts, with a slowdown of 5 %.
+pub(super) fn coverage(lab: Lab, hosts: &[Host]) -> Vec<Vec<String>> {
+    let row = |host: &Host| {
+        let factor = 1.05;
+        let source = Box::new(host.source(factor - 1.0));
+        coverage_row(lab, &Covering { name: format!("{}, simulated, +5 %", host.name), factor, source })
+    };
+    hosts.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_its_row_and_the_seed_fixes_every_cell() {
+        let lab = Lab { sessions: 1, seed: 3 };
+        let table = rules(lab, &Host::drifting());
+        assert_eq!((table.rows.len(), table.rows[7].len()), (8, table.head.len()));
+        assert_eq!(table, rules(lab, &Host::drifting()));
+    }
+}

@@ -1,0 +1,169 @@
+//! Histories as a script sees them: the real executable, its output and its exit codes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+const HOST: &str = "00112233445566aa";
+
+fn xtask(home: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("history").args(arguments);
+    command.env("CARGO_TARGET_DIR", home).env("FEATHERWEIGHT_STATE", home.join("state"));
+    command.output().expect("xtask starts")
+}
+
+/// What it prints, where it ends well.
+fn printed(home: &Path, arguments: &[&str]) -> String {
+    let output = xtask(home, arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn frozen() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00")
+}
+
+/// A line of session `n`, in the words of the file.
+fn line(n: usize, ratio: f64, commit: char) -> Value {
+    let digits = |count: usize| commit.to_string().repeat(count);
+    json!({
+        "schema": 1, "session": format!("202611{:02}-{:02}0000-{n:04x}", 1 + n / 24, n % 24), "kind": "ab",
+        "time": format!("2026-11-{:02}T{:02}:00:00Z", 1 + n / 24, n % 24), "host": HOST, "machine": "EPYC, 4 CPUs",
+        "kernel": "6.8.0", "version": "0.1.0", "revision": digits(40), "platform": "youki",
+        "versions": {"youki": "libcontainer 0.7.0"}, "accelerator": "none", "image": digits(64), "experiment": "boot",
+        "case": "boot/hello/0", "metric": "boot", "unit": "ns", "direction": "lower", "trials": 90, "median": 7e6 * ratio,
+        "ratio": {"value": ratio, "interval": null}, "anchor": {"id": "a1", "name": "youki,guests=v0.1.0"},
+        "verdict": "EQUIVALENT",
+    })
+}
+
+/// A history of 40 sessions, worse by 5 % from the 25th on.
+fn with_a_step(home: &Path) -> PathBuf {
+    let wave = |n: usize| 1.0 + 0.002 * (n as f64 * 0.618).fract();
+    let of = |n: usize| if n < 24 { line(n, wave(n), 'a') } else { line(n, 1.05 * wave(n), 'b') };
+    let text: String = (0..40).map(|n| of(n).to_string() + "\n").collect();
+    let dir = home.join("featherweight/history");
+    fs::create_dir_all(&dir).expect("a folder");
+    fs::write(dir.join(format!("{HOST}.jsonl")), text).expect("a file");
+    dir
+}
+
+#[rstest]
+#[case::nothing_is_stored(&[], 3, "`cargo xtask history add`")]
+#[case::no_name(&["add"], 2, "<NAMES>")]
+#[case::unknown_name(&["add", "tuesday"], 2, "RUN tuesday: tuesday/run.json holds no run")]
+#[case::nothing_to_add(&["add", "--all"], 3, "`cargo bench` makes runs")]
+#[case::nothing_to_merge(&["merge", "/nowhere/at/all"], 2, "FILE /nowhere/at/all: read /nowhere/at/all")]
+#[case::nothing_stays(&["prune"], 2, "--keep")]
+#[case::unknown_format(&["--format", "pdf"], 2, "'pdf'")]
+fn what_cannot_be_done_has_its_own_code_and_names_the_cause(
+    #[case] arguments: &[&str],
+    #[case] code: i32,
+    #[case] cause: &str,
+) {
+    let home = tempfile::tempdir().unwrap();
+    let output = xtask(home.path(), arguments);
+    assert_eq!(output.status.code(), Some(code), "{}", error(&output));
+    assert!(error(&output).contains(cause), "{}", error(&output));
+}
+
+#[test]
+fn a_run_added_twice_is_there_once_and_can_be_elsewhere() {
+    let home = tempfile::tempdir().unwrap();
+    let (frozen, dir) = (frozen(), home.path().join("branch"));
+    let add = ["add", frozen.to_str().unwrap(), "--dir", dir.to_str().unwrap()];
+    assert!(printed(home.path(), &add).contains(" lines added, 0 known already"));
+    assert!(printed(home.path(), &add).contains(": 0 lines added, "));
+    assert!(printed(home.path(), &["--dir", dir.to_str().unwrap()]).contains("boot/hello/0"));
+    assert_eq!(xtask(home.path(), &[]).status.code(), Some(3), "the usual place is empty");
+}
+
+#[test]
+fn a_step_is_shown_in_every_format_with_the_command_that_asks_again() {
+    let home = tempfile::tempdir().unwrap();
+    with_a_step(home.path());
+    for format in ["text", "markdown", "json"] {
+        let text = printed(home.path(), &["--format", format]);
+        assert!(text.contains("5.0 % worse"), "{text}");
+    }
+    let markdown = printed(home.path(), &["--format", "markdown"]);
+    let command = format!("cargo xtask ab --a youki,guests={} --b youki,guests={}", "a".repeat(40), "b".repeat(40));
+    assert!(markdown.contains(&command) && markdown.contains("| case"), "{markdown}");
+    let json: Value = serde_json::from_str(&printed(home.path(), &["--format", "json"])).expect("JSON");
+    assert_eq!(json["questions"][0]["between"][1], line(24, 1.0, 'b')["session"]);
+    assert_eq!(json["series"][0]["entries"].as_array().map(Vec::len), Some(40));
+}
+
+#[test]
+fn what_cannot_be_asked_here_is_told_and_is_no_regression() {
+    let home = tempfile::tempdir().unwrap();
+    with_a_step(home.path());
+    let output = xtask(home.path(), &["--confirm"]);
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    assert!(error(&output).contains("is not in this repository: fetch it"), "{}", error(&output));
+}
+
+#[test]
+fn histories_of_two_machines_merge_into_one() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = with_a_step(home.path());
+    let theirs = home.path().join("theirs.jsonl");
+    let mut other = line(3, 1.0, 'a');
+    other["host"] = "ffffffffffffffff".into();
+    let text = format!("{other}\n{}\n{}\n{{\"torn", line(3, 1.0, 'a'), line(40, 1.05, 'b'));
+    fs::write(&theirs, text).unwrap();
+    assert!(printed(home.path(), &["merge", theirs.to_str().unwrap()]).contains(": 2 lines added, 1 known already"));
+    assert!(dir.join("ffffffffffffffff.jsonl").is_file());
+}
+
+#[test]
+fn a_damaged_or_newer_history_is_refused_by_line_and_stays_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let file = with_a_step(home.path()).join(format!("{HOST}.jsonl"));
+    let good = fs::read_to_string(&file).unwrap();
+    for (from, to, cause) in
+        [("\"session\"", "\"sessions\"", "line 1: "), ("\"schema\":1", "\"schema\":7", "line 1 has schema 7")]
+    {
+        let bad = good.replacen(from, to, 1);
+        fs::write(&file, &bad).unwrap();
+        let shown = xtask(home.path(), &[]);
+        assert_eq!(shown.status.code(), Some(4), "{}", error(&shown));
+        let pruned = xtask(home.path(), &["prune", "--keep", "1"]);
+        assert_eq!(pruned.status.code(), Some(4));
+        assert!(error(&pruned).contains(cause), "{}", error(&pruned));
+        assert_eq!(fs::read_to_string(&file).unwrap(), bad);
+    }
+}
+
+#[test]
+fn the_page_is_written_and_the_report_links_to_it() {
+    let home = tempfile::tempdir().unwrap();
+    with_a_step(home.path());
+    let run = home.path().join("featherweight/runs/20261121-084514-0b00");
+    fs::create_dir_all(&run).unwrap();
+    for name in ["run.json", "trials.jsonl"] {
+        fs::copy(frozen().join(name), run.join(name)).unwrap();
+    }
+    let output = xtask(home.path(), &["--report"]);
+    assert!(output.status.success() && error(&output).contains("report/history/index.html"), "{}", error(&output));
+    let report = home.path().join("featherweight/report");
+    assert!(fs::read_to_string(report.join("index.html")).unwrap().contains("href=\"history/index.html\""));
+    let page = fs::read_to_string(report.join("history/index.html")).unwrap();
+    assert!(page.contains("<svg") && !page.contains("<script"));
+}
+
+#[test]
+fn thinning_out_keeps_the_latest() {
+    let home = tempfile::tempdir().unwrap();
+    with_a_step(home.path());
+    assert_eq!(printed(home.path(), &["prune", "--keep", "30"]), "10 lines removed, 30 left\n");
+    assert_eq!(printed(home.path(), &["prune", "--keep-days", "100000"]), "0 lines removed, 30 left\n");
+}
