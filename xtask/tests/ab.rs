@@ -69,12 +69,12 @@ fn a_session_whose_time_is_over_is_gone_on_with() {
 /// Starts a recording that takes long, ends it by `signal` when a tenth of it is done, and returns its exit code.
 fn ended_by(home: &Path, signal: Signal) -> Option<i32> {
     let line = format!("--a fake --b fake {TINY} --record {BLOCKS}");
-    let mut child = command(home, &line).stderr(Stdio::piped()).spawn().expect("xtask starts");
+    let mut child = command(home, &line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("xtask starts");
     let told = BufReader::new(child.stderr.take().expect("a pipe")).lines();
     let tenth = format!("{}/{BLOCKS} blocks", BLOCKS / 10);
     let is_there = told.map_while(Result::ok).any(|line| line.contains(&tenth));
     assert!(is_there, "it tells how far it is");
-    rustix::process::kill_process(Pid::from_child(&child), signal).expect("it can be asked");
+    rustix::process::kill_process(Pid::from_child(&child), signal).expect("it lives");
     child.wait().expect("it ends").code()
 }
 
