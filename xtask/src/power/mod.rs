@@ -96,8 +96,9 @@ impl Power {
             if !tapes.injected.is_empty() {
                 tables.push(tapes.injected(lab));
             }
-            let curves = tapes.curves(Lab { sessions: lab.sessions.div_ceil(2), ..lab });
-            tables.push(areas(lab, &curves));
+            let half = Lab { sessions: lab.sessions.div_ceil(2), ..lab };
+            let curves = tapes.curves(half);
+            tables.push(areas(half, &curves));
             coverage.rows.extend(simulate::coverage(lab, &hosts));
             coverage.rows.extend(tapes.coverage(lab));
             if self.write.is_some() {
