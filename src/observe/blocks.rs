@@ -93,7 +93,7 @@ fn words(stage: Stage) -> &'static str {
     }
 }
 
-/// The metrics that are still open, with their shift so far: `boot +1.2 % (-0.3 to +2.9)`.
+/// The metrics that are still open, with their shift so far: `boot slowdown +1.2 % (-0.3 to +2.9)`.
 fn stand(standing: &[Standing]) -> String {
     let open: Vec<String> =
         standing.iter().filter(|metric| matches!(metric.next, Next::Measure(..))).map(shift).collect();
@@ -107,8 +107,10 @@ fn shift(standing: &Standing) -> String {
     match standing.shift {
         None => format!("{name} unknown"),
         Some(shift) => match shift.interval {
-            None => format!("{name} {} % worse", percent(shift.value)),
-            Some(i) => format!("{name} {} % worse ({} to {})", percent(shift.value), percent(i.low), percent(i.high)),
+            None => format!("{name} slowdown {} %", percent(shift.value)),
+            Some(i) => {
+                format!("{name} slowdown {} % ({} to {})", percent(shift.value), percent(i.low), percent(i.high))
+            }
         },
     }
 }
@@ -127,7 +129,7 @@ mod tests {
         let open = of("boot", Next::Measure(Stage::First, 3));
         let done = of("whole", Next::Done(Ruling::without_numbers(Verdict::Equivalent, "")));
         let unknown = Standing { shift: None, ..open.clone() };
-        assert_eq!(stand(&[open, done.clone()]), "boot +2.0 % worse (+1.0 to +3.0)");
+        assert_eq!(stand(&[open, done.clone()]), "boot slowdown +2.0 % (+1.0 to +3.0)");
         assert_eq!((stand(&[done]), stand(&[unknown])), ("decided".to_owned(), "boot unknown".to_owned()));
     }
 }
