@@ -6,6 +6,7 @@ use super::metric::Wanted;
 use crate::arm::Arm;
 use crate::plan::Configuration;
 use crate::regression::Rule;
+use crate::units::Nanos;
 
 /// What is compared, on what, by which rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,12 +39,12 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The rule for trials that are slow, or not.
+    /// The rule for trials that take so long each.
     ///
     /// The floor and the target keep their distance from the tolerance: with twice the tolerance, a regression is twice as
     /// large at the least.
-    pub fn rule(&self, is_slow: bool) -> Rule {
-        let usual = if is_slow { Rule::SLOW } else { Rule::USUAL };
+    pub fn rule(&self, trial: Nanos) -> Rule {
+        let usual = Rule::for_trials_of(trial);
         let tolerance = self.tolerance.unwrap_or(usual.tolerance);
         let scale = tolerance / usual.tolerance;
         Rule {
@@ -63,8 +64,9 @@ mod tests {
 
     #[test]
     fn a_tolerance_moves_the_floor_and_the_target_with_it() {
-        assert_eq!((Asked::default().rule(false), Asked::default().rule(true)), (Rule::USUAL, Rule::SLOW));
-        let wide = Asked { tolerance: Some(0.02), blocks: Some(12), runs: None }.rule(true);
-        assert_eq!((wide.tolerance, wide.floor, wide.target, wide.first, wide.runs), (0.02, 0.04, 0.1, 12, 1));
+        let of = |millis: u64| Asked::default().rule(Nanos(millis * 1_000_000));
+        assert_eq!([49, 50, 5_000, 5_001].map(of), [Rule::QUICK, Rule::USUAL, Rule::USUAL, Rule::SLOW]);
+        let wide = Asked { tolerance: Some(0.02), blocks: Some(12), runs: None }.rule(Nanos::SECOND);
+        assert_eq!((wide.tolerance, wide.floor, wide.target, wide.first, wide.runs), (0.02, 0.04, 0.1, 12, 3));
     }
 }

@@ -17,10 +17,6 @@ use crate::placement;
 use crate::platform::Error;
 use crate::regression::{Ruling, Stage, Verdict};
 use crate::store::{NoiseGuard, Outcome, RunOutcome, TrialRecord, Writer};
-use crate::units::Nanos;
-
-/// From here on trials are slow: blocks have one run of each lane.
-const SLOW: Nanos = Nanos(5 * Nanos::SECOND.0);
 
 /// Why a session ends before every metric has its verdict.
 #[derive(Debug)]
@@ -288,7 +284,7 @@ impl Session {
         let trial = warm.iter().filter_map(|(_, warm)| warm.as_ref().ok()).map(|(_, took)| *took).max();
         let trial = trial.unwrap_or_default();
         let metrics = of(Which::A).zip(of(Which::B)).map(|((a, _), (b, _))| self.judged(a, b)).unwrap_or_default();
-        CaseFile { name: name.to_owned(), rule: self.file.asked.rule(trial > SLOW), trial, metrics, refused: None }
+        CaseFile { name: name.to_owned(), rule: self.file.asked.rule(trial), trial, metrics, refused: None }
     }
 
     fn judged(&self, a: &TrialRecord, b: &TrialRecord) -> Vec<JudgedMetric> {

@@ -35,7 +35,7 @@ pub struct SessionFile {
     pub arms: Arms,
     /// What is measured; its platforms are the arms', and its filter is of names without them.
     pub configuration: Configuration,
-    /// The rule for trials of up to five seconds. Each case has its own.
+    /// The rule for trials of about a second. Each case has its own.
     pub rule: Rule,
     /// What of the rule was asked for.
     pub asked: Asked,
@@ -131,7 +131,7 @@ impl SessionFile {
             arms: Arms { a: ArmFile::of(a), b: ArmFile::of(b) },
             seed: configuration.seed,
             configuration,
-            rule: asked.rule(false),
+            rule: asked.rule(Nanos::SECOND),
             asked,
             metrics,
             null_control,

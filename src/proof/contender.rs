@@ -1,7 +1,7 @@
 //! The rules that are compared: ours and those of other projects, each on what it asks to be measured.
 //!
-//! A rival gets 180 runs of each arm, which is what our rule takes when it goes through both stages at their shortest; ours ends
-//! sooner where there is nothing. Only the decision is taken from a project, not its machinery around it, and every
+//! A rival gets as many runs of each arm as our rule takes when it goes through both stages at their shortest, 180 where a block has
+//! three and 540 where it has nine; ours ends sooner where there is nothing. Only the decision is taken from a project, not its machinery around it, and every
 //! threshold is applied in both directions.
 
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -31,7 +31,7 @@ pub enum Contender {
     Ratio,
     /// Interleaved blocks as ours, 60 of them in one stage: the sign-flip test with p <= 0.02, no tolerance.
     OneStage,
-    /// Ours: [`Rule::USUAL`].
+    /// Ours: the rule that suits the trials, such as [`Rule::USUAL`].
     Ours,
 }
 
@@ -55,8 +55,6 @@ pub struct Outcome {
     pub trials: usize,
 }
 
-/// Runs of each arm for a rival.
-const RUNS: usize = BLOCKS * Rule::USUAL.runs;
 /// Blocks of an interleaved rival.
 const BLOCKS: usize = Rule::USUAL.first + Rule::USUAL.second.0;
 /// The runs that Kata's gate looks at.
@@ -127,11 +125,11 @@ impl Contender {
         }
     }
 
-    /// The most trials that a session may ask for.
-    pub fn most_trials(self) -> usize {
+    /// The most trials that a session may ask for where ours takes `rule`.
+    pub fn most_trials(self, rule: &Rule) -> usize {
         match self {
-            Contender::Ours => 2 * Rule::USUAL.runs * Rule::USUAL.most_blocks(),
-            _ => 2 * RUNS,
+            Contender::Ours => 2 * rule.runs * rule.most_blocks(),
+            _ => 2 * BLOCKS * rule.runs,
         }
     }
 
@@ -146,28 +144,26 @@ impl Contender {
         matches!(self, Contender::OneStage | Contender::Ours)
     }
 
-    fn runs(self) -> usize {
-        if self == Contender::Band { FEW } else { RUNS }
+    fn runs(self, rule: &Rule) -> usize {
+        if self == Contender::Band { FEW } else { BLOCKS * rule.runs }
     }
 
     /// One session. The source's arms are arm one and arm two; `None` where it has too few values.
     pub(super) fn session(self, source: &mut dyn Source, random: &mut Random) -> Option<Outcome> {
+        let rule = source.rule();
         if self == Contender::Ours {
-            return judged(source, random)
-                .map(|(call, differences)| Outcome { call, trials: 2 * Rule::USUAL.runs * differences.len() });
+            let (call, differences) = judged(source, random)?;
+            return Some(Outcome { call, trials: 2 * rule.runs * differences.len() });
         }
         if self.is_interleaved() {
             let differences = differences(source, BLOCKS, random)?;
             let p = |sign: f64| sign_flip(&differences.iter().map(|d| sign * d).collect::<Vec<_>>(), 0.0);
-            let call = if p(1.0) <= Rule::USUAL.alpha {
-                Call::Slower
-            } else {
-                Call::Faster.only_if(p(-1.0) <= Rule::USUAL.alpha)
-            };
-            return Some(Outcome { call, trials: 2 * RUNS });
+            let call = if p(1.0) <= rule.alpha { Call::Slower } else { Call::Faster.only_if(p(-1.0) <= rule.alpha) };
+            return Some(Outcome { call, trials: 2 * BLOCKS * rule.runs });
         }
-        let pair = source.windows(self.runs(), self.apart(), random)?;
-        Some(Outcome { call: self.of_windows(&pair, random), trials: 2 * self.runs() })
+        let runs = self.runs(&rule);
+        let pair = source.windows(runs, self.apart(), random)?;
+        Some(Outcome { call: self.of_windows(&pair, random), trials: 2 * runs })
     }
 
     fn of_windows(self, pair: &Pair, random: &mut Random) -> Call {
@@ -202,11 +198,11 @@ impl Contender {
             let differences = differences(source, BLOCKS, random)?;
             let mirrored: Vec<f64> = differences.iter().map(|d| -d).collect();
             return Some(match self {
-                Contender::Ours => [strictness(&differences), strictness(&mirrored)],
+                Contender::Ours => [&differences, &mirrored].map(|all| strictness(&source.rule(), all)),
                 _ => both(-sign_flip(&differences, 0.0).ln() + sign_flip(&mirrored, 0.0).ln()),
             });
         }
-        let Pair { a, b } = source.windows(self.runs(), self.apart(), random)?;
+        let Pair { a, b } = source.windows(self.runs(&source.rule()), self.apart(), random)?;
         Some(both(match self {
             Contender::RankSum => rank_sum(&a, &b),
             Contender::Band | Contender::Ratio => (mean(&b) / mean(&a)).ln(),
@@ -221,13 +217,13 @@ pub(super) fn differences(source: &mut dyn Source, blocks: usize, random: &mut R
 }
 
 fn difference(source: &mut dyn Source, random: &mut Random) -> Option<f64> {
-    let pair = source.block(Rule::USUAL.runs, random)?;
+    let pair = source.block(source.rule().runs, random)?;
     block_difference(Direction::Lower, &pair.a, &pair.b)
 }
 
 /// A session of our rule: what it says, and every block's difference. `None` where not even the first stage could be measured.
 pub(super) fn judged(source: &mut dyn Source, random: &mut Random) -> Option<(Call, Vec<f64>)> {
-    let mut judge = Judge::new(Rule::USUAL);
+    let mut judge = Judge::new(source.rule());
     let mut differences = Vec::new();
     let ruling = loop {
         let stage = match judge.next() {
@@ -248,8 +244,7 @@ pub(super) fn judged(source: &mut dyn Source, random: &mut Random) -> Option<(Ca
 
 /// By how much our rule could be made stricter and still say "slower": at 1 it is the rule itself, at `s` its two p are raised to
 /// the power of `s` and its floor is multiplied by it.
-fn strictness(differences: &[f64]) -> f64 {
-    let rule = Rule::USUAL;
+fn strictness(rule: &Rule, differences: &[f64]) -> f64 {
     let (first, second) = differences.split_at(rule.first.min(differences.len()));
     let power = |values: &[f64], alpha: f64| sign_flip(values, rule.bound()).ln() / alpha.ln();
     let shift = Sample::new(differences.to_vec()).map_or(0.0, |all| hodges_lehmann(&all, Level::P98).value);

@@ -1,6 +1,7 @@
 //! Blind sessions: a rule judges arm one and arm two, and what they were is looked up afterwards.
 
 use super::{Apart, Call, Contender, Outcome, Pair, Random, Source};
+use crate::regression::Rule;
 
 /// A source whose arms bear no names. The coin is drawn here and asked nowhere but in [`Sealed::open`].
 struct Sealed<'s> {
@@ -24,6 +25,10 @@ impl<'s> Sealed<'s> {
 }
 
 impl Source for Sealed<'_> {
+    fn rule(&self) -> Rule {
+        self.source.rule()
+    }
+
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair> {
         self.source.block(runs, random).map(|pair| self.hidden(pair))
     }

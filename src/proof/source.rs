@@ -1,6 +1,7 @@
 //! Where a session's values come from: drawn noise, a recording of one arm, a recording of two.
 
 use super::{NoiseModel, Random, Recording, Stream};
+use crate::regression::Rule;
 
 /// Values of both arms, in the order in which each was measured.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +23,11 @@ pub enum Apart {
 
 /// What a rule can ask to be measured.
 pub trait Source {
+    /// The rule that suits its trials, by how long they take.
+    fn rule(&self) -> Rule {
+        Rule::USUAL
+    }
+
     /// `runs` of each arm in shuffled order, after what was measured last; `None` where a recording ends.
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair>;
 
@@ -78,12 +84,18 @@ pub struct Same<'r> {
     values: &'r [f64],
     next: usize,
     effect: f64,
+    rule: Rule,
 }
 
 impl<'r> Same<'r> {
     /// A session that may ask for up to `reach` trials begins where so many are left.
     pub fn new(values: &'r [f64], effect: f64, reach: usize, random: &mut Random) -> Self {
-        Self { values, next: random.below(values.len().saturating_sub(reach) + 1), effect }
+        Self { values, next: random.below(values.len().saturating_sub(reach) + 1), effect, rule: Rule::USUAL }
+    }
+
+    /// The same, its trials being judged by that rule.
+    pub fn by(self, rule: Rule) -> Self {
+        Self { rule, ..self }
     }
 
     fn take(&mut self, n: usize) -> Option<&'r [f64]> {
@@ -94,6 +106,10 @@ impl<'r> Same<'r> {
 }
 
 impl Source for Same<'_> {
+    fn rule(&self) -> Rule {
+        self.rule
+    }
+
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair> {
         let effect = self.effect;
         Some(shuffled(self.take(2 * runs)?.iter().copied(), runs, effect, random))
@@ -120,12 +136,18 @@ impl Source for Same<'_> {
 pub struct Injected<'r> {
     blocks: &'r [Pair],
     next: usize,
+    rule: Rule,
 }
 
 impl<'r> Injected<'r> {
     /// A session that may ask for up to `reach` blocks begins where so many are left.
     pub fn new(blocks: &'r [Pair], reach: usize, random: &mut Random) -> Self {
-        Self { blocks, next: random.below(blocks.len().saturating_sub(reach) + 1) }
+        Self { blocks, next: random.below(blocks.len().saturating_sub(reach) + 1), rule: Rule::USUAL }
+    }
+
+    /// The same, its trials being judged by that rule.
+    pub fn by(self, rule: Rule) -> Self {
+        Self { rule, ..self }
     }
 
     /// So many runs of one arm from the blocks from `next` on.
@@ -141,12 +163,16 @@ impl<'r> Injected<'r> {
 }
 
 impl Source for Injected<'_> {
-    /// The runs of a block are those that were recorded, `runs` at the most.
+    fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// A block is made of as many neighbouring blocks of the recording as have its runs: the arms of each are shuffled.
     fn block(&mut self, runs: usize, _: &mut Random) -> Option<Pair> {
-        let block = self.blocks.get(self.next)?;
-        self.next += 1;
-        let first = |values: &[f64]| values.iter().take(runs).copied().collect();
-        Some(Pair { a: first(&block.a), b: first(&block.b) })
+        let start = self.next;
+        let a = self.take(runs, |block| &block.a)?;
+        self.next = start;
+        Some(Pair { a, b: self.take(runs, |block| &block.b)? })
     }
 
     fn windows(&mut self, runs: usize, apart: Apart, random: &mut Random) -> Option<Pair> {

@@ -1,6 +1,7 @@
 //! The rules on data whose truth is known, and the blinds that hide it.
 
 use super::*;
+use crate::regression::Rule;
 
 fn simulated(rule: Contender, model: NoiseModel, effect: f64, sessions: u64) -> Tally {
     let session = |i| {
@@ -90,7 +91,7 @@ fn a_recording_that_is_too_short_gives_no_session() {
     let values = [1.0; 50];
     for rule in [Contender::StoredBootstrap, Contender::RankSum, Contender::OneStage] {
         let mut random = Random::new(4, 0);
-        let mut same = Same::new(&values, 1.0, rule.most_trials(), &mut random);
+        let mut same = Same::new(&values, 1.0, rule.most_trials(&Rule::USUAL), &mut random);
         assert_eq!(hold(rule, &mut same, &mut random), None, "{rule:?}");
     }
     let mut random = Random::new(4, 0);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use featherweight::proof::{
     Call, Contender, Injected, NoiseModel, Outcome, Pair, Random, Recording, Roc, Same, Tally, between, fit, score,
 };
-use featherweight::regression::block_difference;
+use featherweight::regression::{Rule, block_difference};
 use featherweight::stats::{Estimate, Level, Sample, hodges_lehmann};
-use featherweight::units::Direction;
+use featherweight::units::{Direction, Nanos};
 
 use super::lab::Lab;
 use super::simulate::{Covering, EFFECTS, Host, MORE, coverage_row};
@@ -47,17 +47,19 @@ impl Tape {
 
     /// A session of one arm against itself, B's values multiplied by `1 + effect`.
     pub(super) fn same<'s>(&'s self, effect: f64, rule: Contender) -> impl Fn(&mut Random) -> Same<'s> + Sync + 's {
-        move |random| Same::new(&self.a, 1.0 + effect, rule.most_trials().min(self.a.len()), random)
+        let by = self.rule();
+        let reach = rule.most_trials(&by).min(self.a.len());
+        move |random| Same::new(&self.a, 1.0 + effect, reach, random).by(by)
     }
 
     fn injected<'s>(&'s self, rule: Contender) -> impl Fn(&mut Random) -> Injected<'s> + Sync + 's {
-        let runs = self.blocks.first().map_or(1, |block| block.a.len().max(1));
+        let (by, runs) = (self.rule(), self.blocks.first().map_or(1, |block| block.a.len().max(1)));
         // The windows of A and of B lie one behind the other; the blocks of a session have both.
         let reach = match rule {
-            Contender::Ours | Contender::OneStage => rule.most_trials() / (2 * runs),
-            _ => rule.most_trials() / runs,
+            Contender::Ours | Contender::OneStage => rule.most_trials(&by) / (2 * runs),
+            _ => rule.most_trials(&by) / runs,
         };
-        move |random| Injected::new(&self.blocks, reach.min(self.blocks.len()), random)
+        move |random| Injected::new(&self.blocks, reach.min(self.blocks.len()), random).by(by)
     }
 
     /// How much slower B really was, over the whole recording.
@@ -65,6 +67,11 @@ impl Tape {
         let all =
             self.blocks.iter().filter_map(|block| block_difference(Direction::Lower, &block.a, &block.b)).collect();
         Some(hodges_lehmann(&Sample::new(all).ok()?, Level::P95))
+    }
+
+    /// The rule that `ab` would take.
+    fn rule(&self) -> Rule {
+        self.seconds().map_or(Rule::USUAL, |seconds| Rule::for_trials_of(Nanos((seconds * 1e9) as u64)))
     }
 
     fn seconds(&self) -> Option<f64> {
