@@ -35,7 +35,8 @@ fn help_teaches_by_examples_and_names_every_accepted_value(
     #[values(Experiment::Boot, Experiment::Isolation)] experiment: Experiment,
 ) {
     let help = stdout(&Desk::new().command(experiment, "--help").assert().success());
-    let taught = ["Examples:", "cargo bench --bench isolation -- --resume last", "Exit codes: 0 fine, 1 a confirmed regression"];
+    let taught =
+        ["Examples:", "cargo bench --bench isolation -- --resume last", "Exit codes: 0 fine, 1 a confirmed regression"];
     let options = ["--profile", "--platform", "--attacker", "--placement", "--runs", "--benchmark_time", "--out"];
     let forms = format!("Where to measure, comma-separated: {}", registry::accepted());
     let values =
