@@ -174,10 +174,11 @@ impl Timeline {
         self.end = self.lines.first().map(|&(main, _)| (main + WIND_DOWN, Exit::Code(9)));
     }
 
-    /// The guest ends with exit code 9 a millisecond after it is ready.
+    /// The guest ends with exit code 9 ten microseconds after it is ready: before any load on it ends, in whichever order loads
+    /// at once begin.
     pub(super) fn fade_when_ready(&mut self) {
         let ready = self.lines.iter().find(|(_, line)| *line == GuestLine::Ready).map(|&(at, _)| at);
-        self.end = ready.map(|at| (at + Nanos::MILLI, Exit::Code(9)));
+        self.end = ready.map(|at| (at + Nanos(10_000), Exit::Code(9)));
     }
 
     /// Operations done until `now`.
