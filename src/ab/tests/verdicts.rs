@@ -57,7 +57,7 @@ fn a_null_control_that_differs_makes_the_case_invalid() {
 
 #[rstest]
 #[case::never_works(|_| true, Verdict::Invalid, "b: not one good trial: launch")]
-#[case::stops_working(|launch| launch > 2, Verdict::Invalid, "b: 3 of 5 trials failed: launch")]
+#[case::stops_working(|launch| launch > 3, Verdict::Invalid, "b: 3 of 5 trials failed: launch")]
 #[case::fails_at_times(|launch| launch % 3 == 2, Verdict::Invalid, "trials failed: launch")]
 fn an_arm_that_fails_is_told_by_its_reason(
     #[case] launches: fn(u64) -> bool,
