@@ -9,6 +9,7 @@ use crate::host::Topology;
 use crate::ledger::Leftovers;
 use crate::plan::{Plan, PlannedTrial};
 use crate::platform::{Burden, Error};
+use crate::regression::Rule;
 use crate::run::RunId;
 use crate::sampler::Sampler;
 use crate::store::{Outcome, TrialRecord};
@@ -16,9 +17,6 @@ use crate::units::Nanos;
 
 /// How often a first trial is tried before its arm is taken to be unable.
 const WARM_ATTEMPTS: usize = 3;
-
-/// A first trial below it is quick whatever a second one would take.
-const QUICK: Nanos = Nanos(50_000_000);
 
 /// Every lane of a session, open.
 #[derive(Debug)]
@@ -137,7 +135,7 @@ impl Lanes {
             }
             last = timed(self)?;
         }
-        if last.0.outcome == Outcome::Ok && (QUICK..Nanos::SECOND).contains(&last.1) {
+        if last.0.outcome == Outcome::Ok && last.1 < Nanos::SECOND && Rule::for_trials_of(last.1) != Rule::QUICK {
             // A first trial may pay for what later ones find ready; how quick they are decides how many make a block.
             let again = timed(self)?;
             last.1 = if again.0.outcome == Outcome::Ok { last.1.min(again.1) } else { last.1 };
