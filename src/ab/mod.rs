@@ -31,6 +31,6 @@ pub use error::AbError;
 pub use event::{Event, Standing, Watcher};
 pub use metric::{JudgedMetric, Wanted};
 pub use question::{Asked, Question};
-pub use reader::{StoredSession, latest_unfinished, list_sessions, read_session, session_folder};
+pub use reader::{StoredSession, latest_unfinished, list_sessions, read_session, read_session_file, session_folder};
 pub use session::{Outline, Request, Session, Summary};
 pub use store::{AbTrial, ArmFile, Arms, SESSION_FILE, SESSION_SCHEMA, SessionFile};

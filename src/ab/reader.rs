@@ -1,17 +1,14 @@
 //! Reading a session's folder. Never panics, whatever is in it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::{Path, PathBuf};
-
-use serde::de::DeserializeOwned;
 
 use super::store::{AbTrial, SESSION_FILE, SESSION_SCHEMA, SessionFile};
 use super::{Which, block, case};
 use crate::regression::Stage;
 use crate::run::RunId;
-use crate::store::{ReadError, RunOutcome, SCHEMA, TRIALS_FILE};
+use crate::store::{Place, ReadError, RunOutcome, SCHEMA, each_trial};
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,60 +64,24 @@ fn key(trial: &AbTrial) -> BlockKey {
 /// When it is no session, is damaged elsewhere than in its last line, holds trials of another, or was written by a newer
 /// schema.
 pub fn read_session(dir: &Path) -> Result<StoredSession, ReadError> {
+    let (file, mut trials) = (read_session_file(dir)?, Vec::new());
+    let torn = each_trial(dir, |text, place| {
+        let trial: AbTrial = place.parse(text, SCHEMA, |trial: &AbTrial| trial.record.schema)?;
+        place.belongs(trial.record.run.as_str(), &file.run)?;
+        trials.push(trial);
+        Ok(())
+    })?;
+    Ok(StoredSession { dir: dir.to_owned(), file, trials, warnings: torn.into_iter().collect() })
+}
+
+/// Reads the description of the session in the folder `dir`, and not its trials.
+///
+/// # Errors
+/// As [`read_session`].
+pub fn read_session_file(dir: &Path) -> Result<SessionFile, ReadError> {
     let path = dir.join(SESSION_FILE);
     let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
-    let file: SessionFile = parse(&text, (&path, 1), SESSION_SCHEMA, |file: &SessionFile| file.schema)?;
-    let mut session = StoredSession { dir: dir.to_owned(), file, trials: Vec::new(), warnings: Vec::new() };
-    read_trials(&mut session)?;
-    Ok(session)
-}
-
-fn read_trials(session: &mut StoredSession) -> Result<(), ReadError> {
-    let path = session.dir.join(TRIALS_FILE);
-    let Ok(file) = File::open(&path) else { return Ok(()) };
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        let damaged = |reason: String| ReadError::Damaged { path: path.clone(), line: number, reason };
-        if reader.read_until(b'\n', &mut line).map_err(|e| damaged(e.to_string()))? == 0 {
-            break;
-        }
-        if line.last() != Some(&b'\n') {
-            session.warnings.push(format!("{}, line {number}: torn, passed over", path.display()));
-            break;
-        }
-        let text = str::from_utf8(&line).map_err(|e| damaged(e.to_string()))?;
-        let trial: AbTrial = parse(text, (&path, number), SCHEMA, |trial: &AbTrial| trial.record.schema)?;
-        if trial.record.run != session.file.run {
-            return Err(damaged(format!("belongs to session {}, not {}", trial.record.run, session.file.run)));
-        }
-        session.trials.push(trial);
-    }
-    Ok(())
-}
-
-/// Parses one object, telling a schema newer than `known` from damage. Only what does not fit is parsed again, for its schema
-/// alone.
-fn parse<T: DeserializeOwned>(
-    text: &str,
-    (path, line): (&Path, usize),
-    known: u32,
-    schema: fn(&T) -> u32,
-) -> Result<T, ReadError> {
-    let newer = |found: u64| ReadError::Newer { path: path.to_owned(), found };
-    let parsed = serde_json::from_str(text).map_err(|e| {
-        let found =
-            serde_json::from_str::<serde_json::Value>(text).ok().and_then(|object| object.get("schema")?.as_u64());
-        match found.filter(|found| *found > u64::from(known)) {
-            Some(found) => newer(found),
-            None => ReadError::Damaged { path: path.to_owned(), line, reason: e.to_string() },
-        }
-    })?;
-    match schema(&parsed) {
-        found if found > known => Err(newer(found.into())),
-        _ => Ok(parsed),
-    }
+    Place { path: &path, line: 1 }.parse(&text, SESSION_SCHEMA, |file: &SessionFile| file.schema)
 }
 
 /// The folders under `sessions` that hold a session, oldest first. Folders that do not are passed over.
@@ -143,5 +104,5 @@ pub fn session_folder(sessions: &Path, name: &str) -> PathBuf {
 /// The latest session under `sessions` that is not complete.
 pub fn latest_unfinished(sessions: &Path) -> Option<PathBuf> {
     let mut latest = list_sessions(sessions).into_iter().rev();
-    latest.find(|dir| read_session(dir).is_ok_and(|session| session.file.outcome != RunOutcome::Complete))
+    latest.find(|dir| read_session_file(dir).is_ok_and(|file| file.outcome != RunOutcome::Complete))
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::tools;
 use crate::units::Bytes;
@@ -80,6 +81,14 @@ impl HostFacts {
         Self { tools: tools::versions(TOOL_DEADLINE), revision, ..Self::read(Path::new("/")) }
     }
 
+    /// The facts as runs and sessions store them; one that is not understood is an unknown one, and the others stand.
+    pub fn stored(facts: &BTreeMap<String, Value>) -> Self {
+        let read = |facts: Map<String, Value>| serde_json::from_value::<Self>(Value::Object(facts));
+        let fact = |(name, value): (&String, &Value)| (name.clone(), value.clone());
+        let understood = facts.iter().map(fact).filter(|fact| read([fact.clone()].into_iter().collect()).is_ok());
+        read(understood.collect()).unwrap_or_default()
+    }
+
     /// Whether the harness has root's rights.
     pub fn is_root(&self) -> bool {
         self.effective_uid == Some(0)
@@ -141,6 +150,13 @@ fn on_off(on: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fact_that_is_not_understood_hides_no_other() {
+        let stored = BTreeMap::from([("kernel".to_owned(), "6.8.0".into()), ("smt".to_owned(), "perhaps".into())]);
+        let host = HostFacts { kernel: Some("6.8.0".to_owned()), ..HostFacts::default() };
+        assert_eq!(HostFacts::stored(&stored), host);
+    }
 
     #[test]
     fn a_host_is_comparable_with_itself_and_with_its_next_boot() {

@@ -8,6 +8,7 @@ mod slim;
 pub(crate) mod testing;
 mod writer;
 
+pub(crate) use reader::{Place, each_trial};
 pub use reader::{ReadError, StoredRun, list_runs, read_run, read_run_file, run_folder};
 pub use record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
 pub use run_file::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip};

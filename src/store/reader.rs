@@ -46,13 +46,18 @@ pub enum ReadError {
     },
     /// A newer version wrote it.
     #[error(
-        "{path} has schema {found}, and this version reads up to {SCHEMA}; use the version that wrote it, or a newer one"
+        "{path}, line {line} has schema {found}, and this version reads up to {known}; use the version that wrote it, or \
+         a newer one"
     )]
     Newer {
         /// The file.
         path: PathBuf,
+        /// The line, from 1.
+        line: usize,
         /// Its schema.
         found: u64,
+        /// The latest one that is understood.
+        known: u32,
     },
 }
 
@@ -64,8 +69,8 @@ pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
     let mut run =
         StoredRun { dir: dir.to_owned(), file: read_run_file(dir)?, trials: Vec::new(), warnings: Vec::new() };
     let torn = each_trial(dir, |text, place| {
-        let record: TrialRecord = place.parse(text, |record: &TrialRecord| record.schema)?;
-        place.belongs(record.run.as_str(), &run.file)?;
+        let record: TrialRecord = place.parse(text, SCHEMA, |record: &TrialRecord| record.schema)?;
+        place.belongs(record.run.as_str(), &run.file.run)?;
         run.trials.push(record);
         Ok(())
     })?;
@@ -80,12 +85,15 @@ pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
 pub fn read_run_file(dir: &Path) -> Result<RunFile, ReadError> {
     let path = dir.join(RUN_FILE);
     let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
-    Place { path: &path, line: 1 }.parse(&text, |file: &RunFile| file.schema)
+    Place { path: &path, line: 1 }.parse(&text, SCHEMA, |file: &RunFile| file.schema)
 }
 
-/// Gives every whole line of a run's trials to `take`, one after another; a run without trials has none. A torn last
-/// line is told instead.
-pub(super) fn each_trial(
+/// Gives every whole line of the trials in the folder `dir` to `take`, one after another; there are none without the
+/// file. A torn last line is told instead.
+///
+/// # Errors
+/// When a line cannot be read, and those of `take`.
+pub(crate) fn each_trial(
     dir: &Path,
     mut take: impl FnMut(&str, Place<'_>) -> Result<(), ReadError>,
 ) -> Result<Option<String>, ReadError> {
@@ -109,37 +117,47 @@ pub(super) fn each_trial(
 
 /// Where something is being read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    path: &'a Path,
-    line: usize,
+pub(crate) struct Place<'a> {
+    /// The file.
+    pub(crate) path: &'a Path,
+    /// The line, from 1.
+    pub(crate) line: usize,
 }
 
 impl Place<'_> {
-    fn damaged(&self, reason: String) -> ReadError {
+    /// That what is here cannot be understood.
+    pub(crate) fn damaged(&self, reason: String) -> ReadError {
         ReadError::Damaged { path: self.path.to_owned(), line: self.line, reason }
     }
 
     /// Refuses a trial of another run.
-    pub(super) fn belongs(&self, run: &str, file: &RunFile) -> Result<(), ReadError> {
-        match run == file.run.as_str() {
+    ///
+    /// # Errors
+    /// That one.
+    pub(crate) fn belongs(&self, run: &str, expected: &RunId) -> Result<(), ReadError> {
+        match run == expected.as_str() {
             true => Ok(()),
-            false => Err(self.damaged(format!("belongs to run {run}, not {}", file.run))),
+            false => Err(self.damaged(format!("belongs to run {run}, not {expected}"))),
         }
     }
 
-    /// Parses one object, telling a newer schema from damage. Only what does not fit is parsed again, for its schema
-    /// alone.
-    pub(super) fn parse<'de, T: Deserialize<'de>>(
+    /// Parses one object, telling a schema newer than `known` from damage. Only what does not fit is parsed again, for its
+    /// schema alone.
+    ///
+    /// # Errors
+    /// When it is newer or damaged.
+    pub(crate) fn parse<'de, T: Deserialize<'de>>(
         &self,
         text: &'de str,
+        known: u32,
         schema: impl Fn(&T) -> u32,
     ) -> Result<T, ReadError> {
-        let newer = |found| ReadError::Newer { path: self.path.to_owned(), found };
+        let newer = |found| ReadError::Newer { path: self.path.to_owned(), line: self.line, found, known };
         match serde_json::from_str(text) {
-            Ok(object) if schema(&object) <= SCHEMA => Ok(object),
+            Ok(object) if schema(&object) <= known => Ok(object),
             Ok(object) => Err(newer(schema(&object).into())),
             Err(e) => Err(match serde_json::from_str::<Versioned>(text) {
-                Ok(versioned) if versioned.schema > u64::from(SCHEMA) => newer(versioned.schema),
+                Ok(versioned) if versioned.schema > u64::from(known) => newer(versioned.schema),
                 _ => self.damaged(e.to_string()),
             }),
         }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::reader::{Place, each_trial, read_run_file};
-use super::{Case, Outcome, ReadError, Role, RunFile};
+use super::{Case, Outcome, ReadError, Role, RunFile, SCHEMA};
 use crate::units::{Direction, Unit};
 
 /// A run's description and its numbers by case.
@@ -95,8 +95,8 @@ pub fn read_slim(dir: &Path) -> Result<SlimRun, ReadError> {
     let file = read_run_file(dir)?;
     let mut cases = Cases::default();
     let torn = each_trial(dir, |text, place: Place<'_>| {
-        let record: SlimRecord<'_> = place.parse(text, |record: &SlimRecord<'_>| record.schema)?;
-        place.belongs(&record.run, &file)?;
+        let record: SlimRecord<'_> = place.parse(text, SCHEMA, |record: &SlimRecord<'_>| record.schema)?;
+        place.belongs(&record.run, &file.run)?;
         cases.take(record);
         Ok(())
     })?;

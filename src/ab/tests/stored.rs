@@ -19,7 +19,7 @@ fn stored() -> (Rig, Ran) {
 #[case::newer_trial(TRIALS_FILE, "\"schema\":1", "\"schema\":7", "has schema 7")]
 #[case::much_newer(TRIALS_FILE, "\"schema\":1", "\"schema\":5000000000", "has schema 5000000000")]
 #[case::damaged(TRIALS_FILE, "\"arm\":\"a\"", "\"arm\":\"c\"", "line ")]
-#[case::mixed(TRIALS_FILE, "\"run\":\"2", "\"run\":\"1", "belongs to session 1")]
+#[case::mixed(TRIALS_FILE, "\"run\":\"2", "\"run\":\"1", "belongs to run 1")]
 #[case::no_object(SESSION_FILE, "{", "[", "line 1")]
 fn what_does_not_fit_is_named(#[case] file: &str, #[case] from: &str, #[case] to: &str, #[case] reason: &str) {
     let (_rig, ran) = stored();
