@@ -11,6 +11,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use markdown::{code as markdown_code, escape as markdown_text};
+
 use super::Look;
 use crate::names::named_enum;
 use crate::regression::Comparison;

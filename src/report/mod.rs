@@ -14,7 +14,7 @@ mod source;
 mod text;
 mod write;
 
-pub use comparison::{Format, comparison};
+pub use comparison::{Format, comparison, markdown_code, markdown_text};
 pub use export::csv;
 pub use history::write_history;
 pub use source::{Latest, NoSuchRun, find, latest};

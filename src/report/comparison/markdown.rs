@@ -100,7 +100,7 @@ fn stacked(value: &str, beside: &str) -> String {
 
 /// Text in which nothing is markup: what would end a cell, begin HTML or emphasise is escaped (GitHub Flavored Markdown,
 /// 2.4 backslash escapes, 4.10 tables). An underscore within a word emphasises nothing.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -115,6 +115,6 @@ fn escape(text: &str) -> String {
 }
 
 /// A name as code; it holds no backtick then.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     format!("`{}`", text.replace(['`', '\r', '\n'], " "))
 }
