@@ -4,7 +4,7 @@
 
 mod folder;
 
-use featherweight::ab::{SESSION_FILE, read_session};
+use featherweight::ab::{SESSION_FILE, read_session, read_session_file};
 use featherweight::history;
 use featherweight::store::TRIALS_FILE;
 use libfuzzer_sys::fuzz_target;
@@ -14,5 +14,7 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(session) = read_session(dir.path()) {
         assert!(session.blocks().values().map(Vec::len).sum::<usize>() <= session.trials.len());
     }
-    std::hint::black_box(history::read_session(dir.path()).is_some_and(|read| read.is_ok()));
+    if let Ok(file) = read_session_file(dir.path()) {
+        std::hint::black_box(history::of_session(&file).is_ok());
+    }
 });

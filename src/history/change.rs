@@ -40,6 +40,7 @@ struct Key<'a> {
     experiment: Experiment,
     platform: &'a str,
     case: &'a str,
+    parameters: &'a BTreeMap<String, String>,
     metric: &'a str,
     is_run: bool,
     accelerator: Option<Accelerator>,
@@ -69,6 +70,7 @@ fn key(entry: &Entry) -> Key<'_> {
         experiment: entry.experiment,
         platform: &entry.platform,
         case: &entry.case,
+        parameters: &entry.parameters,
         metric: &entry.metric,
         is_run: entry.kind == Kind::Run,
         accelerator: entry.accelerator,
@@ -101,7 +103,16 @@ impl<'a> Track<'a> {
             Some(accelerator) => format!(" ({accelerator})"),
         };
         let simulated = if entry.simulated { " (SIMULATED)" } else { "" };
-        format!("{}{accelerator}{simulated} {}", entry.platform, entry.case)
+        format!("{}{accelerator}{simulated} {}{}", entry.platform, entry.case, entry.asked())
+    }
+
+    /// Names the latest change for as long as no other one comes: not by its sessions, since where it is moves by one or
+    /// two as more of them come.
+    pub fn alert(&self) -> Option<String> {
+        let (last, entry) = (self.changes.last()?, self.last());
+        let way = if last.point.shift() > 0.0 { "worse" } else { "better" };
+        let (host, anchor, nth) = (&entry.host, &entry.anchor.id, self.changes.len());
+        Some(format!("{host} {} {} against {anchor}: change {nth}, {way}", self.name(), entry.metric))
     }
 
     /// What its ratios are against, in words.
@@ -138,6 +149,8 @@ fn differences(before: &Entry, after: &Entry) -> Vec<String> {
         .collect();
     if before.kernel != after.kernel {
         all.push(format!("kernel: {} to {}", known(&before.kernel), known(&after.kernel)));
+    } else if before.facts != after.facts {
+        all.push("the host's microcode or settings, with the same kernel".to_owned());
     }
     if before.image != after.image {
         let (a, b) = (digest_in_short(before.image.as_ref()), digest_in_short(after.image.as_ref()));
@@ -179,7 +192,19 @@ mod tests {
         let other = Entry { case: "boot/hello/10".to_owned(), ..entry(1) };
         let anchor = super::super::Anchor { id: "other".to_owned(), name: "other".to_owned() };
         let moved = Entry { anchor, ..entry(2) };
-        assert_eq!(tracks(&[entry(0), other, moved, entry(3)]).len(), 3);
+        let rows = Entry { parameters: [("rows".to_owned(), "5000".to_owned())].into(), ..entry(4) };
+        let all = [entry(0), other, moved, entry(3), rows];
+        let tracks = tracks(&all);
+        assert_eq!(tracks.len(), 4);
+        assert!(tracks.iter().any(|track| track.name() == "youki boot/hello/0 (rows 5000)"));
+    }
+
+    #[test]
+    fn an_alert_stays_while_the_place_of_the_change_moves() {
+        let alert = |at: usize, step: f64| tracks(&stepped(40, at, step))[0].alert();
+        assert_eq!(alert(25, 0.05), alert(26, 0.06));
+        assert!(alert(25, 0.05).is_some() && alert(25, 0.05) != alert(25, -0.05));
+        assert_eq!(alert(25, 0.0), None);
     }
 
     #[test]

@@ -52,6 +52,10 @@ pub struct Entry {
     pub machine: String,
     /// The kernel's release.
     pub kernel: Option<String>,
+    /// A digest of all facts of the machine that a comparison depends on, its settings among them; empty in lines of
+    /// versions that had none.
+    #[serde(default)]
+    pub facts: String,
     /// The version of Featherweight that measured.
     pub version: String,
     /// The project's git revision.
@@ -68,6 +72,9 @@ pub struct Entry {
     pub experiment: Experiment,
     /// The case without its platform: `boot/hello/0`.
     pub case: String,
+    /// How it was measured where that is not the usual way, by the names of the options: `rows`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
     /// The metric.
     pub metric: String,
     /// Its unit.
@@ -110,6 +117,12 @@ impl Entry {
     pub fn sound_ratio(&self) -> Option<f64> {
         let sound = !matches!(self.verdict, Some(Verdict::Invalid | Verdict::Skipped));
         self.ratio.as_ref().filter(|_| sound).map(|ratio| ratio.value)
+    }
+
+    /// How it was measured where that is not the usual way: ` (rows 5000)`.
+    pub(super) fn asked(&self) -> String {
+        let all: Vec<String> = self.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
     }
 
     /// The day it began, as a reader wants it.

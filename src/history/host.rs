@@ -7,14 +7,18 @@ use sha2::{Digest, Sha256};
 
 use crate::host::facts::HostFacts;
 
-/// Names a machine by what two comparable ones have in common: the first 16 hexadecimal digits of a digest.
+/// Names a machine by its hardware: the first 16 hexadecimal digits of a digest.
 ///
-/// The kernel is not in it. Of an ab session both arms had the same one, so that its ratio outlives an upgrade, and a change
-/// point there is worth seeing; runs of two kernels never share an anchor. Nor is memory, whose size differs
-/// by the kernel's own reserve from boot to boot.
+/// The kernel and what it decides are not in it. Of an ab session both arms had the same one, so that its ratio outlives an
+/// upgrade, and a change point there is worth seeing; runs whose hosts differ in anything never share an anchor. Nor is
+/// memory, whose size differs by the kernel's own reserve from boot to boot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostKey(String);
+
+/// The facts that a machine keeps whatever is installed on it.
+const HARDWARE: [&str; 8] =
+    ["architecture", "cpu model", "cpu vendor", "logical cpus", "sockets", "cores", "virtualised", "machine"];
 
 /// A text that is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,19 +28,26 @@ pub struct NoHostKey(String);
 impl HostKey {
     /// The key of the host with those facts; `None` where nothing is known that would tell it from another.
     pub fn of(facts: &HostFacts) -> Option<Self> {
-        let known: Vec<_> = facts.comparable().into_iter().filter(|(name, _)| name != "kernel").collect();
         facts.cpu_model.as_ref()?;
-        let mut digest = Sha256::new();
-        for (name, value) in known {
-            digest.update(format!("{name}={value}\n"));
-        }
-        Some(Self(hexadecimal(&digest.finalize()[..8])))
+        Some(Self(digest(facts, |name| HARDWARE.contains(&name), 8)))
     }
 
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Tells a machine from another, and from itself with another kernel, other microcode or other settings.
+pub(super) fn digest_of(facts: &HostFacts) -> String {
+    digest(facts, |_| true, 6)
+}
+
+/// So many bytes of a digest over the facts whose names `wanted` takes.
+fn digest(facts: &HostFacts, wanted: impl Fn(&str) -> bool, bytes: usize) -> String {
+    let facts = facts.comparable().into_iter().filter(|(name, _)| wanted(name));
+    let text: String = facts.map(|(name, value)| format!("{name}={value}\n")).collect();
+    hexadecimal(&Sha256::digest(text)[..bytes])
 }
 
 /// The machine in words: `AMD EPYC 7763, 4 CPUs`.
@@ -78,15 +89,49 @@ impl fmt::Display for HostKey {
 mod tests {
     use super::*;
 
-    fn facts(kernel: &str, model: &str) -> HostFacts {
-        HostFacts { kernel: Some(kernel.to_owned()), cpu_model: Some(model.to_owned()), ..HostFacts::default() }
+    fn facts() -> HostFacts {
+        HostFacts {
+            architecture: Some("x86_64".to_owned()),
+            cpu_model: Some("EPYC".to_owned()),
+            logical_cpus: Some(4),
+            sockets: Some(1),
+            cores: Some(2),
+            virtualised: Some(false),
+            machine: Some("Acme 1".to_owned()),
+            ..HostFacts::default()
+        }
     }
 
     #[test]
-    fn a_machine_keeps_its_key_over_a_kernel_and_shares_it_with_no_other() {
-        let key = |kernel, model| HostKey::of(&facts(kernel, model)).unwrap();
-        assert_eq!(key("6.8", "EPYC"), key("6.12", "EPYC"));
-        assert_ne!(key("6.8", "EPYC"), key("6.8", "Xeon"));
+    fn a_machine_keeps_its_key_over_an_upgrade_and_its_facts_tell_it() {
+        let upgraded = HostFacts {
+            kernel: Some("6.12".to_owned()),
+            microcode: Some("0x2".to_owned()),
+            mitigations: [("spectre_v2".to_owned(), "Retpolines".to_owned())].into(),
+            clock_source: Some("tsc".to_owned()),
+            transparent_hugepages: Some("madvise".to_owned()),
+            governors: ["performance".to_owned()].into(),
+            ..facts()
+        };
+        assert_eq!(HostKey::of(&facts()), HostKey::of(&upgraded));
+        let microcode = HostFacts { microcode: Some("0x2".to_owned()), ..facts() };
+        let all = [facts(), upgraded, microcode].map(|facts| digest_of(&facts));
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2], "{all:?}");
+    }
+
+    #[test]
+    fn a_machine_shares_its_key_with_no_other() {
+        let others: [fn(&mut HostFacts); 4] = [
+            |other| other.cpu_model = Some("Xeon".to_owned()),
+            |other| other.logical_cpus = Some(8),
+            |other| other.virtualised = Some(true),
+            |other| other.machine = Some("Acme 2".to_owned()),
+        ];
+        for (number, change) in others.into_iter().enumerate() {
+            let mut other = facts();
+            change(&mut other);
+            assert_ne!(HostKey::of(&facts()), HostKey::of(&other), "{number}");
+        }
         assert_eq!(HostKey::of(&HostFacts::default()), None, "an unknown host is not comparable with itself");
     }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::{Entry, SCHEMA};
+use crate::store::{self, Place};
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,28 +17,16 @@ pub enum ReadError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A line cannot be understood.
-    #[error("{path}, line {line}: {reason}; take the line out, or restore the file")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A newer version wrote a line.
-    #[error(
-        "{path}, line {line} has schema {found}, and this version reads up to {SCHEMA}; use the version that wrote it, or a newer one"
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// Its schema.
-        found: u64,
-    },
+    /// A line cannot be understood, or a newer version wrote it.
+    #[error("{0}{cure}", cure = cure(.0))]
+    Line(store::ReadError),
+}
+
+fn cure(error: &store::ReadError) -> &'static str {
+    match error {
+        store::ReadError::Damaged { .. } => "; take the line out, or restore the file",
+        _ => "",
+    }
 }
 
 /// The entries of a file, and how many of its bytes are whole lines. What is there twice, as after a merge by hand,
@@ -52,10 +39,10 @@ pub fn parse(content: &[u8], path: &Path) -> Result<(Vec<Entry>, usize), ReadErr
     let mut whole = 0;
     for (i, line) in content.split_inclusive(|&byte| byte == b'\n').enumerate() {
         if !line.trim_ascii().is_empty() {
-            match entry(line, path, i + 1) {
+            match entry(line, Place { path, line: i + 1 }) {
                 Ok(entry) => entries.push(entry),
-                Err(ReadError::Damaged { .. }) if line.last() != Some(&b'\n') => break,
-                Err(e) => return Err(e),
+                Err(store::ReadError::Damaged { .. }) if line.last() != Some(&b'\n') => break,
+                Err(e) => return Err(ReadError::Line(e)),
             }
         }
         whole += line.len();
@@ -63,27 +50,13 @@ pub fn parse(content: &[u8], path: &Path) -> Result<(Vec<Entry>, usize), ReadErr
     Ok((once(entries), whole))
 }
 
-fn entry(line: &[u8], path: &Path, number: usize) -> Result<Entry, ReadError> {
-    let damaged = |reason: String| ReadError::Damaged { path: path.to_owned(), line: number, reason };
-    let newer = |found| ReadError::Newer { path: path.to_owned(), line: number, found };
-    match serde_json::from_slice::<Entry>(line) {
-        Ok(entry) if entry.schema > SCHEMA => Err(newer(entry.schema.into())),
-        Ok(entry) => match entry.fault() {
-            Some(fault) => Err(damaged(fault)),
-            None => Ok(entry),
-        },
-        // Only what does not fit is read again, for its schema alone.
-        Err(e) => Err(match serde_json::from_slice::<Versioned>(line) {
-            Ok(versioned) if versioned.schema > u64::from(SCHEMA) => newer(versioned.schema),
-            _ => damaged(e.to_string()),
-        }),
+fn entry(line: &[u8], place: Place<'_>) -> Result<Entry, store::ReadError> {
+    let text = str::from_utf8(line).map_err(|e| place.damaged(e.to_string()))?;
+    let entry: Entry = place.parse(text, SCHEMA, |entry: &Entry| entry.schema)?;
+    match entry.fault() {
+        Some(fault) => Err(place.damaged(fault)),
+        None => Ok(entry),
     }
-}
-
-/// All that is sure of a line of a newer schema.
-#[derive(Deserialize)]
-struct Versioned {
-    schema: u64,
 }
 
 fn once(mut entries: Vec<Entry>) -> Vec<Entry> {
@@ -101,6 +74,7 @@ mod tests {
 
     use super::super::testing::{entry as sample, line};
     use super::*;
+    use crate::store::ReadError::{Damaged, Newer};
 
     fn read(text: &str) -> Result<(Vec<Entry>, usize), ReadError> {
         parse(text.as_bytes(), Path::new("h.jsonl"))
@@ -125,7 +99,8 @@ mod tests {
     fn a_damaged_line_is_named_by_its_number() {
         let text = line(&sample(0)) + "{\"schema\":1,\n" + &line(&sample(1));
         let error = read(&text).unwrap_err();
-        assert!(error.to_string().starts_with("h.jsonl, line 2: "), "{error}");
+        let error = error.to_string();
+        assert!(error.starts_with("h.jsonl, line 2: ") && error.ends_with("or restore the file"), "{error}");
     }
 
     #[test]
@@ -133,17 +108,17 @@ mod tests {
         for (from, to) in [("\"value\":1.0", "\"value\":-1.0"), ("\"values\":[", "\"values\":[0.0,")] {
             let text = line(&sample(0)).replacen(from, to, 1);
             assert_ne!(text, line(&sample(0)), "{from}");
-            assert!(matches!(read(&text), Err(ReadError::Damaged { line: 1, .. })), "{to}");
+            assert!(matches!(read(&text), Err(ReadError::Line(Damaged { line: 1, .. }))), "{to}");
         }
     }
 
     #[test]
     fn a_newer_schema_is_refused_by_its_number_even_in_a_torn_line() {
         for text in ["{\"schema\":7,\"renamed\":[]}\n", "{\"schema\":7}"] {
-            assert!(matches!(read(text), Err(ReadError::Newer { found: 7, line: 1, .. })), "{text}");
+            assert!(matches!(read(text), Err(ReadError::Line(Newer { found: 7, line: 1, .. }))), "{text}");
         }
         let later = line(&Entry { schema: 2, ..sample(0) });
-        assert!(matches!(read(&later), Err(ReadError::Newer { found: 2, .. })));
+        assert!(matches!(read(&later), Err(ReadError::Line(Newer { found: 2, .. }))));
     }
 
     proptest! {

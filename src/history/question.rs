@@ -4,8 +4,10 @@
 
 use serde::Serialize;
 
-use super::intake::PROGRAMS;
-use super::{Change, Entry, Kind, Track};
+use super::session::PROGRAMS;
+use super::{Change, Entry, Kind, Track, parameters};
+use crate::arm::{Arm, ArmError};
+use crate::attacker::Attacker;
 use crate::regression::Verdict;
 use crate::run::RunId;
 use crate::store::Experiment;
@@ -57,21 +59,20 @@ pub fn questions(tracks: &[Track<'_>], all: &[Entry]) -> Vec<Question> {
 
 fn question(track: &Track<'_>, change: &Change<'_>, all: &[Entry]) -> Question {
     let (before, after) = (change.before, change.after);
-    let arms = arms(before, after).and_then(|arms| Ok((case_options(after)?, arms)));
-    let (command, arms, why_not) = match arms {
-        Ok((options, arms)) => (command(&arms, &options, after), Some(arms), None),
-        Err(why) => (Vec::new(), None, Some(why)),
+    let asked = options(after).and_then(|options| Ok(Asked { options, ..arms(before, after)? }));
+    let (asked, why_not) = match asked {
+        Ok(asked) => (Some(asked), None),
+        Err(why) => (None, Some(why)),
     };
-    let answer = arms.as_ref().and_then(|arms| answer(arms, after, all));
     Question {
         subject: track.name(),
         shifts: vec![format!("{} {}", after.metric, change.in_words())],
         between: (before.session.clone(), after.session.clone()),
         differences: change.differences.clone(),
-        arms,
+        command: asked.as_ref().map(|asked| asked.command(after)).unwrap_or_default(),
+        answer: asked.as_ref().and_then(|asked| asked.answer(after, all)),
+        arms: asked.map(|Asked { a, b, of, .. }| Arms { a: a.to_string(), b: b.to_string(), of: of.to_owned() }),
         why_not,
-        command,
-        answer,
     }
 }
 
@@ -107,14 +108,43 @@ impl Question {
 /// The option that a command ends with, so that metrics can be added.
 const METRIC: &str = "--metric";
 
-fn command(arms: &Arms, options: &[String], entry: &Entry) -> Vec<String> {
-    let words = ["ab", "--a", &arms.a, "--b", &arms.b, "--bench", entry.experiment.name()].map(str::to_owned);
-    let metric = [METRIC.to_owned(), entry.metric.clone()];
-    words.into_iter().chain(options.iter().cloned()).chain(metric).collect()
+/// What `cargo xtask ab` is asked.
+struct Asked {
+    a: Arm,
+    b: Arm,
+    /// What alone differs in them.
+    of: &'static str,
+    /// What chooses the case, and how it is measured.
+    options: Vec<String>,
 }
 
-/// The options that choose the entry's case.
-fn case_options(entry: &Entry) -> Result<Vec<String>, String> {
+impl Asked {
+    fn command(&self, entry: &Entry) -> Vec<String> {
+        let (a, b) = (self.a.to_string(), self.b.to_string());
+        let words = ["ab", "--a", &a, "--b", &b, "--bench", entry.experiment.name()].map(str::to_owned);
+        let metric = [METRIC.to_owned(), entry.metric.clone()];
+        words.into_iter().chain(self.options.iter().cloned()).chain(metric).collect()
+    }
+
+    /// The last session that held these arms against each other in that metric.
+    fn answer(&self, after: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)> {
+        let is_it = |entry: &&Entry| {
+            entry.kind == Kind::Ab
+                && (&entry.host, &entry.metric, &entry.case) == (&after.host, &after.metric, &after.case)
+                && options(entry).is_ok_and(|options| options == self.options)
+                && entry.anchor.name.parse::<Arm>().is_ok_and(|a| a == self.a)
+                && arm(entry).is_ok_and(|b| b == self.b)
+        };
+        let last = all.iter().filter(is_it).max_by(|a, b| a.session.cmp(&b.session))?;
+        Some((last.session.clone(), last.verdict.filter(|verdict| *verdict != Verdict::Invalid)?))
+    }
+}
+
+/// The options that choose the entry's case, and how it was measured.
+///
+/// # Errors
+/// When `ab` cannot be asked for it.
+fn options(entry: &Entry) -> Result<Vec<String>, String> {
     let unknown = || format!("`{}` is no case that `ab` can be asked for", entry.case);
     let parts: Vec<&str> = entry.case.split('/').collect();
     let pair = |option: &str, value: &str| vec![option.to_owned(), value.to_owned()];
@@ -122,46 +152,60 @@ fn case_options(entry: &Entry) -> Result<Vec<String>, String> {
         [experiment, workload, rest @ ..] => (*experiment, *workload, rest),
         _ => return Err(unknown()),
     };
-    if experiment != entry.experiment.name() {
-        return Err(unknown());
-    }
     let rest = match (entry.experiment, rest) {
-        (Experiment::Isolation, [placement, neighbour]) => {
+        _ if experiment != entry.experiment.name() => return Err(unknown()),
+        // The victims alone and beside an idle neighbour are named as if those were attackers.
+        (Experiment::Isolation, [placement, neighbour]) if neighbour.parse::<Attacker>().is_ok() => {
             [pair("--placement", placement), pair("--attacker", neighbour)].concat()
         }
-        (_, ["0"]) => Vec::new(),
+        (Experiment::Isolation, _) => return Err(unknown()),
         (_, [background]) if background.parse::<u32>().is_ok() => pair("--background", background),
         _ => return Err(unknown()),
     };
-    Ok([pair("--workload", workload), rest].concat())
+    Ok([pair("--workload", workload), rest, parameters::options(&entry.parameters)?].concat())
 }
 
-/// The two arms that differ in what changed, where both can be had here.
-fn arms(before: &Entry, after: &Entry) -> Result<Arms, String> {
-    let arms = |key: &str, a: &str, b: &str, of: &str| {
-        let arm = |entry: &Entry, value: &str| format!("{},{key}={value}", entry.platform);
-        Ok(Arms { a: arm(before, a), b: arm(after, b), of: of.to_owned() })
+/// The two arms that differ in what changed, where both can be had here; all else is as it was after.
+fn arms(before: &Entry, after: &Entry) -> Result<Asked, String> {
+    let arm = arm(after)?;
+    let own_guests = arm.settings.guests.is_none() && arm.settings.images.is_none();
+    let ask = |key: &str, a: &str, b: &str, of| {
+        let with = |value: &str| {
+            let mut arm = arm.clone();
+            arm.set(key, value).map(|()| arm).map_err(|e| e.to_string())
+        };
+        Ok(Asked { a: with(a)?, b: with(b)?, of, options: Vec::new() })
     };
-    let plain = !after.platform.contains("guests=") && !after.platform.contains("images=");
     let guests_differ = before.image.is_some() && after.image.is_some() && before.image != after.image;
     match (&before.revision, &after.revision) {
-        (Some(a), Some(b)) if a != b && guests_differ && plain => {
-            return arms("guests", a, b, "the guests");
-        }
+        (Some(a), Some(b)) if a != b && guests_differ && own_guests => return ask("guests", a, b, "the guests"),
         _ => {}
     }
-    if let Some((key, a, b)) = programs(before, after) {
-        return arms(key, a, b, "the program");
+    match programs(before, after) {
+        Some((key, a, b)) => ask(key, a, b, "the program"),
+        None => Err(why_not(before, after, guests_differ)),
     }
-    Err(why_not(before, after, guests_differ))
+}
+
+/// The arm that an entry is about, with the paths of its programs again.
+fn arm(entry: &Entry) -> Result<Arm, String> {
+    let mut arm: Arm = entry.platform.parse().map_err(|e: ArmError| e.to_string())?;
+    for (key, path) in PROGRAMS.iter().filter_map(|key| Some((key, path(entry, key)?))) {
+        arm.set(key, path).map_err(|e| e.to_string())?;
+    }
+    Ok(arm)
+}
+
+/// The path that an arm named for its program.
+fn path<'a>(entry: &'a Entry, key: &str) -> Option<&'a str> {
+    entry.versions.get(key).filter(|path| path.starts_with('/')).map(String::as_str)
 }
 
 /// A program whose path was another one.
 fn programs<'a>(before: &'a Entry, after: &'a Entry) -> Option<(&'static str, &'a str, &'a str)> {
-    let path = |entry: &'a Entry, key: &str| entry.versions.get(key).filter(|path| path.starts_with('/'));
     PROGRAMS.into_iter().find_map(|key| {
         let (a, b) = (path(before, key)?, path(after, key)?);
-        (a != b).then_some((key, a.as_str(), b.as_str()))
+        (a != b).then_some((key, a, b))
     })
 }
 
@@ -181,6 +225,9 @@ fn why_not(before: &Entry, after: &Entry, guests_differ: bool) -> String {
         return "the kernel is the host's own and cannot be an arm: boot the earlier one and run the benchmark again"
             .to_owned();
     }
+    if before.facts != after.facts {
+        return "the host's microcode or settings differ, which both arms would share: look at the host".to_owned();
+    }
     if guests_differ {
         return "the guests differ, and the revisions that they were built from are not known".to_owned();
     }
@@ -188,24 +235,6 @@ fn why_not(before: &Entry, after: &Entry, guests_differ: bool) -> String {
         return "only the harness differs, which both arms would share: look at what changed in it".to_owned();
     }
     "nothing that is recorded differs: look at the host".to_owned()
-}
-
-/// The arm that an entry is about, with the paths of its programs again.
-fn arm(entry: &Entry) -> String {
-    let path = |key: &str| Some(format!(",{key}={}", entry.versions.get(key).filter(|path| path.starts_with('/'))?));
-    entry.platform.clone() + &PROGRAMS.into_iter().filter_map(path).collect::<String>()
-}
-
-/// The last session that held these arms against each other in that metric.
-fn answer(arms: &Arms, asked: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)> {
-    let is_it = |entry: &&Entry| {
-        entry.kind == Kind::Ab
-            && entry.host == asked.host
-            && (&entry.anchor.name, &arm(entry)) == (&arms.a, &arms.b)
-            && (&entry.case, &entry.metric) == (&asked.case, &asked.metric)
-    };
-    let last = all.iter().filter(is_it).max_by(|a, b| a.session.cmp(&b.session))?;
-    Some((last.session.clone(), last.verdict.filter(|verdict| *verdict != Verdict::Invalid)?))
 }
 
 #[cfg(test)]
@@ -229,8 +258,9 @@ mod tests {
     fn other_guests_of_known_revisions_are_two_arms() {
         let question = asked(&stepped(40, 25, 0.05)).remove(0);
         let (a, b) = (format!("youki,guests={}", "a".repeat(40)), format!("youki,guests={}", "b".repeat(40)));
-        let expected = ["ab", "--a", &a, "--b", &b, "--bench", "boot", "--workload", "hello", "--metric", "boot"];
-        assert_eq!(question.command, expected);
+        let expected = ["ab", "--a", &a, "--b", &b, "--bench", "boot", "--workload", "hello"];
+        assert_eq!(question.command[..9], expected);
+        assert_eq!(question.command[9..], ["--background", "0", "--metric", "boot"]);
         assert_eq!(question.answer, None);
     }
 
@@ -250,10 +280,12 @@ mod tests {
         let mut entries = stepped(40, 25, 0.05);
         for (i, entry) in entries.iter_mut().enumerate() {
             entry.image = None;
+            entry.platform = "oci:crun,append=x".to_owned();
             entry.versions.insert("runtime".to_owned(), format!("/opt/{}/crun", if i < 25 { 1 } else { 2 }));
         }
         let arms = asked(&entries).remove(0).arms.unwrap();
-        assert_eq!((arms.a.as_str(), arms.b.as_str()), ("youki,runtime=/opt/1/crun", "youki,runtime=/opt/2/crun"));
+        let arm = |n: u32| format!("oci:crun,runtime=/opt/{n}/crun,append=x");
+        assert_eq!((arms.a, arms.b), (arm(1), arm(2)), "in the order in which arms are written");
     }
 
     #[test]
@@ -271,41 +303,72 @@ mod tests {
         };
         assert!(why(&|_| {}).starts_with("nothing that is recorded differs"));
         assert!(why(&|e| e.kernel = Some("6.9".to_owned())).starts_with("the kernel is the host's own"));
+        assert!(why(&|e| e.facts = "0".repeat(12)).starts_with("the host's microcode"));
         assert!(why(&|e| e.revision = Some("c".repeat(40))).starts_with("only the harness differs"));
         assert!(why(&|e| e.image = Some("c".repeat(64))).starts_with("the guests differ"));
         let version = why(&|e| drop(e.versions.insert("youki".to_owned(), "0.8".to_owned())));
         assert!(version.starts_with("youki was libcontainer 0.7.0 and is 0.8: install"), "{version}");
     }
 
+    /// A session that held the arms of the question against each other in the case of `like`.
+    fn session_of(question: &Question, like: &Entry) -> Entry {
+        let arms = question.arms.clone().unwrap();
+        Entry {
+            kind: Kind::Ab,
+            session: "20261201-000000-00ab".parse().unwrap(),
+            platform: arms.b,
+            anchor: super::super::Anchor { id: "x".to_owned(), name: arms.a },
+            verdict: Some(Verdict::Regressed),
+            ..like.clone()
+        }
+    }
+
     #[test]
     fn a_session_of_the_same_arms_is_the_answer() {
         let mut entries = stepped(40, 25, 0.05);
-        let arms = asked(&entries).remove(0).arms.unwrap();
-        let answer = Entry {
-            kind: Kind::Ab,
-            session: "20261201-000000-00ab".parse().unwrap(),
-            platform: arms.b.clone(),
-            anchor: super::super::Anchor { id: "x".to_owned(), name: arms.a },
-            verdict: Some(Verdict::Regressed),
-            ..entries[30].clone()
-        };
+        let answer = session_of(&asked(&entries)[0], &entries[30]);
+        let other_rows = Entry { parameters: [("rows".to_owned(), "1".to_owned())].into(), ..answer.clone() };
+        entries.push(other_rows);
+        assert_eq!(asked(&entries)[0].answer, None);
         entries.push(answer.clone());
         assert_eq!(asked(&entries)[0].answer, Some((answer.session, Verdict::Regressed)));
     }
 
     #[test]
+    fn guests_on_a_program_of_its_own_are_asked_about_there_and_answered() {
+        let mut entries = stepped(40, 25, 0.05);
+        for entry in &mut entries {
+            entry.platform = "oci:crun,append=x".to_owned();
+            entry.versions.insert("runtime".to_owned(), "/opt/crun".to_owned());
+        }
+        let question = asked(&entries).remove(0);
+        let arm = |c: &str| format!("oci:crun,runtime=/opt/crun,guests={},append=x", c.repeat(40));
+        assert_eq!(question.command[1..5], ["--a", &arm("a"), "--b", &arm("b")]);
+        let platform = format!("oci:crun,guests={},append=x", "b".repeat(40));
+        entries.push(Entry { platform, ..session_of(&question, &entries[30]) });
+        assert!(asked(&entries)[0].answer.is_some());
+    }
+
+    #[test]
     fn every_kind_of_case_has_its_options() {
-        let options = |experiment: Experiment, case: &str| {
-            let entry = Entry { experiment, case: case.to_owned(), ..stepped(1, 0, 0.0).remove(0) };
-            case_options(&entry).map(|options| options.join(" "))
+        let of = |experiment: Experiment, case: &str| {
+            let rows = [("rows".to_owned(), "60000".to_owned())].into();
+            let parameters = if case.contains("sqlite") { rows } else { std::collections::BTreeMap::new() };
+            let entry = Entry { experiment, case: case.to_owned(), parameters, ..stepped(1, 0, 0.0).remove(0) };
+            options(&entry).map(|options| options.join(" "))
         };
-        assert_eq!(options(Experiment::Boot, "boot/hello/100").unwrap(), "--workload hello --background 100");
+        assert_eq!(of(Experiment::Boot, "boot/hello/100").unwrap(), "--workload hello --background 100");
+        assert_eq!(of(Experiment::Footprint, "footprint/sleep/0").unwrap(), "--workload sleep --background 0");
         assert_eq!(
-            options(Experiment::Isolation, "isolation/sqlite/same-thread/prime").unwrap(),
-            "--workload sqlite --placement same-thread --attacker prime"
+            of(Experiment::Isolation, "isolation/sqlite/same-thread/prime").unwrap(),
+            "--workload sqlite --placement same-thread --attacker prime --rows 60000"
         );
-        assert!(options(Experiment::Scalability, "scalability/sqlite/4-victims").is_err());
-        assert!(options(Experiment::Boot, "footprint/sleep/0").is_err());
-        assert!(options(Experiment::Boot, "").is_err());
+        for neighbour in ["reference", "placebo", "measured"] {
+            let case = format!("isolation/sqlite/same-thread/{neighbour}");
+            assert!(of(Experiment::Isolation, &case).is_err(), "{neighbour}");
+        }
+        assert!(of(Experiment::Scalability, "scalability/sqlite/4-victims").is_err());
+        assert!(of(Experiment::Boot, "footprint/sleep/0").is_err());
+        assert!(of(Experiment::Boot, "").is_err());
     }
 }

@@ -1,138 +1,233 @@
-//! A stored ab session, as far as a history needs it.
+//! From a stored ab session to the lines that a history keeps of it. Pure: the ratio is the session's own.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use sha2::{Digest, Sha256};
 
-use serde::Deserialize;
-use serde_json::Value;
+use super::host::{digest_of, hexadecimal, in_words};
+use super::intake::{Refused, UNKNOWN_HOST, ratio};
+use super::parameters::parameters;
+use super::{Anchor, Entry, HostKey, Kind, SCHEMA};
+use crate::ab::SessionFile;
+use crate::arm::Arm;
+use crate::host::HostFacts;
+use crate::regression::{Line, Side};
+use crate::units::Direction;
 
-use super::intake::facts;
-use super::{AbSession, ReadError, Subject};
-use crate::guest::Image;
-use crate::plan::Configuration;
-use crate::regression::Comparison;
-use crate::run::RunId;
-use crate::store::PlatformEntry;
+/// The settings of an arm that name a program by its path.
+pub(super) const PROGRAMS: [&str; 2] = ["runtime", "qemu"];
 
-/// The name of a session's description.
-const SESSION_FILE: &str = "session.json";
-/// The latest schema of it that is understood.
-const SESSION_SCHEMA: u64 = 1;
-
-/// The fields that matter here; others may come and go.
-#[derive(Deserialize)]
-struct SessionFile {
-    run: RunId,
-    version: String,
-    arms: Arms,
-    configuration: Configuration,
-    host: BTreeMap<String, Value>,
-    started: String,
-    comparison: Option<Comparison>,
-}
-
-#[derive(Deserialize)]
-struct Arms {
-    b: Arm,
-}
-
-#[derive(Deserialize)]
-struct Arm {
-    entry: Option<PlatformEntry>,
-    #[serde(default)]
-    images: Vec<Image>,
-    #[serde(default)]
-    made: BTreeMap<String, String>,
-}
-
-/// Reads the ab session in the folder `dir`; `None` where it is no session.
+/// The machine, and one line a metric that has a better and a worse.
 ///
 /// # Errors
-/// When it cannot be understood, was written by a newer version, or has not been judged.
-pub fn read_session(dir: &Path) -> Option<Result<AbSession, ReadError>> {
-    let path = dir.join(SESSION_FILE);
-    let text = fs::read(&path).ok()?;
-    let damaged = |reason: String| ReadError::Damaged { path: path.clone(), line: 1, reason };
-    Some(match schema(&text) {
-        Some(found) if found > SESSION_SCHEMA => Err(ReadError::Newer { path: path.clone(), line: 1, found }),
-        _ => serde_json::from_slice::<SessionFile>(&text)
-            .map_err(|e| damaged(e.to_string()))
-            .and_then(|file| file.judged().ok_or_else(|| damaged("it has no verdict; go on with --resume".to_owned()))),
-    })
+/// When the session has not been judged, or its host is not known.
+pub fn of_session(file: &SessionFile) -> Result<(HostKey, Vec<Entry>), Refused> {
+    let refused = |reason: String| Refused { session: file.run.clone(), reason };
+    let comparison = file.comparison.as_ref().ok_or_else(|| refused(unjudged(file)))?;
+    let facts = HostFacts::stored(&file.host);
+    let host = HostKey::of(&facts).ok_or_else(|| refused(UNKNOWN_HOST.to_owned()))?;
+    let anchor = Anchor { id: digest(&comparison.a, facts.kernel.as_deref()), name: comparison.a.name.clone() };
+    let judged = Judged { file, facts: &facts, host: &host, anchor, b: &comparison.b };
+    let lines = comparison.lines.iter().filter(|line| line.direction != Direction::Neutral);
+    let entries = lines.filter_map(|line| judged.entry(line)).collect();
+    Ok((host, entries))
 }
 
-fn schema(text: &[u8]) -> Option<u64> {
-    serde_json::from_slice::<Value>(text).ok()?.get("schema")?.as_u64()
+fn unjudged(file: &SessionFile) -> String {
+    match file.record {
+        Some(_) => "it is a recording, in which nothing is judged".to_owned(),
+        None => format!("it has no verdict yet; go on with `cargo xtask ab --resume {}`", file.run),
+    }
 }
 
-impl SessionFile {
-    fn judged(self) -> Option<AbSession> {
-        Some(AbSession {
-            session: self.run,
-            time: self.started,
-            version: self.version,
-            host: facts(&self.host),
-            experiment: self.configuration.experiment,
-            comparison: self.comparison?,
-            subject: self.arms.b.subject(),
+/// A session with its verdicts.
+struct Judged<'a> {
+    file: &'a SessionFile,
+    facts: &'a HostFacts,
+    host: &'a HostKey,
+    anchor: Anchor,
+    b: &'a Side,
+}
+
+impl Judged<'_> {
+    fn entry(&self, line: &Line) -> Option<Entry> {
+        let Judged { file, facts, b, .. } = self;
+        let summary = line.b.as_ref().filter(|b| b.median.is_finite())?;
+        let capabilities = file.arms.b.entry.as_ref().map(|entry| entry.capabilities);
+        let workload = line.case.split('/').nth(1).unwrap_or_default();
+        Some(Entry {
+            schema: SCHEMA,
+            session: file.run.clone(),
+            kind: Kind::Ab,
+            time: file.started.clone(),
+            host: self.host.clone(),
+            machine: in_words(facts),
+            kernel: facts.kernel.clone(),
+            facts: digest_of(facts),
+            version: file.version.clone(),
+            revision: facts.revision.clone(),
+            platform: without_programs(&b.name),
+            versions: b.facts.iter().filter(|(name, _)| !is_elsewhere(name)).map(owned).collect(),
+            accelerator: capabilities.map(|can| can.accelerator),
+            image: self.image(workload),
+            experiment: file.configuration.experiment,
+            case: line.case.clone(),
+            parameters: parameters(&file.configuration, workload, 0),
+            metric: line.metric.clone(),
+            unit: line.unit,
+            direction: line.direction,
+            trials: summary.count,
+            median: summary.median,
+            ratio: line.ruling.shift.and_then(ratio),
+            anchor: self.anchor.clone(),
+            verdict: Some(line.ruling.verdict),
+            simulated: capabilities.is_some_and(|can| can.simulated),
+            values: Vec::new(),
         })
     }
+
+    /// The digest of arm B's guest: of what the platform makes of it, where that is more.
+    fn image(&self, workload: &str) -> Option<String> {
+        let arm = &self.file.arms.b;
+        let image = arm.images.iter().find(|image| image.program.name() == workload)?;
+        let made = arm.made.get(&format!("{}/{workload}", arm.arm.platform));
+        Some(made.unwrap_or(&image.digest).clone())
+    }
 }
 
-impl Arm {
-    fn subject(self) -> Subject {
-        let entry = self.entry.as_ref();
-        let made = |image: &Image| {
-            let whole = entry.and_then(|entry| self.made.get(&format!("{}/{}", entry.id, image.program)));
-            (image.program.to_string(), whole.unwrap_or(&image.digest).clone())
-        };
-        Subject {
-            accelerator: entry.map(|entry| entry.capabilities.accelerator),
-            images: self.images.iter().map(made).collect(),
-            simulated: entry.is_some_and(|entry| entry.capabilities.simulated),
-        }
-    }
+/// Whether an entry has a field for that fact of a side.
+fn is_elsewhere(name: &str) -> bool {
+    name.starts_with("image ") || name.starts_with("made ") || name == "accelerator"
+}
+
+/// An arm's name without the paths of its programs, which are among its versions: the next one goes on with its track.
+fn without_programs(name: &str) -> String {
+    let Ok(mut arm) = name.parse::<Arm>() else { return name.to_owned() };
+    (arm.settings.runtime, arm.settings.qemu) = (None, None);
+    arm.to_string()
+}
+
+fn owned((name, value): (&String, &String)) -> (String, String) {
+    (name.clone(), value.clone())
+}
+
+/// Tells one arm A from another. What names the kernel is both arms'; guests of another revision are in the name.
+fn digest(side: &Side, kernel: Option<&str>) -> String {
+    let of_kernel = |value: &str| kernel.is_some_and(|kernel| value.contains(kernel));
+    let facts = side.facts.iter().filter(|(_, value)| !of_kernel(value));
+    let text: String = facts.map(|(name, value)| format!("{name}={value}\n")).collect();
+    hexadecimal(&Sha256::digest(format!("{}\n{text}", side.name))[..6])
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::regression::Verdict;
     use crate::store::testing::run_file;
 
-    fn stored(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, Option<Result<AbSession, ReadError>>) {
-        let side = json!({ "name": "youki", "facts": {} });
-        let comparison = json!({ "a": side, "b": side, "notes": [], "not_comparable": [], "lines": [], "took": 5 });
+    /// An ab session with that change.
+    fn session(change: impl FnOnce(&mut Value)) -> SessionFile {
+        let side = |name: &str| json!({ "name": name, "facts": { "version": "0.7.0", "image hello": "ff" } });
+        let summary = json!({
+            "count": 30, "median": 7e6, "mean": 7e6, "sd": 1.0, "min": 6e6, "max": 8e6, "interval": null,
+        });
+        let interval = json!({ "low": 0.04, "high": 0.06, "level": 0.98 });
+        let ruling = json!({
+            "verdict": "REGRESSED", "shift": { "value": 0.05, "interval": interval }, "p": 0.001, "detectable": 0.03,
+            "blocks": 50, "reason": null, "failed": false,
+        });
+        let line = |metric: &str, direction: &str| {
+            json!({
+                "case": "boot/hello/0", "metric": metric, "unit": "ns", "direction": direction, "a": summary, "b": summary,
+                "ruling": ruling,
+            })
+        };
+        let mut skipped = line("skipped", "lower");
+        skipped["b"] = Value::Null;
+        let lines = [line("boot", "lower"), line("load", "neutral"), skipped];
+        let (a, b) = (side("youki,guests=v1"), side("youki"));
+        let comparison = json!({ "a": a, "b": b, "notes": [], "not_comparable": [], "lines": lines, "took": 5 });
         let image = json!({ "program": "hello", "rootfs": "/r", "digest": "ff", "size": 1 });
-        let arm = json!({ "name": "youki", "platform": "youki", "settings": {}, "entry": null, "images": [image] });
+        let arm = json!({
+            "name": "youki", "platform": "youki", "settings": {}, "entry": null, "images": [image], "made": {},
+        });
         let mut file = json!({
-            "schema": 1, "run": "20261121-084514-00ab", "version": "0.1.0", "arms": { "a": arm, "b": arm },
-            "configuration": run_file().configuration, "host": { "cpu_model": "EPYC" }, "started": "2026-11-21T08:45:14Z",
-            "comparison": comparison, "and": "more",
+            "schema": 1, "run": "20261103-000000-0003", "version": "0.1.0", "command": [],
+            "arms": { "a": arm, "b": arm }, "configuration": run_file().configuration,
+            "rule": crate::regression::Rule::USUAL, "asked": { "tolerance": null, "blocks": null, "runs": null },
+            "metrics": "headline", "null_control": true, "seed": 1, "cases": [], "lanes": [],
+            "host": { "cpu_model": "EPYC", "kernel": "6.8" }, "started": "2026-11-03T00:00:00Z", "ended": null, "took": 5,
+            "notes": [], "noise": null, "outcome": "complete", "reason": null, "comparison": comparison,
         });
         change(&mut file);
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(SESSION_FILE), file.to_string()).unwrap();
-        let read = read_session(dir.path());
-        (dir, read)
+        serde_json::from_value(file).expect("a session")
+    }
+
+    fn entries(change: impl FnOnce(&mut Value)) -> Vec<Entry> {
+        of_session(&session(change)).unwrap().1
     }
 
     #[test]
-    fn a_session_is_read_with_what_ran_in_its_second_arm() {
-        let (_dir, session) = stored(|_| {});
-        let session = session.unwrap().unwrap();
-        assert_eq!(session.host.cpu_model.as_deref(), Some("EPYC"));
-        assert_eq!(session.subject.images, BTreeMap::from([("hello".to_owned(), "ff".to_owned())]));
+    fn a_session_brings_its_own_ratio_and_verdict() {
+        let entries = entries(|_| {});
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        let entry = &entries[0];
+        assert!((entry.ratio.unwrap().value - 0.05f64.exp()).abs() < 1e-12);
+        assert_eq!((entry.verdict, entry.anchor.name.as_str()), (Some(Verdict::Regressed), "youki,guests=v1"));
+        assert_eq!(entry.image.as_deref(), Some("ff"));
+        assert_eq!(entry.versions.keys().collect::<Vec<_>>(), ["version"], "the guests have a field of their own");
     }
 
     #[test]
-    fn what_is_not_judged_not_understood_or_newer_is_refused() {
-        let message = |change: fn(&mut Value)| stored(change).1.unwrap().unwrap_err().to_string();
-        assert!(message(|file| file["comparison"] = Value::Null).contains("it has no verdict"));
-        assert!(message(|file| file["run"] = json!("x")).contains("line 1: "));
-        assert!(message(|file| file["schema"] = json!(9)).contains("has schema 9"));
-        assert!(read_session(Path::new("/nowhere")).is_none());
+    fn what_a_platform_makes_of_a_guest_is_what_is_measured() {
+        let entries = entries(|file| file["arms"]["b"]["made"] = json!({ "youki/hello": "ee", "youki/sleep": "dd" }));
+        assert_eq!(entries[0].image.as_deref(), Some("ee"));
+    }
+
+    #[test]
+    fn the_anchor_outlives_a_kernel_and_no_other_version() {
+        let id = |kernel: &str, version: &str| {
+            let change = |file: &mut Value| {
+                file["host"]["kernel"] = kernel.into();
+                file["comparison"]["a"]["facts"]["version"] = version.into();
+            };
+            entries(change).remove(0).anchor.id
+        };
+        assert_eq!(id("6.8", "0.7.0"), id("6.12", "0.7.0"));
+        assert_ne!(id("6.8", "0.7.0"), id("6.8", "0.8.0"));
+        assert_eq!(id("6.8", "Linux 6.8"), id("6.12", "Linux 6.12"), "the kernel by another name");
+    }
+
+    #[test]
+    fn other_rows_are_another_track() {
+        let of = |rows: u32| {
+            entries(|file| {
+                file["configuration"]["experiment"] = "scalability".into();
+                file["configuration"]["rows"] = rows.into();
+                file["comparison"]["lines"][0]["case"] = "scalability/sqlite/0".into();
+            })
+        };
+        let both = [of(5_000), of(60_000)].concat();
+        assert_eq!(super::super::tracks(&both).len(), 2);
+    }
+
+    #[test]
+    fn the_path_of_a_program_is_a_version_and_begins_no_other_track() {
+        let entries = entries(|file| {
+            file["comparison"]["b"]["name"] = "oci:crun,runtime=/opt/a,,b/crun,append=x,,y".into();
+            file["comparison"]["b"]["facts"] = json!({ "runtime": "/opt/a,b/crun", "append": "x,y" });
+        });
+        assert_eq!(entries[0].platform, "oci:crun,append=x,,y");
+        assert_eq!(entries[0].versions["runtime"], "/opt/a,b/crun");
+    }
+
+    #[test]
+    fn what_was_not_judged_is_refused_with_what_can_be_done() {
+        let message = |change: fn(&mut Value)| of_session(&session(change)).unwrap_err().to_string();
+        let open = message(|file| file["comparison"] = Value::Null);
+        assert!(open.ends_with("no verdict yet; go on with `cargo xtask ab --resume 20261103-000000-0003`"), "{open}");
+        let recording = message(|file| (file["comparison"], file["record"]) = (Value::Null, 9.into()));
+        assert!(recording.ends_with("it is a recording, in which nothing is judged"), "{recording}");
+        assert!(message(|file| file["host"] = json!({})).contains("its host's facts"));
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::change::grouped;
 use super::intake::{host_of, of_run};
-use super::{AbSession, Entry, HostKey, ReadError, Refused, parse};
-use crate::store::{StoredRun, replace};
+use super::{Entry, HostKey, ReadError, Refused, of_session, parse};
+use crate::ab::SessionFile;
+use crate::store::{SlimRun, replace};
 
 /// A history's folder, which need not exist yet.
 #[derive(Debug, Clone)]
@@ -115,8 +116,8 @@ impl History {
     ///
     /// # Errors
     /// When it cannot be taken, or the file cannot be read or written.
-    pub fn add_run(&self, run: &StoredRun) -> Result<Added, Error> {
-        let host = host_of(run)?;
+    pub fn add_run(&self, run: &SlimRun) -> Result<Added, Error> {
+        let host = host_of(&run.file)?;
         let _lock = self.lock()?;
         self.append(&host, |earlier| of_run(run, &host, earlier))
     }
@@ -125,8 +126,8 @@ impl History {
     ///
     /// # Errors
     /// As [`History::add_run`].
-    pub fn add_session(&self, session: &AbSession) -> Result<Added, Error> {
-        let (host, entries) = session.entries()?;
+    pub fn add_session(&self, session: &SessionFile) -> Result<Added, Error> {
+        let (host, entries) = of_session(session)?;
         let _lock = self.lock()?;
         self.append(&host, |_| entries)
     }
@@ -147,13 +148,16 @@ impl History {
         Ok(all)
     }
 
-    /// Thins every file out.
+    /// Thins every file out. Makes nothing where there is none.
     ///
     /// # Errors
     /// When a file cannot be read or written; it then stays as it was.
     pub fn prune(&self, keep: Keep) -> Result<Pruned, Error> {
-        let _lock = self.lock()?;
         let mut all = Pruned::default();
+        if self.files().is_empty() {
+            return Ok(all);
+        }
+        let _lock = self.lock()?;
         for path in self.files() {
             let (entries, _) = self.read_file(&path)?;
             let kept = kept(&entries, keep);
@@ -166,7 +170,8 @@ impl History {
         Ok(all)
     }
 
-    fn files(&self) -> Vec<PathBuf> {
+    /// The machines' files.
+    pub fn files(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
         let is_file = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "jsonl");
         let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).filter(is_file).collect();

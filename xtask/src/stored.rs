@@ -1,9 +1,11 @@
 //! The stored runs that a chore works on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use featherweight::ab::{list_sessions, session_folder};
 use featherweight::report::{self, Latest, NoSuchRun};
-use featherweight::store::StoredRun;
+use featherweight::run::Folders;
+use featherweight::store::{StoredRun, list_runs, run_folder};
 
 use crate::exit::BadInput;
 
@@ -31,6 +33,23 @@ pub(crate) fn latest(runs: &Path) -> anyhow::Result<Latest> {
     match latest.runs.is_empty() {
         true => Err(nothing(NoSuchRun::Empty(runs.to_owned()))),
         false => Ok(latest),
+    }
+}
+
+/// The folders of all runs and ab sessions, oldest first.
+pub(crate) fn everything(folders: &Folders) -> Vec<PathBuf> {
+    let mut all = [list_runs(&folders.runs()), list_sessions(&folders.comparisons())].concat();
+    all.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
+    all
+}
+
+/// The folder of the run or ab session that `name` means: `last`, an id, or a path. `None` where there is no last one.
+pub(crate) fn folder(folders: &Folders, name: &str) -> Option<PathBuf> {
+    let session = session_folder(&folders.comparisons(), name);
+    match name {
+        "last" => everything(folders).pop(),
+        _ if session.is_dir() => Some(session),
+        name => Some(run_folder(&folders.runs(), name)),
     }
 }
 

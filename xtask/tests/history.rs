@@ -62,7 +62,9 @@ fn with_a_step(home: &Path) -> PathBuf {
 #[case::unknown_name(&["add", "tuesday"], 2, "RUN tuesday: tuesday/run.json holds no run")]
 #[case::nothing_to_add(&["add", "--all"], 3, "`cargo bench` makes runs")]
 #[case::nothing_to_merge(&["merge", "/nowhere/at/all"], 2, "FILE /nowhere/at/all: read /nowhere/at/all")]
+#[case::a_folder_without_a_history(&["merge", "/proc/self/fdinfo"], 2, "is a folder without a history")]
 #[case::nothing_stays(&["prune"], 2, "--keep")]
+#[case::nothing_to_thin_out(&["prune", "--keep", "9", "--dir", "/nowhere/at/all"], 3, "no history to thin out")]
 #[case::unknown_format(&["--format", "pdf"], 2, "'pdf'")]
 fn what_cannot_be_done_has_its_own_code_and_names_the_cause(
     #[case] arguments: &[&str],
@@ -100,6 +102,8 @@ fn a_step_is_shown_in_every_format_with_the_command_that_asks_again() {
     let json: Value = serde_json::from_str(&printed(home.path(), &["--format", "json"])).expect("JSON");
     assert_eq!(json["questions"][0]["between"][1], line(24, 1.0, 'b')["session"]);
     assert_eq!(json["series"][0]["entries"].as_array().map(Vec::len), Some(40));
+    let alert = format!("{HOST} youki boot/hello/0 boot against a1: change 1, worse");
+    assert_eq!(json["alerts"], json!([alert]));
 }
 
 #[test]
@@ -122,6 +126,31 @@ fn histories_of_two_machines_merge_into_one() {
     fs::write(&theirs, text).unwrap();
     assert!(printed(home.path(), &["merge", theirs.to_str().unwrap()]).contains(": 2 lines added, 1 known already"));
     assert!(dir.join("ffffffffffffffff.jsonl").is_file());
+    let theirs = home.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("a.jsonl"), format!("{}\n{{\"torn", line(41, 1.05, 'b'))).unwrap();
+    let merged = xtask(home.path(), &["merge", theirs.to_str().unwrap()]);
+    assert!(error(&merged).contains("its last line is torn"), "a folder is read as its files are: {}", error(&merged));
+    assert!(String::from_utf8_lossy(&merged.stdout).contains(": 1 lines added, 0 known already"));
+}
+
+#[test]
+fn what_has_no_room_is_not_added_and_what_was_stored_stays_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let file = with_a_step(home.path()).join(format!("{HOST}.jsonl"));
+    let stored = fs::read(&file).unwrap();
+    let theirs = home.path().join("theirs.jsonl");
+    let more: String = (40..300).map(|n| line(n, 1.0, 'b').to_string() + "\n").collect();
+    assert!(more.len() > 3 * stored.len(), "some of it fits below the limit, and some does not");
+    fs::write(&theirs, &more).unwrap();
+    // No file may grow beyond so many blocks of 512 or 1,024 bytes (sh(1)); with the signal ignored, the write fails.
+    let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", stored.len() / 512 + 8);
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_xtask"), "history", "merge", theirs.to_str().unwrap()]);
+    let output = command.env("CARGO_TARGET_DIR", home.path()).output().expect("sh starts");
+    assert_eq!(output.status.code(), Some(4), "{}", error(&output));
+    assert!(error(&output).contains("write "), "{}", error(&output));
+    assert!(fs::read(&file).unwrap() == stored, "what was written of the rest is cut off");
 }
 
 #[test]

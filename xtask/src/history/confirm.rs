@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use featherweight::ab::{list_sessions, read_session_file};
+use featherweight::arm::Arm;
 use featherweight::cli::Exit;
-use featherweight::history::{History, Question, read_session};
+use featherweight::history::{History, Question};
 use featherweight::run::Folders;
-
-use super::list_sessions;
 
 /// Starts a session for each question that has none yet and can have one here, and adds what came out to the history.
 /// [`Exit::Regression`] where one of them confirmed one.
@@ -28,9 +28,10 @@ pub(super) fn confirm(history: &History, questions: &[Question]) -> anyhow::Resu
             Some(why) => eprintln!("not started: {}: {why}", question.about()),
             None => {
                 eprintln!("started: cargo xtask {}", question.command.join(" "));
-                let before: BTreeSet<PathBuf> = list_sessions(&folders).into_iter().collect();
+                let sessions = || list_sessions(&folders.comparisons());
+                let before: BTreeSet<PathBuf> = sessions().into_iter().collect();
                 let exit = answered(&program, &question.command)?;
-                keep(history, list_sessions(&folders).into_iter().filter(|dir| !before.contains(dir)));
+                keep(history, sessions().into_iter().filter(|dir| !before.contains(dir)));
                 exits.push(exit);
                 if exit == Exit::Interrupted {
                     break;
@@ -52,15 +53,12 @@ fn obstacle(question: &Question, project: &Path) -> Option<String> {
 
 /// What an arm needs and is not here.
 fn missing(arm: &str, project: &Path) -> Option<String> {
-    // The setting that a question adds is the last one.
-    let (_, setting) = arm.rsplit_once(',')?;
-    match setting.split_once('=')? {
-        ("guests", revision) if !has_revision(project, revision) => {
-            Some(format!("revision {revision} is not in this repository: fetch it"))
-        }
-        ("runtime" | "qemu", path) if !Path::new(path).is_file() => Some(format!("{path} is not here any more")),
-        _ => None,
+    let settings = arm.parse::<Arm>().ok()?.settings;
+    if let Some(revision) = settings.guests.filter(|revision| !has_revision(project, revision)) {
+        return Some(format!("revision {revision} is not in this repository: fetch it"));
     }
+    let mut paths = [settings.runtime, settings.qemu, settings.images].into_iter().flatten();
+    paths.find(|path| !path.exists()).map(|path| format!("{} is not here any more", path.display()))
 }
 
 fn has_revision(project: &Path, revision: &str) -> bool {
@@ -86,12 +84,8 @@ fn answered(program: &Path, command: &[String]) -> anyhow::Result<Exit> {
 /// Adds the new sessions, so that the question is not asked again.
 fn keep(history: &History, sessions: impl Iterator<Item = PathBuf>) {
     for dir in sessions {
-        let added = match read_session(&dir) {
-            Some(Ok(session)) => history.add_session(&session).map_err(anyhow::Error::from),
-            Some(Err(e)) => Err(e.into()),
-            None => continue,
-        };
-        if let Err(e) = added {
+        let session = read_session_file(&dir).map_err(anyhow::Error::from);
+        if let Err(e) = session.and_then(|session| Ok(history.add_session(&session)?)) {
             eprintln!("not added: {e:#}");
         }
     }
@@ -140,7 +134,7 @@ mod tests {
     fn what_an_arm_needs_and_is_not_here_is_named() {
         let project = Folders::from_env().project;
         let why = |a: &str, b: &str| obstacle(&question(a, b), &project);
-        let gone = why("oci:crun,runtime=/nowhere/crun", "oci:crun,runtime=/proc/self/exe");
+        let gone = why("oci:crun,runtime=/nowhere/crun,append=x", "oci:crun,runtime=/proc/self/exe");
         assert_eq!(gone.as_deref(), Some("/nowhere/crun is not here any more"));
         let unknown = why("youki,guests=0000000000000000000000000000000000000000", "youki");
         assert!(unknown.is_some_and(|why| why.ends_with("is not in this repository: fetch it")));

@@ -3,19 +3,19 @@
 mod confirm;
 mod show;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use featherweight::ab::read_session_file;
 use featherweight::cli::Exit;
-use featherweight::history::{self, Added, Contents, Error, Keep, questions, read_session, tracks};
+use featherweight::history::{self, Added, Contents, Error, Keep, questions, tracks};
 use featherweight::report::{latest, write_history, write_with};
 use featherweight::run::Folders;
-use featherweight::store::list_runs;
+use featherweight::store::{ReadError, read_slim};
 
 use self::show::Format;
 use crate::exit::BadInput;
-use crate::stored;
+use crate::stored::{self, everything};
 
 /// Show how stored sessions developed over time, and where their level changed
 #[derive(Debug, clap::Args)]
@@ -103,14 +103,18 @@ impl History {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         match &self.chore {
             Some(Chore::Add { names, all, place }) => {
-                let names = if *all { everything(&Folders::from_env()) } else { names.clone() };
-                add(&place.history(), &names, *all)
+                let every = || everything(&Folders::from_env()).iter().map(|dir| dir.display().to_string()).collect();
+                add(&place.history(), &if *all { every() } else { names.clone() }, *all)
             }
             Some(Chore::Merge { files, place }) => merge(&place.history(), files),
             Some(Chore::Prune { keep, keep_days, place }) => {
                 let days = keep_days.map(Keep::Days);
                 let keep = keep.map(Keep::Sessions).or(days).context("clap asks for one of them")?;
-                let done = place.history().prune(keep).map_err(told)?;
+                let history = place.history();
+                if history.files().is_empty() {
+                    return Err(stored::nothing_in(history.dir()).context("no history to thin out"));
+                }
+                let done = history.prune(keep).map_err(told)?;
                 println!("{} lines removed, {} left", done.removed, done.left);
                 Ok(Exit::Fine)
             }
@@ -172,31 +176,10 @@ pub(crate) fn page_if_any() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folder of the ab sessions.
-fn sessions(folders: &Folders) -> PathBuf {
-    folders.output.join("ab")
-}
-
-/// The folders of the ab sessions, oldest first.
-fn list_sessions(folders: &Folders) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(sessions(folders)) else { return Vec::new() };
-    let mut found: Vec<PathBuf> =
-        entries.filter_map(Result::ok).map(|e| e.path()).filter(|dir| dir.join("session.json").is_file()).collect();
-    found.sort();
-    found
-}
-
-/// All runs and ab sessions that are stored, oldest first: the first run of a kind becomes the others' anchor.
-fn everything(folders: &Folders) -> Vec<String> {
-    let mut all: Vec<PathBuf> = list_runs(&folders.runs()).into_iter().chain(list_sessions(folders)).collect();
-    all.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-    all.iter().map(|dir| dir.display().to_string()).collect()
-}
-
 fn add(history: &history::History, names: &[String], is_lenient: bool) -> anyhow::Result<Exit> {
     let folders = Folders::from_env();
     if names.is_empty() {
-        return Err(stored::nothing_in(&folders.output).context("nothing to add yet: `cargo bench` makes runs"));
+        return Err(nothing_to_add(&folders));
     }
     for name in names {
         match add_one(history, &folders, name) {
@@ -209,15 +192,21 @@ fn add(history: &history::History, names: &[String], is_lenient: bool) -> anyhow
 }
 
 fn add_one(history: &history::History, folders: &Folders, name: &str) -> anyhow::Result<Added> {
-    let newest = if name == "last" { everything(folders).pop() } else { None };
-    let name = newest.as_deref().unwrap_or(name);
-    let by_id = sessions(folders).join(name);
-    let dir = if by_id.is_dir() { by_id } else { PathBuf::from(name) };
-    if let Some(session) = read_session(&dir) {
-        let session = session.map_err(|e| BadInput(format!("SESSION {name}: {e}")))?;
-        return history.add_session(&session).map_err(told);
-    }
-    history.add_run(&stored::named(&folders.runs(), name)?).map_err(told)
+    let dir = stored::folder(folders, name).ok_or_else(|| nothing_to_add(folders))?;
+    let added = match read_session_file(&dir) {
+        Ok(session) => history.add_session(&session),
+        Err(ReadError::NoRun { .. }) => {
+            let accepted = "the id of a run or an ab session, its folder, or `last`";
+            let run = read_slim(&dir).map_err(|e| BadInput(format!("RUN {name}: {e}; accepted: {accepted}")))?;
+            history.add_run(&run)
+        }
+        Err(e) => return Err(BadInput(format!("SESSION {name}: {e}")).into()),
+    };
+    added.map_err(told)
+}
+
+fn nothing_to_add(folders: &Folders) -> anyhow::Error {
+    stored::nothing_in(&folders.output).context("nothing to add yet: `cargo bench` makes runs")
 }
 
 /// What a refused session is for the user: bad input.
@@ -236,17 +225,18 @@ fn merge(history: &history::History, files: &[PathBuf]) -> anyhow::Result<Exit> 
     Ok(Exit::Fine)
 }
 
-/// The entries of a file, or of all files of a folder.
-fn entries(history: &history::History, file: &Path) -> anyhow::Result<Vec<history::Entry>> {
-    let refused = |why: String| BadInput(format!("FILE {}: {why}", file.display()));
-    if file.is_dir() {
-        let contents = history::History::at(file).read();
-        return match contents.warnings.first() {
-            Some(warning) => Err(refused(warning.clone()).into()),
-            None => Ok(contents.entries),
-        };
+/// The entries of a file, or of all files of a folder. A torn last line is told and passed over.
+fn entries(history: &history::History, given: &Path) -> anyhow::Result<Vec<history::Entry>> {
+    let files = if given.is_dir() { history::History::at(given).files() } else { vec![given.to_owned()] };
+    if files.is_empty() {
+        return Err(BadInput(format!("FILE {}: is a folder without a history, *.jsonl", given.display())).into());
     }
-    let (entries, torn) = history.read_file(file).map_err(|e| refused(e.to_string()))?;
-    torn.iter().for_each(|warning| eprintln!("not read: {warning}"));
-    Ok(entries)
+    let mut all = Vec::new();
+    for file in files {
+        let refused = |e| BadInput(format!("FILE {}: {e}", given.display()));
+        let (entries, torn) = history.read_file(&file).map_err(refused)?;
+        torn.iter().for_each(|warning| eprintln!("not read: {warning}"));
+        all.extend(entries);
+    }
+    Ok(all)
 }

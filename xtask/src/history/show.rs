@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use featherweight::history::{Question, Track};
+use featherweight::report::{markdown_code, markdown_text};
 use serde_json::json;
 
 /// How a history is printed.
@@ -33,7 +34,10 @@ pub(super) fn text(
     format: Format,
 ) -> anyhow::Result<String> {
     if format == Format::Json {
-        let all = json!({ "schema": SCHEMA, "series": tracks, "questions": questions, "warnings": warnings });
+        let alerts: Vec<String> = tracks.iter().filter_map(Track::alert).collect();
+        let all = json!({
+            "schema": SCHEMA, "series": tracks, "questions": questions, "alerts": alerts, "warnings": warnings,
+        });
         return Ok(serde_json::to_string_pretty(&all)? + "\n");
     }
     let machines = tracks.chunk_by(|a, b| a.last().host == b.last().host);
@@ -51,7 +55,7 @@ pub(super) fn text(
 
 fn heading(text: &str, format: Format) -> String {
     match format {
-        Format::Markdown => format!("### {text}\n"),
+        Format::Markdown => format!("### {}\n", markdown_text(text)),
         Format::Text | Format::Json => text.to_owned(),
     }
 }
@@ -95,30 +99,32 @@ fn row(track: &Track<'_>) -> [String; 6] {
     ]
 }
 
-/// Text as it may stand in a cell.
+/// Text in which nothing is markup.
 fn escaped(text: &str, format: Format) -> String {
     match format {
-        Format::Markdown => text.replace('|', "\\|").replace(['\n', '\r'], " "),
+        Format::Markdown => markdown_text(text),
         Format::Text | Format::Json => text.to_owned(),
     }
 }
 
 fn asked(question: &Question, format: Format) -> String {
-    let (bullet, code) = match format {
-        Format::Markdown => ("- ", "`"),
-        Format::Text | Format::Json => ("", ""),
+    let plain = |text: &str| escaped(text, format);
+    let command = format!("cargo xtask {}", question.command.join(" "));
+    let (bullet, command) = match format {
+        Format::Markdown => ("- ", markdown_code(&command)),
+        Format::Text | Format::Json => ("", command),
     };
-    let mut lines = vec![format!("{bullet}{}", question.about())];
+    let mut lines = vec![format!("{bullet}{}", plain(&question.about()))];
     lines.push(match question.differences.as_slice() {
         [] => "nothing that is recorded differs".to_owned(),
-        some => some.join("; "),
+        some => plain(&some.join("; ")),
     });
     if let Some((session, verdict)) = &question.answer {
         lines.push(format!("answered by {session}: {verdict}"));
     }
     lines.push(match (&question.arms, &question.why_not) {
-        (Some(arms), _) => format!("is it {}? {code}cargo xtask {}{code}", arms.of, question.command.join(" ")),
-        (None, why) => format!("cannot be asked again here: {}", why.as_deref().unwrap_or("no arms")),
+        (Some(arms), _) => format!("is it {}? {command}", arms.of),
+        (None, why) => format!("cannot be asked again here: {}", plain(why.as_deref().unwrap_or("no arms"))),
     });
     lines.join("\n  ") + "\n"
 }
