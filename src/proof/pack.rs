@@ -16,8 +16,6 @@ struct Stored {
     arm: Option<String>,
     stage: Option<String>,
     block: Option<u32>,
-    #[serde(default)]
-    attempt: u32,
 }
 
 /// What is taken out of a run.
@@ -57,15 +55,16 @@ pub enum PackError {
     Nothing(String),
 }
 
-/// Picks one metric of one case out of the lines of `trials.jsonl`. A torn last line is passed over.
+/// Picks one metric of one case out of the lines of `trials.jsonl`. A torn last line is passed over; so is, of an A/B
+/// session, what is not in `whole`: the orders of the trials of its whole blocks.
 ///
 /// # Errors
 /// When a line is no trial, several cases would be mixed, or nothing is left.
-pub fn pack(lines: &str, picked: &Picked) -> Result<Packed, PackError> {
+pub fn pack(lines: &str, whole: Option<&BTreeSet<u64>>, picked: &Picked) -> Result<Packed, PackError> {
     let mut trials = read(lines)?;
     trials.retain(|t| t.record.role == Role::Measured && t.arm.as_deref() != Some("null"));
     trials.retain(|t| picked.case.as_ref().is_none_or(|part| case(&t.record).contains(part)));
-    trials.retain(last_attempts(&trials));
+    trials.retain(|t| whole.is_none_or(|whole| whole.contains(&t.record.order)));
     let cases: BTreeSet<String> = trials.iter().filter(|t| !is_b(t)).map(|t| case(&t.record)).collect();
     if cases.len() > 1 {
         return Err(PackError::Mixed(cases.into_iter().collect::<Vec<_>>().join(", ")));
@@ -93,17 +92,6 @@ fn read(lines: &str) -> Result<Vec<Stored>, PackError> {
         serde_json::from_str(line).map_err(|e| PackError::Line { line: i + 1, reason: e.to_string() })
     };
     complete.lines().enumerate().map(parse).collect()
-}
-
-/// Keeps, of a block that was measured again, the last attempt.
-fn last_attempts(trials: &[Stored]) -> impl Fn(&Stored) -> bool + use<> {
-    let key = |t: &Stored| (t.stage.clone(), t.block);
-    let mut last = BTreeMap::new();
-    for trial in trials {
-        let attempt = last.entry(key(trial)).or_insert(0);
-        *attempt = trial.attempt.max(*attempt);
-    }
-    move |trial| last.get(&key(trial)) == Some(&trial.attempt)
 }
 
 fn is_b(trial: &Stored) -> bool {
@@ -159,7 +147,7 @@ mod tests {
     }
 
     fn boot(lines: &str) -> Result<Packed, PackError> {
-        pack(lines, &Picked { metric: "boot".into(), case: None })
+        pack(lines, None, &Picked { metric: "boot".into(), case: None })
     }
 
     #[test]
@@ -175,21 +163,23 @@ mod tests {
     }
 
     #[test]
-    fn a_session_keeps_arms_and_blocks_and_the_last_attempt() {
-        let trial = |order, arm: &str, stage: &str, block: u32, attempt: u32| {
-            line(order, &json!({"arm": arm, "stage": stage, "block": block, "attempt": attempt}))
+    fn a_session_keeps_arms_and_whole_blocks() {
+        let trial = |order, arm: &str, stage: &str, block: u32| {
+            line(order, &json!({"arm": arm, "stage": stage, "block": block}))
         };
         let lines = [
-            trial(0, "b", "first", 0, 0),
-            trial(1, "a", "first", 0, 0),
-            trial(2, "null", "first", 0, 0),
-            trial(3, "a", "first", 1, 0),
-            trial(4, "a", "first", 1, 1),
-            trial(5, "b", "first", 1, 1),
-            trial(6, "a", "second", 0, 0),
-            trial(7, "b", "second", 0, 0),
+            trial(0, "b", "first", 0),
+            trial(1, "a", "first", 0),
+            trial(2, "null", "first", 0),
+            trial(3, "a", "first", 1),
+            trial(4, "a", "first", 1),
+            trial(5, "b", "first", 1),
+            trial(6, "a", "second", 0),
+            trial(7, "b", "second", 0),
         ];
-        let packed = boot(&lines.concat()).unwrap().recording;
+        let whole = BTreeSet::from([0, 1, 2, 4, 5, 6, 7]);
+        let picked = Picked { metric: "boot".into(), case: None };
+        let packed = pack(&lines.concat(), Some(&whole), &picked).unwrap().recording;
         let seen: Vec<_> = packed.trials.iter().map(|t| (t.block, t.is_b, t.value as u64 - 7_190_081)).collect();
         assert_eq!(seen, [(0, true, 0), (0, false, 1), (1, false, 4), (1, true, 5), (2, false, 6), (2, true, 7)]);
     }
@@ -205,7 +195,7 @@ mod tests {
     fn what_cannot_be_packed_is_told() {
         assert!(matches!(boot("{}\n"), Err(PackError::Line { line: 1, .. })));
         assert_eq!(boot(""), Err(PackError::Nothing(String::new())));
-        let other = pack(&line(0, &json!({})), &Picked { metric: "ready".into(), case: None });
+        let other = pack(&line(0, &json!({})), None, &Picked { metric: "ready".into(), case: None });
         assert_eq!(other, Err(PackError::Nothing("boot".into())));
         let mut sleep = record(1);
         sleep.case.workload = "sleep".into();
@@ -213,7 +203,7 @@ mod tests {
         assert!(
             matches!(boot(&lines), Err(PackError::Mixed(cases)) if cases == "boot fake hello 0, boot fake sleep 0")
         );
-        let one = pack(&lines, &Picked { metric: "boot".into(), case: Some("sleep".into()) });
+        let one = pack(&lines, None, &Picked { metric: "boot".into(), case: Some("sleep".into()) });
         assert_eq!(one.map(|p| p.recording.trials.len()), Ok(1));
     }
 }

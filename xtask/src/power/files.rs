@@ -1,12 +1,13 @@
 //! Recordings on disk: read from a folder, packed from a stored run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use featherweight::ab::read_session;
 use featherweight::proof::{Picked, Recording, pack};
-use featherweight::store::replace;
+use featherweight::store::{ReadError, replace};
 use serde_json::Value;
 
 use super::replay::{Tape, Tapes};
@@ -47,7 +48,9 @@ pub(super) fn read(dir: &Path) -> anyhow::Result<Tapes> {
 pub(super) fn write(dir: &Path, picked: &Picked, output: &Path) -> anyhow::Result<String> {
     let trials = dir.join(featherweight::store::TRIALS_FILE);
     let lines = fs::read_to_string(&trials).map_err(|e| BadInput(format!("--pack: {}: {e}", trials.display())))?;
-    let mut packed = pack(&lines, picked).map_err(|e| BadInput(format!("{}: {e}", trials.display())))?;
+    let whole = whole(dir)?;
+    let mut packed =
+        pack(&lines, whole.as_ref(), picked).map_err(|e| BadInput(format!("{}: {e}", trials.display())))?;
     packed.recording.facts.extend(facts(dir));
     packed.recording.facts.insert("failed trials".to_owned(), packed.failed.to_string());
     if let Some(parent) = output.parent() {
@@ -57,6 +60,15 @@ pub(super) fn write(dir: &Path, picked: &Picked, output: &Path) -> anyhow::Resul
     replace(output, &bytes).with_context(|| format!("write {}", output.display()))?;
     let trials = packed.recording.trials.len();
     Ok(format!("{}: {trials} trials, {} left out, {} bytes", output.display(), packed.failed, bytes.len()))
+}
+
+/// The trials of the whole blocks of an A/B session, by their order; `None` of a run.
+fn whole(dir: &Path) -> anyhow::Result<Option<BTreeSet<u64>>> {
+    match read_session(dir) {
+        Ok(session) => Ok(Some(session.blocks().values().flatten().map(|trial| trial.record.order).collect())),
+        Err(ReadError::NoRun { .. }) => Ok(None),
+        Err(e) => Err(BadInput(format!("--pack: {e}")).into()),
+    }
 }
 
 /// What `run.json` or `session.json` tells of host and versions.

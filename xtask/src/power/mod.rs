@@ -22,6 +22,7 @@ use self::replay::areas;
 use self::simulate::Host;
 use self::table::Table;
 use crate::exit::BadInput;
+use crate::stored;
 
 /// Show how often the regression rule is right, beside the rules of other projects
 #[derive(Debug, clap::Args)]
@@ -80,7 +81,8 @@ impl Power {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         if let (Some(run), Some(metric), Some(output)) = (&self.pack, &self.metric, &self.output) {
             let picked = Picked { metric: metric.clone(), case: self.case.clone() };
-            println!("{}", files::write(&folder(run), &picked, output)?);
+            let dir = stored::folder(&Folders::from_env(), run).unwrap_or_else(|| run.into());
+            println!("{}", files::write(&dir, &picked, output)?);
             return Ok(());
         }
         let lab = Lab { sessions: self.sessions as usize, seed: self.seed };
@@ -121,24 +123,6 @@ impl Power {
         print!("{text}");
         Ok(())
     }
-}
-
-/// The folder of a run or a session: a path as it is, else an id under one of the folders that keep them.
-fn folder(name: &str) -> PathBuf {
-    let path = Path::new(name);
-    if path.is_dir() {
-        return path.to_owned();
-    }
-    let runs = Folders::from_env().runs();
-    let sessions = runs.with_file_name("ab");
-    let latest = || {
-        let mut ids: Vec<_> = fs::read_dir(&runs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        ids.sort();
-        ids.pop()
-    };
-    let named = [runs.join(name), sessions.join(name)].into_iter().find(|dir| dir.is_dir());
-    let last = || if name == "last" { latest() } else { None };
-    named.or_else(last).unwrap_or_else(|| path.to_owned())
 }
 
 /// Puts every table between its markers, and writes the figures.
