@@ -58,7 +58,7 @@ pub struct Entry {
     pub facts: String,
     /// The version of Featherweight that measured.
     pub version: String,
-    /// The project's git revision.
+    /// The project's git revision, or that of the measured guests where it is another.
     pub revision: Option<String>,
     /// What is asked about: the platform, or arm B as it was given.
     pub platform: String,

@@ -126,17 +126,18 @@ impl Asked {
         words.into_iter().chain(self.options.iter().cloned()).chain(metric).collect()
     }
 
-    /// The last session that held these arms against each other in that metric.
+    /// The last session that held these arms against each other in that metric and came to a verdict of worth.
     fn answer(&self, after: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)> {
         let is_it = |entry: &&Entry| {
             entry.kind == Kind::Ab
+                && entry.verdict != Some(Verdict::Invalid)
                 && (&entry.host, &entry.metric, &entry.case) == (&after.host, &after.metric, &after.case)
                 && options(entry).is_ok_and(|options| options == self.options)
                 && entry.anchor.name.parse::<Arm>().is_ok_and(|a| a == self.a)
                 && arm(entry).is_ok_and(|b| b == self.b)
         };
         let last = all.iter().filter(is_it).max_by(|a, b| a.session.cmp(&b.session))?;
-        Some((last.session.clone(), last.verdict.filter(|verdict| *verdict != Verdict::Invalid)?))
+        Some((last.session.clone(), last.verdict?))
     }
 }
 
@@ -331,6 +332,8 @@ mod tests {
         entries.push(other_rows);
         assert_eq!(asked(&entries)[0].answer, None);
         entries.push(answer.clone());
+        let noisy = "20261202-000000-00ab".parse().unwrap();
+        entries.push(Entry { session: noisy, verdict: Some(Verdict::Invalid), ..answer.clone() });
         assert_eq!(asked(&entries)[0].answer, Some((answer.session, Verdict::Regressed)));
     }
 

@@ -63,7 +63,7 @@ impl Judged<'_> {
             kernel: facts.kernel.clone(),
             facts: digest_of(facts),
             version: file.version.clone(),
-            revision: facts.revision.clone(),
+            revision: file.arms.b.arm.settings.guests.clone().or_else(|| facts.revision.clone()),
             platform: without_programs(&b.name),
             versions: b.facts.iter().filter(|(name, _)| !is_elsewhere(name)).map(owned).collect(),
             accelerator: capabilities.map(|can| can.accelerator),
@@ -182,6 +182,19 @@ mod tests {
     fn what_a_platform_makes_of_a_guest_is_what_is_measured() {
         let entries = entries(|file| file["arms"]["b"]["made"] = json!({ "youki/hello": "ee", "youki/sleep": "dd" }));
         assert_eq!(entries[0].image.as_deref(), Some("ee"));
+    }
+
+    #[test]
+    fn guests_of_another_revision_are_of_that_one() {
+        let of = |settings: Value| {
+            let change = |file: &mut Value| {
+                file["host"]["revision"] = "head".into();
+                file["arms"]["b"]["settings"] = settings;
+            };
+            entries(change).remove(0).revision
+        };
+        assert_eq!(of(json!({})).as_deref(), Some("head"));
+        assert_eq!(of(json!({ "guests": "v2" })).as_deref(), Some("v2"));
     }
 
     #[test]

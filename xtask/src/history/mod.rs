@@ -14,7 +14,7 @@ use featherweight::run::Folders;
 use featherweight::store::{ReadError, read_slim};
 
 use self::show::Format;
-use crate::exit::BadInput;
+use crate::exit::{BadInput, Nothing};
 use crate::stored::{self, everything};
 
 /// Show how stored sessions developed over time, and where their level changed
@@ -112,7 +112,7 @@ impl History {
                 let keep = keep.map(Keep::Sessions).or(days).context("clap asks for one of them")?;
                 let history = place.history();
                 if history.files().is_empty() {
-                    return Err(stored::nothing_in(history.dir()).context("no history to thin out"));
+                    return Err(Nothing(format!("no history to thin out in {}", history.dir().display())).into());
                 }
                 let done = history.prune(keep).map_err(told)?;
                 println!("{} lines removed, {} left", done.removed, done.left);
