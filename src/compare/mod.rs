@@ -1,7 +1,7 @@
 //! Two stored runs held against each other.
 //!
 //! A weaker question than `cargo xtask ab` asks: the runs were measured at different times, so that whatever drifted in
-//! between looks like a difference (simulated false alarms of such designs: 16 to 26 %; docs/methodology.md). So a
+//! between looks like a difference (how often: docs/regressions.md). So a
 //! difference counts only where it exceeds what two runs of the same thing differ by, and what the host itself did.
 //! Pure but for reading earlier sessions and saved baselines. Invariant: exchanging the runs mirrors every verdict.
 
