@@ -23,8 +23,17 @@ const ENDINGS: &[&str] = &[".rs", ".md", ".toml", ".yml", ".py", ".c", ".h"];
 
 fn links_lead_somewhere(files: &[File]) -> Vec<Finding> {
     let there = places(files);
+    let has = |path: &str, anchor: &str| {
+        let page = files.iter().find(|f| f.path == path && path.ends_with(".md"));
+        anchor.is_empty() || page.is_none_or(|page| anchors(&page.text).any(|found| found == anchor))
+    };
+    let is_good = |file: &File, target: &str| {
+        let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let path = if path.is_empty() { Some(file.path.clone()) } else { place(&there, &file.path, path) };
+        path.is_some_and(|path| has(&path, anchor))
+    };
     let of_file = |file: &File| -> Vec<Finding> {
-        let broken = links(&file.text).into_iter().filter(|(_, target)| !leads(&there, &file.path, target));
+        let broken = links(&file.text).into_iter().filter(|(_, target)| !is_good(file, target));
         broken.map(|(at, target)| file.finding(at, format!("the link to `{target}` leads nowhere"))).collect()
     };
     files.iter().filter(|f| f.path.ends_with(".md")).flat_map(of_file).collect()
@@ -36,7 +45,7 @@ fn links(text: &str) -> Vec<(usize, &str)> {
     for line in text.split_inclusive('\n') {
         fenced ^= line.trim_start().starts_with("```");
         for (at, _) in line.match_indices("](").filter(|_| !fenced) {
-            let target = line[at + 2..].split([')', ' ', '#']).next().unwrap_or_default();
+            let target = line[at + 2..].split([')', ' ']).next().unwrap_or_default();
             if !target.is_empty() && !target.contains(':') {
                 found.push((start + at, target));
             }
@@ -46,10 +55,22 @@ fn links(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// The anchors of Markdown's headings as GitHub makes them, outside of fenced code.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let mut fenced = false;
+    text.lines().filter_map(move |line| {
+        fenced ^= line.trim_start().starts_with("```");
+        let heading = line.trim_start_matches('#').strip_prefix(' ')?;
+        let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+        let anchor = || heading.trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-");
+        (line.starts_with('#') && !fenced).then(anchor)
+    })
+}
+
 fn docs_name_what_is_there(files: &[File]) -> Vec<Finding> {
     let there = places(files);
     let of_file = |file: &File| -> Vec<Finding> {
-        let gone = doc_paths(&file.text).into_iter().filter(|(_, path)| !leads(&there, &file.path, path));
+        let gone = doc_paths(&file.text).into_iter().filter(|(_, path)| place(&there, &file.path, path).is_none());
         gone.map(|(at, path)| file.finding(at, format!("the module doc names `{path}`, which is not there"))).collect()
     };
     files.iter().filter(|f| f.is_rust()).flat_map(of_file).collect()
@@ -138,12 +159,11 @@ fn places(files: &[File]) -> BTreeSet<String> {
     files.iter().flat_map(|f| folders(&f.path).into_iter().chain([f.path.clone()])).collect()
 }
 
-/// Whether `target`, as written in the file `from`, is there: beside that file, or from the project's folder.
-fn leads(there: &BTreeSet<String>, from: &str, target: &str) -> bool {
+/// Where `target`, as written in the file `from`, is: beside that file, or from the project's folder.
+fn place(there: &BTreeSet<String>, from: &str, target: &str) -> Option<String> {
     let beside = from.rsplit_once('/').map_or_else(|| target.to_owned(), |(folder, _)| format!("{folder}/{target}"));
-    [beside.as_str(), target]
-        .iter()
-        .any(|path| normal(path).is_some_and(|path| path.is_empty() || there.contains(&path)))
+    let mut paths = [beside.as_str(), target].into_iter().filter_map(normal);
+    paths.find(|path| path.is_empty() || there.contains(path))
 }
 
 /// `path` without `.` and `..`; `None` where it leaves the project.
@@ -169,13 +189,18 @@ mod tests {
 
     #[test]
     fn a_link_that_leads_nowhere_is_found() {
-        let text =
-            "[a](b.md#part) [c](../src/) [d](https://x.org/y) [e](#here)\n```\n[f](gone.md)\n```\n[g](gone.md)\n";
+        let text = "# Here\n[a](b.md#2-a-part-and-b) [c](../src/) [d](https://x.org/y) [e](#here)\n```\n[f](gone.md)\n# Part\n```\n[g](gone.md)\n[h](b.md#part) [i](#part)\n";
         let at_the_top = File::new("A.md", "[a](docs/b.md) [b](docs/gone.md)\n");
-        let files = [at_the_top, File::new("docs/a.md", text), File::new("docs/b.md", ""), File::new("src/lib.rs", "")];
+        let files = [
+            at_the_top,
+            File::new("docs/a.md", text),
+            File::new("docs/b.md", "## 2. A `part`, and B\n"),
+            File::new("src/lib.rs", ""),
+        ];
         let found = told(links_lead_somewhere(&files));
         assert_eq!(found[0], "A.md:1: the link to `docs/gone.md` leads nowhere");
-        assert_eq!(found[1..], ["docs/a.md:5: the link to `gone.md` leads nowhere"]);
+        let gone = [(7, "gone.md"), (8, "b.md#part"), (8, "#part")];
+        assert_eq!(found[1..], gone.map(|(line, to)| format!("docs/a.md:{line}: the link to `{to}` leads nowhere")));
     }
 
     #[test]
