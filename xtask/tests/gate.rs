@@ -2,7 +2,10 @@
 
 #[path = "gate/github.rs"]
 mod github;
+#[path = "history/step.rs"]
+mod step;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +14,7 @@ use std::process::{Command, Output};
 use github::TOKEN;
 use rstest::rstest;
 use serde_json::json;
+use step::with_a_step;
 use tempfile::TempDir;
 
 /// The host may be as busy as it likes, and little is measured.
@@ -165,8 +169,34 @@ fn an_arm_that_cannot_run_is_no_regression() {
     let runner = runner.with(&[("GATE_A", "oci:no-such-runtime"), ("GATE_B", "oci:no-such-runtime")]);
     let measured = runner.gate("measure", &[]);
     assert_eq!((measured.code, runner.output("verdict").as_str()), (Some(0), "nothing-ran"), "{}", measured.said);
-    assert_eq!([runner.end("fail"), runner.end("warn")], [Some(3), Some(0)]);
     assert!(runner.read("summary").contains("Nothing could run"), "{}", runner.read("summary"));
+}
+
+#[rstest]
+#[case::fine(0, 0)]
+#[case::a_regression(1, 1)]
+#[case::bad_input(2, 2)]
+#[case::nothing_ran(3, 0)]
+#[case::trouble(4, 0)]
+#[case::interrupted(130, 0)]
+fn only_what_could_not_be_measured_may_be_let_pass(#[case] code: i32, #[case] let_pass: i32) {
+    let Some(runner) = Runner::new() else { return };
+    fs::write(runner.path("output"), format!("code={code}\n")).unwrap();
+    assert_eq!([runner.end("fail"), runner.end("warn")], [Some(code), Some(let_pass)]);
+}
+
+#[rstest]
+#[case::nothing_was_compared(0, "4", "trouble")]
+#[case::an_arm_failed(4, "4", "trouble")]
+#[case::stopped(130, "130", "interrupted")]
+fn a_measurement_without_a_comparison_has_not_passed(#[case] ab: i32, #[case] code: &str, #[case] verdict: &str) {
+    let Some(runner) = Runner::new() else { return };
+    runner.program("cargo", &format!("#!/usr/bin/env bash\nexit {ab}\n"));
+    let ended = runner.with(&[("GATE_A", "fake"), ("GATE_B", "fake")]);
+    let measured = ended.gate("measure", &[]);
+    assert_eq!((measured.code, ended.output("verdict").as_str()), (Some(0), verdict), "{}", measured.said);
+    assert_eq!(ended.output("code"), code);
+    assert!(measured.said.contains("::error title="), "{}", measured.said);
 }
 
 #[test]
@@ -189,6 +219,8 @@ fn a_token_that_may_not_write_is_told_of_and_fails_nothing() {
 #[case::no_program(&[("GATE_BASE_RUNTIME", "gone"), ("GATE_HEAD_RUNTIME", "gone")], "base-runtime `gone`: not there")]
 #[case::no_option(&[("GATE_A", "fake"), ("GATE_B", "fake"), ("GATE_OPTIONS", "--seed=1\nx")], "`x` does not begin with")]
 #[case::not_theirs(&[("GATE_A", "fake"), ("GATE_B", "fake"), ("GATE_OPTIONS", "--out=x")], "`--out=x` is the gate's own")]
+#[case::a_plan(&[("GATE_A", "fake"), ("GATE_B", "fake"), ("GATE_OPTIONS", "--dry-run")], "with `--dry-run` nothing is compared")]
+#[case::of_old(&[("GATE_A", "fake"), ("GATE_B", "fake"), ("GATE_OPTIONS", "--show=x")], "with `--show=x` nothing is compared")]
 fn inputs_that_cannot_be_used_are_named(#[case] inputs: &[(&'static str, &str)], #[case] cause: &str) {
     let Some(runner) = Runner::new() else { return };
     let ended = runner.with(inputs).gate("measure", &[]);
@@ -206,9 +238,11 @@ fn an_input_is_never_a_command() {
     let ended = runner.gate("measure", &[]);
     assert_eq!((ended.code, runner.output("verdict").as_str()), (Some(0), "bad-input"), "{}", ended.said);
     assert!(!runner.path("pwned").exists() && !runner.read("output").contains('$'));
-    let (stopped, resumed) = (ended.said.find("::stop-commands::").unwrap(), ended.said.rfind("\n::").unwrap());
-    let commands = ended.said.match_indices("\n::error::x").filter(|(at, _)| *at < stopped || *at > resumed);
-    assert_eq!(commands.count(), 0, "{}", ended.said);
+    let (before, rest) = ended.said.split_once("::stop-commands::").expect("commands are switched off");
+    let resumed = format!("\n::{}::", rest.lines().next().unwrap());
+    let (within, after) = rest.split_once(&resumed).expect("and on again");
+    let commands = [before, within, after].map(|part| part.contains("\n::error::x"));
+    assert_eq!(commands, [false, true, false], "{}", ended.said);
 }
 
 #[rstest]
@@ -235,8 +269,8 @@ fn a_night_is_kept_on_its_branch_and_told_of_once() {
     let server = format!("file://{}", runner.home.path().display());
     let history = runner.path("history");
     fs::create_dir(&history).unwrap();
-    let publish = |lines: &str, change: &str| {
-        fs::write(history.join("0123456789abcdef.jsonl"), lines).unwrap();
+    let publish = |lines: &[&str], change: &str| {
+        fs::write(history.join("0123456789abcdef.jsonl"), lines.join("\n")).unwrap();
         fs::write(history.join("alert.md"), format!("{change} %\n")).unwrap();
         fs::write(history.join("alert.key"), change).unwrap();
         let env = [("GITHUB_SERVER_URL", server.as_str()), ("GITHUB_API_URL", &address), ("GATE_TOKEN", TOKEN)];
@@ -244,14 +278,16 @@ fn a_night_is_kept_on_its_branch_and_told_of_once() {
         assert_eq!(ended.code, Some(0), "{}", ended.said);
         ended.said
     };
-    assert!(publish("{}\n", "boot").contains("an issue is open"));
-    assert!(publish("{}\n{}\n", "boot").contains("issue 1 is up to date"), "open, so edited");
+    assert!(publish(&["1"], "boot").contains("an issue is open"));
+    assert!(publish(&["1", "2"], "boot").contains("issue 1 is up to date"), "open, so edited");
     written.lock().unwrap()[0]["state"] = json!("closed");
-    let said = publish("{}\n{}\n", "boot");
-    assert!(said.contains("as it was") && said.contains("told of the same"), "{said}");
-    assert!(publish("{}\n{}\n{}\n", "sqlite").contains("an issue is open"), "another change");
+    let said = publish(&["1"], "boot");
+    assert!(said.contains("as it was") && said.contains("told of the same"), "an earlier night takes nothing: {said}");
+    assert!(publish(&["1", "3"], "sqlite").contains("an issue is open"), "another change");
     let log = runner.git(&["--git-dir", "somebody/something.git", "log", "--format=%an", "featherweight-history"]);
     assert_eq!(log, "github-actions[bot]\n".repeat(3));
+    let kept = ["--git-dir", "somebody/something.git", "show", "featherweight-history:0123456789abcdef.jsonl"];
+    assert_eq!(runner.git(&kept), "1\n2\n3\n");
     let bodies: Vec<_> = written.lock().unwrap().iter().map(|issue| issue["body"].to_string()).collect();
     assert!(bodies.len() == 2 && bodies[0].contains("boot %") && bodies[1].contains("sqlite %"), "{bodies:?}");
 }
@@ -272,6 +308,38 @@ fn a_night_goes_into_the_history() {
     assert!(!runner.path("history/alert.md").exists(), "one night is no change");
     let kept = fs::read_dir(runner.path("history")).unwrap().map(|entry| entry.unwrap().path());
     assert_eq!(kept.filter(|path| path.extension().is_some_and(|it| it == "jsonl")).count(), 1, "{}", night.said);
+
+    // The next night finds a level on the branch that has changed.
+    let (address, written) = github::serve(Vec::new());
+    let env = [("GITHUB_SERVER_URL", server.as_str()), ("GITHUB_API_URL", &address), ("GATE_TOKEN", TOKEN)];
+    let night = |arguments: &[&str]| {
+        let ended = runner.script("night", arguments, &env);
+        assert_eq!(ended.code, Some(0), "{}", ended.said);
+        ended.said
+    };
+    with_a_step(runner.home.path());
+    night(&["publish", "featherweight/history"]);
+    assert!(written.lock().unwrap().is_empty(), "nobody has asked yet");
+    night(&["history", &sessions, "again"]);
+    let first = step::line(24, 1.0, 'b')["session"].clone();
+    assert_eq!(
+        runner.read("again/alert.key"),
+        format!("{} youki boot/hello/0 boot {}\n", step::HOST, first.as_str().unwrap())
+    );
+    assert!(night(&["publish", "again"]).contains("an issue is open"));
+    let issue = written.lock().unwrap()[0]["body"].to_string();
+    assert!(issue.contains("5.0 % worse") && issue.contains("is not in this repository"), "{issue}");
+}
+
+#[test]
+fn a_night_that_left_nothing_fails() {
+    let Some(runner) = Runner::new() else { return };
+    runner.git(&["init", "--quiet", "--bare", "somebody/something.git"]);
+    fs::create_dir(runner.path("sessions")).unwrap();
+    let server = format!("file://{}", runner.home.path().display());
+    let night = runner.script("night", &["history", "sessions", "history"], &[("GITHUB_SERVER_URL", &server)]);
+    assert_eq!(night.code, Some(2), "{}", night.said);
+    assert!(night.said.contains("no session that could be added"), "{}", night.said);
 }
 
 #[test]
@@ -279,9 +347,20 @@ fn every_input_of_the_action_reaches_the_script() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/actions/gate");
     let [action, script, common] =
         ["action.yml", "gate", "common.bash"].map(|name| fs::read_to_string(folder.join(name)).unwrap());
-    let names: Vec<&str> =
-        action.lines().filter_map(|line| line.trim().split_once(": ${{ inputs.").map(|it| it.0)).collect();
-    assert!(names.len() > 15, "{names:?}");
-    let unread: Vec<_> = names.iter().filter(|name| !script.contains(**name) && !common.contains(**name)).collect();
+    let (inputs, rest) = action.split_once("\noutputs:").expect("inputs come first");
+    let declared = inputs.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    let declared: BTreeMap<String, &str> = declared.map(|input| (variable(input), input)).collect();
+    let given = rest.lines().filter_map(|line| line.trim().strip_suffix(" }}")?.split_once(": ${{ inputs."));
+    let given: BTreeMap<String, &str> = given.map(|(name, input)| (name.to_owned(), input)).collect();
+    assert_eq!(given, declared, "each input in the environment, under its own name");
+    let is_read = |name: &String| {
+        [":", "}"].iter().any(|end| [&script, &common].iter().any(|text| text.contains(&format!("${{{name}{end}"))))
+    };
+    let unread: Vec<_> = given.keys().filter(|name| !is_read(name)).collect();
     assert_eq!(unread, [&""; 0], "given by the action and read by nobody");
+}
+
+/// The variable of an input.
+fn variable(input: &str) -> String {
+    format!("GATE_{}", input.replace('-', "_").to_uppercase())
 }

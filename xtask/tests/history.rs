@@ -1,13 +1,15 @@
 //! Histories as a script sees them: the real executable, its output and its exit codes.
 
+#[path = "history/step.rs"]
+mod step;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rstest::rstest;
-use serde_json::{Value, json};
-
-const HOST: &str = "00112233445566aa";
+use serde_json::Value;
+use step::{HOST, line, with_a_step};
 
 fn xtask(home: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
@@ -29,31 +31,6 @@ fn error(output: &Output) -> String {
 
 fn frozen() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00")
-}
-
-/// A line of session `n`, in the words of the file.
-fn line(n: usize, ratio: f64, commit: char) -> Value {
-    let digits = |count: usize| commit.to_string().repeat(count);
-    json!({
-        "schema": 1, "session": format!("202611{:02}-{:02}0000-{n:04x}", 1 + n / 24, n % 24), "kind": "ab",
-        "time": format!("2026-11-{:02}T{:02}:00:00Z", 1 + n / 24, n % 24), "host": HOST, "machine": "EPYC, 4 CPUs",
-        "kernel": "6.8.0", "version": "0.1.0", "revision": digits(40), "platform": "youki",
-        "versions": {"youki": "libcontainer 0.7.0"}, "accelerator": "none", "image": digits(64), "experiment": "boot",
-        "case": "boot/hello/0", "metric": "boot", "unit": "ns", "direction": "lower", "trials": 90, "median": 7e6 * ratio,
-        "ratio": {"value": ratio, "interval": null}, "anchor": {"id": "a1", "name": "youki,guests=v0.1.0"},
-        "verdict": "EQUIVALENT",
-    })
-}
-
-/// A history of 40 sessions, worse by 5 % from the 25th on.
-fn with_a_step(home: &Path) -> PathBuf {
-    let wave = |n: usize| 1.0 + 0.002 * (n as f64 * 0.618).fract();
-    let of = |n: usize| if n < 24 { line(n, wave(n), 'a') } else { line(n, 1.05 * wave(n), 'b') };
-    let text: String = (0..40).map(|n| of(n).to_string() + "\n").collect();
-    let dir = home.join("featherweight/history");
-    fs::create_dir_all(&dir).expect("a folder");
-    fs::write(dir.join(format!("{HOST}.jsonl")), text).expect("a file");
-    dir
 }
 
 #[rstest]
