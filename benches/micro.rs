@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use featherweight::cli::{self, Options};
+use featherweight::compare::{Metrics, Past, Question, compare};
 use featherweight::cpuset::CpuSet;
 use featherweight::guest::{self, Image, Program};
 use featherweight::interrupt::Interrupt;
@@ -21,11 +22,12 @@ use featherweight::platform::{
     Accelerator, Capabilities, Context, LaunchSpec, Milestone, Networking, Platform, Purpose, fake, launcher_entry,
     registry,
 };
+use featherweight::regression::Rule;
 use featherweight::report::model::Report;
 use featherweight::run::{Folders, RunId};
 use featherweight::sampler::{HostReading, Sampler, SamplerConfig, Sharing};
 use featherweight::stats::{self, Sample};
-use featherweight::store::{Experiment, StoredRun, TRIALS_FILE, TrialRecord, Writer, list_runs, read_run};
+use featherweight::store::{Experiment, StoredRun, TRIALS_FILE, TrialRecord, Writer, list_runs, read_run, read_slim};
 
 /// As many as a long study of several platforms has.
 const MANY: u64 = 100_000;
@@ -36,6 +38,7 @@ fn main() {
     launches(&mut criterion);
     sampling(&mut criterion);
     storing(&mut criterion);
+    comparing(&mut criterion);
     planning_and_reporting(&mut criterion);
     criterion.final_summary();
 }
@@ -144,10 +147,35 @@ fn storing(criterion: &mut Criterion) {
     });
 
     let dir = scratch();
-    write_large_run(dir.path(), &frozen[0]);
+    write_large_run(dir.path(), &frozen[0], MANY);
     group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(MANY));
     group.bench_function(BenchmarkId::new("read a run", MANY), |bencher| {
         bencher.iter(|| read_run(dir.path()).expect("it is readable"));
+    });
+    group.finish();
+}
+
+/// Two stored runs, [`MANY`] trials together: reading both, and comparing all metrics. The runs stay, so that
+/// `/usr/bin/time -v target/release/xtask compare target/tmp/compare/a target/tmp/compare/b --metric all` tells the
+/// memory, too.
+fn comparing(criterion: &mut Criterion) {
+    let frozen = frozen_runs();
+    let sides = ["a", "b"].map(|side| Path::new(env!("CARGO_TARGET_TMPDIR")).join("compare").join(side));
+    for dir in &sides {
+        fs::create_dir_all(dir).expect("the target folder can be written");
+        write_large_run(dir, &frozen[0], MANY / 2);
+    }
+    let past = Past::default();
+    let question = Question { rule: Rule::USUAL, metrics: Metrics::All, past: &past };
+    let mut group = criterion.benchmark_group("compare");
+    group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(MANY));
+    group.bench_function(BenchmarkId::new("two stored runs", MANY), |bencher| {
+        bencher.iter(|| {
+            let [a, b] = [0, 1].map(|side: usize| read_slim(&sides[side]).expect("it is readable"));
+            let compared = compare(("a", &a), ("b", &b), &question).comparison;
+            assert!(!compared.lines.is_empty(), "{:?}", compared.not_comparable);
+            compared
+        });
     });
     group.finish();
 }
@@ -184,18 +212,21 @@ fn frozen_runs() -> Vec<StoredRun> {
     runs
 }
 
-/// A run of [`MANY`] trials like those of `model`. Written at once: a sync a trial would take minutes.
-fn write_large_run(dir: &Path, model: &StoredRun) {
+/// A run of so many trials like those of `model`, each with values of its own. Written at once: a sync a trial would take
+/// minutes.
+fn write_large_run(dir: &Path, model: &StoredRun, trials: u64) {
     Writer::open(dir).and_then(|writer| writer.describe(&model.file)).expect("a run's folder");
     let mut file = BufWriter::new(File::create(dir.join(TRIALS_FILE)).expect("a file"));
-    for (order, trial) in (0..MANY).zip(model.trials.iter().cycle()) {
-        let record = TrialRecord { order, ..trial.clone() };
+    for (order, trial) in (0..trials).zip(model.trials.iter().cycle()) {
+        let mut record = TrialRecord { order, trial: order as u32, ..trial.clone() };
+        let stretch = 1.0 + (order.wrapping_mul(2_654_435_761) % 1_000_003) as f64 / 1e7;
+        record.metrics.iter_mut().for_each(|metric| metric.value *= stretch);
         let line = serde_json::to_string(&record).expect("a record is text");
         writeln!(file, "{line}").expect("there is room");
     }
     file.flush().expect("there is room");
     let size = fs::metadata(dir.join(TRIALS_FILE)).map_or(0, |file| file.len());
-    eprintln!("a run of {MANY} trials, {} MiB", size >> 20);
+    eprintln!("a run of {trials} trials, {} MiB", size >> 20);
 }
 
 fn paper(experiment: Experiment) -> Configuration {
