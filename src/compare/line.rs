@@ -85,6 +85,7 @@ impl Judgement<'_> {
             detectable: self.detectable(),
             blocks: self.a.count().min(self.b.count()),
             reason,
+            failed: false,
         }
     }
 

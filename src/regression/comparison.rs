@@ -1,6 +1,6 @@
 //! Two sides held against each other, metric by metric: what is printed, stored and turned into an exit code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,8 +59,21 @@ impl Comparison {
         self.lines.iter().any(|line| line.ruling.verdict == Verdict::Regressed)
     }
 
-    /// Whether anything was measured: exit code 3 without.
+    /// Whether not one line has a shift that can be used: each is INVALID, SKIPPED or without numbers.
     pub fn says_nothing(&self) -> bool {
+        let is_of_use =
+            |ruling: &Ruling| ruling.shift.is_some() && !matches!(ruling.verdict, Verdict::Invalid | Verdict::Skipped);
+        !self.lines.iter().any(|line| is_of_use(&line.ruling))
+    }
+
+    /// Whether nothing could be measured at all.
+    pub fn is_skipped(&self) -> bool {
         self.lines.iter().all(|line| line.ruling.verdict == Verdict::Skipped)
+    }
+
+    /// The cases in which an arm failed, each with the reason: `boot/hello/0: b: not one good trial: ...`.
+    pub fn failures(&self) -> BTreeSet<String> {
+        let failed = self.lines.iter().filter(|line| line.ruling.failed);
+        failed.map(|line| format!("{}: {}", line.case, line.ruling.reason.as_deref().unwrap_or_default())).collect()
     }
 }

@@ -86,10 +86,12 @@ impl Judge {
         Self { rule, first: Vec::new(), second: Vec::new() }
     }
 
-    /// Takes the difference of one block; see [`block_difference`].
+    /// Takes the difference of one block; see [`block_difference`]. What comes after the first stage's last block is not
+    /// taken: others may have to go on.
     pub fn push(&mut self, stage: Stage, difference: f64) {
         match stage {
-            Stage::First => self.first.push(difference),
+            Stage::First if self.first.len() < self.rule.first => self.first.push(difference),
+            Stage::First => {}
             Stage::Second => self.second.push(difference),
         }
     }
@@ -193,6 +195,7 @@ impl Judge {
             detectable: sigma(&self.all()).map(|sigma| self.rule.detectable(sigma)),
             blocks: self.first.len() + self.second.len(),
             reason: None,
+            failed: false,
         }
     }
 }

@@ -4,6 +4,17 @@ use proptest::prelude::*;
 
 use super::*;
 
+impl Verdict {
+    /// The verdict with the arms exchanged.
+    pub(crate) fn mirrored(self) -> Self {
+        match self {
+            Verdict::Regressed => Verdict::Improved,
+            Verdict::Improved => Verdict::Regressed,
+            other => other,
+        }
+    }
+}
+
 /// `n` differences evenly over `centre` give or take `spread`, never tied, in an order that favours no part of them.
 fn blocks(n: usize, centre: f64, spread: f64) -> Vec<f64> {
     /// The golden ratio's fraction: its multiples fill the unit interval evenly however many there are.
@@ -68,6 +79,45 @@ fn a_session_that_stops_half_way_is_inconclusive() {
     blocks(12, 0.5, 0.01).into_iter().for_each(|d| judge.push(Stage::First, d));
     assert!(matches!(judge.next(), Next::Measure(Stage::First, 18)));
     assert_eq!(judge.ruling().verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn what_comes_after_the_first_stage_changes_nothing_in_it() {
+    let mut judge = Judge::new(Rule::USUAL);
+    blocks(30, 0.05, 0.02).into_iter().for_each(|d| judge.push(Stage::First, d));
+    let after = judge.clone();
+    assert!(matches!(judge.next(), Next::Measure(Stage::Second, _)));
+    blocks(30, -0.05, 0.02).into_iter().for_each(|d| judge.push(Stage::First, d));
+    assert_eq!(judge, after);
+}
+
+#[test]
+fn a_comparison_says_nothing_without_a_shift_that_can_be_used() {
+    let line = |ruling: Ruling| Line {
+        case: "boot/hello/0".to_owned(),
+        metric: "boot".to_owned(),
+        unit: crate::units::Unit::Nanos,
+        direction: crate::units::Direction::Lower,
+        a: None,
+        b: None,
+        ruling,
+    };
+    let of = |rulings: &[&Ruling]| Comparison {
+        a: Side::default(),
+        b: Side::default(),
+        notes: Vec::new(),
+        not_comparable: Vec::new(),
+        lines: rulings.iter().map(|&ruling| line(ruling.clone())).collect(),
+        took: None,
+    };
+    let (judged, _) = self::of(0.0, 0.002);
+    let invalid = Ruling { failed: true, ..judged.clone().invalid("b: not one good trial") };
+    let [open, skipped] = [Verdict::Inconclusive, Verdict::Skipped].map(|v| Ruling::without_numbers(v, "why"));
+    assert!([&[][..], &[&invalid], &[&open], &[&skipped, &invalid]].map(of).iter().all(Comparison::says_nothing));
+    assert!(!of(&[&skipped, &judged]).says_nothing());
+    assert_eq!([of(&[&skipped]), of(&[&skipped, &invalid])].map(|c| c.is_skipped()), [true, false]);
+    let told = of(&[&invalid, &judged, &invalid]).failures();
+    assert_eq!(told.into_iter().collect::<Vec<_>>(), ["boot/hello/0: b: not one good trial"]);
 }
 
 #[test]

@@ -23,17 +23,6 @@ named_enum! {
     }
 }
 
-impl Verdict {
-    /// The verdict with the arms exchanged.
-    pub fn mirrored(self) -> Self {
-        match self {
-            Verdict::Regressed => Verdict::Improved,
-            Verdict::Improved => Verdict::Regressed,
-            other => other,
-        }
-    }
-}
-
 /// A verdict with what it stands on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ruling {
@@ -51,12 +40,15 @@ pub struct Ruling {
     /// Why it is invalid, skipped or inconclusive, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it is so because an arm's trials fail: how fast they are cannot be told, but all is not well either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 impl Ruling {
     /// A ruling without numbers: what could not be measured, or not be used.
     pub fn without_numbers(verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { verdict, shift: None, p: None, detectable: None, blocks: 0, reason: Some(reason.into()) }
+        Self { verdict, shift: None, p: None, detectable: None, blocks: 0, reason: Some(reason.into()), failed: false }
     }
 
     /// The same numbers, of no use for the reason given.

@@ -28,6 +28,7 @@ fn line(case: &str, metric: &str, verdict: Verdict, shift: f64) -> Line {
             detectable: Some(0.042),
             blocks: 60,
             reason: None,
+            failed: false,
         },
     }
 }
