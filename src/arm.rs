@@ -73,11 +73,6 @@ impl Arm {
             .then(|| format!("platform: {} against {}", self.platform, other.platform));
         platform.into_iter().chain(Key::ALL.iter().filter_map(of_key)).collect()
     }
-
-    /// Whether both would measure the same thing.
-    pub fn is_same(&self, other: &Arm) -> bool {
-        self.differences(other).is_empty()
-    }
 }
 
 /// How `a` and `b` differ, in one line for reports.
