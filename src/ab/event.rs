@@ -45,11 +45,16 @@ pub enum Event<'a> {
         most: usize,
         /// How long the rest of this stage takes at the most.
         left: Duration,
-        /// How the case's metrics stand.
+        /// How the case's metrics stand; none where nothing is judged.
         standing: &'a [Standing],
     },
     /// The session ended.
-    Ended(RunOutcome),
+    Ended {
+        /// How.
+        outcome: RunOutcome,
+        /// Its folder.
+        dir: &'a Path,
+    },
 }
 
 /// How a metric stands.

@@ -16,6 +16,8 @@ const BLOCKS_TO_FAIL: usize = 5;
 const BLOCKS_TO_GIVE_UP: usize = 2;
 /// A metric that gave no difference in so many blocks gives none.
 const BLOCKS_TO_SPEAK: usize = 5;
+/// One that gives some is given up once more than so many blocks, beside a quarter of all, gave none.
+const BLOCKS_TO_LOSE: usize = 3;
 
 /// The judges of a session.
 #[derive(Debug)]
@@ -31,8 +33,6 @@ pub(super) struct CaseJudging {
     metrics: Vec<MetricJudging>,
     tallies: BTreeMap<Which, Tally>,
     blocks: BTreeMap<Stage, usize>,
-    /// Blocks that left a metric without a difference.
-    lost: usize,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,11 @@ struct MetricJudging {
     metric: JudgedMetric,
     test: Judge,
     null: Judge,
+    /// Blocks with a difference and blocks without.
     differences: usize,
+    lost: usize,
+    /// Why no more blocks are measured for it. Once it is given up, it stays so: a stage that is over never opens again.
+    given_up: Option<String>,
     a: Vec<f64>,
     b: Vec<f64>,
 }
@@ -93,6 +97,17 @@ impl Judging {
         (0..self.cases.len()).filter(|&case| self.is_open(case, stage)).collect()
     }
 
+    /// How the metrics of the case of that index stand; none where nothing is judged.
+    pub(super) fn standing(&self, case: usize) -> Vec<Standing> {
+        let judged = self.cases[case].metrics.iter().filter(|metric| metric.metric.refused.is_none());
+        let of = |metric: &MetricJudging| Standing {
+            metric: metric.metric.name.clone(),
+            shift: metric.test.shift(),
+            next: metric.next(),
+        };
+        judged.filter(|_| self.record.is_none()).map(of).collect()
+    }
+
     /// Why cases of a recording have fewer blocks than were asked for.
     pub(super) fn gaps(&self) -> Vec<String> {
         let refused = |case: &CaseJudging| case.file.refused.as_ref().and_then(|ruling| ruling.reason.clone());
@@ -116,11 +131,13 @@ impl CaseJudging {
             test: judge(),
             null: judge(),
             differences: 0,
+            lost: 0,
+            given_up: None,
             a: Vec::new(),
             b: Vec::new(),
         };
         let metrics = file.metrics.iter().map(of).collect();
-        Self { file, metrics, tallies: BTreeMap::new(), blocks: BTreeMap::new(), lost: 0 }
+        Self { file, metrics, tallies: BTreeMap::new(), blocks: BTreeMap::new() }
     }
 
     /// Blocks of that stage so far.
@@ -138,30 +155,14 @@ impl CaseJudging {
         for trial in trials {
             self.tallies.entry(trial.arm).or_default().take(trial);
         }
-        let mut is_lost = false;
         for metric in self.metrics.iter_mut().filter(|metric| metric.metric.refused.is_none()) {
-            is_lost |= !metric.take(stage, trials) && metric.differences > 0;
+            metric.take(stage, trials);
         }
-        self.lost += usize::from(is_lost);
-    }
-
-    /// How the metrics stand.
-    pub(super) fn standing(&self) -> Vec<Standing> {
-        let judged = self.metrics.iter().filter(|metric| metric.metric.refused.is_none());
-        let of = |metric: &MetricJudging| Standing {
-            metric: metric.metric.name.clone(),
-            shift: metric.test.shift(),
-            next: metric.test.next(),
-        };
-        judged.map(of).collect()
     }
 
     fn left(&self, stage: Stage) -> usize {
-        if self.lost > 3 + self.all_done() / 4 {
-            return 0;
-        }
-        let wants = |metric: &MetricJudging| match metric.test.next() {
-            Next::Measure(of, left) if of == stage && metric.can_speak(self.all_done()) => left,
+        let wants = |metric: &MetricJudging| match metric.next() {
+            Next::Measure(of, left) if of == stage => left,
             _ => 0,
         };
         self.metrics.iter().filter(|metric| metric.metric.refused.is_none()).map(wants).max().unwrap_or(0)
@@ -217,47 +218,65 @@ impl CaseJudging {
         if let Some(why) = &metric.metric.refused {
             return Ruling::without_numbers(Verdict::Skipped, why.clone());
         }
-        let mut ruling = metric.test.ruling();
         if !against.is_empty() {
-            return ruling.invalid(against.join("; "));
+            let failed = self.failing().is_some();
+            return Ruling { failed, ..metric.test.ruling().invalid(against.join("; ")) };
         }
-        if !metric.can_speak(self.all_done()) {
-            ruling.reason = Some("it has no ratio: its values are zero, negative or missing".to_owned());
-        } else if let (Next::Measure(..), Some(why)) = (metric.test.next(), stopped) {
-            ruling.reason = Some(why.to_owned());
+        match (metric.next(), stopped) {
+            (Next::Done(ruling), _) => ruling,
+            (Next::Measure(..), Some(why)) => Ruling { reason: Some(why.to_owned()), ..metric.test.ruling() },
+            (Next::Measure(..), None) => metric.test.ruling(),
         }
-        ruling
     }
 }
 
 impl MetricJudging {
-    /// Takes the values of a block in; false where they give no difference.
-    fn take(&mut self, stage: Stage, trials: &[&AbTrial]) -> bool {
+    /// Takes the values of a block in.
+    fn take(&mut self, stage: Stage, trials: &[&AbTrial]) {
         let values = |which: Which| -> Vec<f64> {
             let of = trials.iter().filter(|trial| trial.arm == which && trial.record.outcome == Outcome::Ok);
             of.filter_map(|trial| trial.record.metric(&self.metric.name)).collect()
         };
         let [a, b, null] = [Which::A, Which::B, Which::Null].map(values);
-        let difference = block_difference(self.metric.direction, &a, &b);
-        if let Some(difference) = difference {
-            self.differences += 1;
-            // A first stage has an end of its own. In the second, what has been decided stays so, however many blocks
-            // other metrics take.
-            if stage == Stage::First || matches!(self.test.next(), Next::Measure(Stage::Second, _)) {
-                self.test.push(stage, difference);
-            }
+        match block_difference(self.metric.direction, &a, &b) {
+            Some(difference) => self.push(stage, difference),
+            None => self.lose(),
         }
         if let Some(difference) = block_difference(self.metric.direction, &a, &null) {
             self.null.push(stage, difference);
         }
         self.a.extend(a);
         self.b.extend(b);
-        difference.is_some()
     }
 
-    /// Whether its values have differences at all.
-    fn can_speak(&self, blocks: usize) -> bool {
-        self.differences > 0 || blocks < BLOCKS_TO_SPEAK
+    fn push(&mut self, stage: Stage, difference: f64) {
+        self.differences += 1;
+        // A judge's first stage has an end of its own. In the second, what has been decided stays so, however many blocks
+        // other metrics take.
+        if stage == Stage::First || matches!(self.test.next(), Next::Measure(Stage::Second, _)) {
+            self.test.push(stage, difference);
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost += 1;
+        let blocks = self.differences + self.lost;
+        let is_enough = match self.differences {
+            0 => self.lost >= BLOCKS_TO_SPEAK,
+            _ => self.lost > BLOCKS_TO_LOSE + blocks / 4,
+        };
+        if is_enough && self.given_up.is_none() {
+            let why = "its values are zero, negative or missing";
+            self.given_up = Some(format!("it has no ratio in {} of {blocks} blocks: {why}", self.lost));
+        }
+    }
+
+    /// What it asks for; one that was given up asks for nothing more.
+    fn next(&self) -> Next {
+        match (self.test.next(), &self.given_up) {
+            (Next::Measure(..), Some(_)) => Next::Done(Ruling { reason: self.given_up.clone(), ..self.test.ruling() }),
+            (next, _) => next,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::platform::{Burden, Error};
 use crate::regression::Rule;
 use crate::run::RunId;
 use crate::sampler::Sampler;
-use crate::store::{Outcome, TrialRecord};
+use crate::store::{Experiment, Outcome, TrialRecord};
 use crate::units::Nanos;
 
 /// How often a first trial is tried before its arm is taken to be unable.
@@ -95,18 +95,23 @@ impl Lanes {
         }
     }
 
+    /// The case of that name in a lane.
+    fn planned(&self, which: Which, name: &str) -> Option<&PlannedTrial> {
+        self.get(which)?.find(name)
+    }
+
     /// Runs one trial. Idle instances of other lanes are ended first: only one arm is on the host at a time.
     ///
     /// # Errors
     /// As [`Lane::run`].
     pub(super) fn run(&mut self, turn: Turn<'_>, around: Around<'_>) -> Result<TrialRecord, Error> {
-        let others = self.0.iter_mut().filter(|lane| lane.which != turn.which);
-        let cleared = others.map(Lane::clear).fold(Ok(()), Result::and);
-        let lane = self.0.iter_mut().find(|lane| lane.which == turn.which);
-        let lane = lane.ok_or_else(|| Error::Fatal(format!("there is no lane {}", turn.which)))?;
         let unplanned = || Error::Fatal(format!("{}: {} is not planned", turn.which, turn.name));
-        let planned = lane.find(turn.name).cloned().ok_or_else(unplanned)?;
+        let planned = self.planned(turn.which, turn.name).cloned().ok_or_else(unplanned)?;
         let planned = PlannedTrial { order: turn.order, trial: turn.block, ..planned };
+        // What is weighed are the instances themselves: those of an earlier trial would be the same ones once more.
+        let is_in_the_way = |lane: &&mut Lane| lane.which != turn.which || planned.experiment == Experiment::Footprint;
+        let cleared = self.0.iter_mut().filter(is_in_the_way).map(Lane::clear).fold(Ok(()), Result::and);
+        let lane = self.0.iter_mut().find(|lane| lane.which == turn.which).ok_or_else(unplanned)?;
         lane.run(&planned, around.topology, around.sampler, cleared)
     }
 
@@ -135,7 +140,10 @@ impl Lanes {
             }
             last = timed(self)?;
         }
-        if last.0.outcome == Outcome::Ok && last.1 < Nanos::SECOND && Rule::for_trials_of(last.1) != Rule::QUICK {
+        // Within a block, what idles beside a trial is often another lane's and starts anew, as it did for the first.
+        let is_alone = self.planned(which, name).is_some_and(|planned| planned.background == 0);
+        let is_doubtful = is_alone && last.1 < Nanos::SECOND && Rule::for_trials_of(last.1) != Rule::QUICK;
+        if last.0.outcome == Outcome::Ok && is_doubtful {
             // A first trial may pay for what later ones find ready; how quick they are decides how many make a block.
             let again = timed(self)?;
             last.1 = if again.0.outcome == Outcome::Ok { last.1.min(again.1) } else { last.1 };

@@ -10,6 +10,7 @@ mod calibrate;
 mod case;
 mod error;
 mod event;
+mod exit;
 mod judging;
 mod lane;
 mod lanes;

@@ -1,5 +1,6 @@
 //! One session from opening to its comparison.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::host::Topology;
 use crate::interrupt::Interrupt;
 use crate::ledger::{self, Ledger, Leftovers, RunState};
 use crate::placement;
-use crate::regression::Stage;
+use crate::regression::{Rule, Stage};
 use crate::run::Folders;
 use crate::store::{RunOutcome, Writer};
 use crate::units::Nanos;
@@ -65,6 +66,8 @@ pub struct Outline {
     pub name: String,
     /// Why it cannot be measured.
     pub skipped: Option<String>,
+    /// How its blocks are judged, by how long its trials take, roughly.
+    pub rule: Rule,
     /// How long a block of it takes, roughly.
     pub block: Nanos,
 }
@@ -86,6 +89,8 @@ pub struct Session {
     pub(super) problems: Vec<String>,
     pub(super) leftovers: Vec<Leftovers>,
     pub(super) limit: Option<Limit>,
+    /// Whether this process has written a trial.
+    pub(super) has_measured: bool,
 }
 
 /// When a session is given up.
@@ -131,7 +136,8 @@ impl Session {
         let usable = placement::usable_cpus().map_err(|e| EngineError::Host(format!("read the CPUs: {e}")))?;
         let (file, dir, stored) = match request {
             Request::New { question, out } => {
-                let file = SessionFile::new(pinned(*question, &folders)?, command);
+                let mut file = SessionFile::new(*question, command);
+                pin(&mut file, &folders)?;
                 let dir = out.join(file.run.as_str());
                 (file, dir, None)
             }
@@ -156,6 +162,7 @@ impl Session {
             problems: Vec::new(),
             leftovers: Vec::new(),
             limit: None,
+            has_measured: false,
         };
         session.admit()?;
         Ok(session)
@@ -204,9 +211,10 @@ impl Session {
     pub fn outline(&self) -> Vec<Outline> {
         let Some(lanes) = &self.lanes else { return Vec::new() };
         let of = |name: String| {
-            let each = lanes.all().iter().filter_map(|lane| lane.find(&name)).map(|trial| trial.estimate.0);
-            let block = Nanos(each.sum::<u64>() * self.file.rule.runs as u64);
-            Outline { skipped: missing(lanes, &name), name, block }
+            let each = || lanes.all().iter().filter_map(|lane| lane.find(&name)).map(|trial| trial.estimate);
+            let rule = self.file.asked.rule(each().max().unwrap_or_default());
+            let block = Nanos(each().map(|trial| trial.0).sum::<u64>() * rule.runs as u64);
+            Outline { skipped: missing(lanes, &name), name, rule, block }
         };
         names(lanes, self.file.configuration.filter.as_deref()).into_iter().map(of).collect()
     }
@@ -227,9 +235,14 @@ impl Session {
             Some(stored) => Judging::replayed(stored),
             None => Judging::new(&self.file),
         };
-        let ended = self.stages(&mut judging, watcher);
+        let ended = self.stages(&mut judging, watcher).map_err(|stop| match stop {
+            // This very process has measured already: that is worth more than a plain refusal.
+            Stop::Refused(error) if self.has_measured => Stop::Trouble(error.to_string()),
+            other => other,
+        });
         self.close_lanes();
         if let Err(Stop::Refused(error)) = ended {
+            self.discard();
             return Err(error);
         }
         self.file.took = self.file.took + began.elapsed().into();
@@ -237,9 +250,17 @@ impl Session {
         self.conclude(ended, &judging);
         let written = Writer::open(&self.dir).and_then(|writer| writer.describe_in(SESSION_FILE, &self.file));
         self.problems.extend(written.err().map(|e| format!("write {}: {e}", self.dir.display())));
-        watcher.notice(&Event::Ended(self.file.outcome));
+        watcher.notice(&Event::Ended { outcome: self.file.outcome, dir: &self.dir });
         let Self { dir, file, problems, leftovers, .. } = self;
         Ok(Summary { dir, file, problems, leftovers, is_out_of_time })
+    }
+
+    /// Removes the folder of a new session that was refused before its first block: it would be refused again and again.
+    fn discard(&self) {
+        if self.stored.is_none() {
+            // Where even that cannot be done, it is a session that can be gone on with.
+            drop(fs::remove_dir_all(&self.dir));
+        }
     }
 
     fn stages(&mut self, judging: &mut Judging, watcher: &mut dyn Watcher) -> Result<(), Stop> {
@@ -281,12 +302,13 @@ impl Session {
     }
 }
 
-/// The arms with the revisions of their guests as commits.
-fn pinned(mut question: Question, folders: &Folders) -> Result<Question, AbError> {
-    for arm in [&mut question.a, &mut question.b] {
-        arm.settings = arm::pinned(&arm.settings, folders).map_err(|e| AbError::Input(e.to_string()))?;
+/// Makes the revisions of the arms' guests commits; their names stay what the user wrote.
+pub(super) fn pin(file: &mut SessionFile, folders: &Folders) -> Result<(), AbError> {
+    for which in [Which::A, Which::B] {
+        let settings = &mut file.arm_mut(which).arm.settings;
+        *settings = arm::pinned(settings, folders).map_err(|e| AbError::Input(e.to_string()))?;
     }
-    Ok(question)
+    Ok(())
 }
 
 /// The cases that either arm can run and whose name contains `word`, in the order of their plans.

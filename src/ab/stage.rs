@@ -68,6 +68,16 @@ impl From<EngineError> for Stop {
     }
 }
 
+/// What the rounds of a stage work with.
+struct Rounds<'a> {
+    stage: Stage,
+    lanes: &'a mut Lanes,
+    around: Around<'a>,
+    sheet: &'a mut Sheet,
+    judging: &'a mut Judging,
+    watcher: &'a mut dyn Watcher,
+}
+
 /// Where the blocks of a stage go.
 struct Sheet {
     writer: Writer,
@@ -90,11 +100,7 @@ impl Session {
         };
         let ended = self.in_lanes(stage, &mut lanes, judging, watcher).map_err(|stop| self.or_interrupted(stop));
         self.lanes = Some(lanes);
-        ended.map_err(|stop| match stop {
-            // This very process has measured already: that is worth more than a plain refusal.
-            Stop::Refused(error) if stage == Stage::Second && self.stored.is_none() => Stop::Trouble(error.to_string()),
-            other => other,
-        })
+        ended
     }
 
     /// What the user interrupts fails in many ways.
@@ -106,14 +112,21 @@ impl Session {
     fn calibrate(&mut self, watcher: &mut dyn Watcher) -> Result<(), Stop> {
         let is_unresolved = |which: &Which| self.file.arm(*which).arm.settings.is_unresolved();
         let unresolved: Vec<Which> = [Which::A, Which::B].into_iter().filter(is_unresolved).collect();
-        let Some(mut lanes) = self.lanes.take().filter(|_| !unresolved.is_empty()) else { return Ok(()) };
+        if unresolved.is_empty() {
+            return Ok(());
+        }
+        let Some(mut lanes) = self.lanes.take() else { return Ok(()) };
         watcher.notice(&Event::Preparing("calibrating what is injected"));
         let names = names(&lanes, self.file.configuration.filter.as_deref());
-        let name = names.iter().find(|name| missing(&lanes, name).is_none());
-        let ended = self.calibrate_in(&mut lanes, &unresolved, name.map(String::as_str), watcher);
+        let names: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| missing(&lanes, name).is_none()).collect();
+        let ended = self.calibrate_in(&mut lanes, &unresolved, &names, watcher);
         self.leftovers.extend(lanes.close(&mut self.problems));
         ended?;
-        self.lanes = Some(self.open_lanes(Stage::First)?);
+        let lanes = self.open_lanes(Stage::First)?;
+        // What is set on them is another now.
+        lanes.describe(&mut self.file);
+        self.lanes = Some(lanes);
         Ok(())
     }
 
@@ -121,11 +134,11 @@ impl Session {
         &mut self,
         lanes: &mut Lanes,
         unresolved: &[Which],
-        name: Option<&str>,
+        names: &[&str],
         watcher: &mut dyn Watcher,
     ) -> Result<(), Stop> {
         // Without a case that both can run, there is nothing to inject into.
-        let Some(name) = name else { return Ok(()) };
+        let [name, others @ ..] = names else { return Ok(()) };
         lanes.prepare(&mut Relay(watcher))?;
         let topology = self.topology.clone();
         let around = Around { topology: &topology, sampler: None };
@@ -133,8 +146,11 @@ impl Session {
             let (median, metric) = calibrate::median(lanes, which, name, around)?;
             let arm = self.file.arm_mut(which);
             arm.arm.settings.resolve_busy(median);
-            let note =
+            let mut note =
                 format!("{which}: {} by the median {metric} of {name} without it, {median}: {}", arm.name, arm.arm);
+            if !others.is_empty() {
+                note += &format!("; the same time, and so another share, in {}", others.join(", "));
+            }
             watcher.notice(&Event::Preparing(&note));
             self.file.notes.push(note);
         }
@@ -149,7 +165,7 @@ impl Session {
         watcher: &mut dyn Watcher,
     ) -> Result<(), Stop> {
         lanes.prepare(&mut Relay(watcher))?;
-        let sheet = &mut self.begin(lanes)?;
+        let mut sheet = self.begin(lanes)?;
         let burdens = lanes.burdens();
         let mut surroundings = Surroundings::prepare(
             &self.file.configuration,
@@ -161,7 +177,10 @@ impl Session {
             &mut Relay(watcher),
         )?;
         self.measure_noise(&mut surroundings, watcher);
-        let ended = self.rounds(stage, lanes, sheet, &surroundings, judging, watcher);
+        let topology = self.topology.clone();
+        let around = Around { topology: &topology, sampler: surroundings.sampler() };
+        let rounds = Rounds { stage, lanes: &mut *lanes, around, sheet: &mut sheet, judging, watcher: &mut *watcher };
+        let ended = self.rounds(rounds);
         lanes.clear(&mut self.problems);
         self.measure_noise(&mut surroundings, watcher);
         let noise = surroundings.close(&mut self.problems);
@@ -198,39 +217,36 @@ impl Session {
         Ok(Sheet { writer, order, attempts: StoredSession::attempts(&stored), spans: BTreeMap::new() })
     }
 
-    fn rounds(
-        &mut self,
-        stage: Stage,
-        lanes: &mut Lanes,
-        sheet: &mut Sheet,
-        surroundings: &Surroundings,
-        judging: &mut Judging,
-        watcher: &mut dyn Watcher,
-    ) -> Result<(), Stop> {
-        let topology = self.topology.clone();
-        let around = Around { topology: &topology, sampler: surroundings.sampler() };
-        if self.file.cases.is_empty() {
-            self.file.cases = self.first_trials(lanes, around, watcher)?;
-            self.describe(sheet)?;
-            *judging = Judging::new(&self.file);
-        } else {
-            for index in judging.open(stage) {
-                // What cannot run now shows in its blocks.
-                lanes.warm_up(&judging.cases[index].file.name, around)?;
-            }
-        }
-        watcher.notice(&Event::Begun { run: &self.file.run, dir: &self.dir, cases: &self.file.cases });
+    fn rounds(&mut self, mut rounds: Rounds<'_>) -> Result<(), Stop> {
+        self.warm_up(&mut rounds)?;
+        let stage = rounds.stage;
+        rounds.watcher.notice(&Event::Begun { run: &self.file.run, dir: &self.dir, cases: &self.file.cases });
         loop {
-            let open = judging.open(stage);
+            let open = rounds.judging.open(stage);
             if open.is_empty() {
                 return Ok(());
             }
             for index in open {
-                if judging.is_open(index, stage) {
-                    self.block(stage, index, lanes, sheet, around, judging, watcher)?;
+                if rounds.judging.is_open(index, stage) {
+                    self.block(index, &mut rounds)?;
                 }
             }
         }
+    }
+
+    /// Runs every case that is to be measured once in every lane. The first time, that tells what there is to judge.
+    fn warm_up(&mut self, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
+        if self.file.cases.is_empty() {
+            self.file.cases = self.first_trials(rounds)?;
+            self.describe(rounds.sheet)?;
+            *rounds.judging = Judging::new(&self.file);
+            return Ok(());
+        }
+        for index in rounds.judging.open(rounds.stage) {
+            // What cannot run now shows in its blocks.
+            rounds.lanes.warm_up(&rounds.judging.cases[index].file.name, rounds.around)?;
+        }
+        Ok(())
     }
 
     fn describe(&self, sheet: &Sheet) -> Result<(), Stop> {
@@ -239,16 +255,11 @@ impl Session {
     }
 
     /// Runs every case once in every lane: what works, how long it takes, which metrics it has.
-    fn first_trials(
-        &self,
-        lanes: &mut Lanes,
-        around: Around<'_>,
-        watcher: &mut dyn Watcher,
-    ) -> Result<Vec<CaseFile>, Stop> {
+    fn first_trials(&self, rounds: &mut Rounds<'_>) -> Result<Vec<CaseFile>, Stop> {
         let mut cases = Vec::new();
-        for name in names(lanes, self.file.configuration.filter.as_deref()) {
-            watcher.notice(&Event::Preparing(&format!("{name}: a first trial of each arm")));
-            cases.push(self.first_trial(&name, lanes, around)?);
+        for name in names(rounds.lanes, self.file.configuration.filter.as_deref()) {
+            rounds.watcher.notice(&Event::Preparing(&format!("{name}: a first trial of each arm")));
+            cases.push(self.first_trial(&name, rounds.lanes, rounds.around)?);
         }
         let shown = |name: &String| cases.iter().any(|case| case.metrics.iter().any(|metric| metric.name == *name));
         match &self.file.metrics {
@@ -262,20 +273,19 @@ impl Session {
     }
 
     fn first_trial(&self, name: &str, lanes: &mut Lanes, around: Around<'_>) -> Result<CaseFile, Stop> {
-        let refused = |lanes: &Lanes, verdict: Verdict, why: String| {
-            let planned = lanes.all().iter().find_map(|lane| lane.find(name)).cloned();
-            let planned = planned.ok_or_else(|| Stop::Trouble(format!("{name} is not planned")))?;
-            let ruling = Ruling::without_numbers(verdict, why);
-            Ok(CaseFile::refused(&planned, &self.file.metrics, self.file.rule, ruling))
+        let refused = match missing(lanes, name) {
+            Some(why) => Ruling::without_numbers(Verdict::Skipped, why),
+            None => {
+                let warm = lanes.warm_up(name, around)?;
+                match unable(&warm) {
+                    Some(ruling) => ruling,
+                    None => return Ok(self.able(name, &warm)),
+                }
+            }
         };
-        if let Some(why) = missing(lanes, name) {
-            return refused(lanes, Verdict::Skipped, why);
-        }
-        let warm = lanes.warm_up(name, around)?;
-        match unable(&warm) {
-            Some((verdict, why)) => refused(lanes, verdict, why),
-            None => Ok(self.able(name, &warm)),
-        }
+        let planned = lanes.all().iter().find_map(|lane| lane.find(name));
+        let planned = planned.ok_or_else(|| Stop::Trouble(format!("{name} is not planned")))?;
+        Ok(CaseFile::refused(planned, &self.file.metrics, self.file.rule, refused))
     }
 
     /// A case of which every lane has shown a good trial.
@@ -293,40 +303,38 @@ impl Session {
         workload.map(of).unwrap_or_default()
     }
 
-    #[expect(clippy::too_many_arguments)]
-    fn block(
-        &mut self,
-        stage: Stage,
-        index: usize,
-        lanes: &mut Lanes,
-        sheet: &mut Sheet,
-        around: Around<'_>,
-        judging: &mut Judging,
-        watcher: &mut dyn Watcher,
-    ) -> Result<(), Stop> {
-        let case = &judging.cases[index];
+    fn block(&mut self, index: usize, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
+        let (stage, case) = (rounds.stage, &rounds.judging.cases[index]);
         let (name, runs, number) = (case.file.name.clone(), case.file.rule.runs, case.done(stage) as u32);
-        self.check_time(sheet.span(&case.file, lanes.all().len()))?;
+        self.check_time(rounds.span(&case.file))?;
         let began = Instant::now();
-        let attempt = sheet.attempts.get(&(name.clone(), stage, number)).map_or(0, |last| last + 1);
+        let attempt = rounds.sheet.attempts.get(&(name.clone(), stage, number)).map_or(0, |last| last + 1);
         let mut trials = Vec::new();
         for which in block::order(self.file.seed, &name, stage, number, runs, block::lanes(self.file.null_control)) {
             if self.interrupt.is_raised() {
                 return Err(Stop::Interrupted);
             }
-            let turn = Turn { which, name: &name, order: sheet.order, block: number };
-            let record = lanes.run(turn, around)?;
+            let turn = Turn { which, name: &name, order: rounds.sheet.order, block: number };
+            let record = rounds.lanes.run(turn, rounds.around)?;
             let trial = AbTrial::new(record, &self.file.run, turn, stage, attempt);
-            sheet.writer.append(&trial).map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))?;
-            sheet.order += 1;
-            if trial.record.outcome != Outcome::Ok {
-                watcher.notice(&Event::Bad { case: &name, which, record: &trial.record });
-            }
+            self.keep(&trial, rounds)?;
             trials.push(trial);
         }
-        judging.cases[index].take(stage, &trials.iter().collect::<Vec<_>>());
-        sheet.spans.entry(name.clone()).or_default().push(began.elapsed());
-        self.tell(stage, index, lanes.all().len(), sheet, judging, watcher);
+        rounds.judging.cases[index].take(stage, &trials.iter().collect::<Vec<_>>());
+        rounds.sheet.spans.entry(name).or_default().push(began.elapsed());
+        rounds.tell(index);
+        Ok(())
+    }
+
+    fn keep(&mut self, trial: &AbTrial, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
+        let written = rounds.sheet.writer.append(trial);
+        written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))?;
+        rounds.sheet.order += 1;
+        self.has_measured = true;
+        if trial.record.outcome != Outcome::Ok {
+            let case = case::name(&trial.record.case);
+            rounds.watcher.notice(&Event::Bad { case: &case, which: trial.arm, record: &trial.record });
+        }
         Ok(())
     }
 
@@ -337,51 +345,45 @@ impl Session {
             _ => Ok(()),
         }
     }
+}
 
-    fn tell(
-        &self,
-        stage: Stage,
-        index: usize,
-        lanes: usize,
-        sheet: &Sheet,
-        judging: &Judging,
-        watcher: &mut dyn Watcher,
-    ) {
-        let done: usize = judging.cases.iter().map(|case| case.done(stage)).sum();
-        let left: Vec<usize> = (0..judging.cases.len()).map(|case| judging.left(case, stage)).collect();
-        let span = |(case, left): (&super::judging::CaseJudging, &usize)| sheet.span(&case.file, lanes) * *left as u32;
-        watcher.notice(&Event::Block {
-            case: &judging.cases[index].file.name,
-            stage,
+impl Rounds<'_> {
+    /// How long a block of that case takes: as long as its others did, or as its first trial lets expect.
+    fn span(&self, case: &CaseFile) -> Duration {
+        match self.sheet.spans.get(&case.name).map(Vec::as_slice) {
+            Some(spans @ [_, ..]) => spans.iter().sum::<Duration>() / spans.len() as u32,
+            _ => Duration::from(case.trial) * (case.rule.runs * self.lanes.all().len()) as u32,
+        }
+    }
+
+    /// Tells of a block of the case of that index.
+    fn tell(&mut self, index: usize) {
+        let cases = &self.judging.cases;
+        let done: usize = cases.iter().map(|case| case.done(self.stage)).sum();
+        let left: Vec<usize> = (0..cases.len()).map(|case| self.judging.left(case, self.stage)).collect();
+        let span = cases.iter().zip(&left).map(|(case, left)| self.span(&case.file) * *left as u32).sum();
+        self.watcher.notice(&Event::Block {
+            case: &cases[index].file.name,
+            stage: self.stage,
             done,
             most: done + left.iter().sum::<usize>(),
-            left: judging.cases.iter().zip(&left).map(span).sum(),
-            standing: &judging.cases[index].standing(),
+            left: span,
+            standing: &self.judging.standing(index),
         });
     }
 }
 
-impl Sheet {
-    /// How long a block of that case takes: as long as its others did, or as its first trial lets expect.
-    fn span(&self, case: &CaseFile, lanes: usize) -> Duration {
-        match self.spans.get(&case.name).map(Vec::as_slice) {
-            Some(spans @ [_, ..]) => spans.iter().sum::<Duration>() / spans.len() as u32,
-            _ => Duration::from(case.trial) * (case.rule.runs * lanes) as u32,
-        }
-    }
-}
-
-/// The verdict on a case that a lane could not run once, and why; `None` where all could.
-fn unable(warm: &[(Which, Warm)]) -> Option<(Verdict, String)> {
+/// What is said of a case that a lane could not run once; `None` where all could.
+fn unable(warm: &[(Which, Warm)]) -> Option<Ruling> {
     let bad: Vec<(Which, &TrialRecord)> =
         warm.iter().filter_map(|(which, warm)| Some((*which, warm.as_ref().err()?))).collect();
-    let verdict = match bad.iter().any(|(_, trial)| trial.outcome == Outcome::Skipped) {
-        true => Verdict::Skipped,
-        false => Verdict::Invalid,
-    };
+    let skipped = bad.iter().filter(|(_, trial)| trial.outcome == Outcome::Skipped).count();
+    let verdict = if skipped > 0 { Verdict::Skipped } else { Verdict::Invalid };
     let said = |(which, trial): &(Which, &TrialRecord)| match trial.outcome {
         Outcome::Skipped => format!("{which}: {}", calibrate::reason(trial)),
         _ => format!("{which}: not one good trial: {}", calibrate::reason(trial)),
     };
-    (!bad.is_empty()).then(|| (verdict, bad.iter().map(said).collect::<Vec<_>>().join("; ")))
+    let reasons: Vec<String> = bad.iter().map(said).collect();
+    let ruling = || Ruling { failed: skipped < bad.len(), ..Ruling::without_numbers(verdict, reasons.join("; ")) };
+    (!bad.is_empty()).then(ruling)
 }

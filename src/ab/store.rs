@@ -86,7 +86,7 @@ pub struct Arms {
 pub struct ArmFile {
     /// What the user called it.
     pub name: String,
-    /// What it is, a share of busy work made a time.
+    /// What it is: a share of busy work made a time, a revision of the guests made a commit.
     #[serde(flatten)]
     pub arm: Arm,
     /// What can run it, by its versions; `None` where it cannot run here.

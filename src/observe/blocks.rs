@@ -1,5 +1,9 @@
 //! Watching a comparison of two arms: how many blocks are done and how the metrics stand.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Instant;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::estimate::in_words;
@@ -12,6 +16,7 @@ use crate::store::RunOutcome;
 #[derive(Debug)]
 pub(super) struct Bar {
     bar: ProgressBar,
+    told: Told,
 }
 
 impl Bar {
@@ -19,7 +24,7 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         let style = ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len} blocks  {msg}");
         bar.set_style(style.expect("the template is well formed").progress_chars("=> "));
-        Self { bar }
+        Self { bar, told: Told::new() }
     }
 }
 
@@ -27,41 +32,84 @@ impl Watcher for Bar {
     fn notice(&mut self, event: &Event<'_>) {
         match event {
             Event::Block { case, stage, done, most, left, standing } => {
+                for verdict in self.told.verdicts(case, standing) {
+                    self.bar.suspend(|| say::err!("{verdict}"));
+                }
                 self.bar.set_prefix(words(*stage));
                 self.bar.set_length(*most as u64);
                 self.bar.set_position(*done as u64);
-                self.bar.set_message(format!("at most {}  {case}: {}", in_words(*left), stand(standing)));
+                let (elapsed, left) = (self.told.elapsed(), in_words(*left));
+                self.bar.set_message(format!("after {elapsed}, at most {left} more  {case}: {}", stand(standing)));
                 self.bar.tick();
             }
-            Event::Ended(outcome) => {
+            Event::Ended { outcome, dir } => {
                 self.bar.finish_and_clear();
-                ended(*outcome);
+                ended(*outcome, dir);
             }
             other => self.bar.suspend(|| plain(other)),
         }
     }
 }
 
-/// Plain lines for logs: one for every tenth of a stage.
-#[derive(Debug, Default)]
+/// Plain lines for logs: one for every verdict and one for every tenth of a stage.
+#[derive(Debug)]
 pub(super) struct Lines {
-    told: Option<(Stage, usize)>,
+    told: Told,
+    tenth: Option<(Stage, usize)>,
+}
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self { told: Told::new(), tenth: None }
+    }
 }
 
 impl Watcher for Lines {
     fn notice(&mut self, event: &Event<'_>) {
         match event {
             Event::Block { case, stage, done, most, left, standing } => {
+                self.told.verdicts(case, standing).iter().for_each(|verdict| say::err!("{verdict}"));
                 let tenth = (*stage, done * 10 / (*most).max(1));
-                if self.told != Some(tenth) {
-                    let (stage, left, stand) = (words(*stage), in_words(*left), stand(standing));
-                    say::err!("{stage}: {done}/{most} blocks, at most {left} left; {case}: {stand}");
+                if self.tenth != Some(tenth) {
+                    let (elapsed, left) = (self.told.elapsed(), in_words(*left));
+                    let (stage, stand) = (words(*stage), stand(standing));
+                    say::err!("{stage}: {done}/{most} blocks after {elapsed}, at most {left} more; {case}: {stand}");
                 }
-                self.told = Some(tenth);
+                self.tenth = Some(tenth);
             }
-            Event::Ended(outcome) => ended(*outcome),
+            Event::Ended { outcome, dir } => ended(*outcome, dir),
             other => plain(other),
         }
+    }
+}
+
+/// The verdicts that were told, and since when.
+#[derive(Debug)]
+struct Told {
+    began: Instant,
+    metrics: BTreeSet<(String, String)>,
+}
+
+impl Told {
+    fn new() -> Self {
+        Self { began: Instant::now(), metrics: BTreeSet::new() }
+    }
+
+    fn elapsed(&self) -> String {
+        in_words(self.began.elapsed())
+    }
+
+    /// A line for every metric of the case that has a verdict now and had none before.
+    fn verdicts(&mut self, case: &str, standing: &[Standing]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for metric in standing {
+            let Next::Done(ruling) = &metric.next else { continue };
+            if self.metrics.insert((case.to_owned(), metric.metric.clone())) {
+                let (verdict, blocks, elapsed) = (ruling.verdict, ruling.blocks, self.elapsed());
+                lines.push(format!("{case} {}: {verdict}, {blocks} blocks, after {elapsed}", shift(metric)));
+            }
+        }
+        lines
     }
 }
 
@@ -76,13 +124,13 @@ fn plain(event: &Event<'_>) {
             let reason = record.reason.as_deref().unwrap_or("no reason given");
             say::err!("{}: {case} in {which}: {reason}", record.outcome);
         }
-        Event::Block { .. } | Event::Ended(_) => {}
+        Event::Block { .. } | Event::Ended { .. } => {}
     }
 }
 
-fn ended(outcome: RunOutcome) {
+fn ended(outcome: RunOutcome, dir: &Path) {
     if outcome != RunOutcome::Complete {
-        say::err!("the session is {outcome}; --resume last goes on");
+        say::err!("the session is {outcome}; --resume {} goes on", dir.display());
     }
 }
 
@@ -97,7 +145,11 @@ fn words(stage: Stage) -> &'static str {
 fn stand(standing: &[Standing]) -> String {
     let open: Vec<String> =
         standing.iter().filter(|metric| matches!(metric.next, Next::Measure(..))).map(shift).collect();
-    if open.is_empty() { "decided".to_owned() } else { open.join(", ") }
+    match open.as_slice() {
+        _ if standing.is_empty() => "recorded".to_owned(),
+        [] => "decided".to_owned(),
+        open => open.join(", "),
+    }
 }
 
 /// Above zero is worse, whichever way the metric improves.
@@ -131,5 +183,18 @@ mod tests {
         let unknown = Standing { shift: None, ..open.clone() };
         assert_eq!(stand(&[open, done.clone()]), "boot slowdown +2.0 % (+1.0 to +3.0)");
         assert_eq!((stand(&[done]), stand(&[unknown])), ("decided".to_owned(), "boot unknown".to_owned()));
+    }
+
+    #[test]
+    fn a_verdict_is_told_once() {
+        let ruling = Ruling { blocks: 12, ..Ruling::without_numbers(Verdict::Equivalent, "") };
+        let of = |name: &str, next| Standing { metric: name.to_owned(), shift: None, next };
+        let (open, done) = (of("whole", Next::Measure(Stage::First, 3)), of("boot", Next::Done(ruling)));
+        let mut told = Told::new();
+        let first = told.verdicts("boot/hello/0", &[done.clone(), open.clone()]);
+        let [line] = first.as_slice() else { panic!("{first:?}") };
+        assert!(line.starts_with("boot/hello/0 boot unknown: EQUIVALENT, 12 blocks, after "), "{line}");
+        assert!(told.verdicts("boot/hello/0", &[done.clone(), open]).is_empty());
+        assert_eq!(told.verdicts("boot/hello/10", &[done]).len(), 1);
     }
 }

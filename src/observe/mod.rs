@@ -24,6 +24,6 @@ pub fn for_stderr() -> Box<dyn Observer> {
 pub fn blocks_for_stderr() -> Box<dyn Watcher> {
     match std::io::stderr().is_terminal() {
         true => Box::new(blocks::Bar::new()),
-        false => Box::new(blocks::Lines::default()),
+        false => Box::new(blocks::Lines::new()),
     }
 }

@@ -1,5 +1,6 @@
 //! Whole sessions on the fake platform: what is found, what is not, what goes wrong, what is gone on with.
 
+mod judging;
 mod resumption;
 mod stored;
 mod verdicts;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use super::lane::Dress;
 use super::*;
 use crate::arm::Arm;
+use crate::cli::Exit;
 use crate::clock::Clock;
 use crate::guest::Image;
 use crate::interrupt::Interrupt;
