@@ -40,17 +40,19 @@ pub(super) fn same_platforms(before: &SessionFile, now: &SessionFile) -> Result<
         match here {
             None => Some(format!("{} cannot run here now", before.name)),
             Some(here) if here == then => None,
-            Some(here) => Some(format!(
-                "{} was {} and is {}, or can do other things than then",
-                before.name, then.facts.version, here.facts.version
-            )),
+            Some(here) => {
+                let gone = then.facts.notes.iter().filter(|note| !here.facts.notes.contains(note));
+                let gone: String = gone.map(|note| format!("; no longer: {note}")).collect();
+                let (then, here) = (&then.facts.version, &here.facts.version);
+                Some(format!("{} was {then} and is {here}, or can do other things than then{gone}", before.name))
+            }
         }
     };
     let differences = [(&before.arms.a, &now.arms.a), (&before.arms.b, &now.arms.b)];
     refuse(differences.into_iter().filter_map(|(before, now)| differs(before, now)).collect())
 }
 
-/// Refuses to go on with other guests, or on another host or kernel, also from one stage to the next.
+/// Refuses to go on with other guests or programs, or on another host or kernel, also from one stage to the next.
 ///
 /// # Errors
 /// Names what differs.
@@ -62,13 +64,24 @@ pub(super) fn same_surroundings(before: &SessionFile, now: &SessionFile) -> Resu
         });
         let made = before.made.iter().filter(|(what, digest)| now.made.get(*what).is_some_and(|here| here != *digest));
         let image = image.map(|image| format!("{}: the guest {} is another than then", before.name, image.program));
-        image.chain(made.map(|(what, _)| format!("what is booted as {what} is another than then"))).collect()
+        let made = made.map(|(what, _)| format!("what is booted as {what} is another than then"));
+        image.chain(made).chain(other_program(before, now)).collect()
     };
     let mut differences = guests(&before.arms.a, &now.arms.a);
     differences.extend(guests(&before.arms.b, &now.arms.b));
     let hosts = facts(&before.host).zip(facts(&now.host)).map(|(then, here)| host::differences(&then, &here));
     differences.extend(hosts.unwrap_or_default());
     refuse(differences)
+}
+
+/// How an arm's program is another than before: its version, or what is set, which may be another at the same path.
+fn other_program(before: &ArmFile, now: &ArmFile) -> Option<String> {
+    let known = |arm: &ArmFile| {
+        let facts = &arm.entry.as_ref()?.facts;
+        Some([facts.version.as_str()].into_iter().chain(facts.set()).collect::<Vec<_>>().join(", "))
+    };
+    let (then, here) = (known(before)?, known(now)?);
+    (then != here).then(|| format!("{} was {then} and is {here}", before.name))
 }
 
 fn refuse(differences: Vec<String>) -> Result<(), AbError> {

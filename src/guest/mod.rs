@@ -11,6 +11,7 @@ pub mod system;
 pub(crate) mod tests;
 
 pub use archive::write_archive;
+pub(crate) use build::of_file as digest_of;
 pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure, stored};
 pub use image::{Image, Program};
 pub use line::GuestLine;

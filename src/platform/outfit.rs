@@ -4,16 +4,21 @@ use std::path::Path;
 
 use super::inject::{Amount, Inject};
 use super::{
-    Burden, Capabilities, Context, Error, Instance, LaunchSpec, Made, Networking, Platform, PlatformFacts, PlatformId,
-    Purpose, Settings, Unavailable, honour,
+    Burden, Capabilities, Context, Error, Instance, Key, LaunchSpec, Made, Networking, Platform, PlatformFacts,
+    PlatformId, Purpose, Settings, Unavailable, honour,
 };
 use crate::cgroup::Hierarchies;
 use crate::clock::Clock;
 use crate::docker::Address;
-use crate::guest::{Image, Manifest, revision};
+use crate::guest::{Image, Manifest, digest_of, revision};
 use crate::network;
 use crate::run::Folders;
 use crate::workload::LoadGenerator;
+
+/// How notes on settings begin.
+const SET: &str = "set: ";
+/// How many digits tell one program from another.
+const DIGEST: usize = 16;
 
 /// A platform with settings.
 #[derive(Debug)]
@@ -21,6 +26,13 @@ pub(super) struct Outfitted {
     platform: Box<dyn Platform>,
     context: Context,
     folders: Folders,
+}
+
+impl PlatformFacts {
+    /// What an arm sets, one text a setting.
+    pub(crate) fn set(&self) -> impl Iterator<Item = &str> {
+        self.notes.iter().map(String::as_str).filter(|note| note.starts_with(SET))
+    }
 }
 
 impl Outfitted {
@@ -31,6 +43,23 @@ impl Outfitted {
 
     fn settings(&self) -> &Settings {
         &self.context.settings
+    }
+
+    /// What is set, for readers. A program is told by its content, too: it may be built anew at the same path.
+    fn notes(&self) -> Result<Vec<String>, Unavailable> {
+        let settings = self.settings();
+        let program = |key| match key {
+            Key::Runtime => settings.runtime.as_deref(),
+            Key::Qemu => settings.qemu.as_deref(),
+            _ => None,
+        };
+        let note = |(key, value)| {
+            let digest =
+                program(key).map(digest_of).transpose().map_err(|e| lacks(e.to_string(), "make it readable"))?;
+            let content = digest.map(|digest| format!(", SHA-256 {}", &digest[..DIGEST])).unwrap_or_default();
+            Ok(format!("{SET}{key}={value}{content}"))
+        };
+        settings.given().map(note).collect()
     }
 
     /// What has to be on this host for the settings.
@@ -119,7 +148,7 @@ impl Platform for Outfitted {
         honour::check(self.id(), self.settings())?;
         self.check_host()?;
         let mut facts = self.platform.check()?;
-        facts.notes.extend(self.settings().given().map(|(key, value)| format!("set: {key}={value}")));
+        facts.notes.extend(self.notes()?);
         Ok(facts)
     }
 

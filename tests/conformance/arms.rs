@@ -19,11 +19,16 @@ contracts! {
     Real what_is_no_program_is_refused,
 }
 
-/// The stand's platform as an arm; `None`, with the reason printed, if it refuses.
-fn arm(stand: &Stand, settings: &str) -> Option<Box<dyn Platform>> {
-    let arm: Arm = format!("{},{settings}", stand.subject.name).parse().expect("an arm");
+/// The stand's platform as an arm.
+fn open(stand: &Stand, settings: &str) -> Box<dyn Platform> {
+    let arm: Arm = format!("{}{settings}", stand.subject.name).parse().expect("an arm");
     let context = Context::new(stand.ledger.clone(), stand.interrupt.clone()).with_settings(&arm.settings);
-    let platform = registry::open(&arm.platform, &context).expect("it is made");
+    registry::open(&arm.platform, &context).expect("it is made")
+}
+
+/// The same; `None`, with the reason printed, if it refuses.
+fn arm(stand: &Stand, settings: &str) -> Option<Box<dyn Platform>> {
+    let platform = open(stand, &format!(",{settings}"));
     match platform.check() {
         Ok(facts) => {
             assert!(facts.notes.iter().any(|note| note.contains(settings)), "{facts:?}");
@@ -31,7 +36,7 @@ fn arm(stand: &Stand, settings: &str) -> Option<Box<dyn Platform>> {
         }
         Err(why) => {
             assert!(!why.cure.is_empty());
-            println!("ignored: {arm}: {why}");
+            println!("ignored: {},{settings}: {why}", stand.subject.name);
             None
         }
     }
@@ -75,9 +80,7 @@ fn busy_work_delays_what_is_measured(stand: &Stand) {
 fn two_arms_of_one_platform_do_not_disturb_each_other(stand: &Stand) {
     let spec = || stand.spec(Program::Hello, &[]);
     let arm = || {
-        let arm: Arm = stand.subject.name.parse().expect("an arm");
-        let context = Context::new(stand.ledger.clone(), stand.interrupt.clone()).with_settings(&arm.settings);
-        let platform = registry::open(&arm.platform, &context).expect("it is made");
+        let platform = open(stand, "");
         platform.prepare(&spec().image).expect("it can be prepared");
         platform
     };
@@ -93,8 +96,10 @@ fn two_arms_of_one_platform_do_not_disturb_each_other(stand: &Stand) {
 fn what_is_no_program_is_refused(stand: &Stand) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), "no program").expect("written");
-    for key in ["runtime", "qemu"] {
-        let refused = arm(stand, &format!("{key}={}", file.path().display()));
-        assert!(refused.is_none(), "{key}");
+    let family = stand.subject.name.split(':').next().unwrap_or_default();
+    for (key, families) in [("runtime", &["oci", "podman"][..]), ("qemu", &["qemu"])] {
+        let refused = open(stand, &format!(",{key}={}", file.path().display())).check().expect_err("refused");
+        let why = if families.contains(&family) { "is no program" } else { "cannot have" };
+        assert!(refused.reason.contains(why), "{key}: {refused}");
     }
 }

@@ -78,7 +78,31 @@ fn a_session_that_does_not_fit_is_refused_and_untouched(#[case] from: &str, #[ca
     let text = error.to_string();
     assert!(text.starts_with("--resume: ") && text.contains(reason), "{text}");
     assert_eq!(fs::read(&file).expect("readable"), before);
-    assert_eq!(error.exit(), crate::cli::Exit::BadInput);
+    assert_eq!(error.exit(), Exit::BadInput);
+}
+
+#[test]
+fn a_program_that_was_built_anew_is_another() {
+    let (_rig, torn) = interrupted(12);
+    let before = torn.stored.file;
+    let of = |digest: &str| {
+        let mut file = before.clone();
+        let entry = file.arms.b.entry.as_mut().expect("it can run");
+        entry.facts.notes.push(format!("set: runtime=/x, SHA-256 {digest}"));
+        file
+    };
+    let refused = resume::same_surroundings(&of("00ff"), &of("11ff")).expect_err("refused").to_string();
+    assert!(refused.contains("SHA-256 00ff and is ") && refused.contains("SHA-256 11ff"), "{refused}");
+    assert!(resume::same_surroundings(&of("00ff"), &of("00ff")).is_ok());
+}
+
+#[test]
+fn an_arm_keeps_its_name_and_its_revision_is_a_commit() {
+    let asked = question("native,guests=HEAD", "native");
+    let mut file = SessionFile::new(asked, Vec::new());
+    session::pin(&mut file, &Folders::from_env()).expect("a commit");
+    assert_eq!(file.arms.a.name, "native,guests=HEAD");
+    assert!(file.arms.a.arm.settings.guests.is_some_and(|commit| commit.len() == 40));
 }
 
 #[test]

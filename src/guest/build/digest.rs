@@ -29,7 +29,7 @@ impl Fields {
 }
 
 /// The digest of a file's content.
-pub(in crate::guest) fn of_file(path: &Path) -> Result<String, BuildError> {
+pub(crate) fn of_file(path: &Path) -> Result<String, BuildError> {
     let digest = || {
         let mut file = File::open(path)?;
         let mut hash = Sha256::new();

@@ -10,7 +10,8 @@ mod server;
 mod sqlite;
 
 pub(in crate::guest) use compiler::{Compilation, Compiler};
-pub(in crate::guest) use digest::{Fields, of_file};
+pub(in crate::guest) use digest::Fields;
+pub(crate) use digest::of_file;
 pub use ensure::{BuildOptions, Network, Outcome, Rebuild, State, build, ensure, stored};
 pub(in crate::guest) use ensure::{lock, make_folder};
 pub use error::BuildError;

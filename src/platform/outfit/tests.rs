@@ -144,6 +144,25 @@ fn what_is_set_is_noted_beside_the_version() {
 }
 
 #[test]
+fn a_program_is_noted_by_its_content() {
+    let stage = Stage::new();
+    let program = stage.state.path().join("program");
+    let mut settings = Settings::default();
+    settings.set(Key::Runtime, &program.display().to_string()).expect("a setting");
+    let platform = Outfitted::new(stage.open("fake"), &stage.context.with_settings(&settings));
+    let notes = |content: &str| {
+        fs::write(&program, content).expect("written");
+        platform.notes().expect("it is readable")
+    };
+    let first = notes("abc");
+    assert_eq!(first, [format!("set: runtime={}, SHA-256 ba7816bf8f01cfea", program.display())]);
+    assert_ne!(notes("abd"), first);
+    fs::remove_file(&program).expect("removed");
+    assert!(platform.notes().is_err());
+    stage.close(Box::new(platform));
+}
+
+#[test]
 fn a_runtime_at_another_path_makes_the_containers() {
     let stage = Stage::new();
     let Some(copy) = ["runc", "crun"].iter().find_map(|name| copy_of(name, stage.state.path())) else { return };
