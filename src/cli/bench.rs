@@ -118,19 +118,25 @@ fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Resu
     }
     let configuration = resolve(experiment, options, fresh_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?;
     if !(options.list || options.dry_run) {
-        check_writable(&out).map_err(|e| (Exit::BadInput, e.to_string()))?;
+        check_writable("--out", &out).map_err(|e| (Exit::BadInput, e.to_string()))?;
     }
     Ok(Request::New { configuration: Box::new(configuration), out })
 }
 
-/// Proves that `--out` can be written before anything is measured.
-fn check_writable(out: &Path) -> Result<(), BadInput> {
-    let probe = out.join(format!(".featherweight-{}", std::process::id()));
-    let written = std::fs::create_dir_all(out)
+/// Proves that the folder of `option` can be written before anything is measured, and makes it where it is not there.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_writable(option: &str, folder: &Path) -> Result<(), BadInput> {
+    let probe = folder.join(format!(".featherweight-{}", std::process::id()));
+    let written = std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&probe, b""))
         .and_then(|()| std::fs::remove_file(&probe));
     written.map_err(|e| {
-        BadInput::new(format!("--out {}", out.display()), format!("cannot be written ({e}); name a folder that can"))
+        BadInput::new(
+            format!("{option} {}", folder.display()),
+            format!("cannot be written ({e}); name a folder that can"),
+        )
     })
 }
 

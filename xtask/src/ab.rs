@@ -1,12 +1,15 @@
 //! `cargo xtask ab`: is B worse than A? Both are measured now, in turn.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use featherweight::ab::{Asked, Question, Request, Session, Summary, Wanted, read_session};
+use featherweight::ab::{
+    Asked, Question, Request, Session, Summary, Wanted, list_sessions, read_session, session_folder,
+};
 use featherweight::arm::Arm;
 use featherweight::cli::{self, Exit, Options, resolve};
 use featherweight::interrupt::Interrupt;
@@ -15,7 +18,7 @@ use featherweight::plan::Configuration;
 use featherweight::regression::Comparison;
 use featherweight::report::{Format, Look, comparison};
 use featherweight::run::Folders;
-use featherweight::store::{Experiment, RunOutcome, replace};
+use featherweight::store::{Experiment, replace};
 
 use crate::exit::BadInput;
 
@@ -37,8 +40,11 @@ use crate::exit::BadInput;
         cargo xtask ab --resume last\n\n\
         Verdicts, a metric of a case: REGRESSED (worse by 2 % at the least, and confirmed with everything provisioned anew), \
         IMPROVED, EQUIVALENT (within the tolerance), INCONCLUSIVE (with the smallest effect that would have been found), \
-        INVALID (a noisy host, or A differs from itself), SKIPPED (an arm cannot do it).\n\n\
-        Exit codes: 0 no regression, 1 a regression, 2 bad input, 3 nothing could run, 4 stopped, or something left behind."
+        INVALID (a noisy host, A differs from itself, or an arm fails), SKIPPED (an arm cannot do it).\n\n\
+        Not asked here: several victims at once (fairness), and the smallest memory (`cargo bench --bench footprint -- \
+        --minimum`); cargo xtask compare holds stored runs of these against each other.\n\n\
+        Exit codes: 0 no regression, 1 a regression, whatever else went wrong, 2 bad input, 3 nothing could run, 4 an arm \
+        fails, stopped, or something left behind, 130 interrupted."
 )]
 pub(crate) struct Ab {
     /// What is compared with
@@ -68,7 +74,7 @@ pub(crate) struct Ab {
     /// Blocks of the first stage [default: 30, or 20 of trials over 5 s]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(6..=10_000))]
     blocks: Option<u64>,
-    /// Runs of each arm in a block [default: 3, or 1 of trials over 5 s]
+    /// Runs of each arm in a block [default: 3, 9 of trials below 50 ms, or 1 of trials over 5 s]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=100))]
     runs: Option<u64>,
     /// Do not measure A a second time: a third less to measure, and nothing tells a difference of the arms from one of how
@@ -100,9 +106,9 @@ pub(crate) struct Ab {
     /// Go on with a session that did not finish: its id, its folder, or "last"
     #[arg(long, value_name = "RUN|last", conflicts_with_all = ["a", "b", "bench", "filter", "sets", "metric", "tolerance", "blocks", "runs", "no_null_control", "no_noise_guard", "seed", "record", "workload", "attacker", "placement", "background", "rows", "network", "load_seconds", "requests", "timeout"])]
     resume: Option<String>,
-    /// Print the comparison of a session that has ended, in another format: its folder; measure nothing
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["a", "b", "resume", "dry_run", "time_limit"])]
-    show: Option<PathBuf>,
+    /// Print the comparison of a session that has ended, in another format: its id, its folder, or "last"; measure nothing
+    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["a", "b", "resume", "dry_run", "time_limit"])]
+    show: Option<String>,
     /// Print the cases with the time a block takes, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -146,10 +152,11 @@ impl Ab {
     /// # Errors
     /// When it cannot begin.
     pub(crate) fn run(self: Box<Self>) -> anyhow::Result<Exit> {
-        if let Some(dir) = &self.show {
-            return self.show(dir);
-        }
         let folders = Folders::from_env();
+        self.check_output()?;
+        if let Some(name) = &self.show {
+            return self.show(name, &self.sessions(&folders));
+        }
         let request = self.request(&folders)?;
         let interrupt = Interrupt::on_signals().context("watch for Ctrl-C")?;
         let session = Session::open(request, folders, interrupt, std::env::args().collect())?;
@@ -161,8 +168,24 @@ impl Ab {
         self.tell(&summary)
     }
 
+    /// Where sessions are.
+    fn sessions(&self, folders: &Folders) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| folders.comparisons())
+    }
+
+    /// What cannot be written in the end is refused before anything is measured.
+    fn check_output(&self) -> anyhow::Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if path.is_dir() || !folder.is_dir() {
+            let problem = "cannot be written; name a file in a folder that is there";
+            return Err(BadInput(format!("--output {}: {problem}", path.display())).into());
+        }
+        Ok(cli::check_writable("--output: the folder", folder).map_err(|e| BadInput(e.to_string()))?)
+    }
+
     fn request(&self, folders: &Folders) -> anyhow::Result<Request> {
-        let out = self.out.clone().unwrap_or_else(|| folders.comparisons());
+        let out = self.sessions(folders);
         if let Some(name) = &self.resume {
             return Ok(Request::Resume { name: name.clone(), sessions: out });
         }
@@ -182,6 +205,9 @@ impl Ab {
             null_control: !self.no_null_control,
             record: self.record,
         };
+        if !self.dry_run {
+            cli::check_writable("--out", &out).map_err(|e| BadInput(e.to_string()))?;
+        }
         Ok(Request::New { question: Box::new(question), out })
     }
 
@@ -220,15 +246,25 @@ impl Ab {
     }
 
     /// A stored session, told again.
-    fn show(&self, dir: &Path) -> anyhow::Result<Exit> {
-        let file = read_session(dir)?.file;
-        let compared =
-            file.comparison.ok_or_else(|| BadInput(format!("--show {}: nothing is judged", dir.display())))?;
-        self.print(&compared)?;
-        Ok(judged(Some(&compared)))
+    fn show(&self, name: &str, sessions: &Path) -> anyhow::Result<Exit> {
+        let accepted = format!("accepted: a session's id under {}, its folder, or `last`", sessions.display());
+        let refused = |why: &dyn Display| BadInput(format!("--show {name}: {why}; {accepted}"));
+        let dir = match name {
+            "last" => list_sessions(sessions).pop().ok_or_else(|| refused(&"there is no session"))?,
+            name => session_folder(sessions, name),
+        };
+        let file = read_session(&dir).map_err(|e| refused(&e))?.file;
+        let cure = match file.record {
+            Some(_) => "measure without --record".to_owned(),
+            None => format!("go on with it: cargo xtask ab --resume {}", dir.display()),
+        };
+        let nothing = || BadInput(format!("--show {name}: it is {}, and nothing is judged; {cure}", file.outcome));
+        self.print(file.comparison.as_ref().ok_or_else(nothing)?)?;
+        Ok(file.answer())
     }
 
     fn print(&self, compared: &Comparison) -> anyhow::Result<()> {
+        compared.failures().iter().for_each(|failure| eprintln!("error: an arm fails: {failure}"));
         let (look, width) = cli::terminal();
         match &self.output {
             Some(path) => write(path, &comparison(compared, self.format, Look::Plain, None)),
@@ -250,7 +286,7 @@ impl Ab {
         } else {
             eprintln!("{folder}")
         }
-        Ok(exit(summary))
+        Ok(summary.exit())
     }
 }
 
@@ -281,44 +317,21 @@ impl Measured {
 }
 
 fn outline(session: &Session) -> Exit {
-    let (rule, file) = (session.file().rule, session.file());
-    let mut whole = Duration::ZERO;
+    let file = session.file();
+    let (mut least, mut most) = (Duration::ZERO, Duration::ZERO);
     for case in session.outline() {
         let block = Duration::from(case.block);
-        match case.skipped {
-            Some(why) => say(&format!("{}: skipped: {why}", case.name)),
-            None => {
-                whole += block;
-                say(&format!("{}: a block takes about {:.1} s", case.name, block.as_secs_f64()));
-            }
-        }
+        let Some(why) = case.skipped else {
+            least += block * file.record.unwrap_or(case.rule.first as u32);
+            most += block * file.record.unwrap_or(case.rule.most_blocks() as u32);
+            say(&format!("{}: a block takes about {:.1} s", case.name, block.as_secs_f64()));
+            continue;
+        };
+        say(&format!("{}: skipped: {why}", case.name));
     }
-    let (least, most) = match file.record {
-        Some(blocks) => (blocks, blocks),
-        None => (rule.first as u32, rule.most_blocks() as u32),
-    };
-    let [least, most] = [least, most].map(|blocks| observe::in_words(whole * blocks));
+    let [least, most] = [least, most].map(observe::in_words);
     say(&format!("{} against {}: {least} if there is nothing, {most} at the most", file.arms.b.name, file.arms.a.name));
     Exit::Fine
-}
-
-fn exit(summary: &Summary) -> Exit {
-    let compared = summary.file.comparison.as_ref();
-    match summary.file.outcome {
-        RunOutcome::Interrupted => Exit::Interrupted,
-        _ if !summary.problems.is_empty() || !summary.leftovers.is_empty() => Exit::Trouble,
-        RunOutcome::Complete => judged(compared),
-        _ if summary.is_out_of_time => judged(compared),
-        _ => Exit::Trouble,
-    }
-}
-
-fn judged(compared: Option<&Comparison>) -> Exit {
-    match compared {
-        Some(compared) if compared.has_regressed() => Exit::Regression,
-        Some(compared) if compared.says_nothing() => Exit::NothingRan,
-        _ => Exit::Fine,
-    }
 }
 
 /// A share such as `1%` or `0.01`.

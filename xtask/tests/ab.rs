@@ -133,12 +133,36 @@ fn a_file_receives_the_comparison() {
 #[case("--a fake --b fake --no-noise-guard --metric moon", "--metric moon: is no metric of these cases")]
 #[case("--resume last", "--resume: no unfinished session under ")]
 #[case("--resume nowhere", "nowhere/session.json holds no run")]
+#[case("--show nowhere", "--show nowhere: nowhere/session.json holds no run")]
+#[case("--show last", "--show last: there is no session; accepted: a session's id under ")]
+#[case("--a fake --b fake --output nowhere/it.json", "--output nowhere/it.json: cannot be written")]
+#[case("--a fake --b fake --output src", "--output src: cannot be written")]
+#[case("--a fake --b fake --out /proc/nowhere", "--out /proc/nowhere: cannot be written")]
 fn what_makes_no_sense_is_bad_input_and_says_what_is_accepted(#[case] line: &str, #[case] message: &str) {
     let home = tempfile::tempdir().unwrap();
     let output = ab(home.path(), line);
     assert_eq!(output.status.code(), Some(2), "{}", error(&output));
     assert!(error(&output).contains(message), "{}", error(&output));
     assert!(is_empty(&home.path().join("state")), "no ledger is left");
+    assert!(is_empty(&home.path().join("featherweight/ab")), "no session is left");
+}
+
+#[test]
+fn a_session_is_shown_by_its_id_its_folder_and_as_the_last() {
+    let home = tempfile::tempdir().unwrap();
+    let sessions = home.path().join("featherweight/ab");
+    let recorded = ab(home.path(), &format!("--a fake --b fake {TINY} --record 1"));
+    assert_eq!(recorded.status.code(), Some(0), "{}", error(&recorded));
+    let unjudged = ab(home.path(), "--show last");
+    assert_eq!(unjudged.status.code(), Some(2));
+    assert!(error(&unjudged).contains("nothing is judged; measure without --record"), "{}", error(&unjudged));
+    let measured = ab(home.path(), &format!("--a fake --b fake,inject=busy:300us {TINY} --format json"));
+    let dir = list_sessions(&sessions).pop().unwrap();
+    let id = dir.file_name().unwrap().to_string_lossy().into_owned();
+    for name in [id, dir.display().to_string(), "last".to_owned()] {
+        let shown = ab(home.path(), &format!("--show {name} --format json"));
+        assert_eq!((shown.status.code(), &shown.stdout), (Some(1), &measured.stdout), "{}", error(&shown));
+    }
 }
 
 #[test]
