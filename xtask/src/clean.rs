@@ -3,8 +3,9 @@
 //! Invariant: only what stands in a dead run's ledger, or carries its id, is touched. A live run is left alone.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use featherweight::cli::Exit;
@@ -39,10 +40,22 @@ impl Clean {
     /// # Errors
     /// When the state folder cannot be read, or nothing can be printed.
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let state = Folders::from_env().state;
+        let folders = Folders::from_env();
         let mode = if self.dry_run { Mode::Tell } else { Mode::Remove };
-        clean(&state, mode, &mut io::stdout().lock())
+        let mut out = io::stdout().lock();
+        tell_revisions(&folders.output.join("revisions"), &mut out)?;
+        clean(&folders.state, mode, &mut out)
     }
+}
+
+/// Prints what is checked out for `guests=REVISION`: it is used again, and somebody may have changed it.
+fn tell_revisions(folder: &Path, out: &mut impl Write) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    let mut checkouts: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    checkouts.sort();
+    let cure = "kept to be used again; to remove it: git worktree remove --force";
+    checkouts.iter().try_for_each(|path| writeln!(out, "checkout of a revision, {cure} {}", path.display()))
 }
 
 fn clean(state: &Path, mode: Mode, out: &mut impl Write) -> anyhow::Result<Exit> {
@@ -141,7 +154,6 @@ fn count(n: usize, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::process::{Child, Command};
 
     use featherweight::ledger::Ledger;
@@ -154,7 +166,7 @@ mod tests {
     struct Scene {
         state: TempDir,
         dead: RunId,
-        left_dir: std::path::PathBuf,
+        left_dir: PathBuf,
         left_process: Child,
         alive: Ledger,
     }
@@ -259,6 +271,20 @@ mod tests {
         let left = Leftovers { containers: 2, images: 1, ..Leftovers::default() };
         assert!(in_words(&left).ends_with("0 folders, 2 containers, 1 image and its ledger"), "{}", in_words(&left));
         assert!(!in_words(&Leftovers::default()).contains("container"));
+    }
+
+    #[test]
+    fn checkouts_of_revisions_are_told_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("5ec9498")).unwrap();
+        fs::write(folder.path().join(".lock"), "").unwrap();
+        let mut out = Vec::new();
+        tell_revisions(folder.path(), &mut out).unwrap();
+        tell_revisions(&folder.path().join("nowhere"), &mut out).unwrap();
+        let told = String::from_utf8(out).unwrap();
+        let path = folder.path().join("5ec9498");
+        assert!(told.ends_with(&format!("git worktree remove --force {}\n", path.display())), "{told}");
+        assert!(told.lines().count() == 1 && path.is_dir());
     }
 
     #[test]
