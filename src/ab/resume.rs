@@ -94,5 +94,5 @@ fn refuse(differences: Vec<String>) -> Result<(), AbError> {
 fn facts(stored: &BTreeMap<String, Value>) -> Option<HostFacts> {
     // Nothing was written down before the host was read.
     let stored = Some(stored).filter(|stored| !stored.is_empty())?;
-    serde_json::from_value(Value::Object(stored.clone().into_iter().collect())).ok()
+    Some(HostFacts::stored(stored))
 }

@@ -135,10 +135,7 @@ pub(super) fn same_surroundings(
     {
         return Err(differs(format!("what is booted as {what} is another than then")));
     }
-    let facts = |facts: &BTreeMap<String, Value>| {
-        serde_json::from_value::<HostFacts>(Value::Object(facts.clone().into_iter().collect())).ok()
-    };
-    let differences = facts(&before.host).zip(facts(host)).map(|(a, b)| host::differences(&a, &b)).unwrap_or_default();
+    let differences = host::differences(&HostFacts::stored(&before.host), &HostFacts::stored(host));
     if differences.is_empty() { Ok(()) } else { Err(differs(differences.join("; "))) }
 }
 
