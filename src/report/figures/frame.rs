@@ -82,7 +82,9 @@ pub(super) fn horizontal(canvas: &mut Canvas, axis: &Axis, fitted: &Fitted, bott
     for (value, label) in &fitted.ticks {
         let x = fitted.at(*value);
         canvas.line("fw-axis", (x, bottom), (x, bottom + 5.0));
-        canvas.text("fw-m", (x, bottom + 20.0), Anchor::Middle, label);
+        // The widest label of all may stand at the very end.
+        let middle = x.min(WIDTH - 2.0 - text_width(label) / 2.0);
+        canvas.text("fw-m", (middle, bottom + 20.0), Anchor::Middle, label);
     }
     canvas.text("fw-m", ((PLOT.0 + PLOT.1) / 2.0, bottom + 42.0), Anchor::Middle, &title(axis, fitted));
 }

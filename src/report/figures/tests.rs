@@ -56,6 +56,18 @@ fn many_levels_become_a_band_instead_of_error_bars() {
 }
 
 #[test]
+fn the_last_label_of_an_axis_is_not_cut_off() {
+    let mut figure = ladder(2);
+    if let Plot::Lines(chart) = &mut figure.plot {
+        chart.series[0].points[1].x = 1e6;
+    }
+    let drawing = svg(&figure, Sheet::Page);
+    let label = drawing.split("<text").find(|text| text.contains(">1,000,000<")).unwrap();
+    let middle: f64 = label.split("x=\"").nth(1).and_then(|x| x.split('"').next()?.parse().ok()).unwrap();
+    assert!(middle + canvas::text_width("1,000,000") / 2.0 < canvas::WIDTH, "{middle}");
+}
+
+#[test]
 fn a_missing_bar_is_a_dash_and_a_victim_that_stopped_is_a_word() {
     let value = Bar::Value { value: 1.9, spread: Some((1.8, 2.0)), hover: "1.9".into() };
     let drawing = svg(
