@@ -215,8 +215,5 @@ fn centre(values: &[f64]) -> f64 {
 
 /// The standard deviation of one block's difference by its median absolute deviation; `None` below six blocks.
 fn sigma(values: &[f64]) -> Option<f64> {
-    /// What makes a median absolute deviation a normal distribution's sigma.
-    const NORMAL: f64 = 1.4826;
-    let sample = Sample::new(values.to_vec()).ok().filter(|sample| sample.count() >= 6)?;
-    Some(NORMAL * stats::mad(&sample))
+    stats::sigma(&Sample::new(values.to_vec()).ok()?)
 }

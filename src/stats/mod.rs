@@ -40,7 +40,7 @@ pub use interval::{Estimate, Interval, Level};
 pub use knee::{Knee, KneeInterval, knee, knee_interval};
 pub use line::Line;
 pub use mann_kendall::{MannKendall, mann_kendall, mann_kendall_against};
-pub use quantile::{mad, median, quantile};
+pub use quantile::{mad, median, quantile, sigma};
 pub use rank_sum::rank_sum;
 pub use sample::Sample;
 pub use shift::shift;

@@ -21,12 +21,19 @@ pub fn median(sample: &Sample) -> f64 {
     median_of_sorted(sample.sorted())
 }
 
-/// The median absolute deviation from the median, unscaled (1.4826 times it estimates a normal sigma).
+/// The median absolute deviation from the median, unscaled; see [`sigma`].
 pub fn mad(sample: &Sample) -> f64 {
     let center = median(sample);
     let mut distances: Vec<f64> = sample.sorted().iter().map(|x| (x - center).abs()).collect();
     distances.sort_unstable_by(f64::total_cmp);
     median_of_sorted(&distances)
+}
+
+/// The standard deviation by the median absolute deviation; `None` below six values, which tell little of it.
+pub fn sigma(sample: &Sample) -> Option<f64> {
+    /// What makes a median absolute deviation a normal distribution's sigma.
+    const NORMAL: f64 = 1.4826;
+    (sample.count() >= 6).then(|| NORMAL * mad(sample))
 }
 
 /// The median of ascending values, of which there is at least one.
