@@ -1,6 +1,6 @@
 //! Which metrics of a case are judged.
 
-use std::convert::Infallible;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -33,10 +33,48 @@ impl From<String> for Wanted {
     }
 }
 
+/// A text that asks for everything, or for the headline, and for more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` stands alone; accepted: all, headline, or names of metrics")]
+pub struct MixedMetrics(&'static str);
+
 impl FromStr for Wanted {
-    type Err = Infallible;
+    type Err = MixedMetrics;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(text.to_owned().into())
+        match Wanted::from(text.to_owned()) {
+            Wanted::Named(names) => {
+                let alone = ["all", "headline"].into_iter().find(|word| names.iter().any(|name| name == word));
+                alone.map_or(Ok(Wanted::Named(names)), |word| Err(MixedMetrics(word)))
+            }
+            wanted => Ok(wanted),
+        }
+    }
+}
+
+impl Wanted {
+    /// Whether a metric is asked for in a case of that experiment and guest.
+    pub(crate) fn has(&self, experiment: Experiment, workload: Program, name: &str, direction: Direction) -> bool {
+        match self {
+            Wanted::Headline => headline(experiment, workload).iter().any(|(known, _, _)| *known == name),
+            Wanted::All => direction != Direction::Neutral,
+            Wanted::Named(names) => names.iter().any(|wanted| wanted == name),
+        }
+    }
+
+    /// Refuses names that are not among those that are `there`; where none is, there is nothing to tell.
+    ///
+    /// # Errors
+    /// Names them, and what is accepted.
+    pub fn check(&self, there: &BTreeSet<String>) -> Result<(), String> {
+        let Wanted::Named(names) = self else { return Ok(()) };
+        let unknown: Vec<&str> = names.iter().filter(|name| !there.contains(*name)).map(String::as_str).collect();
+        match unknown.is_empty() || there.is_empty() {
+            true => Ok(()),
+            false => {
+                let accepted = there.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                Err(format!("--metric {}: no such metric; accepted: {accepted}", unknown.join(",")))
+            }
+        }
     }
 }
 
@@ -78,6 +116,7 @@ const BOOT_WHOLE: Headline = ("boot_whole", Unit::Nanos, Direction::Lower);
 const READY: Headline = ("ready", Unit::Nanos, Direction::Lower);
 const PSS: Headline = ("pss_per_instance", Unit::Bytes, Direction::Lower);
 const CHARGE: Headline = ("charge_per_instance", Unit::Bytes, Direction::Lower);
+const MINIMUM: Headline = ("minimum_memory", Unit::Bytes, Direction::Lower);
 const IMAGE: Headline = ("image_size", Unit::Bytes, Direction::Lower);
 const INSERT: Headline = ("insert_time", Unit::Nanos, Direction::Lower);
 const THROUGHPUT: Headline = ("throughput", Unit::PerSecond, Direction::Higher);
@@ -85,12 +124,12 @@ const P99: Headline = ("latency_p99", Unit::Nanos, Direction::Lower);
 const P99_SET: Headline = ("latency_p99_set", Unit::Nanos, Direction::Lower);
 const P99_GET: Headline = ("latency_p99_get", Unit::Nanos, Direction::Lower);
 
-/// What an experiment with that guest is about.
+/// What an experiment with that guest is about: few, since every metric more is a chance more of a false alarm.
 pub(super) fn headline(experiment: Experiment, workload: Program) -> &'static [Headline] {
     match (experiment, workload) {
         (Experiment::Boot, server) if server.is_server() => &[BOOT, READY],
         (Experiment::Boot, _) => &[BOOT, BOOT_WHOLE],
-        (Experiment::Footprint, _) => &[PSS, CHARGE, IMAGE],
+        (Experiment::Footprint, _) => &[PSS, CHARGE, IMAGE, MINIMUM],
         (_, Program::Nginx) => &[THROUGHPUT, P99],
         (_, Program::Redis) => &[THROUGHPUT, P99_SET, P99_GET],
         _ => &[INSERT],
@@ -106,11 +145,7 @@ pub(super) fn judged(
     b: &[Metric],
 ) -> Vec<JudgedMetric> {
     let has = |metrics: &[Metric], name: &str| metrics.iter().any(|metric| metric.name == name);
-    let is_wanted = |metric: &&Metric| match wanted {
-        Wanted::Headline => headline(experiment, workload).iter().any(|(name, _, _)| *name == metric.name),
-        Wanted::All => metric.direction != Direction::Neutral,
-        Wanted::Named(names) => names.contains(&metric.name),
-    };
+    let is_wanted = |metric: &&Metric| wanted.has(experiment, workload, &metric.name, metric.direction);
     let judged = |metric: &Metric| {
         let refused = match (has(a, &metric.name), has(b, &metric.name)) {
             _ if metric.direction == Direction::Neutral => Some("neither direction of it is better".to_owned()),
@@ -176,7 +211,7 @@ mod tests {
 
     #[rstest]
     #[case(Experiment::Boot, Program::Nginx, &["boot", "ready"])]
-    #[case(Experiment::Footprint, Program::Sleep, &["pss_per_instance", "charge_per_instance", "image_size"])]
+    #[case(Experiment::Footprint, Program::Sleep, &["pss_per_instance", "charge_per_instance", "image_size", "minimum_memory"])]
     #[case(Experiment::Isolation, Program::Sqlite, &["insert_time"])]
     #[case(Experiment::Scalability, Program::Redis, &["throughput", "latency_p99_set", "latency_p99_get"])]
     fn a_case_that_nobody_can_run_has_its_headline(
@@ -188,6 +223,21 @@ mod tests {
             |wanted: &Wanted| refused(wanted, experiment, workload).into_iter().map(|m| m.name).collect::<Vec<_>>();
         assert_eq!(names(&Wanted::All), expected);
         assert_eq!(names(&Wanted::Named(vec!["x".to_owned()])), ["x"]);
+    }
+
+    #[rstest]
+    #[case("boot,all", "`all` stands alone; accepted: all, headline, or names of metrics")]
+    #[case("headline,boot", "`headline` stands alone; accepted: all, headline, or names of metrics")]
+    fn everything_and_something_is_refused(#[case] text: &str, #[case] why: &str) {
+        assert_eq!(text.parse::<Wanted>().unwrap_err().to_string(), why);
+    }
+
+    #[test]
+    fn a_metric_that_is_not_there_is_refused_with_those_that_are() {
+        let there = BTreeSet::from(["boot".to_owned(), "removal".to_owned()]);
+        let check = |text: &str| text.parse::<Wanted>().unwrap().check(&there);
+        assert_eq!(check("boot,remvoal"), Err("--metric remvoal: no such metric; accepted: boot, removal".to_owned()));
+        assert_eq!([check("removal"), check("all"), check("")], [Ok(()), Ok(()), Ok(())]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use block::Which;
 pub use case::CaseFile;
 pub use error::AbError;
 pub use event::{Event, Standing, Watcher};
-pub use metric::{JudgedMetric, Wanted};
+pub use metric::{JudgedMetric, MixedMetrics, Wanted};
 pub use question::{Asked, Question};
 pub use reader::{StoredSession, latest_unfinished, list_sessions, read_session, read_session_file, session_folder};
 pub use session::{Outline, Request, Session, Summary};
