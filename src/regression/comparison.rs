@@ -71,6 +71,16 @@ impl Comparison {
         self.lines.iter().all(|line| line.ruling.verdict == Verdict::Skipped)
     }
 
+    /// The cases of which A has a number and B has none.
+    pub fn lost(&self) -> Vec<&str> {
+        let mut cases: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+        for line in &self.lines {
+            let has = cases.entry(&line.case).or_default();
+            *has = (has.0 || line.a.is_some(), has.1 || line.b.is_some());
+        }
+        cases.into_iter().filter(|(_, has)| *has == (true, false)).map(|(case, _)| case).collect()
+    }
+
     /// The cases in which an arm failed, each with the reason: `boot/hello/0: b: not one good trial: ...`.
     pub fn failures(&self) -> BTreeSet<String> {
         let failed = self.lines.iter().filter(|line| line.ruling.failed);

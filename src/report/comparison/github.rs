@@ -1,10 +1,10 @@
 //! A comparison as annotations: workflow commands of GitHub Actions on standard output
 //! (docs.github.com, "Workflow commands for GitHub Actions").
 
-use super::words::{counts, few, headline, quantity, ranked, reasons, whole_change};
+use super::words::{counted, counts, few, headline, quantity, ranked, reasons, whole_change};
 use crate::regression::{Comparison, Line, Verdict};
 
-/// GitHub shows ten annotations of a kind and step; the last one tells of the rest.
+/// GitHub shows ten annotations of a kind and step; the last one tells of the rest. What the whole comes to is a notice, too.
 const MOST: usize = 10;
 
 /// The kinds of annotation.
@@ -21,35 +21,35 @@ pub(super) fn github(comparison: &Comparison) -> String {
     let lines = ranked(comparison);
     let of = |verdict: Verdict, word: &str| -> Vec<(String, String)> {
         let lines = lines.iter().filter(|line| line.ruling.verdict == verdict);
-        lines.map(|line| (format!("{word}: {} {}", line.case, line.metric), told(line))).collect()
+        lines.map(|line| (format!("{word}: {} {}", line.case, line.metric), told(line, counted(comparison)))).collect()
     };
     let invalid: Vec<&Line> = lines.iter().copied().filter(|l| l.ruling.verdict == Verdict::Invalid).collect();
     let invalid = reasons(&invalid).into_iter();
     let invalid = invalid.map(|(_, reason, names)| ("Invalid".to_owned(), format!("{}: {reason}", few(&names))));
     let parts = [
-        annotations(Kind::Error, refused),
-        annotations(Kind::Error, of(Verdict::Regressed, "Regression")),
-        annotations(Kind::Warning, invalid.collect()),
-        annotations(Kind::Notice, of(Verdict::Improved, "Improvement")),
+        annotations(Kind::Error, refused, MOST),
+        annotations(Kind::Error, of(Verdict::Regressed, "Regression"), MOST),
+        annotations(Kind::Warning, invalid.collect(), MOST),
+        annotations(Kind::Notice, of(Verdict::Improved, "Improvement"), MOST - 1),
         command(Kind::Notice, "Featherweight", &format!("{} {}", headline(comparison), counts(comparison))),
     ];
     parts.concat()
 }
 
 /// `+5.2 % (98 % +4.1 % to +6.3 %): 7.19 ms (…) against 7.56 ms (…), 60 blocks`.
-fn told(line: &Line) -> String {
+fn told(line: &Line, counted: &str) -> String {
     let change = whole_change(line.ruling.shift.as_ref());
     let [a, b] = [&line.a, &line.b].map(|side| {
         let (value, spread) = quantity(side.as_ref(), line.unit);
         if spread.is_empty() { value } else { format!("{value} ({spread})") }
     });
     let reason = line.ruling.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
-    format!("{change}: {a} against {b}, {} blocks{reason}", line.ruling.blocks)
+    format!("{change}: {a} against {b}, {} {counted}{reason}", line.ruling.blocks)
 }
 
-fn annotations(kind: Kind, mut all: Vec<(String, String)>) -> String {
-    if all.len() > MOST {
-        let rest: Vec<String> = all.split_off(MOST - 1).into_iter().map(|(title, _)| title).collect();
+fn annotations(kind: Kind, mut all: Vec<(String, String)>, most: usize) -> String {
+    if all.len() > most {
+        let rest: Vec<String> = all.split_off(most - 1).into_iter().map(|(title, _)| title).collect();
         all.push((format!("{} more", rest.len()), few(&rest)));
     }
     all.iter().map(|(title, message)| command(kind, title, message)).collect()

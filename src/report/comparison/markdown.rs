@@ -2,40 +2,46 @@
 
 use std::time::Duration;
 
-use super::words::{CHANGE_NOTE, change, counts, differences, few, headline, quantity, ranked, reasons, verdict};
+use super::words::{
+    CHANGE_NOTE, change, counted, counts, differences, few, headline, quantity, ranked, reasons, verdict,
+};
 use crate::observe::in_words;
 use crate::regression::{Comparison, Line, Verdict};
 
-/// GitHub refuses comments above 65,536 characters; a line takes about 250.
-const ROWS: usize = 200;
+/// GitHub refuses comments above 65,536 characters: what is longer than this is told shorter.
+const ROOM: usize = 60_000;
+
+/// The text as it grows, and how much of it may still be as long as what is compared makes it.
+struct Page {
+    text: String,
+    room: usize,
+}
 
 pub(super) fn markdown(comparison: &Comparison) -> String {
-    let mut out = format!("### {}\n\n", headline(comparison));
+    let mut page = Page { text: format!("### {}\n\n", headline(comparison)), room: ROOM };
     if !comparison.lines.is_empty() {
-        out += &format!("**{}**\n\n", counts(comparison));
+        page.text += &format!("**{}**\n\n", counts(comparison));
     }
-    out += &sides(comparison);
-    for reason in &comparison.not_comparable {
-        out += &format!("- not comparable: {}\n", escape(reason));
-    }
-    let lines = ranked(comparison);
-    let (told, folded): (Vec<&Line>, Vec<&Line>) = lines.into_iter().partition(|line| is_remarkable(line));
-    out += &block(&told);
+    sides(&mut page, comparison);
+    page.items(comparison.not_comparable.iter().map(|reason| format!("not comparable: {reason}")));
+    // They stand below the tables, and may not be lost for them.
+    let mut notes = Page { text: String::new(), room: page.room };
+    notes.items(comparison.notes.iter().cloned());
+    page.room = notes.room;
+    let (told, folded): (Vec<&Line>, Vec<&Line>) = ranked(comparison).into_iter().partition(|line| is_remarkable(line));
+    page.block(&told, counted(comparison));
     if !folded.is_empty() {
-        let n = folded.len();
-        let body = block(&folded);
-        out += &format!("\n<details><summary>{n} more: neither worse nor better</summary>\n{body}\n</details>\n");
+        page.text += &format!("\n<details><summary>{} more: neither worse nor better</summary>\n", folded.len());
+        page.block(&folded, counted(comparison));
+        page.text += "\n</details>\n";
     }
     if !comparison.lines.is_empty() {
-        out += &format!("\n{CHANGE_NOTE}\n");
+        page.text += &format!("\n{CHANGE_NOTE}\n");
     }
-    if !comparison.notes.is_empty() {
-        out.push('\n');
+    if !notes.text.is_empty() {
+        page.text.push('\n');
     }
-    for note in &comparison.notes {
-        out += &format!("- {}\n", escape(note));
-    }
-    out
+    page.text + &notes.text
 }
 
 /// What a reader has to look at.
@@ -43,37 +49,59 @@ fn is_remarkable(line: &Line) -> bool {
     matches!(line.ruling.verdict, Verdict::Regressed | Verdict::Improved | Verdict::Invalid)
 }
 
-fn sides(comparison: &Comparison) -> String {
-    let mut out = format!("A: {}, B: {}", code(&comparison.a.name), code(&comparison.b.name));
+fn sides(page: &mut Page, comparison: &Comparison) {
+    page.text += &format!("A: {}, B: {}", code(&comparison.a.name), code(&comparison.b.name));
     if let Some(took) = comparison.took {
-        out += &format!(", measured in {}", in_words(Duration::from(took)));
+        page.text += &format!(", measured in {}", in_words(Duration::from(took)));
     }
-    out += "\n\n";
-    for fact in differences(&comparison.a, &comparison.b) {
-        out += &format!("- {}\n", escape(&fact));
-    }
-    out
+    page.text += "\n\n";
+    page.items(differences(&comparison.a, &comparison.b));
 }
 
-/// A table of lines, and below it why they are what they are.
-fn block(lines: &[&Line]) -> String {
-    if lines.is_empty() {
-        return String::new();
+impl Page {
+    /// Puts down as many of the pieces as there is room for, and returns how many there are more.
+    fn fill(&mut self, pieces: impl IntoIterator<Item = String>) -> usize {
+        let mut left_out = 0;
+        for piece in pieces {
+            if left_out == 0 && piece.len() <= self.room {
+                self.room -= piece.len();
+                self.text += &piece;
+            } else {
+                left_out += 1;
+            }
+        }
+        left_out
     }
-    let mut out = "\n| case | metric | A | B | change | verdict | blocks |\n".to_owned();
-    out += "| --- | --- | ---: | ---: | ---: | --- | ---: |\n";
-    lines.iter().take(ROWS).for_each(|line| out += &row(line));
-    if lines.len() > ROWS {
-        out += &format!("\n{} more lines are in the JSON.\n", lines.len() - ROWS);
+
+    /// A list.
+    fn items(&mut self, texts: impl IntoIterator<Item = String>) {
+        let left_out = self.fill(texts.into_iter().map(|text| format!("- {}\n", escape(&text))));
+        if left_out > 0 {
+            self.text += &format!("- {left_out} more are in the JSON\n");
+        }
     }
-    let reasons = reasons(lines);
-    if !reasons.is_empty() {
-        out.push('\n');
+
+    /// A table of lines, and below it why they are what they are.
+    fn block(&mut self, lines: &[&Line], counted: &str) {
+        if lines.is_empty() {
+            return;
+        }
+        self.text += &format!("\n| case | metric | A | B | change | verdict | {counted} |\n");
+        self.text += "| --- | --- | ---: | ---: | ---: | --- | ---: |\n";
+        // Half of the room is for the reasons: a verdict without one is worth little.
+        let reserved = self.room / 2;
+        self.room -= reserved;
+        let left_out = self.fill(lines.iter().map(|line| row(line)));
+        self.room += reserved;
+        if left_out > 0 {
+            self.text += &format!("\n{left_out} more lines are in the JSON.\n");
+        }
+        let reasons = reasons(lines);
+        if !reasons.is_empty() {
+            self.text.push('\n');
+        }
+        self.items(reasons.into_iter().map(|(verdict, reason, names)| format!("{verdict}: {}: {reason}", few(&names))));
     }
-    for (verdict, reason, names) in reasons {
-        out += &format!("- {verdict}: {}: {}\n", escape(&few(&names)), escape(reason));
-    }
-    out
 }
 
 fn row(line: &Line) -> String {
@@ -107,6 +135,7 @@ pub fn escape(text: &str) -> String {
             '\\' | '|' | '*' | '`' | '[' | ']' | '<' | '>' | '#' | '~' => out.extend(['\\', c]),
             // Nobody is to be notified of a version.
             '@' => out.push_str("&#64;"),
+            '&' => out.push_str("&amp;"),
             '\r' | '\n' => out.push(' '),
             c => out.push(c),
         }

@@ -117,6 +117,44 @@ fn what_is_all_invalid_is_not_called_free_of_regressions() {
 }
 
 #[test]
+fn what_b_has_lost_is_in_the_headline() {
+    let lost = Ruling::without_numbers(Verdict::Inconclusive, "not one of B's 12 trials is good: no main line");
+    let lost = Line { b: None, ruling: lost, ..line("boot/hello/9", "boot", Verdict::Inconclusive, 0.0) };
+    let same = line("boot/hello/0", "boot", Verdict::Equivalent, 0.0);
+    let told = |lines| {
+        let text = printed(&Comparison { lines, ..every_verdict() }, Format::Markdown);
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(told(vec![same, lost.clone()]), "### No regression found. 1 case has no number in B.");
+    assert_eq!(told(vec![lost]), "### Nothing could be compared. 1 case has no number in B.");
+}
+
+#[test]
+fn stored_runs_are_counted_in_trials() {
+    let stored = Comparison { took: None, ..every_verdict() };
+    for format in [Format::Text, Format::Markdown, Format::Github] {
+        let text = printed(&stored, format);
+        assert!(text.contains("trials") && !text.contains("blocks"), "{format}: {text}");
+    }
+}
+
+#[test]
+fn a_comment_is_never_too_long_for_github() {
+    let mut long = every_verdict();
+    for i in 0..2_000 {
+        let verdict = Verdict::ALL[i % Verdict::ALL.len()];
+        let mut line = line(&format!("isolation/youki/sqlite/same-thread/{i}"), "insert_time", verdict, 0.1);
+        line.ruling.reason = Some(format!("reason {i}, which is a sentence of its own & tells what happened"));
+        long.lines.push(line);
+    }
+    long.notes = (0..100).map(|i| format!("note {i}")).collect();
+    let text = printed(&long, Format::Markdown);
+    assert!(text.chars().count() < 65_536, "{}", text.chars().count());
+    assert!(text.contains(" more lines are in the JSON.") && text.contains("- note 99\n"), "{}", text.len());
+    assert!(text.contains("</details>") && text.contains("its own &amp; tells"));
+}
+
+#[test]
 fn json_reads_back_as_the_comparison_with_per_cents_beside() {
     let text = printed(&every_verdict(), Format::Json);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -157,6 +195,11 @@ fn github_shows_ten_annotations_of_a_kind_and_the_last_tells_of_the_rest() {
     let errors: Vec<&str> = text.lines().filter(|l| l.starts_with("::error")).collect();
     assert_eq!(errors.len(), 10);
     assert!(errors[9].starts_with("::error title=16 more::Regression: boot/hello/9 boot, "), "{}", errors[9]);
+    let lines = (0..25).map(|i| line(&format!("boot/hello/{i}"), "boot", Verdict::Improved, -0.1)).collect();
+    let text = printed(&Comparison { lines, ..every_verdict() }, Format::Github);
+    let notices: Vec<&str> = text.lines().filter(|l| l.starts_with("::notice")).collect();
+    assert_eq!(notices.len(), 10, "with what the whole comes to");
+    assert!(notices[9].contains("No regression found."), "{}", notices[9]);
 }
 
 #[test]

@@ -4,23 +4,18 @@ use std::time::Duration;
 
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
-use super::words::{CHANGE_NOTE, change, counts, differences, few, headline, quantity, ranked, reasons, verdict};
+use super::words::{
+    CHANGE_NOTE, change, counted, counts, differences, few, headline, quantity, ranked, reasons, verdict,
+};
 use crate::observe::in_words;
 use crate::regression::{Comparison, Line, Verdict};
 use crate::report::Look;
 
 /// How wide the text may be when the terminal's width is unknown.
 const WIDTH: u16 = 120;
-/// The names of the columns and whether they hold numbers.
-const COLUMNS: [(&str, bool); 7] = [
-    ("case", false),
-    ("metric", false),
-    ("A", true),
-    ("B", true),
-    ("change", true),
-    ("verdict", false),
-    ("blocks", true),
-];
+/// The names of the columns, but for the last one's, and whether they hold numbers.
+const COLUMNS: [(&str, bool); 7] =
+    [("case", false), ("metric", false), ("A", true), ("B", true), ("change", true), ("verdict", false), ("", true)];
 
 pub(super) fn text(comparison: &Comparison, look: Look, width: Option<u16>) -> String {
     let mut out = format!("A: {}\nB: {}\n", comparison.a.name, comparison.b.name);
@@ -32,7 +27,7 @@ pub(super) fn text(comparison: &Comparison, look: Look, width: Option<u16>) -> S
     }
     let lines = ranked(comparison);
     if !lines.is_empty() {
-        out += &format!("\n{}\n{CHANGE_NOTE}\n", grid(&lines, look, width.unwrap_or(WIDTH)));
+        out += &format!("\n{}\n{CHANGE_NOTE}\n", grid(&lines, counted(comparison), look, width.unwrap_or(WIDTH)));
     }
     for (verdict, reason, names) in reasons(&lines) {
         out += &format!("{}: {}: {reason}\n", paint(verdict.name(), colour(verdict), look), few(&names));
@@ -56,14 +51,14 @@ fn last_line(comparison: &Comparison, look: Look) -> String {
     line + "\n"
 }
 
-fn grid(lines: &[&Line], look: Look, width: u16) -> String {
+fn grid(lines: &[&Line], counted: &str, look: Look, width: u16) -> String {
     let mut grid = Table::new();
     grid.load_style(match look {
         Look::Plain => presets::ASCII_BORDERS_ONLY_CONDENSED,
         Look::Styled => presets::UTF8_BORDERS_ONLY,
     });
     grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    grid.set_header(COLUMNS.map(|(name, _)| name));
+    grid.set_header(COLUMNS.map(|(name, _)| if name.is_empty() { counted } else { name }));
     for line in lines {
         grid.add_row(row(line));
     }

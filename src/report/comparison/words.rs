@@ -44,17 +44,22 @@ pub(super) fn counts(comparison: &Comparison) -> String {
 /// What the whole comes to, in one sentence.
 pub(super) fn headline(comparison: &Comparison) -> String {
     let n = verdicts(comparison).into_iter().find_map(|(v, n)| (v == Verdict::Regressed).then_some(n));
-    match n {
-        _ if !comparison.not_comparable.is_empty() => "Not comparable.".to_owned(),
+    let found = match n {
+        _ if !comparison.not_comparable.is_empty() => return "Not comparable.".to_owned(),
         Some(n) => format!("{} regressed.", count(n, "metric")),
-        None if is_silent(comparison) => "Nothing could be compared.".to_owned(),
+        None if comparison.says_nothing() => "Nothing could be compared.".to_owned(),
         None => "No regression found.".to_owned(),
+    };
+    match comparison.lost().len() {
+        0 => found,
+        1 => format!("{found} 1 case has no number in B."),
+        n => format!("{found} {n} cases have no number in B."),
     }
 }
 
-/// Whether not one line says anything.
-fn is_silent(comparison: &Comparison) -> bool {
-    comparison.lines.iter().all(|line| matches!(line.ruling.verdict, Verdict::Skipped | Verdict::Invalid))
+/// What stands behind a line is counted in: blocks where both sides were measured in turn, trials of stored runs.
+pub(super) fn counted(comparison: &Comparison) -> &'static str {
+    if comparison.took.is_some() { "blocks" } else { "trials" }
 }
 
 /// What tells the sides apart: `revision: 5ec9498 against ff4b0d4`.
