@@ -84,8 +84,8 @@ fn one_trial_has_no_interval_and_no_place_in_criterions_tree() {
     assert_eq!(parsed(&hyperfine(&selection))["results"][0]["stddev"], Value::Null);
     let tree = critcmp(&selection, "main");
     assert_eq!(
-        (tree.content, tree.left_out[0].why.as_str()),
-        (vec![], "one trial: the format's estimates have a spread")
+        (tree.content, tree.metrics, tree.left_out[0].why.as_str()),
+        (vec![], 0, "one trial: the format's estimates have a spread")
     );
 }
 

@@ -53,8 +53,7 @@ fn github_action_benchmark_finds_its_fields() {
 #[test]
 fn critcmp_compares_two_of_our_baselines() {
     let Some(version) = answer(Command::new("critcmp").arg("--version")) else {
-        println!("skipped: no critcmp on PATH (`cargo install critcmp`)");
-        return;
+        return absent("no critcmp on PATH (`cargo install critcmp`)");
     };
     let home = tempfile::tempdir().expect("a temporary folder can be made");
     let mut boot = frozen(Experiment::Boot);
@@ -79,8 +78,7 @@ fn critcmp_compares_two_of_our_baselines() {
 #[test]
 fn prometheus_parses_what_openmetrics_says() {
     let Some(python) = python() else {
-        println!("skipped: no python3 with prometheus_client (`pip install prometheus-client`)");
-        return;
+        return absent("no python3 with prometheus_client (`pip install prometheus-client`)");
     };
     let mut run = frozen(Experiment::Footprint);
     let odd = "a\"b\\n\\\nc,}é";
@@ -120,8 +118,7 @@ fn hyperfine_itself_writes_every_field_that_we_write() {
     let mut own = Command::new("hyperfine");
     own.args(["-N", "--runs", "2", "--parameter-list", "n", "1,2", "--export-json"]).arg(&file).arg("true {n}");
     if answer(&mut own).is_none() {
-        println!("skipped: no hyperfine on PATH that measures `true`");
-        return;
+        return absent("no hyperfine on PATH that measures `true`");
     }
     let own: Value = serde_json::from_str(&fs::read_to_string(file).expect("it has written")).expect("JSON");
     let run = frozen(Experiment::Boot);
@@ -134,6 +131,12 @@ fn hyperfine_itself_writes_every_field_that_we_write() {
     let times: Vec<f64> = boot["times"].as_array().expect("times").iter().filter_map(Value::as_f64).collect();
     assert_eq!(times[0], 7_187_834.0 / 1e9, "seconds");
     assert!(times.iter().all(|time| (boot["min"].as_f64()..=boot["max"].as_f64()).contains(&Some(*time))));
+}
+
+/// A reader that is not there skips its test, unless `FEATHERWEIGHT_READERS=required` says that it has to be.
+fn absent(what: &str) {
+    assert!(std::env::var_os("FEATHERWEIGHT_READERS").is_none_or(|readers| readers != "required"), "{what}");
+    println!("skipped: {what}");
 }
 
 /// What a program prints; `None` where it is not there or fails.

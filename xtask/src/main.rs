@@ -8,6 +8,7 @@ mod exit;
 mod export;
 mod history;
 mod images;
+mod output;
 mod platforms;
 mod power;
 mod report;

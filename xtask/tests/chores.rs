@@ -65,10 +65,12 @@ fn an_export_of_simulations_is_asked_for_by_name() {
     assert!(error(&refused).contains("nothing to export: boot/fake/hello/0 (simulated), "), "{}", error(&refused));
     let done = xtask(home.path(), &[&export[..], &["--simulated", "--metric", "boot,removal"]].concat());
     assert_eq!(done.status.code(), Some(0), "{}", error(&done));
-    let entries = |name: &str| -> Vec<serde_json::Value> {
-        serde_json::from_str(&fs::read_to_string(to.join(name)).unwrap()).unwrap()
-    };
-    assert_eq!((entries("smaller-is-better.json").len(), entries("bigger-is-better.json").len()), (20, 0));
+    let entries: Vec<serde_json::Value> =
+        serde_json::from_str(&fs::read_to_string(to.join("smaller-is-better.json")).unwrap()).unwrap();
+    assert_eq!((entries.len(), to.join("bigger-is-better.json").exists()), (20, false), "no file without an entry");
+    assert!(error(&done).contains("bigger-is-better.json: nothing would be in it"), "{}", error(&done));
+    let empty = xtask(home.path(), &["export", frozen, "--format", "github", "--direction", "bigger", "--simulated"]);
+    assert_eq!((empty.status.code(), empty.stdout.len()), (Some(3), 0), "{}", error(&empty));
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub fn bencher(selection: &Selection<'_>) -> Exported {
         let long = long.then(|| format!("a longer name than the format's {} and {} characters", LONGEST.0, LONGEST.1));
         metric.is_context().or(long)
     });
+    let metrics = kept.len();
     let mut benchmarks = BTreeMap::<&str, BTreeMap<String, Metric>>::new();
     for (case, metric) in kept {
         let interval = metric.summary.interval.as_ref();
@@ -36,5 +37,5 @@ pub fn bencher(selection: &Selection<'_>) -> Exported {
         };
         benchmarks.entry(&case.name).or_default().insert(metric.name_with_unit(), value);
     }
-    Exported { content: super::json(&benchmarks), left_out }
+    Exported { content: super::json(&benchmarks), left_out, metrics }
 }

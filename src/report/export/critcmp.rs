@@ -49,7 +49,8 @@ pub fn critcmp(selection: &Selection<'_>, baseline: &str) -> Exported<Vec<(Strin
         content.push((file("benchmark"), benchmark(case, metric, &folder)));
         content.push((file("estimates"), super::json(&estimates)));
     }
-    Exported { content, left_out }
+    // Two files each.
+    Exported { metrics: content.len() / 2, content, left_out }
 }
 
 fn benchmark(case: &CaseSeries<'_>, metric: &Series<'_>, folder: &str) -> String {

@@ -34,7 +34,7 @@ pub fn github(selection: &Selection<'_>, better: Better) -> Exported {
     let (kept, left_out) = selection.sift(|_, metric| metric.is_context());
     let kept = kept.into_iter().filter(|(_, metric)| metric.direction == direction);
     let entries: Vec<Entry> = kept.map(|(case, metric)| entry(case, metric)).collect();
-    Exported { content: super::json(&entries), left_out }
+    Exported { content: super::json(&entries), left_out, metrics: entries.len() }
 }
 
 fn entry(case: &CaseSeries<'_>, metric: &Series<'_>) -> Entry {

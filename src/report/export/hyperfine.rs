@@ -31,8 +31,9 @@ struct Benchmark {
 /// number of background instances: hyperfine's plot over a parameter takes no more than one.
 pub fn hyperfine(selection: &Selection<'_>) -> Exported {
     let (kept, left_out) = selection.sift(|_, metric| metric.is_context().or_else(|| metric.is_no_time()));
-    let results = kept.into_iter().map(|(case, metric)| benchmark(case, metric)).collect();
-    Exported { content: super::json(&File { results }), left_out }
+    let results: Vec<Benchmark> = kept.into_iter().map(|(case, metric)| benchmark(case, metric)).collect();
+    let metrics = results.len();
+    Exported { content: super::json(&File { results }), left_out, metrics }
 }
 
 fn benchmark(case: &CaseSeries<'_>, metric: &Series<'_>) -> Benchmark {

@@ -28,6 +28,8 @@ pub struct Exported<T = String> {
     pub content: T,
     /// What is not in there.
     pub left_out: Vec<LeftOut>,
+    /// How many metrics of cases are in there; without one, it is nothing that its reader could use.
+    pub metrics: usize,
 }
 
 /// JSON over several lines, ended as a text file is.

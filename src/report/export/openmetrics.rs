@@ -24,6 +24,7 @@ pub fn openmetrics(selection: &Selection<'_>) -> Exported {
     let (kept, left_out) = selection.sift(|_, metric| {
         (!is_name(metric.name)).then(|| "a name with other characters than letters, digits and underscores".into())
     });
+    let metrics = kept.len();
     let mut families = BTreeMap::from([runs(&selection.runs()), trials(&selection.cases)]);
     for (case, metric) in kept {
         let (suffix, factor) = base(metric.unit);
@@ -37,7 +38,7 @@ pub fn openmetrics(selection: &Selection<'_>) -> Exported {
         family.samples.extend(samples(&name, case, metric, factor));
     }
     let text: String = families.iter().map(|(name, family)| written(name, family)).collect();
-    Exported { content: text + "# EOF\n", left_out }
+    Exported { content: text + "# EOF\n", left_out, metrics }
 }
 
 /// The base unit as a name has it, and what one of ours is worth in it. A count has none.

@@ -4,18 +4,17 @@ mod options;
 mod told;
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use featherweight::report::export::{
     Better, Exported, Selection, Simulated, bencher, critcmp, csv, github, hyperfine, openmetrics,
 };
 use featherweight::run::Folders;
-use featherweight::store::{StoredRun, replace};
+use featherweight::store::StoredRun;
 
 use self::options::{Direction, Format, Refused};
 use crate::exit::{BadInput, Nothing};
+use crate::output::{unwritable, write_output};
 use crate::stored;
 
 /// Print or write stored trials in a format that other programs read
@@ -27,7 +26,7 @@ use crate::stored;
         cargo xtask export last --format github --direction smaller      one of them, for customSmallerIsBetter\n  \
         cargo xtask export RUN --format critcmp --baseline main --output target\n                                                                   \
         then: critcmp main other\n  \
-        cargo xtask export --format openmetrics --output fw.prom         what Prometheus and its kin read\n  \
+        cargo xtask export --format openmetrics --output fw.txt          what Prometheus and its kin read\n  \
         cargo xtask export last --format hyperfine --metric boot --output boot.json\n                                                                   \
         then: python3 plot_whisker.py boot.json\n\n\
         The values are medians over good trials with their intervals where the format has room; csv and hyperfine have \
@@ -65,21 +64,24 @@ impl Export {
         self.check().map_err(|Refused(message)| BadInput(message))?;
         let runs = self.runs()?;
         if self.format == Format::Csv {
-            return self.write(&csv(&runs));
+            return match runs.iter().all(|run| run.trials.is_empty()) {
+                true => Err(Nothing("nothing to export: no trials".to_owned()).into()),
+                false => write_output(self.output.as_deref(), &csv(&runs)),
+            };
         }
         let selection = self.selection(&runs)?;
         selection.cautions().iter().for_each(|caution| eprintln!("caution: {caution}"));
         let mut left_out = selection.left_out.clone();
-        left_out.extend(match self.format {
+        let files = match self.format {
             Format::Csv => Vec::new(),
-            Format::Bencher => self.text(bencher(&selection))?,
-            Format::Openmetrics => self.text(openmetrics(&selection))?,
-            Format::Hyperfine => self.text(hyperfine(&selection))?,
-            Format::Github => self.github(&selection)?,
-            Format::Critcmp => self.tree(critcmp(&selection, &self.baseline(&selection)))?,
-        });
+            Format::Bencher => vec![self.file(bencher(&selection), &mut left_out)],
+            Format::Openmetrics => vec![self.file(openmetrics(&selection), &mut left_out)],
+            Format::Hyperfine => vec![self.file(hyperfine(&selection), &mut left_out)],
+            Format::Github => self.github(&selection, &mut left_out),
+            Format::Critcmp => self.tree(critcmp(&selection, &self.baseline(&selection)), &mut left_out),
+        };
         told::left_out(&left_out).iter().for_each(|line| eprintln!("left out: {line}"));
-        Ok(())
+        self.write(files)
     }
 
     fn runs(&self) -> anyhow::Result<Vec<StoredRun>> {
@@ -114,41 +116,63 @@ impl Export {
         self.baseline.clone().or_else(newest).unwrap_or_default()
     }
 
-    fn text(&self, exported: Exported) -> anyhow::Result<Vec<told::LeftOut>> {
-        self.write(&exported.content)?;
-        Ok(exported.left_out)
+    /// The one file of a format.
+    fn file(&self, exported: Exported, left_out: &mut Vec<told::LeftOut>) -> Written {
+        left_out.extend(exported.left_out);
+        Written { path: self.output.clone(), text: exported.content, is_empty: exported.metrics == 0 }
     }
 
-    fn github(&self, selection: &Selection<'_>) -> anyhow::Result<Vec<told::LeftOut>> {
+    /// The file of the direction that is asked for, or those of both below a folder.
+    fn github(&self, selection: &Selection<'_>, left_out: &mut Vec<told::LeftOut>) -> Vec<Written> {
         let of = |direction: Direction| github(selection, Better::from(direction));
         if let Some(direction) = self.direction {
-            return self.text(of(direction));
+            return vec![self.file(of(direction), left_out)];
         }
-        let both = [Direction::Smaller, Direction::Bigger].map(|direction| (direction, of(direction)));
-        let left_out = both[0].1.left_out.clone();
-        let content = both.into_iter().map(|(d, exported)| (d.file_name().to_owned(), exported.content)).collect();
-        self.tree(Exported { content, left_out })
+        let both = [Direction::Smaller, Direction::Bigger].map(|direction| {
+            let exported = of(direction);
+            let path = Some(self.folder().join(direction.file_name()));
+            (Written { path, text: exported.content, is_empty: exported.metrics == 0 }, exported.left_out)
+        });
+        // What is of neither direction is left out of both.
+        left_out.extend(both[0].1.clone());
+        both.map(|(written, _)| written).into()
     }
 
-    /// Writes the files below the folder that the output is. Files of other exports there stay.
-    fn tree(&self, exported: Exported<Vec<(String, String)>>) -> anyhow::Result<Vec<told::LeftOut>> {
-        let folder = self.output.as_deref().unwrap_or(Path::new("."));
-        for (path, text) in exported.content {
-            let path = folder.join(path);
-            let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-            made.and_then(|()| replace(&path, text.as_bytes())).map_err(|e| unwritable(folder, &e))?;
-        }
-        Ok(exported.left_out)
+    /// The files below the folder that the output is. Files of other exports there stay.
+    fn tree(&self, exported: Exported<Vec<(String, String)>>, left_out: &mut Vec<told::LeftOut>) -> Vec<Written> {
+        left_out.extend(exported.left_out);
+        let written =
+            |(path, text): (String, String)| Written { path: Some(self.folder().join(path)), text, is_empty: false };
+        exported.content.into_iter().map(written).collect()
     }
 
-    fn write(&self, text: &str) -> anyhow::Result<()> {
-        match &self.output {
-            Some(path) => Ok(replace(path, text.as_bytes()).map_err(|e| unwritable(path, &e))?),
-            None => io::stdout().write_all(text.as_bytes()).context("write to standard output"),
+    fn folder(&self) -> &Path {
+        self.output.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// Writes what is there for a reader, and tells what is not.
+    fn write(&self, files: Vec<Written>) -> anyhow::Result<()> {
+        let (empty, full): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.is_empty);
+        if full.is_empty() {
+            return Err(Nothing("nothing to export: the format has no place for any of it".to_owned()).into());
         }
+        for path in empty.iter().filter_map(|file| file.path.as_ref()) {
+            eprintln!("not written: {}: nothing would be in it", path.display());
+        }
+        for Written { path, text, .. } in full {
+            let parent = path.as_deref().filter(|_| self.output != path).and_then(Path::parent);
+            parent.map_or(Ok(()), fs::create_dir_all).map_err(|e| unwritable(self.folder(), &e))?;
+            write_output(path.as_deref(), &text)?;
+        }
+        Ok(())
     }
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> BadInput {
-    BadInput(format!("--output {}: cannot be written ({error}); name one in a folder that can", path.display()))
+/// A file as it is to be written.
+struct Written {
+    /// Where; `None` for standard output.
+    path: Option<PathBuf>,
+    text: String,
+    /// It has nothing in it that its reader could use, who may refuse it.
+    is_empty: bool,
 }
