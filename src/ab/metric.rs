@@ -12,7 +12,7 @@ use crate::units::{Direction, Unit};
 
 /// The metrics that were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[serde(try_from = "String", into = "String")]
 pub enum Wanted {
     /// What the experiment is about.
     #[default]
@@ -23,16 +23,6 @@ pub enum Wanted {
     Named(Vec<String>),
 }
 
-impl From<String> for Wanted {
-    fn from(text: String) -> Self {
-        match text.as_str() {
-            "" | "headline" => Wanted::Headline,
-            "all" => Wanted::All,
-            names => Wanted::Named(names.split(',').map(|name| name.trim().to_owned()).collect()),
-        }
-    }
-}
-
 /// A text that asks for everything, or for the headline, and for more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` stands alone; accepted: all, headline, or names of metrics")]
@@ -41,13 +31,23 @@ pub struct MixedMetrics(&'static str);
 impl FromStr for Wanted {
     type Err = MixedMetrics;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match Wanted::from(text.to_owned()) {
-            Wanted::Named(names) => {
-                let alone = ["all", "headline"].into_iter().find(|word| names.iter().any(|name| name == word));
-                alone.map_or(Ok(Wanted::Named(names)), |word| Err(MixedMetrics(word)))
-            }
-            wanted => Ok(wanted),
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        let stands_alone = |word: &&str| names.iter().any(|name| name == word);
+        match text {
+            "" | "headline" => Ok(Wanted::Headline),
+            "all" => Ok(Wanted::All),
+            _ => match ["all", "headline"].into_iter().find(stands_alone) {
+                Some(word) => Err(MixedMetrics(word)),
+                None => Ok(Wanted::Named(names)),
+            },
         }
+    }
+}
+
+impl TryFrom<String> for Wanted {
+    type Error = MixedMetrics;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
