@@ -4,13 +4,16 @@ mod bench;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use assert_cmd::assert::{Assert, OutputAssertExt};
 use bench::{Desk, build, entries};
-use featherweight::store::{Experiment, RUN_FILE, TRIALS_FILE, TrialRecord};
+use featherweight::store::{Experiment, Outcome, RUN_FILE, TRIALS_FILE, TrialRecord};
 use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A run that is over in a moment and has trials enough to be judged.
@@ -43,6 +46,22 @@ fn rewrite(dir: &Path, change: impl Fn(&mut TrialRecord)) {
 /// Makes what is stored look as if it had taken `factor` as long.
 fn stretch(dir: &Path, factor: f64) {
     rewrite(dir, |record| record.metrics.iter_mut().for_each(|metric| metric.value *= factor));
+}
+
+/// Makes what is stored look as if every trial had failed.
+fn fail(dir: &Path) {
+    rewrite(dir, |record| {
+        record.metrics.clear();
+        (record.outcome, record.reason) = (Outcome::Failed, Some("no main line".to_owned()));
+    });
+}
+
+/// Changes the description of the run in the folder `dir`.
+fn describe(dir: &Path, change: impl Fn(&mut Value)) {
+    let path = dir.join(RUN_FILE);
+    let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).expect("it is stored")).expect("a run");
+    change(&mut file);
+    fs::write(&path, file.to_string()).expect("it can be written");
 }
 
 /// A desk with a run that is also saved as the baseline `main`. It is measured once for all tests.
@@ -109,6 +128,10 @@ fn what_is_slower_twice_is_a_regression_and_the_exit_code_says_so() {
         "only what was flagged again"
     );
     assert!(entries(&desk.state()).is_empty(), "no ledger is left");
+    let confirms: Vec<_> = runs.iter().map(|run| run.file.confirms.as_ref()).collect();
+    assert_eq!(confirms, [None, None, Some(&runs[1].file.run)]);
+    let last = stdout(&compare(&desk, &["main", "last"]).assert().code(1));
+    assert!(last.contains(runs[1].file.run.as_str()) && last.contains("boot/fake/hello/2"), "{last}");
 }
 
 #[test]
@@ -131,6 +154,57 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured(#[case] line: &str
     let words = refused.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(message), "{refused}");
     assert_eq!(desk.runs().len(), 1);
+}
+
+#[test]
+fn a_baseline_of_another_host_or_of_few_trials_is_refused_before_anything_is_measured() {
+    let desk = furnished();
+    for option in ["--baseline", "--save-baseline"] {
+        let line = format!("--platform fake --benchmark_time 1 --runs 4 {option} main");
+        let refused = stderr(&desk.command(Experiment::Boot, &line).assert().code(2));
+        assert!(refused.contains(&format!("{option} main: with 4 trials of a case no difference")), "{refused}");
+        assert!(refused.contains("add --runs 5"), "{refused}");
+    }
+    describe(&baseline(&desk), |file| file["configuration"]["runs"] = 2.into());
+    let refused = stderr(&boot(&desk, "--baseline main").assert().code(2));
+    assert!(refused.contains("as it was saved: with 2 trials of a case") && refused.contains("--runs 5"), "{refused}");
+    describe(&baseline(&desk), |file| file["host"]["kernel"] = "1.0".into());
+    let refused = stderr(&boot(&desk, "--baseline main").assert().code(2));
+    assert!(refused.contains("not comparable: different hosts: kernel: 1.0 against "), "{refused}");
+    assert_eq!(desk.runs().len(), 1);
+}
+
+#[rstest]
+#[case::saving("--save-baseline", "not saved as baseline main: the run is interrupted")]
+#[case::comparing("--baseline", "not compared with main: the run is interrupted")]
+fn an_interrupted_run_says_what_does_not_happen(#[case] option: &str, #[case] message: &str) {
+    let desk = furnished();
+    let line = format!("--platform fake --benchmark_time 1 --instances_per_benchmark 2 --runs 10000 {option} main");
+    let mut command = desk.command(Experiment::Boot, &line);
+    let harness = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let has_begun = || {
+        let begun = desk.runs().into_iter().nth(1).map(|dir| fs::metadata(dir.join(TRIALS_FILE)));
+        begun.is_some_and(|trials| trials.is_ok_and(|trials| trials.len() > 0))
+    };
+    while !has_begun() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&harness), Signal::INT).expect("it runs");
+    let output = harness.wait_with_output().expect("waited");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains(message) && told.contains(&format!("--resume last {option} main")), "{told}");
+}
+
+#[test]
+fn what_worked_and_fails_in_every_trial_is_not_green() {
+    let desk = furnished();
+    fail(&desk.runs()[0]);
+    let lost = stdout(&compare(&desk, &["main", "last"]).assert().code(4));
+    assert!(lost.contains("2 cases have no number in B.") && lost.contains("no main line"), "{lost}");
+    fail(&baseline(&desk));
+    let nothing = stdout(&compare(&desk, &["main", "last"]).assert().code(3));
+    assert!(nothing.contains("Nothing could be compared."), "{nothing}");
 }
 
 #[test]
@@ -171,7 +245,13 @@ fn every_format_goes_where_it_is_told() {
     assert!(stdout(&markdown).starts_with("### 2 metrics regressed."), "{}", stdout(&markdown));
     compare(&desk, &["main", "last", "--output", "/proc/no/such"]).assert().code(2);
     compare(&desk, &["main", "last", "--format", "xml"]).assert().code(2);
-    compare(&desk, &["main", "last", "--metric", "no-such"]).assert().code(3);
+    let unknown = stderr(&compare(&desk, &["main", "last", "--metric", "boot,no-such"]).assert().code(2));
+    assert!(
+        unknown.contains("--metric no-such: no such metric; accepted: ") && unknown.contains("removal"),
+        "{unknown}"
+    );
+    let mixed = stderr(&compare(&desk, &["main", "last", "--metric", "all,boot"]).assert().code(2));
+    assert!(mixed.contains("`all` stands alone"), "{mixed}");
 }
 
 #[test]
@@ -179,7 +259,11 @@ fn what_cannot_be_read_or_compared_says_so() {
     let desk = furnished();
     assert!(stderr(&compare(&Desk::new(), &["a", "last"]).assert().code(3)).contains("holds no run"));
     let wrong = stderr(&compare(&desk, &["tuesday", "last"]).assert().code(2));
-    assert!(wrong.contains("A tuesday: ") && wrong.contains("accepted: a saved baseline's name"), "{wrong}");
+    assert!(wrong.contains("A tuesday: ") && wrong.contains("accepted: a saved baseline's name (main), "), "{wrong}");
+    let bench =
+        |names: [&str; 2]| stderr(&compare(&desk, &[&names[..], &["--bench", "isolation"]].concat()).assert().code(2));
+    assert!(bench(["main", "main"]).contains("--bench isolation: baseline main has boot"));
+    assert!(bench(["last", "last"]).contains("--bench isolation: A last is a run of boot"));
     desk.command(Experiment::Footprint, "--platform fake --runs 1").assert().success();
     let experiments = stderr(&compare(&desk, &["main", "last"]).assert().code(2));
     assert!(experiments.contains("baseline main: has boot; the other side is footprint"), "{experiments}");
@@ -206,10 +290,7 @@ fn a_damaged_run_is_told(#[case] last: &str, #[case] code: i32, #[case] message:
 #[test]
 fn another_host_is_refused_and_an_empty_run_says_so() {
     let desk = furnished();
-    let path = baseline(&desk).join(RUN_FILE);
-    let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    file["host"]["kernel"] = "1.0".into();
-    fs::write(&path, file.to_string()).unwrap();
+    describe(&baseline(&desk), |file| file["host"]["kernel"] = "1.0".into());
     let refused = stdout(&compare(&desk, &["main", "last"]).assert().code(2));
     assert!(refused.contains("not comparable: different hosts: kernel: 1.0 against "), "{refused}");
     fs::write(baseline(&desk).join(TRIALS_FILE), "").unwrap();

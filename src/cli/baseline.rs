@@ -4,22 +4,71 @@ use std::path::Path;
 
 use super::Options;
 use super::bench::{Exit, Refusal, fresh_seed, terminal};
+use crate::ab::Wanted;
 use crate::compare::baseline::{self, BaselineName};
-use crate::compare::{Compared, Metrics, Past, Question, asks_otherwise, compare, confirmed, flagged_alone};
+use crate::compare::{Compared, FEWEST, Past, Question, asks_otherwise, compare, confirmed, flagged_alone, other_host};
 use crate::engine::{Request, RunSummary};
+use crate::host::HostFacts;
 use crate::plan::Configuration;
 use crate::regression::{Comparison, Rule, Verdict};
 use crate::report::{Format, comparison};
-use crate::run::Folders;
+use crate::run::{Folders, RunId};
 use crate::say;
-use crate::store::{Experiment, RunOutcome, SlimRun, read_slim};
+use crate::store::{Experiment, RunFile, RunOutcome, SlimRun, read_run_file, read_slim};
 
-/// Keeps the run in the folder `run` under that name.
-pub(super) fn save(name: &BaselineName, experiment: Experiment, run: &Path, folders: &Folders) -> Result<(), Refusal> {
-    let saved = baseline::save(&folders.baselines(), name, experiment, run);
-    let dir = saved.map_err(|e| (Exit::Trouble, format!("--save-baseline {name}: cannot be saved ({e})")))?;
-    say::out!("baseline {name}: {}", dir.display());
-    Ok(())
+/// The name under which a run is kept.
+pub(super) struct Keep<'a>(&'a BaselineName);
+
+impl<'a> Keep<'a> {
+    /// The name that the options give; `None` without one.
+    ///
+    /// # Errors
+    /// When too little is asked for to judge anything by it.
+    pub(super) fn open(options: &'a Options, request: &Request) -> Result<Option<Self>, Refusal> {
+        let Some(name) = &options.save_baseline else { return Ok(None) };
+        if let Request::New { configuration, .. } = request {
+            enough(configuration).map_err(|why| (Exit::BadInput, format!("--save-baseline {name}: {why}")))?;
+        }
+        Ok(Some(Self(name)))
+    }
+
+    /// Keeps the run that ended so, where it is complete.
+    pub(super) fn run(&self, experiment: Experiment, run: &RunSummary, folders: &Folders) -> Result<(), Refusal> {
+        let name = self.0;
+        if run.outcome != RunOutcome::Complete {
+            say::err!("not saved as baseline {name}: {}", unfinished(run.outcome, "--save-baseline", name));
+            return Ok(());
+        }
+        let saved = baseline::save(&folders.baselines(), name, experiment, &run.dir);
+        let dir = saved.map_err(|e| (Exit::Trouble, format!("--save-baseline {name}: cannot be saved ({e})")))?;
+        if let Some(why) = read_run_file(&dir).ok().as_ref().and_then(invalid) {
+            let cure = "save it again when the host is quiet";
+            say::err!(
+                "warning: the noise guard calls the run INVALID ({why}), and so will be what is compared with it; {cure}"
+            );
+        }
+        say::out!("baseline {name}: {}", dir.display());
+        Ok(())
+    }
+}
+
+/// Why nothing can be judged by a run. The host does not bear on a virtual clock.
+fn invalid(run: &RunFile) -> Option<&String> {
+    let is_real = run.platforms.iter().any(|platform| !platform.capabilities.simulated);
+    run.noise.as_ref().filter(|_| is_real)?.invalid.first()
+}
+
+/// Refuses fewer trials a case than can show a difference, with the cure.
+fn enough(configuration: &Configuration) -> Result<(), String> {
+    let (trials, runs) = (configuration.repetitions(), FEWEST.div_ceil(configuration.each_pass().max(1)));
+    match trials {
+        FEWEST.. => Ok(()),
+        _ => Err(format!("with {trials} trials of a case no difference can be told from chance; add --runs {runs}")),
+    }
+}
+
+fn unfinished(outcome: RunOutcome, option: &str, name: &dyn std::fmt::Display) -> String {
+    format!("the run is {outcome}; it goes on with --resume last {option} {name}")
 }
 
 /// What a run is held against.
@@ -33,7 +82,8 @@ impl Against {
     /// measured.
     ///
     /// # Errors
-    /// When there is no such baseline, it cannot be read, or something else is asked for than it has.
+    /// When there is no such baseline, it cannot be read, it is of another host, something else is asked for than it has,
+    /// or too little to tell a difference.
     pub(super) fn open(
         experiment: Experiment,
         options: &Options,
@@ -47,33 +97,42 @@ impl Against {
         }
         let run = read_slim(&baseline::folder(&folders.baselines(), name, experiment));
         let run = run.map_err(|e| refused(e.to_string()))?;
+        let mut otherwise = other_host(&run.file, &HostFacts::read(Path::new("/")));
         if let Request::New { configuration, .. } = request {
-            let otherwise = asks_otherwise(&run.file.configuration, configuration);
-            if !otherwise.is_empty() {
-                return Err(refused(format!("not comparable: {}", otherwise.join("; "))));
-            }
+            otherwise.extend(asks_otherwise(&run.file.configuration, configuration));
+            enough(configuration).map_err(refused)?;
         }
+        if !otherwise.is_empty() {
+            return Err(refused(format!("not comparable: {}", otherwise.join("; "))));
+        }
+        enough(&run.file.configuration).map_err(|why| refused(format!("as it was saved: {why}, and save it again")))?;
         Ok(Some(Self { name: name.to_string(), run }))
     }
 
-    /// Compares the run in the folder `dir` with it, has what looks worse measured again by `measure`, and prints what
-    /// is to be said. `exit` is that of the run itself.
+    /// Compares the run with it, where that is complete, has what looks worse measured again by `measure`, and prints
+    /// what is to be said. `exit` is that of the run itself.
     pub(super) fn judge(
         &self,
-        dir: &Path,
+        run: &RunSummary,
         runs: &Path,
         exit: Exit,
-        measure: impl FnOnce(Configuration) -> Result<RunSummary, Refusal>,
+        measure: impl FnOnce(Configuration, RunId) -> Result<RunSummary, Refusal>,
     ) -> Result<Exit, Refusal> {
-        let run = read(dir)?;
-        let past = Past::load(runs, &self.run, &[self.run.file.run.clone(), run.file.run.clone()]);
+        if run.outcome != RunOutcome::Complete {
+            say::err!("not compared with {}: {}", self.name, unfinished(run.outcome, "--baseline", &self.name));
+            return Ok(exit);
+        }
+        let run = read(&run.dir)?;
+        let past = Past::load(runs, &self.run, &run);
         let mut compared = self.compare(&run, &past);
         let mut exit = exit;
         if let Some(configuration) = flagged_alone(&run.file.configuration, &compared, fresh_seed()) {
             suspect(&compared.comparison, &self.name);
-            let summary = measure(configuration)?;
+            let again = measure(configuration, run.file.run.clone());
+            let again = again.and_then(|summary| Ok((read(&summary.dir)?, summary)));
+            // What was seen is told, also where it could not be looked at again.
+            let (again, summary) = again.inspect_err(|_| print(&compared.comparison))?;
             summary.problems.iter().for_each(|problem| say::err!("error: {problem}"));
-            let again = read(&summary.dir)?;
             compared = confirmed(compared, &self.compare(&again, &past), again.file.run.as_str());
             if summary.outcome == RunOutcome::Interrupted {
                 exit = Exit::Interrupted;
@@ -84,7 +143,7 @@ impl Against {
     }
 
     fn compare(&self, run: &SlimRun, past: &Past) -> Compared {
-        let question = Question { rule: Rule::USUAL, metrics: Metrics::Headline, past };
+        let question = Question { rule: Rule::USUAL, metrics: Wanted::Headline, past };
         compare((&self.name, &self.run), (run.file.run.as_str(), run), &question)
     }
 }
@@ -121,10 +180,72 @@ fn print(compared: &Comparison) {
 
 /// The exit code of a comparison after a run that ended with `run`.
 fn exit(compared: &Comparison, run: Exit) -> Exit {
-    match run {
-        Exit::Interrupted => Exit::Interrupted,
-        _ if !compared.not_comparable.is_empty() => Exit::BadInput,
-        _ if compared.has_regressed() => Exit::Regression,
-        other => other,
+    match (run, Exit::of(compared)) {
+        (Exit::Interrupted, _) => Exit::Interrupted,
+        (_, judged @ (Exit::BadInput | Exit::Regression)) => judged,
+        (Exit::Fine, judged) => judged,
+        (run, _) => run,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::profile::profile;
+    use super::*;
+    use crate::plan::Profile;
+    use crate::store::testing::run_file;
+    use crate::store::{NoiseGuard, PlatformEntry};
+
+    #[rstest]
+    #[case(Experiment::Boot, None)]
+    #[case(Experiment::Footprint, None)]
+    #[case(Experiment::Scalability, Some("add --runs 5"))]
+    #[case(Experiment::Isolation, Some("add --runs 5"))]
+    fn the_quick_profile_is_judged_where_it_has_trials_enough(
+        #[case] experiment: Experiment,
+        #[case] cure: Option<&str>,
+    ) {
+        let told = enough(&profile(experiment, Profile::Quick)).err();
+        assert_eq!(told.is_some(), cure.is_some());
+        assert!(told.is_none_or(|told| cure.is_some_and(|cure| told.ends_with(cure))));
+    }
+
+    #[test]
+    fn a_noisy_run_is_no_baseline_unless_its_clock_is_virtual() {
+        let mut run = run_file();
+        run.noise = Some(NoiseGuard {
+            before: Vec::new(),
+            after: Vec::new(),
+            invalid: vec!["others had 50 % of CPU 1".to_owned()],
+            unjudged: None,
+        });
+        assert_eq!(invalid(&run), None);
+        let entry = r#"{"id":"native","capabilities":{"accelerator":"none","fork":true,"limits":true,
+            "launch_concurrency":1,"host_processes":true,"network":true,"own_memory":false,"simulated":false},
+            "facts":{"version":"1","notes":[]}}"#;
+        run.platforms = vec![serde_json::from_str::<PlatformEntry>(entry).unwrap()];
+        assert_eq!(invalid(&run).map(String::as_str), Some("others had 50 % of CPU 1"));
+    }
+
+    #[rstest]
+    #[case(Exit::Fine, true, Exit::Regression)]
+    #[case(Exit::Trouble, true, Exit::Regression)]
+    #[case(Exit::Interrupted, true, Exit::Interrupted)]
+    #[case(Exit::Fine, false, Exit::NothingRan)]
+    #[case(Exit::Trouble, false, Exit::Trouble)]
+    fn a_regression_comes_before_trouble(#[case] run: Exit, #[case] regressed: bool, #[case] expected: Exit) {
+        let verdict = if regressed { "REGRESSED" } else { "INVALID" };
+        let line = serde_json::json!({
+            "case": "boot/hello/0", "metric": "boot", "unit": "ns", "direction": "lower", "a": null, "b": null,
+            "ruling": { "verdict": verdict, "shift": { "value": 0.1, "interval": null }, "p": null,
+                "detectable": null, "blocks": 9 },
+        });
+        let side = serde_json::json!({ "name": "x", "facts": {} });
+        let compared = serde_json::json!({
+            "a": side, "b": side, "notes": [], "not_comparable": [], "lines": [line], "took": null,
+        });
+        assert_eq!(exit(&serde_json::from_value(compared).unwrap(), run), expected);
     }
 }

@@ -9,17 +9,18 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::Options;
-use super::baseline::{self, Against};
+use super::baseline::{Against, Keep};
 use super::resolve::{BadInput, resolve, trial_configuration};
 use crate::engine::{EngineError, Request, RunSummary, Session};
 use crate::interrupt::Interrupt;
 use crate::observe;
 use crate::plan::Plan;
 use crate::platform;
+use crate::regression::Comparison;
 use crate::report::{self, Look};
 use crate::run::Folders;
 use crate::say;
-use crate::store::{Experiment, Outcome, Role, RunOutcome, StoredRun, read_run};
+use crate::store::{CaseName, Experiment, Outcome, Role, RunOutcome, StoredRun, read_run};
 
 /// The exit codes of a bench target and of xtask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,20 @@ pub enum Exit {
     Trouble = 4,
     /// The user stopped the run.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// What a comparison of stored runs comes to. What A had and B has no more is trouble: nobody looked whether it is
+    /// slower.
+    pub fn of(compared: &Comparison) -> Self {
+        match compared {
+            c if !c.not_comparable.is_empty() => Exit::BadInput,
+            c if c.has_regressed() => Exit::Regression,
+            c if !c.lost().is_empty() => Exit::Trouble,
+            c if c.says_nothing() => Exit::NothingRan,
+            _ => Exit::Fine,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -66,6 +81,7 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
         return try_once(experiment, folders);
     }
     let request = request(experiment, options, &folders)?;
+    let keep = Keep::open(options, &request)?;
     let against = Against::open(experiment, options, &request, &folders)?;
     let interrupt = Interrupt::on_signals().map_err(|e| (Exit::Trouble, format!("watch for Ctrl-C: {e}")))?;
     let session = open(request, &folders, &interrupt)?;
@@ -77,17 +93,15 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
     let summary = session.run(observe::for_stderr().as_mut()).map_err(refusal)?;
     let pages = Pages::of(options, &folders);
     let exit = finish(&summary, &pages);
-    if let Some(name) = options.save_baseline.as_ref().filter(|_| summary.outcome == RunOutcome::Complete) {
-        baseline::save(name, experiment, &summary.dir, &folders)?;
+    if let Some(keep) = keep {
+        keep.run(experiment, &summary, &folders)?;
     }
-    match against.filter(|_| summary.outcome == RunOutcome::Complete) {
-        Some(against) => against.judge(&summary.dir, &pages.runs, exit, |configuration| {
-            let request = Request::New { configuration: Box::new(configuration), out: pages.runs.clone() };
-            let session = open(request, &folders, &interrupt)?;
-            session.run(observe::for_stderr().as_mut()).map_err(refusal)
-        }),
-        None => Ok(exit),
-    }
+    let Some(against) = against else { return Ok(exit) };
+    against.judge(&summary, &pages.runs, exit, |configuration, confirms| {
+        let (configuration, confirms) = (Box::new(configuration), Some(confirms));
+        let session = open(Request::New { configuration, out: pages.runs.clone(), confirms }, &folders, &interrupt)?;
+        session.run(observe::for_stderr().as_mut()).map_err(refusal)
+    })
 }
 
 fn open(request: Request, folders: &Folders, interrupt: &Interrupt) -> Result<Session, Refusal> {
@@ -98,7 +112,8 @@ fn open(request: Request, folders: &Folders, interrupt: &Interrupt) -> Result<Se
 fn try_once(experiment: Experiment, folders: Folders) -> Result<Exit, Refusal> {
     let output = folders.output.join(format!("try-{experiment}-{}", std::process::id()));
     let folders = Folders { output: output.clone(), ..folders };
-    let request = Request::New { configuration: Box::new(trial_configuration(experiment)), out: folders.runs() };
+    let configuration = Box::new(trial_configuration(experiment));
+    let request = Request::New { configuration, out: folders.runs(), confirms: None };
     let interrupt = Interrupt::new().map_err(|e| (Exit::Trouble, e.to_string()))?;
     let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
     let summary = session.run(&mut ()).map_err(refusal)?;
@@ -120,7 +135,7 @@ fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Resu
     if !(options.list || options.dry_run) {
         check_writable("--out", &out).map_err(|e| (Exit::BadInput, e.to_string()))?;
     }
-    Ok(Request::New { configuration: Box::new(configuration), out })
+    Ok(Request::New { configuration: Box::new(configuration), out, confirms: None })
 }
 
 /// Proves that the folder of `option` can be written before anything is measured, and makes it where it is not there.
@@ -140,7 +155,8 @@ pub fn check_writable(option: &str, folder: &Path) -> Result<(), BadInput> {
     })
 }
 
-pub(super) fn fresh_seed() -> u64 {
+/// Another seed every time, of which the order of the trials comes.
+pub fn fresh_seed() -> u64 {
     jiff::Timestamp::now().as_nanosecond() as u64
 }
 
@@ -257,13 +273,5 @@ fn barren_cases(trials: &[crate::store::TrialRecord]) -> Vec<String> {
         *good.entry((trial.case.clone(), trial.role)).or_insert(0) += usize::from(trial.outcome == Outcome::Ok);
     }
     let barren = good.into_iter().filter(|&(_, good)| good == 0);
-    barren
-        .map(|((case, role), _)| {
-            let attacker = case.attacker.map_or(String::new(), |a| format!(" beside {a}"));
-            format!(
-                "{}/{}/{}{attacker} ({role}, {}, {} in the background)",
-                case.experiment, case.platform, case.workload, case.placement, case.background
-            )
-        })
-        .collect()
+    barren.map(|((case, role), _)| CaseName::of(&case, role).to_string()).collect()
 }

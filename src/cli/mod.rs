@@ -7,7 +7,7 @@ mod profile;
 mod resolve;
 mod thesis;
 
-pub use bench::{Exit, bench, check_writable, terminal};
+pub use bench::{Exit, bench, check_writable, fresh_seed, terminal};
 pub use options::Options;
 pub use resolve::{BadInput, resolve};
 pub use thesis::ThesisCode;

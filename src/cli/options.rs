@@ -28,7 +28,7 @@ use crate::platform::{Networking, PlatformId, registry};
         cargo bench --bench boot -- --save-baseline main             then change something, and\n  \
         cargo bench --bench boot -- --baseline main                  is it slower?\n  \
         cargo bench --bench isolation -- --resume last\n\n\
-        Exit codes: 0 fine, 1 a confirmed regression (--baseline), 2 bad input, 3 nothing could run, 4 a case without a single good trial, or something left behind."
+        Exit codes: 0 fine, 1 a confirmed regression (--baseline), 2 bad input, 3 nothing could run or be compared, 4 a case without a single good trial, or something left behind."
 )]
 pub struct Options {
     /// Run only cases whose name contains this word, such as youki/sqlite or same-thread; see --list

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::matching::{Found, Key, Pairing, names, platforms};
 use crate::host::{HostFacts, differences};
 use crate::plan::Configuration;
@@ -23,7 +21,7 @@ pub(super) fn obstacles(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>)) ->
     if common.is_empty() && all.is_empty() {
         all.push(format!("no common case: A has {}; B has {}", cases(a.1.keys()), cases(b.1.keys())));
     }
-    all.extend(differences(&host(mine), &host(other)).into_iter().map(|d| format!("different hosts: {d}")));
+    all.extend(other_hosts(mine, other));
     if mine.configuration.ladder_order != other.configuration.ladder_order && common.iter().any(|k| k.background > 0) {
         let orders = (mine.configuration.ladder_order, other.configuration.ladder_order);
         all.push(format!("configuration: ladder order: {} against {}", orders.0, orders.1));
@@ -97,10 +95,20 @@ fn accelerators(a: &Found<'_>, b: &Found<'_>) -> Option<String> {
     (mine != other).then(|| format!("{} against {}", list(mine), list(other)))
 }
 
-/// The host's facts; those that do not read are unknown.
+/// The host's facts.
 pub(super) fn host(file: &RunFile) -> HostFacts {
-    let facts = Value::Object(file.host.clone().into_iter().collect());
-    serde_json::from_value(facts).unwrap_or_default()
+    HostFacts::stored(&file.host)
+}
+
+/// What tells the hosts of two runs apart, one sentence each. One of which nothing is recorded is taken for the same.
+pub(super) fn other_hosts(a: &RunFile, b: &RunFile) -> Vec<String> {
+    if b.host.is_empty() { Vec::new() } else { other_host(a, &host(b)) }
+}
+
+/// The same of the host of a run and another.
+pub fn other_host(run: &RunFile, other: &HostFacts) -> Vec<String> {
+    let differences = if run.host.is_empty() { Vec::new() } else { differences(&host(run), other) };
+    differences.into_iter().map(|d| format!("different hosts: {d}")).collect()
 }
 
 /// What a reader must know before any line.
@@ -122,13 +130,26 @@ pub(super) fn notes(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>), pairin
             all.push(format!("nothing is recorded of {name}'s host: it is taken for the same"));
         }
     }
+    all.extend(other_guests(a.1, b.1));
     all.extend(alone("A", a.1, b.1));
     all.extend(alone("B", b.1, a.1));
     all
 }
 
+/// The cases of which the measured guest is another.
+fn other_guests(a: &Cases<'_>, b: &Cases<'_>) -> Option<String> {
+    let images =
+        |found: &Found<'_>| -> BTreeSet<String> { found.values.iter().map(|v| v.case.image.clone()).collect() };
+    let differ = |(key, found): &(&Key, &Found<'_>)| b.get(key).is_some_and(|other| images(other) != images(found));
+    let differing: Vec<&Key> = a.iter().filter(differ).map(|(key, _)| key).collect();
+    (!differing.is_empty()).then(|| {
+        let cases = cases(differing.into_iter());
+        format!("the measured guest is another program in B, so that a difference may be the guest's own: {cases}")
+    })
+}
+
 fn incomplete(name: &str, run: &SlimRun) -> Option<String> {
-    let (trials, planned) = (run.cases.iter().map(CaseValues::trials).sum::<usize>(), run.file.planned);
+    let (trials, planned) = (run.cases.iter().map(|case| case.counts.trials()).sum::<usize>(), run.file.planned);
     let ended = run.file.outcome;
     (ended != RunOutcome::Complete).then(|| format!("{name} is not complete ({ended}): {trials} of {planned} trials"))
 }
@@ -136,9 +157,10 @@ fn incomplete(name: &str, run: &SlimRun) -> Option<String> {
 /// The trials that are missing from the numbers, and those whose numbers deserve caution.
 fn losses(name: &str, run: &SlimRun) -> Option<String> {
     let sum = |of: fn(&CaseValues) -> usize| run.cases.iter().map(of).sum::<usize>();
-    let (failed, flagged) = (sum(|case| case.failed), sum(|case| case.flagged));
-    (failed + flagged > 0)
-        .then(|| format!("{name}: of {} trials {failed} failed and {flagged} are flagged", sum(CaseValues::trials)))
+    let (failed, flagged) = (sum(|case| case.counts.failed), sum(|case| case.counts.flagged));
+    (failed + flagged > 0).then(|| {
+        format!("{name}: of {} trials {failed} failed and {flagged} are flagged", sum(|case| case.counts.trials()))
+    })
 }
 
 /// The cases that the other run does not have.

@@ -1,17 +1,19 @@
 //! One metric of one case of two runs: from their values to a verdict.
 
-use super::matching::{Found, Key};
-use super::metrics::Wanted;
+use super::matching::{Found, Key, Metric};
 use super::past::Band;
 use super::surroundings::Surroundings;
 use crate::regression::{Line, Rule, Ruling, Verdict};
 use crate::stats::{self, Estimate, Level, Sample, Summary, rank_sum, shift, summarize};
 use crate::units::Direction;
 
+/// The fewest good trials a side that can show a difference: fewer have no 98 % interval of a shift.
+pub const FEWEST: u32 = 5;
+
 /// The line of one metric of one case.
 pub(super) fn line(
     key: &Key,
-    metric: &Wanted,
+    metric: &Metric,
     (a, b): (&Found<'_>, &Found<'_>),
     surroundings: &Surroundings,
     band: Band,
@@ -46,7 +48,9 @@ fn summary(values: Vec<f64>) -> Option<Summary> {
 /// What is said where a side has no number: one that was good and is not any more cannot be told from noise here, and
 /// is no "no difference" either.
 fn absent(mine: bool, other: bool, (a, b): (&Found<'_>, &Found<'_>)) -> Ruling {
-    let tell = |found: &Found<'_>, who: &str| found.trouble(who).unwrap_or_else(|| format!("{who} does not have it"));
+    let tell = |found: &Found<'_>, who: &str| {
+        found.trouble(who).unwrap_or_else(|| format!("{who} does not have it, or a value of it that has no ratio"))
+    };
     match (mine, other) {
         (true, _) => Ruling::without_numbers(Verdict::Inconclusive, tell(b, "B")),
         (false, true) => Ruling::without_numbers(Verdict::Inconclusive, tell(a, "A")),
@@ -55,7 +59,7 @@ fn absent(mine: bool, other: bool, (a, b): (&Found<'_>, &Found<'_>)) -> Ruling {
 }
 
 /// The logarithms of the values, turned so that more is worse; `None` where one has none.
-fn logs(metric: &Wanted, values: &[f64]) -> Option<Sample> {
+fn logs(metric: &Metric, values: &[f64]) -> Option<Sample> {
     let sign = if metric.direction == Direction::Higher { -1.0 } else { 1.0 };
     Sample::new(values.iter().map(|value| sign * value.ln()).collect()).ok()
 }
@@ -70,7 +74,7 @@ struct Judgement<'a> {
 }
 
 impl Judgement<'_> {
-    fn ruling(&self, metric: &Wanted) -> Ruling {
+    fn ruling(&self, metric: &Metric) -> Ruling {
         let shift = shift(&self.a, &self.b, Level::P98);
         // Of the side that the shift is on; the other side's is that of the arms exchanged.
         let p = match shift.value >= 0.0 {
@@ -89,14 +93,14 @@ impl Judgement<'_> {
         }
     }
 
-    fn verdict(&self, metric: &Wanted, shift: &Estimate, p: f64) -> (Verdict, Option<String>) {
+    fn verdict(&self, metric: &Metric, shift: &Estimate, p: f64) -> (Verdict, Option<String>) {
         let judged = |verdict, reason: Option<String>| (verdict, reason);
         if let Some(reason) = self.surroundings.invalid.as_ref().filter(|_| !self.surroundings.simulated) {
             return judged(Verdict::Invalid, Some(reason.clone()));
         }
         let Some(interval) = shift.interval else {
             let (a, b) = (self.a.count(), self.b.count());
-            let reason = format!("{a} good trials against {b} are too few: five of each can show a difference");
+            let reason = format!("{a} good trials against {b} are too few; measure both with --runs {FEWEST} or more");
             return judged(Verdict::Inconclusive, Some(reason));
         };
         let bound = self.rule.bound();
@@ -114,7 +118,7 @@ impl Judgement<'_> {
     }
 
     /// Why a difference that is there may not be the measured thing's.
-    fn doubt(&self, metric: &Wanted, shift: f64) -> Option<String> {
+    fn doubt(&self, metric: &Metric, shift: f64) -> Option<String> {
         if shift.abs() <= self.band.share.ln_1p() {
             let share = 100.0 * self.band.share;
             let reason = format!("two runs of the same thing may differ by {share:.1} % here ({})", self.band.source);
@@ -124,7 +128,7 @@ impl Judgement<'_> {
     }
 
     /// What speaks of the host itself: unwatched, or its speed differs by more than `limit`, a logarithm.
-    fn host_speed(&self, metric: &Wanted, limit: f64) -> Option<String> {
+    fn host_speed(&self, metric: &Metric, limit: f64) -> Option<String> {
         let around = self.surroundings;
         if around.simulated {
             return None;
@@ -145,14 +149,7 @@ impl Judgement<'_> {
 
     /// The smallest effect that would have been called one; `None` below six trials a side.
     fn detectable(&self) -> Option<f64> {
-        let sigma = sigma(&self.a)?.max(sigma(&self.b)?);
+        let sigma = stats::sigma(&self.a)?.max(stats::sigma(&self.b)?);
         Some(self.rule.detectable_unpaired(sigma, self.a.count(), self.b.count()).max(self.band.share))
     }
-}
-
-/// The standard deviation by the median absolute deviation; `None` below six values.
-fn sigma(sample: &Sample) -> Option<f64> {
-    /// What makes a median absolute deviation a normal distribution's sigma.
-    const NORMAL: f64 = 1.4826;
-    (sample.count() >= 6).then(|| NORMAL * stats::mad(sample))
 }

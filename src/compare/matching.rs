@@ -6,7 +6,7 @@ use std::fmt;
 use crate::attacker::Attacker;
 use crate::placement::Placement;
 use crate::platform::PlatformId;
-use crate::store::{Case, CaseValues, Experiment, MetricValues, Role, SlimRun};
+use crate::store::{Case, CaseName, CaseValues, Experiment, MetricValues, Role, SlimRun, neighbour};
 use crate::units::{Direction, Unit};
 
 /// A case without what two runs of it may differ in: its image, its accelerator, and, where two platforms are compared,
@@ -55,6 +55,14 @@ pub(super) struct Series {
     pub(super) unit: Unit,
     pub(super) direction: Direction,
     pub(super) values: Vec<f64>,
+}
+
+/// A metric that a run has.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Metric {
+    pub(super) name: String,
+    pub(super) unit: Unit,
+    pub(super) direction: Direction,
 }
 
 /// What a metric that is divided by its reference is called: `insert_time` becomes `insert_time_slowdown`.
@@ -122,19 +130,17 @@ impl Key {
 impl fmt::Display for Key {
     /// As the plan calls the case, without the platform where that is what is compared.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.experiment)?;
-        if let Some(platform) = &self.platform {
-            write!(f, "/{platform}")?;
-        }
-        write!(f, "/{}", self.workload)?;
-        match self.experiment {
-            Experiment::Isolation => {
-                let neighbour = self.attacker.map_or(self.role.name(), Attacker::name);
-                write!(f, "/{}/{neighbour}", self.placement)
-            }
-            Experiment::Scalability if self.victims > 1 => write!(f, "/{}-victims", self.victims),
-            _ => write!(f, "/{}", self.background),
-        }
+        let name = CaseName {
+            experiment: self.experiment,
+            platform: self.platform.as_ref(),
+            workload: &self.workload,
+            placement: self.placement,
+            neighbour: neighbour(self.attacker, self.role),
+            background: self.background,
+            victims: self.victims,
+            minimum: false,
+        };
+        name.fmt(f)
     }
 }
 
@@ -157,24 +163,34 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// What the case is called where its platform is not what is compared.
+    pub(super) fn key(&self) -> Key {
+        let first = self.values[0];
+        Key::of(&first.case, first.role, Pairing::Same)
+    }
+
     /// Why there is no number, or not of every trial, for `who`; `None` when all is well.
     pub(super) fn trouble(&self, who: &str) -> Option<String> {
         let Some(one) = self.one() else {
             return Some(format!("{who} mixes trials of {} images or accelerators in this case", self.values.len()));
         };
-        let reason = one.reason.as_deref().unwrap_or("no reason is recorded");
-        match (one.ok, one.failed) {
-            (0, 0) => Some(format!("{who} skipped it: {reason}")),
-            (0, failed) => Some(format!("not one of {who}'s {failed} trials is good: {reason}")),
-            _ => None,
-        }
+        barren(one, who, "trials").or_else(|| {
+            let reference = self.is_relative().then_some(self.reference)?;
+            match reference {
+                None => Some(format!("{who} has no reference to hold it against")),
+                Some(reference) => barren(reference, who, "references"),
+            }
+        })
     }
 
-    /// The names of the metrics, those that are divided by the reference among them under their own.
-    pub(super) fn metric_names(&self) -> Vec<String> {
-        let suffix = if self.is_relative() { SLOWDOWN } else { "" };
+    /// The metrics, those that are divided by the reference under their own names.
+    pub(super) fn metrics(&self) -> impl Iterator<Item = Metric> {
+        let is_relative = self.is_relative();
         let metrics = self.values.iter().flat_map(|values| &values.metrics);
-        metrics.map(|metric| format!("{}{suffix}", metric.name)).collect()
+        metrics.map(move |MetricValues { name, unit, direction, .. }| match is_relative {
+            true => Metric { name: format!("{name}{SLOWDOWN}"), unit: Unit::Ratio, direction: Direction::Lower },
+            false => Metric { name: name.clone(), unit: *unit, direction: *direction },
+        })
     }
 
     /// Whether every number is divided by that of the reference of its block, so that what the host did to both cancels.
@@ -192,17 +208,29 @@ impl<'a> Found<'a> {
         }
         let name = name.strip_suffix(SLOWDOWN)?;
         let (loaded, alone) = (values.metric(name)?, self.reference?.metric(name)?);
-        let values = ratios(loaded, alone);
+        let values = ratios(loaded, alone)?;
         Some(Series { unit: Unit::Ratio, direction: Direction::Lower, values }).filter(|s| !s.values.is_empty())
     }
 }
 
-/// How much worse each value is than that of the reference of its block: above 1 is worse.
-fn ratios(loaded: &MetricValues, alone: &MetricValues) -> Vec<f64> {
+/// Why `who` has no number of a case; `None` where a trial of it is good. `what` says what the trials are.
+fn barren(values: &CaseValues, who: &str, what: &str) -> Option<String> {
+    let reason = values.reason.as_deref().unwrap_or("no reason is recorded");
+    match (values.counts.ok, values.counts.failed) {
+        (0, 0) => Some(format!("{who} skipped its {what}: {reason}")),
+        (0, failed) => Some(format!("not one of {who}'s {failed} {what} is good: {reason}")),
+        _ => None,
+    }
+}
+
+/// How much worse each value is than that of the reference of its block: above 1 is worse. `None` where one is no number,
+/// such as of a victim that did nothing at all: without it, the others would look better than all of them are.
+fn ratios(loaded: &MetricValues, alone: &MetricValues) -> Option<Vec<f64>> {
     let alone_at: BTreeMap<u32, f64> = alone.values.iter().copied().collect();
     let ratio = |(block, value): &(u32, f64)| {
         let alone = alone_at.get(block)?;
         Some(if loaded.direction == Direction::Higher { alone / value } else { value / alone })
     };
-    loaded.values.iter().filter_map(ratio).filter(|ratio| ratio.is_finite()).collect()
+    let ratios: Vec<f64> = loaded.values.iter().filter_map(ratio).collect();
+    ratios.iter().all(|ratio| ratio.is_finite()).then_some(ratios)
 }

@@ -1,66 +1,38 @@
 //! Which metrics of a case are compared.
 
-use super::matching::{Found, Key, SLOWDOWN};
-use crate::store::Experiment;
-use crate::units::{Direction, Unit};
+use std::collections::BTreeSet;
 
-/// Which metrics are asked about.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Metrics {
-    /// What an experiment is about: few, since every metric more is a chance more of a false alarm.
-    #[default]
-    Headline,
-    /// All of which one way is better.
-    All,
-    /// Those of these names.
-    Named(Vec<String>),
-}
+use super::matching::{Found, Key, Metric, Pairing, SLOWDOWN, keyed};
+use crate::ab::Wanted;
+use crate::guest::Program;
+use crate::store::SlimRun;
 
-/// A metric that at least one run has.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wanted {
-    pub(super) name: String,
-    pub(super) unit: Unit,
-    pub(super) direction: Direction,
-}
-
-impl Metrics {
-    /// The metrics of a case that are compared, in the order of the records.
-    pub(super) fn of(&self, key: &Key, a: &Found<'_>, b: &Found<'_>) -> Vec<Wanted> {
-        let mut all: Vec<Wanted> = Vec::new();
-        for name in a.metric_names().into_iter().chain(b.metric_names()) {
-            let series = a.series(&name).or_else(|| b.series(&name));
-            let Some(series) = series.filter(|_| all.iter().all(|wanted| wanted.name != name)) else { continue };
-            all.push(Wanted { name, unit: series.unit, direction: series.direction });
-        }
-        let plain = |wanted: &Wanted| wanted.name.trim_end_matches(SLOWDOWN).to_owned();
-        match self {
-            Metrics::All => all,
-            Metrics::Named(names) => {
-                all.into_iter().filter(|w| names.contains(&w.name) || names.contains(&plain(w))).collect()
-            }
-            Metrics::Headline => {
-                let headline = headline(key.experiment);
-                let of_it = |wanted: &&Wanted| headline.contains(&plain(wanted).as_str());
-                let found: Vec<Wanted> = all.iter().filter(of_it).cloned().collect();
-                if found.is_empty() { all } else { found }
-            }
+/// The metrics of a case that are compared, in the order of the records. One that is divided by its reference may be asked
+/// for by either name. A case that has nothing of what its experiment is about is compared in all it has.
+pub(super) fn chosen(wanted: &Wanted, key: &Key, a: &Found<'_>, b: &Found<'_>) -> Vec<Metric> {
+    let mut all: Vec<Metric> = Vec::new();
+    for metric in a.metrics().chain(b.metrics()) {
+        if all.iter().all(|other| other.name != metric.name) {
+            all.push(metric);
         }
     }
+    let is_wanted = |metric: &&Metric| {
+        let has = |guest: Program, name| wanted.has(key.experiment, guest, name, metric.direction);
+        let guest = key.workload.parse::<Program>();
+        guest.is_ok_and(|guest| has(guest, &metric.name) || has(guest, metric.name.trim_end_matches(SLOWDOWN)))
+    };
+    let found: Vec<Metric> = all.iter().filter(is_wanted).cloned().collect();
+    if found.is_empty() && *wanted == Wanted::Headline { all } else { found }
 }
 
-/// What an experiment is about.
-fn headline(experiment: Experiment) -> &'static [&'static str] {
-    match experiment {
-        Experiment::Boot => &["boot", "boot_whole", "ready"],
-        Experiment::Footprint => &[
-            "image_size",
-            "pss_per_instance",
-            "charge_per_instance",
-            "mem_available_per_instance",
-            "start_per_instance",
-            "minimum_memory",
-        ],
-        Experiment::Scalability | Experiment::Isolation => &["insert_time", "throughput"],
+/// The names by which the metrics of two runs can be asked for.
+pub fn metric_names(a: &SlimRun, b: &SlimRun) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for found in [a, b].into_iter().flat_map(|run| keyed(run, Pairing::Same).into_values()) {
+        for Metric { name, .. } in found.metrics() {
+            names.insert(name.trim_end_matches(SLOWDOWN).to_owned());
+            names.insert(name);
+        }
     }
+    names
 }

@@ -17,14 +17,16 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
-pub use comparable::asks_otherwise;
+pub use comparable::{asks_otherwise, other_host};
 pub use confirm::{confirmed, flagged_alone};
+pub use line::FEWEST;
 pub use matching::Key;
-pub use metrics::Metrics;
+pub use metrics::metric_names;
 pub use past::Past;
 
 use std::collections::BTreeMap;
 
+use crate::ab::Wanted;
 use crate::regression::{Comparison, Line, Rule, Ruling, Side, Verdict};
 use crate::store::SlimRun;
 use comparable::{facts, notes, obstacles};
@@ -37,7 +39,7 @@ pub struct Question<'a> {
     /// When a difference is one; of the rule, what is about blocks does not apply.
     pub rule: Rule,
     /// Which metrics.
-    pub metrics: Metrics,
+    pub metrics: Wanted,
     /// What sessions of the same thing differed by on this host.
     pub past: &'a Past,
 }
@@ -90,9 +92,9 @@ fn lines(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>), question: &Questi
     for (key, mine) in a.1 {
         let Some(other) = b.1.get(key) else { continue };
         let surroundings = Surroundings::of((a.0, mine), (b.0, other));
-        let metrics = question.metrics.of(key, mine, other);
-        for metric in metrics {
-            let band = question.past.band(key, &metric.name);
+        let own = [mine, other].map(Found::key);
+        for metric in metrics::chosen(&question.metrics, key, mine, other) {
+            let band = question.past.band([&own[0], &own[1]], &metric);
             all.push((key.clone(), line::line(key, &metric, (mine, other), &surroundings, band, &question.rule)));
         }
         if metrics_are_missing(&all, key) {

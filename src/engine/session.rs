@@ -33,6 +33,8 @@ pub enum Request {
         configuration: Box<Configuration>,
         /// The folder that receives the run's folder.
         out: PathBuf,
+        /// The run of which it measures again what looked worse there.
+        confirms: Option<RunId>,
     },
     /// A run that did not finish.
     Resume {
@@ -120,8 +122,8 @@ impl Session {
     ) -> Result<Self, EngineError> {
         let topology = read_topology()?;
         let (file, dir, stored, ledger) = match request {
-            Request::New { configuration, out } => {
-                let file = new_file(*configuration, command);
+            Request::New { configuration, out, confirms } => {
+                let file = RunFile { confirms, ..new_file(*configuration, command) };
                 let dir = out.join(format!("{}-{}", file.run, file.experiment()));
                 let ledger = open_ledger(&folders, &file.run)?;
                 (file, dir, None, ledger)
@@ -336,6 +338,7 @@ fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
         noise: None,
         outcome: RunOutcome::Running,
         reason: None,
+        confirms: None,
     }
 }
 

@@ -158,10 +158,7 @@ impl Builder<'_> {
     }
 
     fn level(&mut self, pass: u32, platform: &PlatformId, workload: Program, background: u32) {
-        let boots = match self.configuration.experiment {
-            Experiment::Boot => self.configuration.boots,
-            _ => 1,
-        };
+        let boots = self.configuration.each_pass();
         for boot in 0..boots {
             let trial = self.trial(pass * boots + boot, platform, workload);
             self.trials.push(PlannedTrial { background, ..trial });

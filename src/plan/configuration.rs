@@ -96,6 +96,16 @@ impl Configuration {
         }
     }
 
+    /// How many trials each case gets.
+    pub fn repetitions(&self) -> u32 {
+        self.runs.saturating_mul(self.each_pass())
+    }
+
+    /// How many trials a case gets in one of the [`Configuration::runs`].
+    pub fn each_pass(&self) -> u32 {
+        if self.experiment == Experiment::Boot { self.boots } else { 1 }
+    }
+
     /// The attackers beside `victim`.
     pub fn attackers_of(&self, victim: Program) -> &[Attacker] {
         if victim.is_server() { &self.server_attackers } else { &self.attackers }

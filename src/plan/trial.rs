@@ -6,7 +6,7 @@ use crate::attacker::Attacker;
 use crate::guest::Program;
 use crate::placement::Placement;
 use crate::platform::PlatformId;
-use crate::store::{Experiment, Role, Skip};
+use crate::store::{CaseName, Experiment, Role, Skip, neighbour};
 use crate::units::Nanos;
 
 /// Everything a run will do, in order.
@@ -53,6 +53,20 @@ impl Plan {
 }
 
 impl PlannedTrial {
+    /// What its case is called.
+    pub fn name(&self) -> CaseName<'_> {
+        CaseName {
+            experiment: self.experiment,
+            platform: Some(&self.platform),
+            workload: self.workload.name(),
+            placement: self.placement,
+            neighbour: neighbour(self.attacker, self.role),
+            background: self.background,
+            victims: self.victims,
+            minimum: false,
+        }
+    }
+
     /// What idles in the background: more of the same server beside a server, sleepers beside everything else.
     pub fn idle(&self) -> Program {
         if self.workload.is_server() { self.workload } else { Program::Sleep }
@@ -65,16 +79,8 @@ impl PlannedTrial {
 }
 
 impl fmt::Display for PlannedTrial {
-    /// The case's name, for filters and progress: `isolation/youki/sqlite/same-thread/prime`, `boot/native/hello/100`.
+    /// The case's name, for filters and progress.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.experiment, self.platform, self.workload)?;
-        match self.experiment {
-            Experiment::Isolation => {
-                let neighbour = self.attacker.map_or(self.role.name(), Attacker::name);
-                write!(f, "/{}/{neighbour}", self.placement)
-            }
-            Experiment::Scalability if self.victims > 1 => write!(f, "/{}-victims", self.victims),
-            _ => write!(f, "/{}", self.background),
-        }
+        self.name().fmt(f)
     }
 }

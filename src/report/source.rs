@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::{Case, Experiment, ReadError, StoredRun, list_runs, read_run, run_folder};
+use crate::store::{Case, Experiment, ReadError, StoredRun, list_runs, own_runs, read_run, run_folder};
 
 /// The latest readable runs: of every experiment, and of every workload and accelerator in it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,7 +31,7 @@ pub fn latest(runs: &Path) -> Latest {
     for dir in list_runs(runs).into_iter().rev() {
         match read_run(&dir) {
             Err(e) => latest.warnings.push(e.to_string()),
-            Ok(run) if is_news(&run, &latest.runs) => latest.runs.push(run),
+            Ok(run) if run.file.confirms.is_none() && is_news(&run, &latest.runs) => latest.runs.push(run),
             Ok(_) => {}
         }
     }
@@ -54,7 +54,7 @@ fn is_news(run: &StoredRun, later: &[StoredRun]) -> bool {
 /// When there is none, or it cannot be read.
 pub fn find(runs: &Path, name: &str) -> Result<StoredRun, NoSuchRun> {
     let dir = match name {
-        "last" => list_runs(runs).pop().ok_or_else(|| NoSuchRun::Empty(runs.to_owned()))?,
+        "last" => own_runs(runs).next_back().ok_or_else(|| NoSuchRun::Empty(runs.to_owned()))?,
         name => run_folder(runs, name),
     };
     Ok(read_run(&dir)?)

@@ -1,6 +1,7 @@
 //! One line of `trials.jsonl`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,101 @@ pub struct Case {
     pub image: String,
 }
 
+/// What people call a case: `isolation/youki/sqlite/same-thread/prime`, `boot/native/hello/100`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaseName<'a> {
+    /// What is measured.
+    pub experiment: Experiment,
+    /// Where; `None` where the platforms are what is compared.
+    pub platform: Option<&'a PlatformId>,
+    /// The measured guest.
+    pub workload: &'a str,
+    /// Where the neighbour runs.
+    pub placement: Placement,
+    /// What runs beside a victim of `isolation`; see [`neighbour`].
+    pub neighbour: &'a str,
+    /// Idle instances beside the measured one.
+    pub background: u32,
+    /// How many victims run at once.
+    pub victims: u32,
+    /// The smallest guest memory is looked for.
+    pub minimum: bool,
+}
+
+impl<'a> CaseName<'a> {
+    /// The name of a stored case in that role.
+    pub fn of(case: &'a Case, role: Role) -> Self {
+        Self {
+            experiment: case.experiment,
+            platform: Some(&case.platform),
+            workload: &case.workload,
+            placement: case.placement,
+            neighbour: neighbour(case.attacker, role),
+            background: case.background,
+            victims: case.victims,
+            minimum: false,
+        }
+    }
+
+    /// The same without the platform: what is measured on two of them.
+    pub fn anywhere(self) -> Self {
+        Self { platform: None, ..self }
+    }
+}
+
+/// What runs beside a victim: the attacker, or what the trial is for without one.
+pub fn neighbour(attacker: Option<Attacker>, role: Role) -> &'static str {
+    attacker.map_or(role.name(), Attacker::name)
+}
+
+impl fmt::Display for CaseName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.experiment)?;
+        if let Some(platform) = self.platform {
+            write!(f, "/{platform}")?;
+        }
+        write!(f, "/{}", self.workload)?;
+        match self.experiment {
+            Experiment::Isolation => write!(f, "/{}/{}", self.placement, self.neighbour),
+            Experiment::Footprint if self.minimum => f.write_str("/minimum"),
+            Experiment::Scalability if self.victims > 1 => write!(f, "/{}-victims", self.victims),
+            _ => write!(f, "/{}", self.background),
+        }
+    }
+}
+
+/// What became of the trials of a case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Trials that have their metrics.
+    pub ok: usize,
+    /// Those of them whose numbers deserve caution; the records tell why.
+    pub flagged: usize,
+    /// Trials that failed.
+    pub failed: usize,
+    /// Trials that were not run.
+    pub skipped: usize,
+}
+
+impl Counts {
+    /// Counts one trial that ended so.
+    pub fn take(&mut self, outcome: Outcome, is_flagged: bool) {
+        match outcome {
+            Outcome::Ok => {
+                self.ok += 1;
+                self.flagged += usize::from(is_flagged);
+            }
+            Outcome::Failed => self.failed += 1,
+            Outcome::Skipped => self.skipped += 1,
+        }
+    }
+
+    /// How many trials there are, whatever became of them.
+    pub fn trials(&self) -> usize {
+        self.ok + self.failed + self.skipped
+    }
+}
+
 /// The CPUs that were asked for and read back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cpus {
@@ -141,5 +237,30 @@ impl TrialRecord {
     /// The value of the metric of that name, where the trial has it.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics.iter().find(|m| m.name == name).map(|m| m.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::testing::record;
+    use super::*;
+
+    #[rstest]
+    #[case::a_ladder(Experiment::Boot, 1, false, "boot/fake/hello/10")]
+    #[case::several(Experiment::Scalability, 4, false, "scalability/fake/hello/4-victims")]
+    #[case::a_search(Experiment::Footprint, 1, true, "footprint/fake/hello/minimum")]
+    #[case::beside_somebody(Experiment::Isolation, 1, false, "isolation/fake/hello/unpinned/placebo")]
+    fn a_case_is_called_by_what_tells_it_from_its_neighbours(
+        #[case] experiment: Experiment,
+        #[case] victims: u32,
+        #[case] minimum: bool,
+        #[case] name: &str,
+    ) {
+        let case = Case { experiment, victims, background: 10, ..record(0).case };
+        let called = CaseName { minimum, ..CaseName::of(&case, Role::Placebo) };
+        assert_eq!(called.to_string(), name);
+        assert_eq!(called.anywhere().to_string(), name.replace("/fake", ""));
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Experiment;
+use super::{Experiment, list_runs, read_run_file};
 use crate::guest::Image;
 use crate::host::noise::NoiseReading;
 use crate::names::named_enum;
@@ -65,6 +66,16 @@ pub struct RunFile {
     pub outcome: RunOutcome,
     /// Why it was stopped.
     pub reason: Option<String>,
+    /// The run of which it measured again what looked worse there; it is no session of its own question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirms: Option<RunId>,
+}
+
+/// The folders under `runs` that hold a run, oldest first, without those that only measured again what another run had
+/// shown. What cannot be read is among them.
+pub fn own_runs(runs: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
+    let is_own = |dir: &PathBuf| read_run_file(dir).map_or(true, |file| file.confirms.is_none());
+    list_runs(runs).into_iter().filter(is_own)
 }
 
 impl RunFile {
@@ -139,4 +150,23 @@ pub struct NoiseGuard {
     /// Why there was nothing to judge by; `None` when the run was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unjudged: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Writer;
+    use super::super::testing::{run_file, run_id};
+    use super::*;
+
+    #[test]
+    fn what_was_only_measured_again_is_no_run_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, confirms) in [("1", None), ("2", Some(run_id()))] {
+            Writer::open(&dir.path().join(name)).unwrap().describe(&RunFile { confirms, ..run_file() }).unwrap();
+        }
+        std::fs::create_dir(dir.path().join("3")).unwrap();
+        std::fs::write(dir.path().join("3").join(super::super::RUN_FILE), "damaged").unwrap();
+        let names: Vec<_> = own_runs(dir.path()).rev().map(|dir| dir.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["3", "1"]);
+    }
 }

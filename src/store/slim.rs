@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::reader::{Place, each_trial, read_run_file};
-use super::{Case, Outcome, ReadError, Role, RunFile, SCHEMA};
+use super::{Case, Counts, Outcome, ReadError, Role, RunFile, SCHEMA};
 use crate::units::{Direction, Unit};
 
 /// A run's description and its numbers by case.
@@ -34,14 +34,8 @@ pub struct CaseValues {
     pub case: Case,
     /// What the trials are for.
     pub role: Role,
-    /// Trials that have their metrics.
-    pub ok: usize,
-    /// Those of them whose numbers deserve caution.
-    pub flagged: usize,
-    /// Trials that failed.
-    pub failed: usize,
-    /// Trials that were not run.
-    pub skipped: usize,
+    /// What became of the trials.
+    pub counts: Counts,
     /// Why the first of those that failed or were not run did so.
     pub reason: Option<String>,
     /// What the good trials measured; context that neither way is better is left out.
@@ -113,17 +107,10 @@ struct Cases {
 impl Cases {
     fn take(&mut self, record: SlimRecord<'_>) {
         let values = self.of(record.case, record.role);
-        match record.outcome {
-            Outcome::Ok => {
-                values.ok += 1;
-                values.flagged += usize::from(!record.flags.is_empty());
-                record.metrics.iter().for_each(|metric| values.push(record.trial, metric));
-                return;
-            }
-            Outcome::Failed => values.failed += 1,
-            Outcome::Skipped => values.skipped += 1,
-        }
-        if values.reason.is_none() {
+        values.counts.take(record.outcome, !record.flags.is_empty());
+        if record.outcome == Outcome::Ok {
+            record.metrics.iter().for_each(|metric| values.push(record.trial, metric));
+        } else if values.reason.is_none() {
             values.reason = record.reason;
         }
     }
@@ -144,7 +131,7 @@ impl Cases {
 
 impl CaseValues {
     fn new(case: Case, role: Role) -> Self {
-        Self { case, role, ok: 0, flagged: 0, failed: 0, skipped: 0, reason: None, metrics: Vec::new() }
+        Self { case, role, counts: Counts::default(), reason: None, metrics: Vec::new() }
     }
 
     fn push(&mut self, trial: u32, metric: &SlimMetric<'_>) {
@@ -164,11 +151,6 @@ impl CaseValues {
                 values: vec![value],
             }),
         }
-    }
-
-    /// How many trials there are, whatever became of them.
-    pub fn trials(&self) -> usize {
-        self.ok + self.failed + self.skipped
     }
 
     /// The metric of that name.
@@ -203,7 +185,7 @@ mod tests {
         let run = read_slim(stored(&[record(0), failed, flagged, other]).path()).unwrap();
         assert_eq!((run.file.clone(), run.cases.len()), (run_file(), 2));
         let case = &run.cases[0];
-        assert_eq!((case.ok, case.flagged, case.failed, case.trials()), (2, 1, 1, 3));
+        assert_eq!((case.counts, case.counts.trials()), (Counts { ok: 2, flagged: 1, failed: 1, skipped: 0 }, 3));
         assert_eq!(case.reason.as_deref(), Some("no \"main\""));
         let values: Vec<f64> = case.metric("boot").unwrap().values.iter().map(|(_, value)| *value).collect();
         assert_eq!(values, [7_190_081.0, 7_190_084.0]);
@@ -215,7 +197,7 @@ mod tests {
         let mut context = record(0);
         context.metrics[0].direction = Direction::Neutral;
         let run = read_slim(stored(&[context]).path()).unwrap();
-        assert_eq!((run.cases[0].ok, run.cases[0].metrics.len()), (1, 0));
+        assert_eq!((run.cases[0].counts.ok, run.cases[0].metrics.len()), (1, 0));
     }
 
     #[test]

@@ -92,5 +92,6 @@ pub(crate) fn run_file() -> RunFile {
         noise: None,
         outcome: RunOutcome::Complete,
         reason: None,
+        confirms: None,
     }
 }

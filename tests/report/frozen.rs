@@ -72,6 +72,7 @@ pub(crate) fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) ->
             noise: Some(noise()),
             outcome: RunOutcome::Complete,
             reason: None,
+            confirms: None,
         },
         trials,
         warnings: Vec::new(),

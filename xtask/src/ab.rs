@@ -18,9 +18,10 @@ use featherweight::plan::Configuration;
 use featherweight::regression::Comparison;
 use featherweight::report::{Format, Look, comparison};
 use featherweight::run::Folders;
-use featherweight::store::{Experiment, replace};
+use featherweight::store::Experiment;
 
 use crate::exit::BadInput;
+use crate::output::write_output;
 
 /// Measure two arms now, in shuffled blocks, and say whether B is worse than A
 #[derive(Debug, clap::Args)]
@@ -228,7 +229,7 @@ impl Ab {
     /// What the bench target would measure, each case at one level.
     fn configuration(&self, a: &Arm, b: &Arm) -> anyhow::Result<Configuration> {
         let options = self.measured.options(a, b)?;
-        let fresh = fresh_seed();
+        let fresh = cli::fresh_seed();
         let mut configuration = resolve(self.bench, &options, fresh).map_err(|e| BadInput(e.to_string()))?;
         configuration.filter = self.filter.clone();
         configuration.seed = self.seed.unwrap_or(fresh);
@@ -266,8 +267,8 @@ impl Ab {
     fn print(&self, compared: &Comparison) -> anyhow::Result<()> {
         compared.failures().iter().for_each(|failure| eprintln!("error: an arm fails: {failure}"));
         let (look, width) = cli::terminal();
-        match &self.output {
-            Some(path) => write(path, &comparison(compared, self.format, Look::Plain, None)),
+        match self.output.as_deref() {
+            path @ Some(_) => write_output(path, &comparison(compared, self.format, Look::Plain, None)),
             None => {
                 say(&comparison(compared, self.format, look, width));
                 Ok(())
@@ -347,16 +348,4 @@ fn share(text: &str) -> Result<f64, String> {
 /// A closed pipe is no reason to fail.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{}", text.trim_end());
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    replace(path, text.as_bytes()).map_err(|e| {
-        BadInput(format!("--output {}: cannot be written ({e}); name a file in a folder that can", path.display()))
-            .into()
-    })
-}
-
-/// Another order every time, unless it is asked for.
-fn fresh_seed() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }

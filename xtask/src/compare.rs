@@ -1,19 +1,19 @@
 //! `cargo xtask compare`: two stored runs held against each other.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::Context;
+use featherweight::ab::Wanted;
 use featherweight::cli::{self, Exit};
 use featherweight::compare::baseline::{self, BaselineName};
-use featherweight::compare::{Metrics, Past, Question, compare};
+use featherweight::compare::{Past, Question, compare, metric_names};
 use featherweight::regression::{Comparison, Rule};
 use featherweight::report::{Format, Look, NoSuchRun, comparison};
 use featherweight::run::Folders;
-use featherweight::store::{Experiment, ReadError, SlimRun, list_runs, read_run_file, read_slim, replace, run_folder};
+use featherweight::store::{Experiment, ReadError, SlimRun, own_runs, read_run_file, read_slim, run_folder};
 
 use crate::exit::BadInput;
+use crate::output::write_output;
 
 /// Compare two stored runs, metric by metric
 #[derive(Debug, clap::Args)]
@@ -30,19 +30,20 @@ use crate::exit::BadInput;
         cargo xtask compare before/ after/ --metric boot,removal\n\n\
         Verdicts: REGRESSED, IMPROVED, EQUIVALENT (within 1 %), INCONCLUSIVE (with the smallest effect that would have \
         shown), INVALID (the host was noisy), SKIPPED.\n\n\
-        Exit codes: 0 no regression, 1 a regression, 2 bad input or not comparable, 3 no number to compare."
+        Exit codes: 0 no regression, 1 a regression, 2 bad input or not comparable, 3 nothing could be compared, 4 a case \
+        that A has numbers of has none in B."
 )]
 pub(crate) struct Compare {
     /// What B is compared with: a saved baseline's name, a run's id, its folder, or `last`
     a: String,
     /// What is asked about: the same
     b: String,
-    /// The experiment, where both are baselines of several
+    /// The experiment, where baselines have several
     #[arg(long, value_name = "EXPERIMENT")]
     bench: Option<Experiment>,
     /// The metrics, comma-separated, or `all` [default: what the experiment is about]
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    metric: Vec<String>,
+    #[arg(long, value_name = "NAME", default_value = "headline", hide_default_value = true)]
+    metric: Wanted,
     /// How it is printed: text, markdown (a job summary), json, github (annotations)
     #[arg(long, default_value_t = Format::Text)]
     format: Format,
@@ -65,51 +66,33 @@ impl Compare {
             (read("A", &self.a, &a), other.join().unwrap_or_else(|_| Err(anyhow::anyhow!("reading B panicked"))))
         });
         let (a, b) = (a?, b?);
-        let past = Past::load(&folders.runs(), &a, &[a.file.run.clone(), b.file.run.clone()]);
-        let question = Question { rule: Rule::USUAL, metrics: self.metrics(), past: &past };
+        self.metric.check(&metric_names(&a, &b)).map_err(BadInput)?;
+        let past = Past::load(&folders.runs(), &a, &b);
+        let question = Question { rule: Rule::USUAL, metrics: self.metric.clone(), past: &past };
         let compared = compare((&self.a, &a), (&self.b, &b), &question).comparison;
         self.print(&compared)?;
-        Ok(exit(&compared))
-    }
-
-    fn metrics(&self) -> Metrics {
-        match self.metric.as_slice() {
-            [] => Metrics::Headline,
-            [all] if all == "all" => Metrics::All,
-            names => Metrics::Named(names.to_vec()),
-        }
+        Ok(Exit::of(&compared))
     }
 
     fn print(&self, compared: &Comparison) -> anyhow::Result<()> {
-        let (look, width) = cli::terminal();
-        match &self.output {
-            Some(path) => {
-                let text = comparison(compared, self.format, Look::Plain, None);
-                let unwritable = |e: io::Error| {
-                    BadInput(format!(
-                        "--output {}: cannot be written ({e}); name a file in a folder that can",
-                        path.display()
-                    ))
-                };
-                Ok(replace(path, text.as_bytes()).map_err(unwritable)?)
-            }
-            None => {
-                let text = comparison(compared, self.format, look, width);
-                io::stdout().write_all(text.as_bytes()).context("write to standard output")
-            }
-        }
+        let (look, width) = if self.output.is_some() { (Look::Plain, None) } else { cli::terminal() };
+        write_output(self.output.as_deref(), &comparison(compared, self.format, look, width))
     }
 
     /// The folders of the two runs. Of a baseline, the experiment that is asked for or that the other run has.
     fn folders(&self, folders: &Folders) -> anyhow::Result<[PathBuf; 2]> {
         let sides = [Named::of(&self.a, folders)?, Named::of(&self.b, folders)?];
         match sides {
-            [Named::Run(a), Named::Run(b)] => Ok([a, b]),
+            [Named::Run(a), Named::Run(b)] => {
+                self.experiment("A", &self.a, &a)?;
+                self.experiment("B", &self.b, &b)?;
+                Ok([a, b])
+            }
             [Named::Baseline(a), Named::Run(b)] => {
-                Ok([self.of_baseline(&a, &[experiment("B", &self.b, &b)?], folders)?, b])
+                Ok([self.of_baseline(&a, &[self.experiment("B", &self.b, &b)?], folders)?, b])
             }
             [Named::Run(a), Named::Baseline(b)] => {
-                let b = self.of_baseline(&b, &[experiment("A", &self.a, &a)?], folders)?;
+                let b = self.of_baseline(&b, &[self.experiment("A", &self.a, &a)?], folders)?;
                 Ok([a, b])
             }
             [Named::Baseline(a), Named::Baseline(b)] => {
@@ -121,12 +104,24 @@ impl Compare {
         }
     }
 
+    /// The experiment of a side that is a run, which is the one that is asked for.
+    fn experiment(&self, side: &str, name: &str, dir: &Path) -> anyhow::Result<Experiment> {
+        let found = read_run_file(dir).map_err(|e| unreadable(side, name, &e))?.experiment();
+        match self.bench.filter(|bench| *bench != found) {
+            Some(bench) => Err(BadInput(format!("--bench {bench}: {side} {name} is a run of {found}")).into()),
+            None => Ok(found),
+        }
+    }
+
     /// The folder of the one experiment of `accepted` that the baseline has.
     fn of_baseline(&self, name: &BaselineName, accepted: &[Experiment], folders: &Folders) -> anyhow::Result<PathBuf> {
         let has = baseline::experiments(&folders.baselines(), name);
         let wanted = |e: &Experiment| accepted.contains(e) && self.bench.is_none_or(|bench| bench == *e);
         let fitting: Vec<Experiment> = has.iter().copied().filter(wanted).collect();
         let list = |all: &[Experiment]| all.iter().map(|e| e.name()).collect::<Vec<_>>().join(", ");
+        if let Some(bench) = self.bench.filter(|bench| !has.contains(bench)) {
+            return Err(BadInput(format!("--bench {bench}: baseline {name} has {}", list(&has))).into());
+        }
         match fitting.as_slice() {
             [one] => Ok(baseline::folder(&folders.baselines(), name, *one)),
             [] => {
@@ -147,7 +142,7 @@ enum Named {
 impl Named {
     fn of(name: &str, folders: &Folders) -> anyhow::Result<Self> {
         if name == "last" {
-            let last = list_runs(&folders.runs()).pop().ok_or_else(|| NoSuchRun::Empty(folders.runs()))?;
+            let last = own_runs(&folders.runs()).next_back().ok_or_else(|| NoSuchRun::Empty(folders.runs()))?;
             return Ok(Named::Run(last));
         }
         let saved = name.parse::<BaselineName>().ok();
@@ -158,24 +153,14 @@ impl Named {
     }
 }
 
-fn experiment(side: &str, name: &str, dir: &Path) -> anyhow::Result<Experiment> {
-    read_run_file(dir).map(|file| file.experiment()).map_err(|e| unreadable(side, name, &e))
-}
-
 fn read(side: &str, name: &str, dir: &Path) -> anyhow::Result<SlimRun> {
     read_slim(dir).map_err(|e| unreadable(side, name, &e))
 }
 
 fn unreadable(side: &str, name: &str, e: &ReadError) -> anyhow::Error {
-    let accepted = "a saved baseline's name, a run's id, its folder, or `last`";
+    let saved: Vec<String> =
+        baseline::names(&Folders::from_env().baselines()).iter().map(ToString::to_string).collect();
+    let saved = if saved.is_empty() { "there is none".to_owned() } else { saved.join(", ") };
+    let accepted = format!("a saved baseline's name ({saved}), a run's id, its folder, or `last`");
     BadInput(format!("{side} {name}: {e}; accepted: {accepted}")).into()
-}
-
-fn exit(compared: &Comparison) -> Exit {
-    match compared {
-        c if !c.not_comparable.is_empty() => Exit::BadInput,
-        c if c.has_regressed() => Exit::Regression,
-        c if c.says_nothing() => Exit::NothingRan,
-        _ => Exit::Fine,
-    }
 }

@@ -10,7 +10,7 @@ use crate::attacker::Attacker;
 use crate::host::noise::NoiseReading;
 use crate::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId};
 use crate::store::testing::{record, run_file};
-use crate::store::{CaseValues, Experiment, MetricValues, NoiseGuard, PlatformEntry, Role};
+use crate::store::{CaseValues, Counts, Experiment, MetricValues, NoiseGuard, PlatformEntry, Role};
 use crate::units::{Direction, Nanos, Unit};
 
 /// A reading of a CPU whose quanta took that many nanoseconds.
@@ -69,7 +69,7 @@ pub(super) fn case(background: u32, metrics: Vec<MetricValues>) -> CaseValues {
     let mut case = record(0).case;
     (case.platform, case.background) = (PlatformId::new("native"), background);
     let ok = metrics.iter().map(|metric| metric.values.len()).max().unwrap_or(0);
-    CaseValues { case, role: Role::Measured, ok, flagged: 0, failed: 0, skipped: 0, reason: None, metrics }
+    CaseValues { case, role: Role::Measured, counts: Counts { ok, ..Counts::default() }, reason: None, metrics }
 }
 
 /// A complete boot run on `native` on a quiet host.
@@ -105,10 +105,10 @@ pub(super) fn isolation(slowdown: f64, pace: f64) -> SlimRun {
 }
 
 pub(super) fn compared(a: &SlimRun, b: &SlimRun) -> Compared {
-    asked(a, b, Metrics::Headline)
+    asked(a, b, Wanted::Headline)
 }
 
-pub(super) fn asked(a: &SlimRun, b: &SlimRun, metrics: Metrics) -> Compared {
+pub(super) fn asked(a: &SlimRun, b: &SlimRun, metrics: Wanted) -> Compared {
     compare(("a", a), ("b", b), &Question { rule: Rule::USUAL, metrics, past: &Past::default() })
 }
 

@@ -69,6 +69,10 @@ fn what_may_be_asked_about_is_allowed_and_named() {
         (&"1".into(), &"2".into())
     );
     assert_eq!(comparison.b.facts["revision"], "ff4b0d4ff4b0");
+    let note =
+        "the measured guest is another program in B, so that a difference may be the guest's own: boot/native/hello/0";
+    assert!(comparison.notes.iter().any(|n| n == note), "{:?}", comparison.notes);
+    assert!(!compared(&a, &a).comparison.notes.iter().any(|n| n.contains("another program")));
 }
 
 #[test]
@@ -94,7 +98,7 @@ fn what_a_reader_must_know_is_noted() {
     b.cases.truncate(1);
     (b.file.outcome, b.file.planned) = (RunOutcome::Interrupted, 48);
     b.warnings = vec!["line 13: torn, passed over".to_owned()];
-    b.cases[0].flagged = 2;
+    b.cases[0].counts.flagged = 2;
     let notes = compared(&a, &b).comparison.notes.join("\n");
     for note in [
         "what drifted in between counts as a difference",

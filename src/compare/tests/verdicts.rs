@@ -1,9 +1,12 @@
 //! What is said of runs that can be compared.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::store::{TRIALS_FILE, TrialRecord, Writer};
 
 #[rstest]
 #[case::slower(1.10, Verdict::Regressed)]
@@ -123,14 +126,50 @@ fn an_attacked_victim_is_compared_by_its_slowdown_whatever_the_host_did() {
     assert_eq!(lines(&isolation(1.5, 1.0), &worse)[0].ruling.verdict, Verdict::Regressed);
 }
 
+/// The case with not one good trial, for that reason.
+fn all_failed(case: &CaseValues, reason: &str) -> CaseValues {
+    let counts = Counts { failed: case.counts.ok, ..Counts::default() };
+    CaseValues { counts, reason: Some(reason.to_owned()), metrics: Vec::new(), ..case.clone() }
+}
+
+#[test]
+fn references_that_failed_are_what_a_slowdown_lacks() {
+    let (a, mut b) = (isolation(1.5, 1.0), isolation(1.5, 1.0));
+    b.cases[1] = all_failed(&b.cases[1], "no result");
+    let lines = compared(&a, &b).comparison.lines;
+    assert_eq!(lines[0].metric, "insert_time_slowdown");
+    assert_eq!(lines[0].ruling.reason.as_deref(), Some("not one of B's 20 references is good: no result"));
+    assert_eq!(compared(&b, &b).comparison.lines[0].ruling.verdict, Verdict::Skipped);
+}
+
+#[test]
+fn a_victim_that_did_nothing_at_all_is_not_passed_over() {
+    let served = |value: f64| {
+        let mut run = isolation(1.5, 1.0);
+        for metric in run.cases.iter_mut().flat_map(|case| &mut case.metrics) {
+            (metric.name, metric.unit, metric.direction) =
+                ("throughput".to_owned(), Unit::PerSecond, Direction::Higher);
+        }
+        run.cases[0].metrics[0].values[3].1 = value;
+        run.cases.iter_mut().for_each(|case| case.case.workload = "nginx".to_owned());
+        run
+    };
+    let comparison = compared(&served(1e9), &served(0.0)).comparison;
+    assert_eq!(comparison.lines[0].metric, "throughput_slowdown");
+    assert_eq!(comparison.lines[0].ruling.verdict, Verdict::Inconclusive);
+    assert!(comparison.lines[0].ruling.reason.as_ref().is_some_and(|reason| reason.contains("has no ratio")));
+    assert_eq!(comparison.lost(), [comparison.lines[0].case.as_str()]);
+}
+
 #[test]
 fn trials_that_failed_are_told_and_never_a_number() {
     let mut b = boots(12, 7e6);
-    (b.cases[0].ok, b.cases[0].failed, b.cases[0].reason) = (0, 12, Some("no main line".into()));
-    b.cases[0].metrics.clear();
+    b.cases[0] = all_failed(&b.cases[0], "no main line");
     let lost = ruling(&boots(12, 7e6), &b);
     assert_eq!(lost.verdict, Verdict::Inconclusive);
     assert_eq!(lost.reason.as_deref(), Some("not one of B's 12 trials is good: no main line"));
+    assert_eq!(compared(&boots(12, 7e6), &b).comparison.lost(), ["boot/native/hello/0"]);
+    assert!(compared(&b, &boots(12, 7e6)).comparison.lost().is_empty(), "what works now is no trouble");
     let comparison = compared(&b, &b).comparison;
     assert!(comparison.says_nothing() && comparison.lines.len() == 1, "{comparison:?}");
     assert!(comparison.notes.iter().any(|note| note == "B: of 12 trials 12 failed and 0 are flagged"));
@@ -162,11 +201,32 @@ fn the_metrics_are_those_that_are_asked_for() {
         let lines = asked(&run, &run, metrics).comparison.lines;
         lines.into_iter().map(|line| line.metric).collect::<Vec<_>>()
     };
-    assert_eq!(names(Metrics::Headline), ["boot"]);
-    assert_eq!(names(Metrics::All), ["boot", "removal", "create"]);
-    assert_eq!(names(Metrics::Named(vec!["removal".into(), "no such".into()])), ["removal"]);
-    let nothing = asked(&run, &run, Metrics::Named(vec!["no such".into()])).comparison;
+    assert_eq!(names(Wanted::Headline), ["boot"]);
+    assert_eq!(names(Wanted::All), ["boot", "removal", "create"]);
+    assert_eq!(names(Wanted::Named(vec!["removal".into(), "no such".into()])), ["removal"]);
+    let nothing = asked(&run, &run, Wanted::Named(vec!["no such".into()])).comparison;
     assert!(nothing.says_nothing() && nothing.lines[0].ruling.reason.is_some());
+    let known = metric_names(&run, &isolation(1.5, 1.0));
+    assert_eq!(known.iter().collect::<Vec<_>>(), ["boot", "create", "insert_time", "insert_time_slowdown", "removal"]);
+}
+
+#[test]
+fn a_servers_tail_is_what_it_is_about_too() {
+    let named = |name: &str| metric(name, values(12, 7e6, 0.02));
+    let mut run = run(vec![case(0, vec![named("throughput"), named("latency_p50"), named("latency_p99")])]);
+    (run.cases[0].case.experiment, run.cases[0].case.workload) = (Experiment::Scalability, "nginx".to_owned());
+    let lines = compared(&run, &run).comparison.lines;
+    assert_eq!(lines.iter().map(|line| line.metric.as_str()).collect::<Vec<_>>(), ["throughput", "latency_p99"]);
+}
+
+#[test]
+fn what_no_clock_tells_counts_from_a_smaller_difference_on() {
+    let weighed = |centre: f64, unit: Unit| {
+        let metric = MetricValues { unit, ..metric("image_size", (0..8).map(|i| (i, centre)).collect()) };
+        run(vec![case(0, vec![metric])])
+    };
+    let verdict = |unit| ruling(&weighed(1e6, unit), &weighed(1.03e6, unit)).verdict;
+    assert_eq!((verdict(Unit::Bytes), verdict(Unit::Nanos)), (Verdict::Regressed, Verdict::Inconclusive));
 }
 
 #[test]
@@ -175,7 +235,7 @@ fn sessions_that_differed_more_widen_what_counts() {
     let with = |medians: &[f64]| {
         let mut past = Past::default();
         medians.iter().for_each(|median| past.add(&boots(12, *median)));
-        let question = Question { rule: Rule::USUAL, metrics: Metrics::Headline, past: &past };
+        let question = Question { rule: Rule::USUAL, metrics: Wanted::Headline, past: &past };
         compare(("a", &a), ("b", &b), &question).comparison.lines[0].ruling.clone()
     };
     assert_eq!(with(&[7e6, 7.02e6, 6.99e6]).verdict, Verdict::Regressed);
@@ -183,6 +243,63 @@ fn sessions_that_differed_more_widen_what_counts() {
     assert_eq!(wide.verdict, Verdict::Inconclusive);
     assert!(wide.reason.is_some_and(|reason| reason.contains("3 earlier sessions")));
     assert_eq!(with(&[6.5e6, 7.5e6]).verdict, Verdict::Regressed, "two are too few to tell");
+}
+
+/// Keeps `run` as one of that id and host revision, whose boots took `centre`.
+fn kept(runs: &Path, id: &str, revision: &str, centre: f64) -> SlimRun {
+    let mut run = boots(12, centre);
+    run.file.run = id.parse().unwrap();
+    run.file.host = [("revision".to_owned(), revision.into())].into();
+    let writer = Writer::open(&runs.join(format!("{id}-boot"))).unwrap();
+    writer.describe(&run.file).unwrap();
+    let lines = run.cases[0].metrics[0].values.iter().map(|&(trial, value)| {
+        let mut record = TrialRecord { run: run.file.run.clone(), trial, case: run.cases[0].case.clone(), ..record(0) };
+        record.metrics[0].value = value;
+        serde_json::to_string(&record).unwrap() + "\n"
+    });
+    std::fs::write(runs.join(format!("{id}-boot")).join(TRIALS_FILE), lines.collect::<String>()).unwrap();
+    run
+}
+
+#[test]
+fn a_regression_that_is_measured_again_does_not_become_noise() {
+    let runs = tempfile::tempdir().unwrap();
+    let id = |n: u32| format!("20261121-0845{n:02}-3f9a");
+    let before: Vec<SlimRun> =
+        (0..4).map(|n| kept(runs.path(), &id(n), "old", 7e6 * (1.0 + 0.001 * f64::from(n)))).collect();
+    let after: Vec<SlimRun> = (4..8).map(|n| kept(runs.path(), &id(n), "new", 7.7e6)).collect();
+    let (a, b) = (&before[3], &after[3]);
+    let question = |past| Question { rule: Rule::USUAL, metrics: Wanted::Headline, past };
+    let (there, back) = (Past::load(runs.path(), a, b), Past::load(runs.path(), b, a));
+    let worse = compare(("a", a), ("b", b), &question(&there)).comparison.lines[0].ruling.clone();
+    assert_eq!(worse.verdict, Verdict::Regressed, "{worse:?}");
+    let better = compare(("b", b), ("a", a), &question(&back)).comparison.lines[0].ruling.clone();
+    assert_eq!((better.verdict, there == back), (Verdict::Improved, true), "the past is the same from either side");
+    assert_ne!(there, Past::default());
+    assert_eq!(Past::load(runs.path(), &before[0], b), Past::default(), "nothing is older than the first");
+    // Sessions of either revision agree among themselves.
+    let later = kept(runs.path(), &id(9), "new", 8.5e6);
+    let past = Past::load(runs.path(), &after[3], &later);
+    let ruling = compare(("a", &after[3]), ("b", &later), &question(&past)).comparison.lines[0].ruling.clone();
+    assert_eq!(ruling.verdict, Verdict::Regressed, "{ruling:?}");
+}
+
+#[test]
+fn two_platforms_are_held_against_what_each_of_them_does() {
+    let on = |platform_: &str, centre| {
+        let mut run = boots(50, centre);
+        (run.cases[0].case.platform, run.file.platforms) =
+            (PlatformId::new(platform_), vec![platform(platform_, false)]);
+        run
+    };
+    let mut past = Past::default();
+    [6e6, 7e6, 8e6].iter().for_each(|median| past.add(&on("youki", *median)));
+    let question = Question { rule: Rule::USUAL, metrics: Wanted::Headline, past: &past };
+    let (a, b) = (on("native", 7e6), on("youki", 7.7e6));
+    for (a, b) in [(&a, &b), (&b, &a)] {
+        let ruling = compare(("a", a), ("b", b), &question).comparison.lines[0].ruling.clone();
+        assert!(ruling.reason.as_ref().is_some_and(|reason| reason.contains("3 earlier sessions")), "{ruling:?}");
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Rig {
     }
 
     fn new_run(&self, configuration: Configuration) -> Request {
-        Request::New { configuration: Box::new(configuration), out: self.folders().runs() }
+        Request::New { configuration: Box::new(configuration), out: self.folders().runs(), confirms: None }
     }
 
     fn resume(&self, experiment: Experiment, name: impl Into<String>) -> Request {

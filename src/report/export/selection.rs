@@ -10,7 +10,7 @@ use crate::plan::Configuration;
 use crate::platform::Accelerator;
 use crate::run::RunId;
 use crate::stats::{Sample, Summary, summarize};
-use crate::store::{Case, Experiment, Metric, Outcome, Role, RunFile, RunOutcome, StoredRun, TrialRecord};
+use crate::store::{Case, CaseName, Metric, Outcome, Role, RunFile, RunOutcome, StoredRun, TrialRecord};
 use crate::units::{Direction, Unit};
 
 /// What happens to platforms whose times are a virtual clock's.
@@ -164,19 +164,13 @@ fn case_series<'a>(run: &'a RunFile, case: &'a Case, role: Role, trials: &[&'a T
 
 /// The name that filters have, and after it what they do not tell apart.
 fn name(case: &Case, role: Role, asked: &Configuration, simulated: bool) -> String {
-    let Case { experiment, platform, workload, placement, background, victims, .. } = case;
-    let what = match experiment {
-        Experiment::Isolation => format!("{placement}/{}", case.attacker.map_or(role.name(), |a| a.name())),
-        Experiment::Footprint if asked.minimum => "minimum".into(),
-        Experiment::Scalability if *victims > 1 => format!("{victims}-victims"),
-        _ => background.to_string(),
-    };
+    let name = CaseName { minimum: asked.minimum, ..CaseName::of(case, role) };
     let accelerator = match case.accelerator {
         Accelerator::None => String::new(),
         accelerator => format!(" ({accelerator})"),
     };
     let simulated = if simulated { " (simulated)" } else { "" };
-    format!("{experiment}/{platform}/{workload}/{what}{accelerator}{simulated}")
+    format!("{name}{accelerator}{simulated}")
 }
 
 fn metrics<'a>(trials: &[&'a TrialRecord]) -> Vec<Series<'a>> {
@@ -215,6 +209,7 @@ impl Series<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Experiment;
     use crate::store::testing::{record, run_file};
 
     fn stored(trials: Vec<TrialRecord>) -> StoredRun {

@@ -76,7 +76,7 @@ fn findings(view: &View<'_>) -> Vec<Finding> {
         let first = *rungs.first()?;
         let alone = first
             .summary("boot")
-            .map_or_else(|| format!("no good trial in {}", first.failed + first.skipped), |s| quantity(s, Unit::Nanos));
+            .map_or_else(|| format!("no good trial in {}", first.counts.trials()), |s| quantity(s, Unit::Nanos));
         let most = rungs.iter().rev().find_map(|c| Some((c, c.response("boot")?)));
         let beside = most.map_or_else(String::new, |(c, response)| {
             let n = count(c.case.background as usize, "idle instance");

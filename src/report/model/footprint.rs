@@ -165,7 +165,7 @@ fn components(view: &View<'_>) -> Option<Figure> {
 
 /// A platform's case with the most instances that has a good trial.
 fn most<'v>(view: &'v View<'_>, platform: &PlatformId) -> Option<&'v CaseResult> {
-    let here = |c: &&CaseResult| c.case.platform == *platform && c.ok > 0;
+    let here = |c: &&CaseResult| c.case.platform == *platform && c.counts.ok > 0;
     view.cases.iter().filter(here).max_by_key(|c| c.case.background)
 }
 

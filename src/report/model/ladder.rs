@@ -205,7 +205,8 @@ fn caption(view: &View<'_>, series: &[Series]) -> String {
 /// `Mean of 5 trials at each point`, or from how many to how many.
 fn trials(view: &View<'_>, series: &[Series]) -> String {
     let names: Vec<&str> = series.iter().map(|s| s.name.as_str()).collect();
-    let counts = view.cases.iter().filter(|c| names.contains(&view.name(&c.case.platform).as_str())).map(|c| c.ok);
+    let counts =
+        view.cases.iter().filter(|c| names.contains(&view.name(&c.case.platform).as_str())).map(|c| c.counts.ok);
     let (least, most) = counts.filter(|&n| n > 0).fold((usize::MAX, 0), |(lo, hi), n| (lo.min(n), hi.max(n)));
     match (least, most) {
         (_, 0) => "Nothing measured".into(),

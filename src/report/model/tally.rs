@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::platform::Event;
 use crate::stats::{Response, Sample, Summary, response, summarize};
-use crate::store::{Case, Experiment, Outcome, Role, StoredRun, TrialRecord};
+use crate::store::{Case, Counts, Experiment, Outcome, Role, StoredRun, TrialRecord};
 use crate::units::{Direction, Unit};
 
 /// All trials of one case in one role.
@@ -18,14 +18,9 @@ pub struct CaseResult {
     pub case: Case,
     /// What its trials are for.
     pub role: Role,
-    /// Trials that have their metrics.
-    pub ok: usize,
-    /// Those of them whose numbers deserve caution; the records tell why.
-    pub flagged: usize,
-    /// Trials that failed.
-    pub failed: usize,
-    /// Trials that were not run.
-    pub skipped: usize,
+    /// What became of the trials.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// What the trials measured, in the order of the records.
     pub metrics: Vec<MetricResult>,
     /// Operations of all attackers, one value a trial.
@@ -83,16 +78,14 @@ pub fn tally(run: &StoredRun) -> Vec<CaseResult> {
 }
 
 fn result(case: &Case, role: Role, records: &[&TrialRecord], all: &Trials<'_>) -> CaseResult {
-    let count = |outcome| records.iter().filter(|r| r.outcome == outcome).count();
+    let mut counts = Counts::default();
+    records.iter().for_each(|record| counts.take(record.outcome, !record.flags.is_empty()));
     let base = base(case, role);
     let base = base.as_ref().and_then(|(to, case, role)| Some((*to, all.get(&(case, *role))?.as_slice())));
     CaseResult {
         case: case.clone(),
         role,
-        ok: count(Outcome::Ok),
-        flagged: good(records).filter(|r| !r.flags.is_empty()).count(),
-        failed: count(Outcome::Failed),
-        skipped: count(Outcome::Skipped),
+        counts,
         metrics: metrics(records, base),
         attack_ops: summary(good(records).filter_map(|r| r.attack_ops).map(|ops| ops as f64).collect()),
     }

@@ -144,7 +144,7 @@ pub fn ratio_cell(response: Option<&Response>) -> Cell {
 
 /// The cell of how many trials are behind a row: the good ones, and how many of them deserve caution.
 pub fn trials_cell<'a>(cases: impl IntoIterator<Item = &'a CaseResult>) -> Cell {
-    let of = |c: &CaseResult| [c.ok, c.flagged, c.failed, c.skipped];
+    let of = |c: &CaseResult| [c.counts.ok, c.counts.flagged, c.counts.failed, c.counts.skipped];
     let sum = cases.into_iter().map(of).fold([0; 4], |sum, c| std::array::from_fn(|i| sum[i] + c[i]));
     let [ok, rest @ ..] = sum;
     let words = rest.iter().zip(["flagged", "failed", "skipped"]).filter(|(n, _)| **n > 0);

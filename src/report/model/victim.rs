@@ -128,7 +128,7 @@ impl Victim {
         let verb = if self.direction == Direction::Higher { "serves" } else { "takes" };
         match case.summary(self.metric) {
             Some(summary) => format!("{verb} {}", quantity(summary, self.unit)),
-            None => format!("has no good trial in {}", case.failed + case.skipped),
+            None => format!("has no good trial in {}", case.counts.trials()),
         }
     }
 

@@ -89,7 +89,7 @@ fn figure(view: &View<'_>, machines: &[(PlatformId, &CaseResult)]) -> Figure {
         bars: machines.iter().map(|(_, case)| unused(case)).collect(),
     };
     let title = view.title("Memory of a virtual machine by part");
-    let most = machines.iter().map(|(_, case)| case.ok).max().unwrap_or(0);
+    let most = machines.iter().map(|(_, case)| case.counts.ok).max().unwrap_or(0);
     Figure {
         id: view.id("machine"),
         caption: format!(
