@@ -21,7 +21,8 @@ use crate::ledger;
 use crate::plan::Configuration;
 use crate::platform::fake::{FakePlatform, Script};
 use crate::platform::{
-    Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId, Unavailable, registry,
+    Capabilities, Context, Error, Instance, LaunchSpec, Made, Platform, PlatformFacts, PlatformId, Unavailable,
+    registry,
 };
 use crate::regression::{Comparison, Line, Stage, Verdict};
 use crate::run::Folders;
@@ -160,6 +161,8 @@ struct Meddled {
     platform: Box<dyn Platform>,
     launches: Arc<AtomicU64>,
     with: Arc<Meddler>,
+    /// What it makes of every guest.
+    made: Option<String>,
 }
 
 impl std::fmt::Debug for Meddled {
@@ -173,7 +176,15 @@ fn meddled(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> Dress
     let launches = Arc::<AtomicU64>::default();
     let with: Arc<Meddler> = Arc::new(with);
     dressed(move |_, _, _, platform| {
-        Box::new(Meddled { platform, launches: Arc::clone(&launches), with: Arc::clone(&with) })
+        Box::new(Meddled { platform, launches: Arc::clone(&launches), with: Arc::clone(&with), made: None })
+    })
+}
+
+/// Platforms that make something else of their guests in each stage.
+fn made_anew() -> Dress {
+    dressed(|_, stage, _, platform| {
+        let made = Some(format!("made in the {stage:?}"));
+        Box::new(Meddled { platform, launches: Arc::default(), with: Arc::new(|_, _| {}), made })
     })
 }
 
@@ -192,6 +203,10 @@ impl Platform for Meddled {
     }
     fn prepare(&self, image: &Image) -> Result<(), Error> {
         self.platform.prepare(image)
+    }
+    fn made_of(&self, image: &Image) -> Made {
+        let made = self.platform.made_of(image);
+        Made { digest: self.made.clone().unwrap_or(made.digest), ..made }
     }
     fn load_generator(&self) -> Option<&dyn LoadGenerator> {
         self.platform.load_generator()

@@ -81,6 +81,22 @@ fn a_session_that_does_not_fit_is_refused_and_untouched(#[case] from: &str, #[ca
     assert_eq!(error.exit(), Exit::BadInput);
 }
 
+#[rstest]
+#[case::of_a_new_session(None)]
+#[case::of_one_that_was_gone_on_with(Some(12))]
+fn a_second_stage_that_is_refused_keeps_what_was_measured(#[case] torn: Option<u64>) {
+    let rig = torn.map_or_else(Rig::new, |at| interrupted(at).0);
+    let request = if torn.is_some() { rig.resume("last") } else { rig.ask(question("fake", "fake,inject=busy:250us")) };
+    let summary = rig.try_run(request, made_anew(), None).expect("it has measured");
+    let [problem] = summary.problems.as_slice() else { panic!("{:?}", summary.problems) };
+    assert!(problem.contains("what is booted as fake/hello is another than then"), "{problem}");
+    assert_eq!((summary.file.outcome, summary.exit()), (RunOutcome::Stopped, Exit::Trouble));
+    let stored = read_session(&summary.dir).expect("it is there");
+    assert_eq!((stored.file, stored.trials.len()), (summary.file, 36), "a first stage of twelve blocks");
+    let ran = rig.run_dressed(rig.resume("last"), Dress::default());
+    assert_eq!(ran.verdicts(), [Verdict::Regressed; 2]);
+}
+
 #[test]
 fn a_program_that_was_built_anew_is_another() {
     let (_rig, torn) = interrupted(12);
