@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use featherweight::ab::{list_sessions, session_folder};
 use featherweight::report::{self, Latest, NoSuchRun};
 use featherweight::run::Folders;
-use featherweight::store::{StoredRun, list_runs, run_folder};
+use featherweight::store::{StoredRun, own_runs, run_folder};
 
 use crate::exit::BadInput;
 
@@ -38,7 +38,7 @@ pub(crate) fn latest(runs: &Path) -> anyhow::Result<Latest> {
 
 /// The folders of all runs and ab sessions, oldest first.
 pub(crate) fn everything(folders: &Folders) -> Vec<PathBuf> {
-    let mut all = [list_runs(&folders.runs()), list_sessions(&folders.comparisons())].concat();
+    let mut all: Vec<_> = own_runs(&folders.runs()).chain(list_sessions(&folders.comparisons())).collect();
     all.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
     all
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use step::{HOST, line, with_a_step};
 
 fn xtask(home: &Path, arguments: &[&str]) -> Output {
