@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::metric::{JudgedMetric, Wanted, refused};
-use crate::attacker::Attacker;
 use crate::guest::Program;
 use crate::plan::PlannedTrial;
 use crate::regression::{Rule, Ruling};
-use crate::store::{Case, Experiment, Role};
+use crate::store::{Case, CaseName, Role};
 use crate::units::Nanos;
 
 /// A case of a session, once both arms have shown that they can run it, or that one cannot.
@@ -41,48 +40,12 @@ impl CaseFile {
 
 /// The name of what a trial is planned to measure.
 pub(super) fn planned_name(trial: &PlannedTrial) -> String {
-    let neighbour = trial.attacker.map_or(trial.role.name(), Attacker::name);
-    Parts {
-        experiment: trial.experiment,
-        workload: trial.workload.name(),
-        placed: format!("{}/{neighbour}", trial.placement),
-        background: trial.background,
-        victims: trial.victims,
-    }
-    .name()
+    trial.name().anywhere().to_string()
 }
 
 /// The name of what a stored trial measured.
 pub(crate) fn name(case: &Case) -> String {
-    let neighbour = case.attacker.map_or(Role::Measured.name(), Attacker::name);
-    Parts {
-        experiment: case.experiment,
-        workload: &case.workload,
-        placed: format!("{}/{neighbour}", case.placement),
-        background: case.background,
-        victims: case.victims,
-    }
-    .name()
-}
-
-/// What a case is named by; as [`PlannedTrial`] is printed, but for the platform.
-struct Parts<'a> {
-    experiment: Experiment,
-    workload: &'a str,
-    placed: String,
-    background: u32,
-    victims: u32,
-}
-
-impl Parts<'_> {
-    fn name(&self) -> String {
-        let Parts { experiment, workload, .. } = self;
-        match experiment {
-            Experiment::Isolation => format!("{experiment}/{workload}/{}", self.placed),
-            Experiment::Scalability if self.victims > 1 => format!("{experiment}/{workload}/{}-victims", self.victims),
-            _ => format!("{experiment}/{workload}/{}", self.background),
-        }
-    }
+    CaseName::of(case, Role::Measured).anywhere().to_string()
 }
 
 /// The guest that a case measures.
@@ -93,8 +56,10 @@ pub(super) fn workload(case: &Case) -> Option<Program> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attacker::Attacker;
     use crate::placement::Placement;
     use crate::platform::PlatformId;
+    use crate::store::Experiment;
     use crate::store::testing::record;
 
     #[test]

@@ -8,7 +8,7 @@ use crate::host::HostFacts;
 use crate::regression::Verdict;
 use crate::run::RunId;
 use crate::stats::{Estimate, Interval, Level, Sample, median, shift};
-use crate::store::{Case, CaseValues, Experiment, MetricValues, Role, RunFile, RunOutcome, SlimRun};
+use crate::store::{CaseName, CaseValues, MetricValues, RunFile, RunOutcome, SlimRun};
 use crate::units::Direction;
 
 /// Why a session is not taken.
@@ -99,7 +99,7 @@ impl Measured<'_> {
             accelerator: Some(case.accelerator),
             image: Some(case.image.clone()),
             experiment: case.experiment,
-            case: case_name(case, self.case.role),
+            case: CaseName::of(case, self.case.role).anywhere().to_string(),
             parameters: parameters(&file.configuration, &case.workload, case.background),
             metric: metric.name.clone(),
             unit: metric.unit,
@@ -135,19 +135,6 @@ fn against(anchor: &Sample, now: &Sample, direction: Direction) -> Option<Estima
         Direction::Higher => shift(&now, &anchor, Level::P98),
         Direction::Lower | Direction::Neutral => shift(&anchor, &now, Level::P98),
     })
-}
-
-/// A case without its platform: `boot/hello/0`, `isolation/sqlite/same-thread/prime`.
-fn case_name(case: &Case, role: Role) -> String {
-    let rest = match case.experiment {
-        Experiment::Isolation => {
-            let neighbour = case.attacker.map_or(role.name(), |attacker| attacker.name());
-            format!("{}/{neighbour}", case.placement)
-        }
-        Experiment::Scalability if case.victims > 1 => format!("{}-victims", case.victims),
-        _ => case.background.to_string(),
-    };
-    format!("{}/{}/{rest}", case.experiment, case.workload)
 }
 
 /// The digest in short, for readers.

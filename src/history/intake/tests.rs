@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::store::testing::{record, run_file};
-use crate::store::{NoiseGuard, Outcome, TrialRecord, Writer, read_slim};
+use crate::store::{Experiment, NoiseGuard, Outcome, TrialRecord, Writer, read_slim};
 
 /// A complete run of that id whose boots took about that many nanoseconds.
 fn run(id: &str, about: f64) -> SlimRun {
@@ -127,17 +127,6 @@ fn a_run_that_is_not_complete_or_of_an_unknown_host_is_refused() {
     let mut nowhere = run("20261101-000000-0001", 7e6);
     nowhere.file.host.clear();
     assert!(host_of(&nowhere.file).unwrap_err().reason.starts_with("its host's facts"));
-}
-
-#[test]
-fn a_case_is_named_without_its_platform() {
-    let case = record(0).case;
-    let name = |case: Case, role| case_name(&case, role);
-    assert_eq!(name(Case { background: 100, ..case.clone() }, Role::Measured), "boot/hello/100");
-    let isolated = Case { experiment: Experiment::Isolation, workload: "sqlite".to_owned(), ..case.clone() };
-    assert_eq!(name(isolated, Role::Placebo), "isolation/sqlite/unpinned/placebo");
-    let several = Case { experiment: Experiment::Scalability, victims: 4, ..case };
-    assert_eq!(name(several, Role::Measured), "scalability/hello/4-victims");
 }
 
 #[test]
