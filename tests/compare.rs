@@ -3,11 +3,10 @@
 mod bench;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::thread;
-use std::time::Duration;
 
 use assert_cmd::assert::{Assert, OutputAssertExt};
 use bench::{Desk, build, entries};
@@ -181,19 +180,14 @@ fn an_interrupted_run_says_what_does_not_happen(#[case] option: &str, #[case] me
     let desk = furnished();
     let line = format!("--platform fake --benchmark_time 1 --instances_per_benchmark 2 --runs 10000 {option} main");
     let mut command = desk.command(Experiment::Boot, &line);
-    let harness = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let has_begun = || {
-        let begun = desk.runs().into_iter().nth(1).map(|dir| fs::metadata(dir.join(TRIALS_FILE)));
-        begun.is_some_and(|trials| trials.is_ok_and(|trials| trials.len() > 0))
-    };
-    while !has_begun() {
-        thread::sleep(Duration::from_millis(10));
-    }
+    let mut harness = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut said = BufReader::new(harness.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    said.find(|line| line.contains(" trials, about ")).expect("it tells that it begins");
     kill_process(Pid::from_child(&harness), Signal::INT).expect("it runs");
-    let output = harness.wait_with_output().expect("waited");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(130), "{told}");
-    assert!(told.contains(message) && told.contains(&format!("--resume last {option} main")), "{told}");
+    let told: Vec<String> = said.collect();
+    assert_eq!(harness.wait().expect("waited").code(), Some(130), "{told:?}");
+    let cure = format!("--resume last {option} main");
+    assert!(told.iter().any(|line| line.contains(message) && line.contains(&cure)), "{told:?}");
 }
 
 #[test]
