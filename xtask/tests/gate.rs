@@ -321,11 +321,8 @@ fn a_night_goes_into_the_history() {
     night(&["publish", "featherweight/history"]);
     assert!(written.lock().unwrap().is_empty(), "nobody has asked yet");
     night(&["history", &sessions, "again"]);
-    let first = step::line(24, 1.0, 'b')["session"].clone();
-    assert_eq!(
-        runner.read("again/alert.key"),
-        format!("{} youki boot/hello/0 boot {}\n", step::HOST, first.as_str().unwrap())
-    );
+    let key = format!("{} youki boot/hello/0 boot against a1: change 1, worse\n", step::HOST);
+    assert_eq!(runner.read("again/alert.key"), key);
     assert!(night(&["publish", "again"]).contains("an issue is open"));
     let issue = written.lock().unwrap()[0]["body"].to_string();
     assert!(issue.contains("5.0 % worse") && issue.contains("is not in this repository"), "{issue}");
