@@ -109,7 +109,7 @@ fn owned((name, value): (&String, &String)) -> (String, String) {
     (name.clone(), value.clone())
 }
 
-/// Tells one arm A from another. What names the kernel is both arms'; guests of another revision are in the name.
+/// Tells one arm A from another. What names the kernel is both arms'; the commit of its guests is among its facts.
 fn digest(side: &Side, kernel: Option<&str>) -> String {
     let of_kernel = |value: &str| kernel.is_some_and(|kernel| value.contains(kernel));
     let facts = side.facts.iter().filter(|(_, value)| !of_kernel(value));

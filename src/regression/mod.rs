@@ -1,4 +1,4 @@
-//! When a difference is a regression: blocks, confirmation, null control (methodology, section 4).
+//! When a difference is a regression: blocks, confirmation, null control (methodology, section 5).
 //!
 //! Pure: differences in, verdicts out; no files, no clock, no randomness. Invariant: swapping the two arms mirrors every
 //! verdict, and no verdict stands on fewer values than its test can decide on.
