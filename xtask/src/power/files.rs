@@ -99,11 +99,12 @@ fn command(words: &[&str]) -> String {
     // Cargo names a bench target's executable `boot-<hash>`.
     let program = program.rsplit_once('-').map_or(program, |(name, _)| name);
     let mut told = vec![program];
+    // The last word is cargo's own; before it, `--bench` is an option of `ab`.
+    let words = words.strip_suffix(&["--bench"]).unwrap_or(words);
     let mut rest = words.iter().skip(1).copied();
     while let Some(word) = rest.next() {
         match word {
             "--out" => drop(rest.next()),
-            "--bench" => {}
             word => told.push(word),
         }
     }
@@ -137,6 +138,8 @@ mod tests {
     fn a_command_tells_nothing_of_folders() {
         let words = ["/a/b/boot-d7611ef097a9", "--platform", "youki", "--out", "/c/d", "--runs", "9", "--bench"];
         assert_eq!(command(&words), "boot --platform youki --runs 9");
+        let words = ["target/xtask", "ab", "--bench", "scalability", "--a", "youki", "--record", "9", "--out", "x"];
+        assert_eq!(command(&words), "xtask ab --bench scalability --a youki --record 9");
         assert_eq!(command(&[]), "");
     }
 
