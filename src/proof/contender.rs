@@ -125,14 +125,6 @@ impl Contender {
         }
     }
 
-    /// The most trials that a session may ask for where ours takes `rule`.
-    pub fn most_trials(self, rule: &Rule) -> usize {
-        match self {
-            Contender::Ours => 2 * rule.runs * rule.most_blocks(),
-            _ => 2 * BLOCKS * rule.runs,
-        }
-    }
-
     fn apart(self) -> Apart {
         match self {
             Contender::StoredBootstrap | Contender::Band | Contender::Ratio => Apart::Stored,
@@ -152,7 +144,7 @@ impl Contender {
     pub(super) fn session(self, source: &mut dyn Source, random: &mut Random) -> Option<Outcome> {
         let rule = source.rule();
         if self == Contender::Ours {
-            let (call, differences) = judged(source, random)?;
+            let (call, differences) = judged(rule, || difference(source, random))?;
             return Some(Outcome { call, trials: 2 * rule.runs * differences.len() });
         }
         if self.is_interleaved() {
@@ -216,21 +208,21 @@ pub(super) fn differences(source: &mut dyn Source, blocks: usize, random: &mut R
     (0..blocks).map(|_| difference(source, random)).collect()
 }
 
-fn difference(source: &mut dyn Source, random: &mut Random) -> Option<f64> {
+pub(super) fn difference(source: &mut dyn Source, random: &mut Random) -> Option<f64> {
     let pair = source.block(source.rule().runs, random)?;
     block_difference(Direction::Lower, &pair.a, &pair.b)
 }
 
-/// A session of our rule: what it says, and every block's difference. `None` where not even the first stage could be measured.
-pub(super) fn judged(source: &mut dyn Source, random: &mut Random) -> Option<(Call, Vec<f64>)> {
-    let mut judge = Judge::new(source.rule());
+/// A session of our rule on differences that come block by block: what it says, and all of them. `None` without a single one.
+pub(super) fn judged(rule: Rule, mut next: impl FnMut() -> Option<f64>) -> Option<(Call, Vec<f64>)> {
+    let mut judge = Judge::new(rule);
     let mut differences = Vec::new();
     let ruling = loop {
         let stage = match judge.next() {
             Next::Done(ruling) => break ruling,
             Next::Measure(stage, _) => stage,
         };
-        let Some(difference) = difference(source, random) else { break judge.ruling() };
+        let Some(difference) = next() else { break judge.ruling() };
         judge.push(stage, difference);
         differences.push(difference);
     };

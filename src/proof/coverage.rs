@@ -1,6 +1,6 @@
 //! How often the interval of the ratio holds the truth.
 
-use super::contender::{differences, judged};
+use super::contender::{difference, differences, judged};
 use super::{Call, Random, Source};
 use crate::stats::{Level, Sample, hodges_lehmann};
 
@@ -32,7 +32,7 @@ pub fn covered(source: &mut dyn Source, blocks: usize, truth: f64, random: &mut 
 
 /// The same over all blocks of a session that ended when our rule had enough.
 pub fn at_the_end(source: &mut dyn Source, truth: f64, random: &mut Random) -> Option<AtTheEnd> {
-    let (call, differences) = judged(source, random)?;
+    let (call, differences) = judged(source.rule(), || difference(source, random))?;
     let at = |level| interval(differences.clone(), level, truth);
     Some(AtTheEnd { p95: at(Level::P95), p98: at(Level::P98), call })
 }

@@ -6,6 +6,7 @@
 
 mod bootstrap;
 mod contender;
+mod control;
 mod coverage;
 mod fit;
 mod noise;
@@ -20,6 +21,7 @@ mod source;
 mod tests;
 
 pub use contender::{Call, Contender, Outcome};
+pub use control::{Controlled, controlled};
 pub use coverage::{AtTheEnd, Covered, at_the_end, covered};
 pub use fit::{between, fit};
 pub use noise::{NoiseModel, Stream};

@@ -35,15 +35,47 @@ pub trait Source {
     fn windows(&mut self, runs: usize, apart: Apart, random: &mut Random) -> Option<Pair>;
 }
 
-/// Splits values by labels in shuffled order, as a session does with the runs of a block; B's are multiplied by `effect`.
-fn shuffled(values: impl Iterator<Item = f64>, runs: usize, effect: f64, random: &mut Random) -> Pair {
-    let mut labels: Vec<bool> = (0..2 * runs).map(|i| i < runs).collect();
-    random.shuffle(&mut labels);
-    let mut pair = Pair::default();
-    for (is_b, value) in labels.into_iter().zip(values) {
-        if is_b { pair.b.push(effect * value) } else { pair.a.push(value) }
+/// Deals values out to arms in shuffled order, as a session does with the runs of a block.
+fn dealt<const ARMS: usize>(values: impl Iterator<Item = f64>, runs: usize, random: &mut Random) -> [Vec<f64>; ARMS] {
+    let mut arms: Vec<usize> = (0..ARMS * runs).map(|i| i / runs).collect();
+    random.shuffle(&mut arms);
+    let mut dealt = [const { Vec::new() }; ARMS];
+    for (arm, value) in arms.into_iter().zip(values) {
+        dealt[arm].push(value);
     }
-    pair
+    dealt
+}
+
+fn times(effect: f64, values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    values.into_iter().map(|value| effect * value).collect()
+}
+
+/// A recording from a random place on: behind its last item comes its first, until each has been taken once.
+#[derive(Debug, Clone)]
+struct Ring<'r, T> {
+    items: &'r [T],
+    next: usize,
+    left: usize,
+}
+
+impl<'r, T> Ring<'r, T> {
+    fn new(items: &'r [T], random: &mut Random) -> Self {
+        Self { items, next: random.below(items.len()), left: items.len() }
+    }
+
+    /// The next `n`; `None` where fewer are left.
+    fn take(&mut self, n: usize) -> Option<impl Iterator<Item = &'r T> + use<'r, T>> {
+        self.left = self.left.checked_sub(n)?;
+        let from = self.next;
+        self.next = (from + n) % self.items.len().max(1);
+        Some(self.items[from..].iter().chain(self.items).take(n))
+    }
+
+    /// Goes on to what lies half a recording behind the `taken` items taken last; `None` where that has been taken.
+    fn skip_to_other_half(&mut self, taken: usize) -> Option<()> {
+        let between = (self.items.len() / 2).checked_sub(taken)?;
+        self.take(between).map(drop)
+    }
 }
 
 /// Noise from a model, B slower by a known factor.
@@ -52,19 +84,30 @@ pub struct Simulated {
     model: NoiseModel,
     stream: Stream,
     effect: f64,
+    rule: Rule,
 }
 
 impl Simulated {
     /// A host of that model on which B takes `effect` times as long as A.
     pub fn new(model: NoiseModel, effect: f64, random: &mut Random) -> Self {
-        Self { model, stream: Stream::new(model, random), effect }
+        Self { model, stream: Stream::new(model, random), effect, rule: Rule::USUAL }
+    }
+
+    /// The same, its trials being judged by that rule.
+    pub fn by(self, rule: Rule) -> Self {
+        Self { rule, ..self }
     }
 }
 
 impl Source for Simulated {
+    fn rule(&self) -> Rule {
+        self.rule
+    }
+
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair> {
         let values: Vec<f64> = (0..2 * runs).map(|_| self.stream.value(random)).collect();
-        Some(shuffled(values.into_iter(), runs, self.effect, random))
+        let [a, b] = dealt(values.into_iter(), runs, random);
+        Some(Pair { a, b: times(self.effect, b) })
     }
 
     fn windows(&mut self, runs: usize, apart: Apart, random: &mut Random) -> Option<Pair> {
@@ -77,20 +120,19 @@ impl Source for Simulated {
     }
 }
 
-/// A recording of one arm against itself, from a random place on. With an effect other than 1, B's values are multiplied by it:
-/// a synthetic shift, not a measured one.
+/// A recording of one arm against itself, from a random place on and round its end. With an effect other than 1, B's values are
+/// multiplied by it: a synthetic shift, not a measured one.
 #[derive(Debug, Clone)]
 pub struct Same<'r> {
-    values: &'r [f64],
-    next: usize,
+    values: Ring<'r, f64>,
     effect: f64,
     rule: Rule,
 }
 
 impl<'r> Same<'r> {
-    /// A session that may ask for up to `reach` trials begins where so many are left.
-    pub fn new(values: &'r [f64], effect: f64, reach: usize, random: &mut Random) -> Self {
-        Self { values, next: random.below(values.len().saturating_sub(reach) + 1), effect, rule: Rule::USUAL }
+    /// A session, which may begin at any trial.
+    pub fn new(values: &'r [f64], effect: f64, random: &mut Random) -> Self {
+        Self { values: Ring::new(values, random), effect, rule: Rule::USUAL }
     }
 
     /// The same, its trials being judged by that rule.
@@ -98,10 +140,10 @@ impl<'r> Same<'r> {
         Self { rule, ..self }
     }
 
-    fn take(&mut self, n: usize) -> Option<&'r [f64]> {
-        let taken = self.values.get(self.next..self.next + n)?;
-        self.next += n;
-        Some(taken)
+    /// A block with a null control: `runs` of A, of B, and of A once more.
+    pub(super) fn controlled_block(&mut self, runs: usize, random: &mut Random) -> Option<(Pair, Vec<f64>)> {
+        let [a, b, null] = dealt(self.values.take(3 * runs)?.copied(), runs, random);
+        Some((Pair { a, b: times(self.effect, b) }, null))
     }
 }
 
@@ -111,38 +153,31 @@ impl Source for Same<'_> {
     }
 
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair> {
-        let effect = self.effect;
-        Some(shuffled(self.take(2 * runs)?.iter().copied(), runs, effect, random))
+        let [a, b] = dealt(self.values.take(2 * runs)?.copied(), runs, random);
+        Some(Pair { a, b: times(self.effect, b) })
     }
 
-    fn windows(&mut self, runs: usize, apart: Apart, random: &mut Random) -> Option<Pair> {
+    fn windows(&mut self, runs: usize, apart: Apart, _: &mut Random) -> Option<Pair> {
+        let a = self.values.take(runs)?.copied().collect();
         if apart == Apart::Stored {
-            // Half a recording lies between the two: less than the days of a real baseline, which errs on its side.
-            let half = self.values.len() / 2;
-            self.next = random.below(half.checked_sub(runs)? + 1);
-            let a = self.take(runs)?.to_vec();
-            self.next += half - runs;
-            let b = self.take(runs)?.iter().map(|v| self.effect * v).collect();
-            return Some(Pair { a, b });
+            // Less than the days of a real baseline, which errs on its side.
+            self.values.skip_to_other_half(runs)?;
         }
-        let a = self.take(runs)?.to_vec();
-        let b = self.take(runs)?.iter().map(|v| self.effect * v).collect();
-        Some(Pair { a, b })
+        Some(Pair { a, b: times(self.effect, self.values.take(runs)?.copied()) })
     }
 }
 
-/// A recording of two arms in blocks, from a random block on.
+/// A recording of two arms in blocks, from a random block on and round its end.
 #[derive(Debug, Clone)]
 pub struct Injected<'r> {
-    blocks: &'r [Pair],
-    next: usize,
+    blocks: Ring<'r, Pair>,
     rule: Rule,
 }
 
 impl<'r> Injected<'r> {
-    /// A session that may ask for up to `reach` blocks begins where so many are left.
-    pub fn new(blocks: &'r [Pair], reach: usize, random: &mut Random) -> Self {
-        Self { blocks, next: random.below(blocks.len().saturating_sub(reach) + 1), rule: Rule::USUAL }
+    /// A session, which may begin at any block. All blocks have equally many runs.
+    pub fn new(blocks: &'r [Pair], random: &mut Random) -> Self {
+        Self { blocks: Ring::new(blocks, random), rule: Rule::USUAL }
     }
 
     /// The same, its trials being judged by that rule.
@@ -150,14 +185,19 @@ impl<'r> Injected<'r> {
         Self { rule, ..self }
     }
 
-    /// So many runs of one arm from the blocks from `next` on.
-    fn take(&mut self, runs: usize, arm: impl Fn(&Pair) -> &[f64]) -> Option<Vec<f64>> {
-        let mut taken = Vec::with_capacity(runs);
-        while taken.len() < runs {
-            taken.extend_from_slice(arm(self.blocks.get(self.next)?));
-            self.next += 1;
+    /// How many blocks have so many runs.
+    fn blocks_of(&self, runs: usize) -> Option<usize> {
+        Some(runs.div_ceil(self.blocks.items.first()?.a.len().max(1)))
+    }
+
+    fn take(&mut self, runs: usize) -> Option<Pair> {
+        let mut taken = Pair::default();
+        for block in self.blocks.take(self.blocks_of(runs)?)? {
+            taken.a.extend_from_slice(&block.a);
+            taken.b.extend_from_slice(&block.b);
         }
-        taken.truncate(runs);
+        taken.a.truncate(runs);
+        taken.b.truncate(runs);
         Some(taken)
     }
 }
@@ -169,25 +209,16 @@ impl Source for Injected<'_> {
 
     /// A block is made of as many neighbouring blocks of the recording as have its runs: the arms of each are shuffled.
     fn block(&mut self, runs: usize, _: &mut Random) -> Option<Pair> {
-        let start = self.next;
-        let a = self.take(runs, |block| &block.a)?;
-        self.next = start;
-        Some(Pair { a, b: self.take(runs, |block| &block.b)? })
+        self.take(runs)
     }
 
-    fn windows(&mut self, runs: usize, apart: Apart, random: &mut Random) -> Option<Pair> {
-        let start = self.next;
-        let a = self.take(runs, |block| &block.a)?;
-        let used = self.next - start;
+    /// One arm's runs of interleaved blocks, then the other's of the blocks behind them.
+    fn windows(&mut self, runs: usize, apart: Apart, _: &mut Random) -> Option<Pair> {
+        let early = self.take(runs)?;
         if apart == Apart::Stored {
-            let half = self.blocks.len() / 2;
-            let early = random.below(half.checked_sub(used)? + 1);
-            self.next = early;
-            let a = self.take(runs, |block| &block.a)?;
-            self.next = early + half;
-            return Some(Pair { a, b: self.take(runs, |block| &block.b)? });
+            self.blocks.skip_to_other_half(self.blocks_of(runs)?)?;
         }
-        Some(Pair { a, b: self.take(runs, |block| &block.b)? })
+        Some(Pair { a: early.a, b: self.take(runs)?.b })
     }
 }
 

@@ -71,32 +71,98 @@ impl Source for Told {
 
 #[test]
 fn a_replay_deals_the_labels_out_within_a_block_and_keeps_the_order_of_blocks() {
-    let values: Vec<f64> = (1..=1_000).map(f64::from).collect();
-    let mut random = Random::new(4, 0);
-    let mut same = Same::new(&values, 1.0, 600, &mut random);
-    let first = same.block(3, &mut random).unwrap();
-    let mut six = [first.a.clone(), first.b].concat();
-    six.sort_unstable_by(f64::total_cmp);
-    assert!(six.windows(2).all(|pair| pair[1] - pair[0] == 1.0) && six[0] <= 401.0);
-    let next = same.block(3, &mut random).unwrap();
-    assert!(next.a.iter().chain(&next.b).all(|v| *v > six[5]));
-    let pair = Same::new(&values, 2.0, 600, &mut random).windows(300, Apart::AtOnce, &mut random).unwrap();
-    assert_eq!(pair.b[0], 2.0 * (pair.a[299] + 1.0));
-    let pair = Same::new(&values, 1.0, 600, &mut random).windows(100, Apart::Stored, &mut random).unwrap();
-    assert_eq!(pair.b[0] - pair.a[0], 500.0);
+    let values: Vec<f64> = (0..1_000).map(f64::from).collect();
+    let after = |value: f64, n: f64| (value + n) % 1_000.0;
+    for i in 0..20 {
+        let mut random = Random::new(4, i);
+        let mut same = Same::new(&values, 1.0, &mut random);
+        let start = same.clone().windows(1, Apart::AtOnce, &mut random).unwrap().a[0];
+        for block in 0..2 {
+            let pair = same.block(3, &mut random).unwrap();
+            let mut places: Vec<f64> = pair.a.iter().chain(&pair.b).map(|v| after(*v, 1_000.0 - start)).collect();
+            places.sort_unstable_by(f64::total_cmp);
+            assert_eq!(places, (0..6).map(|place| f64::from(6 * block + place)).collect::<Vec<_>>());
+        }
+        let pair = Same::new(&values, 1.0, &mut random).windows(300, Apart::AtOnce, &mut random).unwrap();
+        assert_eq!(pair.b[0], after(pair.a[299], 1.0));
+        let pair = Same::new(&values, 1.0, &mut random).windows(100, Apart::Stored, &mut random).unwrap();
+        assert_eq!((pair.b[0], pair.b[99]), (after(pair.a[0], 500.0), after(pair.a[99], 500.0)));
+    }
 }
 
 #[test]
-fn a_recording_that_is_too_short_gives_no_session() {
-    let values = [1.0; 50];
-    for rule in [Contender::StoredBootstrap, Contender::RankSum, Contender::OneStage] {
-        let mut random = Random::new(4, 0);
-        let mut same = Same::new(&values, 1.0, rule.most_trials(&Rule::USUAL), &mut random);
-        assert_eq!(hold(rule, &mut same, &mut random), None, "{rule:?}");
+fn sessions_of_every_rule_see_all_of_a_recording() {
+    let values: Vec<f64> = (1..=400).map(f64::from).collect();
+    let blocks: Vec<Pair> = values.iter().map(|&v| Pair { a: vec![v], b: vec![v] }).collect();
+    let is_late = |pair: Option<Pair>| pair.unwrap().a[0] > 360.0;
+    let share = |late: &dyn Fn(&mut Random) -> bool| (0..400).filter(|&i| late(&mut Random::new(9, i))).count();
+    let shares = [
+        share(&|random| is_late(Same::new(&values, 1.0, random).block(1, random))),
+        share(&|random| is_late(Same::new(&values, 1.0, random).windows(180, Apart::AtOnce, random))),
+        share(&|random| is_late(Same::new(&values, 1.0, random).windows(180, Apart::Stored, random))),
+        share(&|random| is_late(Injected::new(&blocks, random).block(1, random))),
+        share(&|random| is_late(Injected::new(&blocks, random).windows(180, Apart::Stored, random))),
+    ];
+    // A tenth of 400, give or take four standard deviations.
+    assert!(shares.iter().all(|share| (16..=64).contains(share)), "{shares:?}");
+}
+
+#[test]
+fn windows_of_two_arms_go_round_the_end() {
+    let blocks: Vec<Pair> =
+        (0..10).map(|i| f64::from(10 * i)).map(|v| Pair { a: vec![v; 2], b: vec![v + 1.0; 2] }).collect();
+    for i in 0..20 {
+        let mut random = Random::new(2, i);
+        let windows = |apart, random: &mut Random| Injected::new(&blocks, random).windows(5, apart, random).unwrap();
+        let pair = windows(Apart::AtOnce, &mut random);
+        assert_eq!((pair.a.len(), pair.b[0]), (5, (pair.a[0] + 30.0) % 100.0 + 1.0));
+        let pair = windows(Apart::Stored, &mut random);
+        assert_eq!((pair.b.len(), pair.b[0]), (5, (pair.a[0] + 50.0) % 100.0 + 1.0));
     }
+}
+
+#[test]
+fn no_trial_is_seen_twice() {
+    let values = [1.0; 50];
     let mut random = Random::new(4, 0);
-    let outcome = hold(Contender::Ours, &mut Same::new(&values, 1.0, 900, &mut random), &mut random).unwrap();
-    assert_eq!(outcome.call, Call::Nothing);
+    for rule in [Contender::StoredBootstrap, Contender::RankSum, Contender::OneStage] {
+        assert_eq!(hold(rule, &mut Same::new(&values, 1.0, &mut random), &mut random), None, "{rule:?}");
+    }
+    let outcome = hold(Contender::Ours, &mut Same::new(&values, 1.0, &mut random), &mut random).unwrap();
+    assert_eq!((outcome.call, outcome.trials), (Call::Nothing, 48));
+    for empty in [Apart::AtOnce, Apart::Stored] {
+        assert_eq!(Same::new(&[], 1.0, &mut random).windows(1, empty, &mut random), None);
+        assert_eq!(Injected::new(&[], &mut random).windows(1, empty, &mut random), None);
+    }
+}
+
+#[test]
+fn a_source_is_judged_by_the_rule_of_its_trials() {
+    let mut random = Random::new(4, 0);
+    let mut host = Simulated::new(NoiseModel::quiet(0.0), 1.0, &mut random).by(Rule::QUICK);
+    let trials = |rule: Contender, host: &mut Simulated, random: &mut Random| hold(rule, host, random).unwrap().trials;
+    assert_eq!(trials(Contender::RankSum, &mut host, &mut random), 1_080);
+    assert_eq!(trials(Contender::Ours, &mut host, &mut random) % 18, 0);
+}
+
+#[test]
+fn a_null_control_objects_by_chance_alone_and_only_where_trials_vary() {
+    let mut random = Random::new(8, 0);
+    let steady: Vec<f64> = (0..600).map(|i| 1_000.0 + f64::from(i % 7)).collect();
+    for effect in [1.0, 1.2] {
+        let said = controlled(&mut Same::new(&steady, effect, &mut random), &mut random).unwrap();
+        let call = if effect > 1.0 { Call::Slower } else { Call::Nothing };
+        assert_eq!(said, Controlled { call, is_invalid: false });
+    }
+    let is_invalid = |i| {
+        let mut random = Random::new(8, i);
+        // They vary so much that tolerance and floor hide nothing: what is left is alpha on both sides, 4 %.
+        let restless: Vec<f64> = (0..270).map(|_| (3.0 * random.normal()).exp()).collect();
+        controlled(&mut Same::new(&restless, 1.0, &mut random), &mut random).is_some_and(|said| said.is_invalid)
+    };
+    let share = (0..400).filter(|&i| is_invalid(i)).count();
+    assert!((1..40).contains(&share), "{share}");
+    assert_eq!(controlled(&mut Same::new(&[1.0; 8], 1.0, &mut random), &mut random), None);
 }
 
 #[test]
@@ -107,7 +173,7 @@ fn an_injected_slowdown_is_found_in_its_recording() {
     for rule in [Contender::Ours, Contender::OneStage, Contender::BackToBack, Contender::RankSum] {
         let session = |i| {
             let mut random = Random::new(8, i);
-            hold(rule, &mut Injected::new(&blocks, 190, &mut random), &mut random)
+            hold(rule, &mut Injected::new(&blocks, &mut random), &mut random)
         };
         let tally: Tally = (0..5).filter_map(session).collect();
         assert_eq!((tally.slower, tally.faster), (5, 0), "{rule:?}");

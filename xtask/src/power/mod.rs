@@ -27,11 +27,11 @@ use crate::stored;
 /// Show how often the regression rule is right, beside the rules of other projects
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-        cargo run --release -p xtask -- power                                    simulated on a drifting host\n  \
-        cargo run --release -p xtask -- power --recordings fixtures/recordings   replayed on what was measured\n  \
-        cargo run --release -p xtask -- power --recordings fixtures/recordings --write docs\n  \
+        cargo xtask power                                    simulated on a drifting host\n  \
+        cargo xtask power --recordings fixtures/recordings   replayed on what was measured\n  \
+        cargo xtask power --recordings fixtures/recordings --write docs\n  \
         cargo xtask power --pack last --metric boot --output fixtures/recordings/boot-youki.csv.gz\n\n\
-        The same seed gives the same tables. A debug build takes some thirty times as long.")]
+        The same seed gives the same tables.")]
 pub(crate) struct Power {
     /// Replay the recordings of this folder too
     #[arg(long, value_name = "DIR")]
@@ -46,7 +46,7 @@ pub(crate) struct Power {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Put the tables between the markers of regressions.md in this folder, and the plots into regressions/ beside it
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "recordings")]
     write: Option<PathBuf>,
     /// Make a recording from a stored run or an A/B session instead: a run's id, its folder, or `last`
     #[arg(long, value_name = "RUN", requires = "metric", requires = "output")]
@@ -94,7 +94,7 @@ impl Power {
             let tapes = files::read(dir)?;
             let hosts = tapes.hosts();
             tables.extend([tapes.table(), simulate::models(&hosts), simulate::fitted(lab, &hosts)]);
-            tables.extend([tapes.alarms(lab), tapes.ours(lab), tapes.found(lab)]);
+            tables.extend([tapes.alarms(lab), tapes.controls(lab), tapes.ours(lab), tapes.found(lab)]);
             if !tapes.injected.is_empty() {
                 tables.push(tapes.injected(lab));
             }
@@ -145,4 +145,26 @@ fn write(docs: &Path, tables: &[Table], figures: &[featherweight::report::figure
     replace(&path, text.as_bytes()).with_context(|| format!("write {}", path.display()))?;
     println!("{}: {} tables, {} figures", path.display(), tables.len(), figures.len());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        power: Power,
+    }
+
+    #[test]
+    fn documents_are_written_from_recordings_only() {
+        let is_taken = |words: &[&str]| Line::try_parse_from([&["power"], words].concat()).is_ok();
+        assert!(
+            is_taken(&[]) && is_taken(&["--recordings", "r"]) && is_taken(&["--recordings", "r", "--write", "docs"])
+        );
+        assert!(!is_taken(&["--write", "docs"]));
+    }
 }

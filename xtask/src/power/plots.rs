@@ -77,7 +77,7 @@ fn recordings(tapes: &Tapes) -> Figure {
 fn alarms(lab: Lab, tapes: &Tapes) -> Figure {
     let series = tapes.same.iter().enumerate().map(|(slot, tape)| {
         let bar = |rule: Contender| {
-            let tally = lab.tally(&format!("aa {}", tape.name), (rule, lab.sessions), tape.same(0.0, rule));
+            let tally = lab.tally(&format!("aa {}", tape.name), (rule, lab.sessions), tape.same(0.0));
             match tally.sessions {
                 0 => Bar::Missing,
                 n => {

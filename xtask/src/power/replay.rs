@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use featherweight::proof::{
-    Call, Contender, Injected, NoiseModel, Outcome, Pair, Random, Recording, Roc, Same, Tally, between, fit, score,
+    Call, Contender, Controlled, Injected, NoiseModel, Outcome, Pair, Random, Recording, Roc, Same, Tally, between,
+    controlled, fit, score,
 };
 use featherweight::regression::{Rule, block_difference};
 use featherweight::stats::{Estimate, Level, Sample, hodges_lehmann};
@@ -46,20 +47,20 @@ impl Tape {
     }
 
     /// A session of one arm against itself, B's values multiplied by `1 + effect`.
-    pub(super) fn same<'s>(&'s self, effect: f64, rule: Contender) -> impl Fn(&mut Random) -> Same<'s> + Sync + 's {
+    pub(super) fn same<'s>(&'s self, effect: f64) -> impl Fn(&mut Random) -> Same<'s> + Sync + 's {
         let by = self.rule();
-        let reach = rule.most_trials(&by).min(self.a.len());
-        move |random| Same::new(&self.a, 1.0 + effect, reach, random).by(by)
+        move |random| Same::new(&self.a, 1.0 + effect, random).by(by)
     }
 
-    fn injected<'s>(&'s self, rule: Contender) -> impl Fn(&mut Random) -> Injected<'s> + Sync + 's {
-        let (by, runs) = (self.rule(), self.blocks.first().map_or(1, |block| block.a.len().max(1)));
-        // The windows of A and of B lie one behind the other; the blocks of a session have both.
-        let reach = match rule {
-            Contender::Ours | Contender::OneStage => rule.most_trials(&by) / (2 * runs),
-            _ => rule.most_trials(&by) / runs,
-        };
-        move |random| Injected::new(&self.blocks, reach.min(self.blocks.len()), random).by(by)
+    fn injected<'s>(&'s self) -> impl Fn(&mut Random) -> Injected<'s> + Sync + 's {
+        let by = self.rule();
+        move |random| Injected::new(&self.blocks, random).by(by)
+    }
+
+    /// How many sessions of such a cost fit into the recording side by side.
+    fn side_by_side(&self, tally: Tally) -> String {
+        let blocks = self.blocks.first().map(|block| 2 * block.a.len() * self.blocks.len());
+        format!("{:.1}", blocks.unwrap_or(self.a.len()) as f64 / tally.cost())
     }
 
     /// How much slower B really was, over the whole recording.
@@ -70,7 +71,7 @@ impl Tape {
     }
 
     /// The rule that `ab` would take.
-    fn rule(&self) -> Rule {
+    pub(super) fn rule(&self) -> Rule {
         self.seconds().map_or(Rule::USUAL, |seconds| Rule::for_trials_of(Nanos((seconds * 1e9) as u64)))
     }
 
@@ -99,7 +100,7 @@ impl Tapes {
         let host = |tape: &Tape| {
             let case = tape.recording.fact("case").unwrap_or(&tape.name);
             let session = medians.get(case).and_then(|medians| between(medians)).unwrap_or(0.0);
-            Some(Host { name: tape.name.clone(), model: NoiseModel { session, ..fit(&tape.a)? } })
+            Some(Host { name: tape.name.clone(), rule: tape.rule(), model: NoiseModel { session, ..fit(&tape.a)? } })
         };
         self.same.iter().filter_map(host).collect()
     }
@@ -135,7 +136,7 @@ impl Tapes {
         for rule in Contender::ALL {
             eprintln!("replayed, the same against itself: {}", rule.name());
             let sessions = if rule == Contender::Ours { MORE * lab.sessions } else { lab.sessions };
-            let of = |tape: &Tape| lab.outcomes(&format!("aa {}", tape.name), (rule, sessions), tape.same(0.0, rule));
+            let of = |tape: &Tape| lab.outcomes(&format!("aa {}", tape.name), (rule, sessions), tape.same(0.0));
             let all: Vec<Vec<Outcome>> = self.same.iter().map(of).collect();
             let mut row = vec![rule.name().to_owned()];
             row.extend(all.iter().map(|outcomes| {
@@ -148,6 +149,35 @@ impl Tapes {
             }));
             row.push(per_cent(suites(&all)));
             table.rows.push(row);
+            if rule == Contender::Ours {
+                let mut row = vec!["*sessions of ours side by side*".to_owned()];
+                row.extend(
+                    self.same.iter().zip(&all).map(|(tape, all)| tape.side_by_side(all.iter().copied().collect())),
+                );
+                row.push("—".to_owned());
+                table.rows.push(row);
+            }
+        }
+        table
+    }
+
+    /// How often the null control of a session of ours makes its case INVALID, and what is left then.
+    pub(super) fn controls(&self, lab: Lab) -> Table {
+        let title = format!(
+            "Sessions of ours with a null control, replayed; B's values are as they are ({} sessions a cell) or multiplied ({}). \
+             Invalid: the control differs from A, so that nothing is said of B.",
+            MORE * lab.sessions,
+            lab.sessions
+        );
+        let head =
+            ["recording", "nothing there: invalid", "called", "+5 %: invalid", "found", "+10 %: invalid", "found"];
+        let mut table = Table::new("null", title, &head);
+        for tape in &self.same {
+            eprintln!("replayed with a null control: {}", tape.name);
+            let columns = [(0.0, MORE * lab.sessions), (0.05, lab.sessions), (0.10, lab.sessions)];
+            let cells =
+                columns.into_iter().flat_map(|(effect, sessions)| controlled_cells(lab, tape, effect, sessions));
+            table.rows.push(std::iter::once(tape.name.clone()).chain(cells).collect());
         }
         table
     }
@@ -193,7 +223,7 @@ impl Tapes {
 
     /// Sessions of that rule on a recording with B's values multiplied.
     pub(super) fn shifted(&self, lab: Lab, tape: &Tape, rule: Contender, effect: f64) -> Tally {
-        lab.tally(&format!("shifted {} {effect}", tape.name), (rule, lab.sessions), tape.same(effect, rule))
+        lab.tally(&format!("shifted {} {effect}", tape.name), (rule, lab.sessions), tape.same(effect))
     }
 
     /// What every rule says of slowdowns that were really injected.
@@ -227,6 +257,8 @@ impl Tapes {
                 let cost = |(tape, tally): (&Tape, &Tally)| format!("{:.0} · {}", tally.cost(), tape.time(*tally));
                 let costs = self.injected.iter().zip(&tallies).map(cost).collect();
                 table.rows.push(row("*its trials · time*", costs));
+                let fit = self.injected.iter().zip(&tallies).map(|(tape, tally)| tape.side_by_side(*tally)).collect();
+                table.rows.push(row("*its sessions side by side*", fit));
             }
         }
         table
@@ -245,7 +277,7 @@ impl Tapes {
             let case = tape.recording.fact("case");
             let without = self.same.iter().find(|same| same.recording.fact("case") == case).unwrap_or(tape);
             let with = |rule| {
-                let source = tape.injected(rule);
+                let source = tape.injected();
                 lab.each(&format!("roc {} {rule:?}", tape.name), lab.sessions, |random| {
                     score(rule, &mut source(random), random)
                 })
@@ -258,15 +290,28 @@ impl Tapes {
     /// The rows of coverages by replay: the same against itself, whose ratio is 1.
     pub(super) fn coverage(&self, lab: Lab) -> Vec<Vec<String>> {
         let row = |tape: &Tape| {
-            let source = Box::new(tape.same(0.0, Contender::Ours));
+            let source = Box::new(tape.same(0.0));
             coverage_row(lab, &Covering { name: format!("{}, replayed", tape.name), factor: 1.0, source })
         };
         self.same.iter().map(row).collect()
     }
 }
 
+/// In how many sessions the null control differs, and in how many it does not and a difference is called: slower, where there is one.
+fn controlled_cells(lab: Lab, tape: &Tape, effect: f64, sessions: usize) -> [String; 2] {
+    let source = tape.same(effect);
+    let session = |random: &mut Random| controlled(&mut source(random), random);
+    let all = lab.each(&format!("null {} {effect}", tape.name), sessions, session);
+    let is_said = |said: &&Controlled| match effect {
+        0.0 => said.call != Call::Nothing,
+        _ => said.call == Call::Slower,
+    };
+    let (invalid, valid): (Vec<_>, Vec<_>) = all.iter().partition(|said| said.is_invalid);
+    [invalid.len(), valid.into_iter().filter(is_said).count()].map(|n| per_cent(n as f64 / all.len() as f64))
+}
+
 fn of_injected(lab: Lab, tape: &Tape, rule: Contender) -> Tally {
-    lab.tally(&format!("injected {}", tape.name), (rule, lab.sessions), tape.injected(rule))
+    lab.tally(&format!("injected {}", tape.name), (rule, lab.sessions), tape.injected())
 }
 
 fn of_rules(curve: impl Fn(Contender) -> Option<Roc>) -> Vec<(Contender, Roc)> {
@@ -278,7 +323,7 @@ fn roc(without: &[f64], with: &[f64]) -> Option<Roc> {
 }
 
 fn scores(lab: Lab, tape: &Tape, rule: Contender, effect: f64) -> Vec<f64> {
-    let source = tape.same(effect, rule);
+    let source = tape.same(effect);
     let label = format!("roc {} {effect} {rule:?}", tape.name);
     lab.each(&label, lab.sessions, |random| score(rule, &mut source(random), random))
 }

@@ -1,6 +1,7 @@
 //! The simulator's tables: hosts whose noise is a model.
 
 use featherweight::proof::{Contender, NoiseModel, Random, Simulated, Tally, at_the_end, covered};
+use featherweight::regression::Rule;
 
 use super::lab::Lab;
 use super::table::{Table, per_cent};
@@ -12,6 +13,8 @@ pub(super) struct Host {
     pub(super) name: String,
     /// Its noise.
     pub(super) model: NoiseModel,
+    /// The rule that suits its trials.
+    pub(super) rule: Rule,
 }
 
 /// The slowdowns that are looked for, as shares.
@@ -24,11 +27,11 @@ const BLOCKS: [usize; 4] = [10, 20, 30, 50];
 impl Host {
     /// The drifting host of the methodology.
     pub(super) fn drifting() -> Self {
-        Self { name: "drifting host".to_owned(), model: NoiseModel::DRIFTING }
+        Self { name: "drifting host".to_owned(), model: NoiseModel::DRIFTING, rule: Rule::USUAL }
     }
 
     fn source(&self, effect: f64) -> impl Fn(&mut Random) -> Simulated + Sync + '_ {
-        move |random| Simulated::new(self.model, 1.0 + effect, random)
+        move |random| Simulated::new(self.model, 1.0 + effect, random).by(self.rule)
     }
 
     fn tally(&self, lab: Lab, rule: Contender, effect: f64) -> Tally {
@@ -103,7 +106,7 @@ pub(super) fn models(hosts: &[Host]) -> Table {
         "sessions",
     ];
     let mut table = Table::new("noise", title, &head);
-    for Host { name, model: m } in hosts {
+    for Host { name, model: m, .. } in hosts {
         table.rows.push(vec![
             name.clone(),
             featherweight::units::Nanos(m.median as u64).to_string(),

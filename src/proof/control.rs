@@ -1,0 +1,31 @@
+//! The null control: A once more beside A and B, which speaks against a case where it differs from A.
+
+use super::contender::judged;
+use super::{Call, Random, Same, Source};
+use crate::regression::{Judge, Stage, block_difference};
+use crate::units::Direction;
+
+/// What a session with a null control came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Controlled {
+    /// What would be said of B without it.
+    pub call: Call,
+    /// Whether it differs from A: then nothing is said of B.
+    pub is_invalid: bool,
+}
+
+/// One session of our rule in blocks of three arms. As in `ab`, A and B alone decide when it ends. It is not blind: the control
+/// is known to be A. `None` where not one block could be measured.
+pub fn controlled(source: &mut Same<'_>, random: &mut Random) -> Option<Controlled> {
+    let rule = source.rule();
+    let mut null = Judge::new(rule);
+    let next = || {
+        let (pair, control) = source.controlled_block(rule.runs, random)?;
+        let difference = |values: &[f64]| block_difference(Direction::Lower, &pair.a, values);
+        // The stages of a null control are one.
+        null.push(Stage::First, difference(&control)?);
+        difference(&pair.b)
+    };
+    let (call, _) = judged(rule, next)?;
+    Some(Controlled { call, is_invalid: null.differs() })
+}
