@@ -22,8 +22,8 @@ pub fn controlled(source: &mut Same<'_>, random: &mut Random) -> Option<Controll
     let next = || {
         let (pair, control) = source.controlled_block(rule.runs, random)?;
         let difference = |values: &[f64]| block_difference(Direction::Lower, &pair.a, values);
-        // The stages of a null control are one.
-        null.push(Stage::First, difference(&control)?);
+        // To a null control the stages are one, and the second has no end of its own.
+        null.push(Stage::Second, difference(&control)?);
         difference(&pair.b)
     };
     let (call, _) = judged(rule, next)?;
