@@ -39,6 +39,10 @@ impl<'a> Keep<'a> {
             say::err!("not saved as baseline {name}: {}", unfinished(run.outcome, "--save-baseline", name));
             return Ok(());
         }
+        if read_run_file(&run.dir).is_ok_and(|file| file.confirms.is_some()) {
+            say::err!("not saved as baseline {name}: the run only measured again what another one had shown");
+            return Ok(());
+        }
         let saved = baseline::save(&folders.baselines(), name, experiment, &run.dir);
         let dir = saved.map_err(|e| (Exit::Trouble, format!("--save-baseline {name}: cannot be saved ({e})")))?;
         if let Some(why) = read_run_file(&dir).ok().as_ref().and_then(invalid) {

@@ -106,13 +106,14 @@ impl<'a> Track<'a> {
         format!("{}{accelerator}{simulated} {}{}", entry.platform, entry.case, entry.asked())
     }
 
-    /// Names the latest change for as long as no other one comes: not by its sessions, since where it is moves by one or
-    /// two as more of them come.
+    /// Names the latest change for as long as no other one comes: by its month, since where it is moves by a session or two as
+    /// more of them come.
     pub fn alert(&self) -> Option<String> {
         let (last, entry) = (self.changes.last()?, self.last());
         let way = if last.point.shift() > 0.0 { "worse" } else { "better" };
         let (host, anchor, nth) = (&entry.host, &entry.anchor.id, self.changes.len());
-        Some(format!("{host} {} {} against {anchor}: change {nth}, {way}", self.name(), entry.metric))
+        let month = last.after.time.get(..7).unwrap_or_default();
+        Some(format!("{host} {} {} against {anchor}: change {nth}, {way}, {month}", self.name(), entry.metric))
     }
 
     /// What its ratios are against, in words.
@@ -149,7 +150,7 @@ fn differences(before: &Entry, after: &Entry) -> Vec<String> {
         .collect();
     if before.kernel != after.kernel {
         all.push(format!("kernel: {} to {}", known(&before.kernel), known(&after.kernel)));
-    } else if before.facts != after.facts {
+    } else if before.facts_differ(after) {
         all.push("the host's microcode or settings, with the same kernel".to_owned());
     }
     if before.image != after.image {

@@ -119,6 +119,11 @@ impl Entry {
         self.ratio.as_ref().filter(|_| sound).map(|ratio| ratio.value)
     }
 
+    /// Whether the two machines are known to differ in something that a comparison depends on.
+    pub(super) fn facts_differ(&self, other: &Entry) -> bool {
+        !self.facts.is_empty() && !other.facts.is_empty() && self.facts != other.facts
+    }
+
     /// How it was measured where that is not the usual way: ` (rows 5000)`.
     pub(super) fn asked(&self) -> String {
         let all: Vec<String> = self.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();

@@ -226,7 +226,7 @@ fn why_not(before: &Entry, after: &Entry, guests_differ: bool) -> String {
         return "the kernel is the host's own and cannot be an arm: boot the earlier one and run the benchmark again"
             .to_owned();
     }
-    if before.facts != after.facts {
+    if before.facts_differ(after) {
         return "the host's microcode or settings differ, which both arms would share: look at the host".to_owned();
     }
     if guests_differ {

@@ -21,7 +21,7 @@ use featherweight::run::Folders;
 use featherweight::store::Experiment;
 
 use crate::exit::BadInput;
-use crate::output::write_output;
+use crate::output::{check_output, write_output};
 
 /// Measure two arms now, in shuffled blocks, and say whether B is worse than A
 #[derive(Debug, clap::Args)]
@@ -154,7 +154,7 @@ impl Ab {
     /// When it cannot begin.
     pub(crate) fn run(self: Box<Self>) -> anyhow::Result<Exit> {
         let folders = Folders::from_env();
-        self.check_output()?;
+        self.output.as_deref().map_or(Ok(()), check_output)?;
         if let Some(name) = &self.show {
             return self.show(name, &self.sessions(&folders));
         }
@@ -172,17 +172,6 @@ impl Ab {
     /// Where sessions are.
     fn sessions(&self, folders: &Folders) -> PathBuf {
         self.out.clone().unwrap_or_else(|| folders.comparisons())
-    }
-
-    /// What cannot be written in the end is refused before anything is measured.
-    fn check_output(&self) -> anyhow::Result<()> {
-        let Some(path) = &self.output else { return Ok(()) };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if path.is_dir() || !folder.is_dir() {
-            let problem = "cannot be written; name a file in a folder that is there";
-            return Err(BadInput(format!("--output {}: {problem}", path.display())).into());
-        }
-        Ok(cli::check_writable("--output: the folder", folder).map_err(|e| BadInput(e.to_string()))?)
     }
 
     fn request(&self, folders: &Folders) -> anyhow::Result<Request> {

@@ -31,7 +31,7 @@ use crate::output::write_output;
         Verdicts: REGRESSED, IMPROVED, EQUIVALENT (within 1 %), INCONCLUSIVE (with the smallest effect that would have \
         shown), INVALID (the host was noisy), SKIPPED.\n\n\
         Exit codes: 0 no regression, 1 a regression, 2 bad input or not comparable, 3 nothing could be compared, 4 a case \
-        that A has numbers of has none in B."
+        that A has numbers of was tried in B and has none."
 )]
 pub(crate) struct Compare {
     /// What B is compared with: a saved baseline's name, a run's id, its folder, or `last`

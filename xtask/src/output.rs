@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use featherweight::cli;
 
 use crate::exit::BadInput;
 
@@ -20,6 +21,24 @@ pub(crate) fn write_output(path: Option<&Path>, text: &str) -> anyhow::Result<()
     let is_file = fs::symlink_metadata(path).map_or(true, |there| there.is_file());
     let written = if is_file { replace(path, text) } else { fs::write(path, text) };
     Ok(written.map_err(|e| unwritable(path, &e))?)
+}
+
+/// Proves before anything is measured that [`write_output`] can write to `path`. What is no file is not tried: to open a pipe
+/// is to be heard by its reader.
+///
+/// # Errors
+/// When it cannot.
+pub(crate) fn check_output(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() && !path.is_dir() => return Ok(()),
+        _ if path.is_dir() || !folder.is_dir() => {
+            let problem = "cannot be written; name a file in a folder that is there";
+            return Err(BadInput(format!("--output {}: {problem}", path.display())).into());
+        }
+        _ => {}
+    }
+    Ok(cli::check_writable("--output: the folder", folder).map_err(|e| BadInput(e.to_string()))?)
 }
 
 /// What is said of an output that cannot be written.
@@ -69,6 +88,16 @@ mod tests {
         }
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
         assert_eq!(fs::read_to_string(file).unwrap(), "text");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let [null, file, nowhere] = ["null", "file", "no/file"].map(|name| dir.path().join(name));
+        symlink("/dev/null", &null).unwrap();
+        assert!(check_output(&null).is_ok() && check_output(&file).is_ok());
+        assert!(check_output(&nowhere).is_err() && check_output(dir.path()).is_err());
+        assert!(!file.exists());
     }
 
     #[test]

@@ -321,7 +321,7 @@ fn a_night_goes_into_the_history() {
     night(&["publish", "featherweight/history"]);
     assert!(written.lock().unwrap().is_empty(), "nobody has asked yet");
     night(&["history", &sessions, "again"]);
-    let key = format!("{} youki boot/hello/0 boot against a1: change 1, worse\n", step::HOST);
+    let key = format!("{} youki boot/hello/0 boot against a1: change 1, worse, 2026-11\n", step::HOST);
     assert_eq!(runner.read("again/alert.key"), key);
     assert!(night(&["publish", "again"]).contains("an issue is open"));
     let issue = written.lock().unwrap()[0]["body"].to_string();

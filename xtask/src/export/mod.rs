@@ -157,7 +157,9 @@ impl Export {
             return Err(Nothing("nothing to export: the format has no place for any of it".to_owned()).into());
         }
         for path in empty.iter().filter_map(|file| file.path.as_ref()) {
-            eprintln!("not written: {}: nothing would be in it", path.display());
+            // That of an earlier export would be taken for this one's.
+            let removed = if fs::remove_file(path).is_ok() { "; the one that was there is removed" } else { "" };
+            eprintln!("not written: {}: nothing would be in it{removed}", path.display());
         }
         for Written { path, text, .. } in full {
             let parent = path.as_deref().filter(|_| self.output != path).and_then(Path::parent);
