@@ -220,7 +220,10 @@ impl Session {
     fn rounds(&mut self, mut rounds: Rounds<'_>) -> Result<(), Stop> {
         self.warm_up(&mut rounds)?;
         let stage = rounds.stage;
-        rounds.watcher.notice(&Event::Begun { run: &self.file.run, dir: &self.dir, cases: &self.file.cases });
+        rounds.watcher.notice(&match stage {
+            Stage::First => Event::Begun { run: &self.file.run, dir: &self.dir, cases: &self.file.cases },
+            Stage::Second => Event::Preparing("there is something: everything is provisioned anew and measured again"),
+        });
         loop {
             let open = rounds.judging.open(stage);
             if open.is_empty() {
