@@ -1,7 +1,7 @@
 //! How much busy work is so many percent: by the arm's own trials without it.
 
+use super::error::Stop;
 use super::lanes::{Around, Lanes, Turn};
-use super::stage::Stop;
 use super::{Which, case};
 use crate::platform::Error;
 use crate::stats::{self, Sample};

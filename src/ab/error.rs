@@ -1,7 +1,10 @@
-//! Why a session cannot begin.
+//! Why a session cannot begin, or ends before its time.
+
+use std::time::Duration;
 
 use crate::cli::Exit;
 use crate::engine::EngineError;
+use crate::platform::Error;
 use crate::store::ReadError;
 
 /// Why a session cannot begin, or ended without an answer.
@@ -33,5 +36,55 @@ impl AbError {
             AbError::Engine(EngineError::InProgress(_)) => Exit::BadInput,
             AbError::Engine(_) => Exit::Trouble,
         }
+    }
+}
+
+/// Why a session ends before every metric has its verdict.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The user asked to.
+    Interrupted,
+    /// Its time is over.
+    OutOfTime(Duration),
+    /// Going on makes no sense.
+    Trouble(String),
+    /// It should not have begun.
+    Refused(AbError),
+}
+
+impl Stop {
+    pub(super) fn input(text: String) -> Self {
+        Stop::Refused(AbError::Input(text))
+    }
+
+    /// In words; `None` for the user's own doing.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Stop::Interrupted => None,
+            Stop::OutOfTime(asked) => Some(format!("the time limit of {} s was over first", asked.as_secs())),
+            Stop::Trouble(reason) => Some(reason.clone()),
+            Stop::Refused(error) => Some(error.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Interrupted => Stop::Interrupted,
+            other => Stop::Trouble(other.to_string()),
+        }
+    }
+}
+
+impl From<AbError> for Stop {
+    fn from(error: AbError) -> Self {
+        Stop::Refused(error)
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Stop::Refused(error.into())
     }
 }

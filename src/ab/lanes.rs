@@ -1,5 +1,6 @@
 //! The lanes of a session, of which one works at a time.
 
+use super::case::planned_name;
 use super::lane::{Lane, Opening};
 use super::store::{AbTrial, Arms, SessionFile};
 use super::{Which, block};
@@ -57,6 +58,27 @@ impl Lanes {
 
     pub(super) fn all(&self) -> &[Lane] {
         &self.0
+    }
+
+    /// The cases that either arm can run and whose name contains `word`, in the order of their plans.
+    pub(super) fn names(&self, word: Option<&str>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.0.iter().flat_map(Lane::planned).map(planned_name) {
+            if !names.contains(&name) && word.is_none_or(|word| name.contains(word)) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Why a case cannot be measured: an arm cannot run it.
+    pub(super) fn missing(&self, name: &str) -> Option<String> {
+        let unable = self.0.iter().filter(|lane| lane.find(name).is_none() && lane.which != Which::Null);
+        let why = |lane: &Lane| match lane.skips().as_slice() {
+            [] => format!("{} does not have this case", lane.which),
+            reasons => format!("{}: {}", lane.which, reasons.join("; ")),
+        };
+        Some(unable.map(why).collect::<Vec<_>>().join("; ")).filter(|why| !why.is_empty())
     }
 
     /// The lane; `None` for the null control of a session without.

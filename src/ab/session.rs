@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::case::planned_name;
+use super::error::Stop;
 use super::judging::Judging;
-use super::lane::{Dress, Lane, Opening};
+use super::lane::{Dress, Opening};
 use super::lanes::Lanes;
-use super::stage::Stop;
 use super::store::{SESSION_FILE, SessionFile};
 use super::{AbError, Event, Question, StoredSession, Watcher, Which, resume};
 use crate::arm;
@@ -183,10 +182,10 @@ impl Session {
                 self.file.arm_mut(which).entry.clone_from(&here.arm(which).entry);
             }
         }
-        let nothing_fits = names(&lanes, self.file.configuration.filter.as_deref()).is_empty();
+        let nothing_fits = lanes.names(self.file.configuration.filter.as_deref()).is_empty();
         match &self.file.configuration.filter {
             _ if !nothing_fits => {}
-            Some(word) if !names(&lanes, None).is_empty() => {
+            Some(word) if !lanes.names(None).is_empty() => {
                 return Err(AbError::Input(format!("no case's name contains `{word}`; --dry-run prints the names")));
             }
             _ => return Err(AbError::nothing(lanes.all())),
@@ -214,9 +213,9 @@ impl Session {
             let each = || lanes.all().iter().filter_map(|lane| lane.find(&name)).map(|trial| trial.estimate);
             let rule = self.file.asked.rule(each().max().unwrap_or_default());
             let block = Nanos(each().map(|trial| trial.0).sum::<u64>() * rule.runs as u64);
-            Outline { skipped: missing(lanes, &name), name, rule, block }
+            Outline { skipped: lanes.missing(&name), name, rule, block }
         };
-        names(lanes, self.file.configuration.filter.as_deref()).into_iter().map(of).collect()
+        lanes.names(self.file.configuration.filter.as_deref()).into_iter().map(of).collect()
     }
 
     /// Its description so far.
@@ -309,27 +308,6 @@ pub(super) fn pin(file: &mut SessionFile, folders: &Folders) -> Result<(), AbErr
         *settings = arm::pinned(settings, folders).map_err(|e| AbError::Input(e.to_string()))?;
     }
     Ok(())
-}
-
-/// The cases that either arm can run and whose name contains `word`, in the order of their plans.
-pub(super) fn names(lanes: &Lanes, word: Option<&str>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for name in lanes.all().iter().flat_map(Lane::planned).map(planned_name) {
-        if !names.contains(&name) && word.is_none_or(|word| name.contains(word)) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-/// Why a case cannot be measured: an arm cannot run it.
-pub(super) fn missing(lanes: &Lanes, name: &str) -> Option<String> {
-    let unable = lanes.all().iter().filter(|lane| lane.find(name).is_none() && lane.which != Which::Null);
-    let why = |lane: &Lane| match lane.skips().as_slice() {
-        [] => format!("{} does not have this case", lane.which),
-        reasons => format!("{}: {}", lane.which, reasons.join("; ")),
-    };
-    Some(unable.map(why).collect::<Vec<_>>().join("; ")).filter(|why| !why.is_empty())
 }
 
 /// Removes what a crash of this session left.

@@ -4,69 +4,18 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::calibrate;
+use super::error::Stop;
 use super::event::Relay;
 use super::judging::Judging;
 use super::lanes::{Around, Lanes, Turn, Warm};
 use super::metric::{JudgedMetric, Wanted, judged};
 use super::reader::BlockKey;
-use super::session::{missing, names};
 use super::store::{AbTrial, SESSION_FILE};
 use super::{AbError, CaseFile, Event, Session, StoredSession, Watcher, Which, block, case, resume};
 use crate::engine::{EngineError, Surroundings, host_facts, needs};
 use crate::placement;
-use crate::platform::Error;
 use crate::regression::{Ruling, Stage, Verdict};
 use crate::store::{NoiseGuard, Outcome, RunOutcome, TrialRecord, Writer};
-
-/// Why a session ends before every metric has its verdict.
-#[derive(Debug)]
-pub(super) enum Stop {
-    /// The user asked to.
-    Interrupted,
-    /// Its time is over.
-    OutOfTime(Duration),
-    /// Going on makes no sense.
-    Trouble(String),
-    /// It should not have begun.
-    Refused(AbError),
-}
-
-impl Stop {
-    pub(super) fn input(text: String) -> Self {
-        Stop::Refused(AbError::Input(text))
-    }
-
-    /// In words; `None` for the user's own doing.
-    pub(super) fn reason(&self) -> Option<String> {
-        match self {
-            Stop::Interrupted => None,
-            Stop::OutOfTime(asked) => Some(format!("the time limit of {} s was over first", asked.as_secs())),
-            Stop::Trouble(reason) => Some(reason.clone()),
-            Stop::Refused(error) => Some(error.to_string()),
-        }
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Interrupted => Stop::Interrupted,
-            other => Stop::Trouble(other.to_string()),
-        }
-    }
-}
-
-impl From<AbError> for Stop {
-    fn from(error: AbError) -> Self {
-        Stop::Refused(error)
-    }
-}
-
-impl From<EngineError> for Stop {
-    fn from(error: EngineError) -> Self {
-        Stop::Refused(error.into())
-    }
-}
 
 /// What the rounds of a stage work with.
 struct Rounds<'a> {
@@ -117,9 +66,8 @@ impl Session {
         }
         let Some(mut lanes) = self.lanes.take() else { return Ok(()) };
         watcher.notice(&Event::Preparing("calibrating what is injected"));
-        let names = names(&lanes, self.file.configuration.filter.as_deref());
-        let names: Vec<&str> =
-            names.iter().map(String::as_str).filter(|name| missing(&lanes, name).is_none()).collect();
+        let names = lanes.names(self.file.configuration.filter.as_deref());
+        let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| lanes.missing(name).is_none()).collect();
         let ended = self.calibrate_in(&mut lanes, &unresolved, &names, watcher);
         self.leftovers.extend(lanes.close(&mut self.problems));
         ended?;
@@ -260,7 +208,7 @@ impl Session {
     /// Runs every case once in every lane: what works, how long it takes, which metrics it has.
     fn first_trials(&self, rounds: &mut Rounds<'_>) -> Result<Vec<CaseFile>, Stop> {
         let mut cases = Vec::new();
-        for name in names(rounds.lanes, self.file.configuration.filter.as_deref()) {
+        for name in rounds.lanes.names(self.file.configuration.filter.as_deref()) {
             rounds.watcher.notice(&Event::Preparing(&format!("{name}: a first trial of each arm")));
             cases.push(self.first_trial(&name, rounds.lanes, rounds.around)?);
         }
@@ -276,7 +224,7 @@ impl Session {
     }
 
     fn first_trial(&self, name: &str, lanes: &mut Lanes, around: Around<'_>) -> Result<CaseFile, Stop> {
-        let refused = match missing(lanes, name) {
+        let refused = match lanes.missing(name) {
             Some(why) => Ruling::without_numbers(Verdict::Skipped, why),
             None => {
                 let warm = lanes.warm_up(name, around)?;
