@@ -150,19 +150,23 @@ fn what_makes_no_sense_is_bad_input_and_says_what_is_accepted(#[case] line: &str
 #[test]
 fn a_session_is_shown_by_its_id_its_folder_and_as_the_last() {
     let home = tempfile::tempdir().unwrap();
-    let sessions = home.path().join("featherweight/ab");
-    let recorded = ab(home.path(), &format!("--a fake --b fake {TINY} --record 1"));
-    assert_eq!(recorded.status.code(), Some(0), "{}", error(&recorded));
-    let unjudged = ab(home.path(), "--show last");
-    assert_eq!(unjudged.status.code(), Some(2));
-    assert!(error(&unjudged).contains("nothing is judged; measure without --record"), "{}", error(&unjudged));
     let measured = ab(home.path(), &format!("--a fake --b fake,inject=busy:300us {TINY} --format json"));
-    let dir = list_sessions(&sessions).pop().unwrap();
+    let dir = list_sessions(&home.path().join("featherweight/ab")).pop().unwrap();
     let id = dir.file_name().unwrap().to_string_lossy().into_owned();
     for name in [id, dir.display().to_string(), "last".to_owned()] {
         let shown = ab(home.path(), &format!("--show {name} --format json"));
         assert_eq!((shown.status.code(), &shown.stdout), (Some(1), &measured.stdout), "{}", error(&shown));
     }
+}
+
+#[test]
+fn a_recording_has_no_verdict_to_show() {
+    let home = tempfile::tempdir().unwrap();
+    let recorded = ab(home.path(), &format!("--a fake --b fake {TINY} --record 1"));
+    assert_eq!(recorded.status.code(), Some(0), "{}", error(&recorded));
+    let unjudged = ab(home.path(), "--show last");
+    assert_eq!(unjudged.status.code(), Some(2));
+    assert!(error(&unjudged).contains("nothing is judged; measure without --record"), "{}", error(&unjudged));
 }
 
 #[test]
