@@ -79,7 +79,7 @@ fn a_step_is_shown_in_every_format_with_the_command_that_asks_again() {
     let json: Value = serde_json::from_str(&printed(home.path(), &["--format", "json"])).expect("JSON");
     assert_eq!(json["questions"][0]["between"][1], line(24, 1.0, 'b')["session"]);
     assert_eq!(json["series"][0]["entries"].as_array().map(Vec::len), Some(40));
-    let alert = format!("{HOST} youki boot/hello/0 boot against a1: change 1, worse");
+    let alert = format!("{HOST} youki boot/hello/0 boot against a1: change 1, worse, 2026-11");
     assert_eq!(json["alerts"], json!([alert]));
 }
 
