@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use featherweight::ab::Wanted;
 use featherweight::cli::{self, Options};
-use featherweight::compare::{Metrics, Past, Question, compare};
+use featherweight::compare::{Past, Question, compare};
 use featherweight::cpuset::CpuSet;
 use featherweight::guest::{self, Image, Program};
 use featherweight::interrupt::Interrupt;
@@ -166,7 +167,7 @@ fn comparing(criterion: &mut Criterion) {
         write_large_run(dir, &frozen[0], MANY / 2);
     }
     let past = Past::default();
-    let question = Question { rule: Rule::USUAL, metrics: Metrics::All, past: &past };
+    let question = Question { rule: Rule::USUAL, metrics: Wanted::All, past: &past };
     let mut group = criterion.benchmark_group("compare");
     group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(MANY));
     group.bench_function(BenchmarkId::new("two stored runs", MANY), |bencher| {
