@@ -1,9 +1,9 @@
-//! `cargo bench --bench isolation`: see `featherweight::experiment` for what it measures.
+//! `cargo bench --bench isolation`: see `featherweight::measure::experiment` for what it measures.
 
 use std::process::ExitCode;
 
 use featherweight::cli;
-use featherweight::store::Experiment;
+use featherweight::model::record::Experiment;
 
 fn main() -> ExitCode {
     cli::bench(Experiment::Isolation)

@@ -11,24 +11,26 @@ use std::time::Duration;
 
 use clap::Parser;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use featherweight::ab::Wanted;
 use featherweight::cli::{self, Options};
-use featherweight::compare::{Past, Question, compare};
-use featherweight::cpuset::CpuSet;
-use featherweight::guest::{self, Image, Program};
-use featherweight::interrupt::Interrupt;
-use featherweight::ledger::Ledger;
-use featherweight::plan::{self, Configuration, Offer};
-use featherweight::platform::{
-    Accelerator, Capabilities, Context, LaunchSpec, Milestone, Networking, Platform, Purpose, fake, launcher_entry,
-    registry,
-};
-use featherweight::regression::Rule;
+use featherweight::compare::live::Wanted;
+use featherweight::compare::rule::Rule;
+use featherweight::compare::stored::{Past, Question, compare};
+use featherweight::guest::{self, Image};
+use featherweight::host::folders::Folders;
+use featherweight::host::interrupt::Interrupt;
+use featherweight::host::ledger::Ledger;
+use featherweight::host::sampler::{HostReading, Sampler, SamplerConfig, Sharing};
+use featherweight::measure::plan::{self, Offer};
+use featherweight::model::configuration::Configuration;
+use featherweight::model::cpuset::CpuSet;
+use featherweight::model::platform::{Accelerator, Capabilities, Networking};
+use featherweight::model::program::Program;
+use featherweight::model::record::{Experiment, TrialRecord};
+use featherweight::model::run::RunId;
+use featherweight::platform::{Context, LaunchSpec, Milestone, Platform, Purpose, fake, launcher_entry, registry};
 use featherweight::report::model::Report;
-use featherweight::run::{Folders, RunId};
-use featherweight::sampler::{HostReading, Sampler, SamplerConfig, Sharing};
 use featherweight::stats::{self, Sample};
-use featherweight::store::{Experiment, StoredRun, TRIALS_FILE, TrialRecord, Writer, list_runs, read_run, read_slim};
+use featherweight::store::{StoredRun, TRIALS_FILE, Writer, list_runs, read_run, read_slim};
 
 /// As many as a long study of several platforms has.
 const MANY: u64 = 100_000;
@@ -67,7 +69,10 @@ struct Ground {
 
 impl Ground {
     fn open(id: &str, folders: &Folders) -> Result<Self, String> {
-        let ledger = Arc::new(Ledger::open(&folders.state, &RunId::generate()).map_err(|e| e.to_string())?);
+        let ledger = Arc::new(
+            Ledger::open(&folders.state, &RunId::generate(), featherweight::platform::reap_engines)
+                .map_err(|e| e.to_string())?,
+        );
         let interrupt = Interrupt::new().map_err(|e| e.to_string())?;
         let context = Context::new(Arc::clone(&ledger), interrupt);
         let mut ground = Self { platform: None, ledger, hello: fake::image(Program::Hello) };

@@ -20,16 +20,19 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use featherweight::cgroup::Hierarchies;
-use featherweight::guest::{self, Image, Program};
-use featherweight::interrupt::Interrupt;
-use featherweight::ledger::{Ledger, Resource};
+use featherweight::guest::{self, Image};
+use featherweight::host::cgroup::Hierarchies;
+use featherweight::host::folders::Folders;
+use featherweight::host::interrupt::Interrupt;
+use featherweight::host::ledger::{Ledger, Resource};
+use featherweight::model::event::Event;
+use featherweight::model::platform::{Networking, PlatformId};
+use featherweight::model::program::Program;
+use featherweight::model::run::{RUN_VARIABLE, RunId};
+use featherweight::model::units::Nanos;
 use featherweight::platform::{
-    Context, Event, Instance, LaunchSpec, Milestone, Networking, Platform, PlatformId, Purpose, launcher_entry,
-    native::Native, registry, youki::Youki,
+    Context, Instance, LaunchSpec, Milestone, Platform, Purpose, launcher_entry, native::Native, registry, youki::Youki,
 };
-use featherweight::run::{Folders, RUN_VARIABLE, RunId};
-use featherweight::units::Nanos;
 use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
@@ -77,7 +80,7 @@ struct Times {
 impl Stage {
     fn new() -> Outcome<Self> {
         let folders = Folders::from_env();
-        let ledger = Arc::new(Ledger::open(&folders.state, &RunId::generate())?);
+        let ledger = Arc::new(Ledger::open(&folders.state, &RunId::generate(), featherweight::platform::reap_engines)?);
         let images = guest::ensure(&folders, &[Program::Hello, Program::Sleep], &mut |line| println!("{line}"))?;
         Ok(Self { ledger, images })
     }
@@ -188,7 +191,7 @@ impl Stage {
 }
 
 impl Times {
-    fn add(&mut self, events: &featherweight::platform::Events) {
+    fn add(&mut self, events: &featherweight::model::event::Events) {
         let spawn = events.get(&Event::Spawn).copied().unwrap_or_default();
         let since = |event| events.get(event).map(|at| at.saturating_sub(spawn));
         self.main.extend(since(&Event::Main));
@@ -301,7 +304,7 @@ fn process_of(container: &Container) -> Outcome<Pid> {
 }
 
 /// Runs one instance to its end.
-fn run(platform: &dyn Platform, spec: &LaunchSpec) -> Outcome<featherweight::platform::Events> {
+fn run(platform: &dyn Platform, spec: &LaunchSpec) -> Outcome<featherweight::model::event::Events> {
     let mut instance = platform.launch(spec)?;
     instance.wait_for(Milestone::Exit, platform.clock().now() + PATIENCE.into())?;
     Ok(instance.stop()?.events)

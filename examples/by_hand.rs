@@ -13,16 +13,20 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use featherweight::guest::{self, Program};
-use featherweight::interrupt::Interrupt;
-use featherweight::ledger::Ledger;
-use featherweight::network;
+use featherweight::guest;
+use featherweight::host::folders::Folders;
+use featherweight::host::interrupt::Interrupt;
+use featherweight::host::ledger::Ledger;
+use featherweight::host::network;
+use featherweight::measure::workload::Tools;
+use featherweight::model::load::Load;
+use featherweight::model::platform::{Networking, PlatformId};
+use featherweight::model::program::Program;
+use featherweight::model::run::RunId;
+use featherweight::platform::load_generator::{Drive, LoadGenerator};
 use featherweight::platform::{
-    Context, Endpoint, Instance, LaunchSpec, Milestone, Networking, Platform, PlatformId, Purpose, launcher_entry,
-    registry,
+    Context, Endpoint, Instance, LaunchSpec, Milestone, Platform, Purpose, launcher_entry, registry,
 };
-use featherweight::run::{Folders, RunId};
-use featherweight::workload::{Drive, Load, LoadGenerator, Tools};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -38,7 +42,8 @@ fn main() -> Outcome<()> {
     let [platform, program, rounds] = arguments.as_slice() else {
         return Err("usage: by_hand PLATFORM nginx|redis ROUNDS".into());
     };
-    let ledger = Arc::new(Ledger::open(&Folders::from_env().state, &RunId::generate())?);
+    let ledger =
+        Arc::new(Ledger::open(&Folders::from_env().state, &RunId::generate(), featherweight::platform::reap_engines)?);
     let context = Context::new(Arc::clone(&ledger), Interrupt::new()?);
     let compared = compare(&context, &platform.parse()?, program.parse()?, rounds.parse()?);
     println!("left over: {:?}", ledger.close()?);

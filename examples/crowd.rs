@@ -11,18 +11,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use featherweight::engine::Crew;
-use featherweight::guest::{self, Program};
-use featherweight::interrupt::Interrupt;
-use featherweight::ledger::Ledger;
-use featherweight::network::inside;
+use featherweight::guest;
+use featherweight::host::folders::Folders;
+use featherweight::host::interrupt::Interrupt;
+use featherweight::host::ledger::Ledger;
+use featherweight::host::network::inside;
+use featherweight::host::sampler::{process, smaps};
+use featherweight::measure::trial::InstanceGroup;
+use featherweight::model::platform::{Networking, PlatformId};
+use featherweight::model::program::Program;
+use featherweight::model::run::RunId;
+use featherweight::model::units::Bytes;
 use featherweight::platform::{
-    Context, Endpoint, Instance, LaunchSpec, Milestone, Networking, Platform, PlatformId, Purpose, launcher_entry,
-    registry,
+    Context, Endpoint, Instance, LaunchSpec, Milestone, Platform, Purpose, launcher_entry, registry,
 };
-use featherweight::run::{Folders, RunId};
-use featherweight::sampler::{process, smaps};
-use featherweight::units::Bytes;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -35,7 +37,8 @@ fn main() -> Outcome<()> {
     let [platform, program, count] = arguments.as_slice() else {
         return Err("usage: crowd PLATFORM nginx|redis COUNT".into());
     };
-    let ledger = Arc::new(Ledger::open(&Folders::from_env().state, &RunId::generate())?);
+    let ledger =
+        Arc::new(Ledger::open(&Folders::from_env().state, &RunId::generate(), featherweight::platform::reap_engines)?);
     let context = Context::new(Arc::clone(&ledger), Interrupt::on_signals()?);
     let gathered = gather(&context, &platform.parse()?, program.parse()?, count.parse()?);
     println!("left over: {:?}", ledger.close()?);
@@ -60,7 +63,7 @@ fn gather(context: &Context, id: &PlatformId, program: Program, count: usize) ->
         deadline: PATIENCE * 10,
     };
     let specs: Vec<LaunchSpec> = (0..count).map(spec).collect();
-    let (mut crew, before, began) = (Crew::default(), available()?, Instant::now());
+    let (mut crew, before, began) = (InstanceGroup::default(), available()?, Instant::now());
     // As many at once as the platform finds worth while, each until it is ready.
     for chunk in specs.chunks(platform.capabilities().launch_concurrency) {
         let deadline = platform.clock().now() + PATIENCE.into();
@@ -77,7 +80,7 @@ fn gather(context: &Context, id: &PlatformId, program: Program, count: usize) ->
 }
 
 /// Who answers, and the median of what each takes.
-fn tell(platform: &dyn Platform, crew: &mut Crew, count: usize) -> Outcome<()> {
+fn tell(platform: &dyn Platform, crew: &mut InstanceGroup, count: usize) -> Outcome<()> {
     let members = crew.members();
     let answered = members.iter().filter(|m| m.endpoint().is_some_and(|at| answers(&at))).count();
     println!("{answered} of {count} answer at their address");

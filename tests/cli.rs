@@ -15,8 +15,9 @@ use std::process::Stdio;
 
 use assert_cmd::assert::{Assert, OutputAssertExt};
 use bench::{Desk, entries};
+use featherweight::model::record::Experiment;
 use featherweight::platform::registry;
-use featherweight::store::{Experiment, RunOutcome, list_runs};
+use featherweight::store::{RunOutcome, list_runs};
 use rstest::rstest;
 
 /// A run that is over in a moment.

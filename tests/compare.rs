@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 
 use assert_cmd::assert::{Assert, OutputAssertExt};
 use bench::{Desk, build, entries};
-use featherweight::store::{Experiment, Outcome, RUN_FILE, TRIALS_FILE, TrialRecord};
+use featherweight::model::record::{Experiment, Outcome, TrialRecord};
+use featherweight::store::{RUN_FILE, TRIALS_FILE};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -21,9 +21,10 @@ use std::{env, fs, thread};
 
 use bench::Desk;
 use engine::User;
-use featherweight::ledger::{self, Resource, RunState};
-use featherweight::run::RunId;
-use featherweight::store::{Experiment, Outcome, RunOutcome, StoredRun, read_run};
+use featherweight::host::ledger::{self, Resource, RunState};
+use featherweight::model::record::{Experiment, Outcome};
+use featherweight::model::run::RunId;
+use featherweight::store::{RunOutcome, StoredRun, read_run};
 use host::{Disk, Stranger};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

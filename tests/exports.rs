@@ -5,11 +5,12 @@ mod readers;
 
 use std::path::Path;
 
+use featherweight::model::record::Experiment;
 use featherweight::report;
 use featherweight::report::export::{
     Better, Exported, Selection, Simulated, bencher, critcmp, github, hyperfine, openmetrics,
 };
-use featherweight::store::{Experiment, StoredRun};
+use featherweight::store::StoredRun;
 use serde_json::Value;
 
 /// The frozen run of that experiment. Its platforms simulate.

@@ -23,8 +23,9 @@ use std::{fs, thread};
 
 use assert_cmd::assert::OutputAssertExt;
 use bench::Desk;
-use featherweight::ledger;
-use featherweight::store::{Experiment, Outcome, RunOutcome, StoredRun, TrialRecord};
+use featherweight::host::ledger;
+use featherweight::model::record::{Experiment, Outcome, TrialRecord};
+use featherweight::store::{RunOutcome, StoredRun};
 use proxy::Proxy;
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use featherweight::regression::Comparison;
+use featherweight::compare::rule::Comparison;
 use featherweight::report::{Format, Look, comparison};
 use libfuzzer_sys::fuzz_target;
 

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use featherweight::history::{parse, questions, tracks};
+use featherweight::compare::history::{parse, questions, tracks};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

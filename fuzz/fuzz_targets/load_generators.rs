@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use featherweight::workload::{redis_benchmark, wrk};
+use featherweight::measure::workload::{redis_benchmark, wrk};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use featherweight::proof::Recording;
+use xtask::power::proof::Recording;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

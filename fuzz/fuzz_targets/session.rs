@@ -4,8 +4,8 @@
 
 mod folder;
 
-use featherweight::ab::{SESSION_FILE, read_session, read_session_file};
-use featherweight::history;
+use featherweight::compare::live::{SESSION_FILE, read_session, read_session_file};
+use featherweight::compare::history;
 use featherweight::store::TRIALS_FILE;
 use libfuzzer_sys::fuzz_target;
 

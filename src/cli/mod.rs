@@ -1,13 +1,18 @@
-//! The command line of the bench targets: options in, a resolved configuration out, exit codes.
+//! Every command that users call. The bench targets, `cargo xtask` and any later binary only dispatch to this module.
 
-mod baseline;
+pub mod ab;
 mod bench;
-mod options;
-mod profile;
-mod resolve;
-mod thesis;
+pub mod clean;
+pub mod compare;
+pub mod doctor;
+pub mod exit;
+pub mod export;
+pub mod history;
+pub mod images;
+mod output;
+mod platforms;
+pub mod report;
+pub mod setup;
+pub mod stored;
 
-pub use bench::{Exit, bench, check_writable, fresh_seed, terminal};
-pub use options::Options;
-pub use resolve::{BadInput, resolve};
-pub use thesis::ThesisCode;
+pub use bench::{BadInput, Options, ThesisCode, bench, check_writable, fresh_seed, resolve, terminal};

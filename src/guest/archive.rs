@@ -180,8 +180,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::guest::Program;
-    use crate::units::Bytes;
+    use crate::model::program::Program;
+    use crate::model::units::Bytes;
 
     /// A root file system as images have them, with a path that is longer than a header of an archive.
     fn image() -> (TempDir, Image) {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::image::{Image, Program};
-use crate::run::Folders;
-use crate::units::Bytes;
+use super::image::Image;
+use crate::host::folders::Folders;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// The version of the manifest's form.
 const SCHEMA: u32 = 1;

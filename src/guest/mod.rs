@@ -13,7 +13,7 @@ pub(crate) mod tests;
 pub use archive::write_archive;
 pub(crate) use build::of_file as digest_of;
 pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure, stored};
-pub use image::{Image, Program};
+pub use image::Image;
 pub use line::GuestLine;
 pub use manifest::{BuiltFile, BuiltProgram, BuiltServer, Manifest, ManifestError, load_manifest};
 pub use revision::RevisionError;

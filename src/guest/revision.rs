@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::build::{BuildError, lock};
-use crate::run::Folders;
+use crate::host::folders::Folders;
 
 /// Why a revision cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,8 @@ fn git<'a, T: AsRef<OsStr> + 'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest::{Program, ensure};
+    use crate::guest::ensure;
+    use crate::model::program::Program;
 
     /// A project in a repository of its own: its folders, and the commits of its two revisions, whose `hello` differ.
     struct Project {

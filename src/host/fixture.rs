@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::Topology;
-use crate::cpuset::CpuSet;
+use crate::model::cpuset::CpuSet;
 
 /// The described hosts.
 pub(crate) const HOSTS: [&str; 4] = ["server-2x26x2", "laptop-smt", "hybrid", "vm-2x1"];

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::Bytes;
+use crate::model::units::Bytes;
 
 pub use raise::{Change, RaisedLimits, plan, restore};
 
@@ -70,7 +70,7 @@ pub struct Needs {
     /// Inotify instances for each: some runtimes watch an instance's control group.
     pub inotify_each: u64,
     /// Neighbours that the kernel learns by each, in one table for all network namespaces. In the run's own network
-    /// ([`crate::network`]) they are set, and counted by no table.
+    /// ([`crate::host::network`]) they are set, and counted by no table.
     pub neighbours_each: u64,
     /// Memory of each.
     pub memory_each: Bytes,

@@ -2,11 +2,20 @@
 //!
 //! Readers take the root of the tree they read, so that tests use a fake one.
 
+pub mod cgroup;
+pub mod clock;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod folders;
+pub mod interrupt;
+pub mod ledger;
 pub mod limits;
+pub mod network;
 pub mod noise;
+pub(crate) mod output;
+pub mod placement;
+pub mod sampler;
 pub mod tools;
 pub mod topology;
 pub(crate) mod tree;

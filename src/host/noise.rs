@@ -15,12 +15,12 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Clock, HostClock};
-use crate::cpuset::CpuSet;
+use crate::host::clock::{Clock, HostClock};
+use crate::host::placement::pin_current_thread;
+use crate::host::sampler::host::CpuTime;
 use crate::host::tree;
-use crate::placement::pin_current_thread;
-use crate::sampler::host::CpuTime;
-use crate::units::Nanos;
+use crate::model::cpuset::CpuSet;
+use crate::model::units::Nanos;
 
 pub use history::{append, load};
 pub use verdict::{Baseline, Verdict, judge};
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_reading_of_this_host_is_consistent() {
-        let cpu = crate::placement::usable_cpus().unwrap().first().unwrap();
+        let cpu = crate::host::placement::usable_cpus().unwrap().first().unwrap();
         let iterations = calibrate(cpu, Nanos(10_000)).unwrap();
         let reading = measure(cpu, &FwqConfig { quanta: 200, iterations }).unwrap();
         assert_eq!((reading.cpu, reading.quanta, reading.iterations), (cpu, 200, iterations));

@@ -7,8 +7,8 @@ mod read;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpuset::CpuSet;
-use crate::units::Bytes;
+use crate::model::cpuset::CpuSet;
+use crate::model::units::Bytes;
 
 /// The online CPUs of a host and those of them that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,9 +166,9 @@ fn counted(n: usize, what: &str) -> String {
 mod tests {
     use rstest::rstest;
 
-    use crate::cpuset::CpuSet;
     use crate::host::fixture;
-    use crate::units::Bytes;
+    use crate::model::cpuset::CpuSet;
+    use crate::model::units::Bytes;
 
     #[rstest]
     #[case("server-2x26x2", "2 sockets, 52 cores, 104 hardware threads, 2 NUMA nodes, all usable")]

@@ -63,9 +63,9 @@ pub(crate) fn field<'t>(content: &'t str, key: &str, separator: char) -> Option<
 }
 
 /// The number behind `key` in `/proc/meminfo` and its like, in bytes: `MemTotal:  24684092 kB`.
-pub(crate) fn kib_field(content: &str, key: &str) -> Option<crate::units::Bytes> {
+pub(crate) fn kib_field(content: &str, key: &str) -> Option<crate::model::units::Bytes> {
     let kib: u64 = field(content, key, ':')?.trim_end_matches("kB").trim().parse().ok()?;
-    Some(crate::units::Bytes(kib.saturating_mul(1024)))
+    Some(crate::model::units::Bytes(kib.saturating_mul(1024)))
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_key_is_matched_whole() {
         let meminfo = "SwapTotal:   5 kB\nMemTotal:   3 kB\n";
-        assert_eq!(kib_field(meminfo, "MemTotal"), Some(crate::units::Bytes(3072)));
+        assert_eq!(kib_field(meminfo, "MemTotal"), Some(crate::model::units::Bytes(3072)));
         assert_eq!(kib_field(meminfo, "Total"), None);
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::LaunchSpec;
-use crate::guest::Program;
+use crate::model::program::Program;
 
 /// Whether `program` works on files of its own and so needs `dir=`.
 pub(super) fn needs_files(program: Program) -> bool {
@@ -40,7 +40,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::platform::{Networking, Purpose, fake};
+    use crate::model::platform::Networking;
+    use crate::platform::{Purpose, fake};
 
     #[rstest]
     #[case::plain(1000, None, None, "do=it deadline=1")]

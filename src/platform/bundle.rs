@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cgroup::{CgroupMode, Quota};
+use crate::host::cgroup::{CgroupMode, Quota};
+use crate::model::run::{RUN_VARIABLE, RunId};
 use crate::platform::{LaunchSpec, arguments, link};
-use crate::run::{RUN_VARIABLE, RunId};
 
 /// Where a guest keeps its files.
 pub(super) const GUEST_DIR: &str = "/tmp";
@@ -151,10 +151,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cpuset::CpuSet;
-    use crate::guest::{Image, Program};
-    use crate::platform::{Limits, Networking, Purpose};
-    use crate::units::Bytes;
+    use crate::guest::Image;
+    use crate::model::cpuset::CpuSet;
+    use crate::model::platform::Networking;
+    use crate::model::program::Program;
+    use crate::model::units::Bytes;
+    use crate::platform::{Limits, Purpose};
 
     fn spec(program: Program, limits: Option<Limits>) -> LaunchSpec {
         let rootfs = PathBuf::from("/images/it");

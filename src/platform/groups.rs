@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Context;
-use crate::cgroup::{Cgroup, CgroupMode, Hierarchies, Quota};
-use crate::cpuset::CpuSet;
-use crate::ledger::{Ledger, Resource};
-use crate::units::Bytes;
+use crate::host::cgroup::{Cgroup, CgroupMode, Hierarchies, Quota};
+use crate::host::ledger::{Ledger, Resource};
+use crate::model::cpuset::CpuSet;
+use crate::model::units::Bytes;
 
 /// The groups that one platform makes for one run. Dropping it removes the parent, if nothing is left in it.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! Which settings a platform honours, and why it cannot honour the others. Pure.
 
 use super::inject::Inject;
-use super::{Key, PlatformId, Settings, Unavailable};
+use super::{Key, Settings};
+use crate::model::platform::{PlatformId, Unavailable};
 
 /// What is refused: the reason and the cure.
 type Refusal = (&'static str, &'static str);
@@ -110,7 +111,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::arm::Arm;
+    use crate::platform::arm::Arm;
 
     fn checked(arm: &str) -> Result<(), String> {
         let arm: Arm = arm.parse().expect("an arm");

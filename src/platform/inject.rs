@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::Quota;
-use crate::units::Nanos;
+use crate::host::cgroup::Quota;
+use crate::model::units::Nanos;
 
 /// What makes an arm slower on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -4,8 +4,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::{Context, Endpoint, LaunchSpec, Networking};
-use crate::network::Attachment;
+use super::{Context, Endpoint, LaunchSpec};
+use crate::host::network::Attachment;
+use crate::model::platform::Networking;
 
 /// A container's connection, if it was asked for. Dropping it removes it.
 #[derive(Debug)]

@@ -4,54 +4,48 @@
 //! `tests/conformance`. Adding one is one file here and one line in [`registry`].
 
 mod arguments;
+pub mod arm;
 mod bundle;
-mod console;
 pub mod docker;
-mod ending;
+pub mod engine_api;
 pub mod fake;
 pub mod firecracker;
 mod groups;
 mod honour;
-mod id;
 mod inject;
 mod instance;
 mod link;
+pub mod load_generator;
 mod machine;
 pub mod native;
 pub mod oci;
-mod orphan;
 mod outfit;
 pub mod podman;
-mod poll;
+pub(crate) mod process;
 pub mod qemu;
 pub mod registry;
 pub mod settings;
 pub mod solo5;
-mod spawn;
-mod watch;
-mod watched;
 pub mod youki;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-pub use id::{Accelerator, PlatformId};
+pub use engine_api::reap as reap_engines;
 pub use inject::{Amount, Inject};
-pub use instance::{Endpoint, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
+pub use instance::{Endpoint, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped, ThreadRole};
 pub use settings::{Key, SettingError, Settings};
 pub use youki::launcher_entry;
 
-use crate::clock::Clock;
-use crate::cpuset::CpuSet;
 use crate::guest::Image;
-use crate::interrupt::Interrupt;
-use crate::ledger::Ledger;
-use crate::names::named_enum;
-use crate::network::RunNetwork;
-use crate::units::Bytes;
-use crate::workload::LoadGenerator;
+use crate::host::clock::Clock;
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger::Ledger;
+use crate::host::network::RunNetwork;
+use crate::model::cpuset::CpuSet;
+use crate::model::platform::{Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::model::units::Bytes;
+use crate::platform::load_generator::LoadGenerator;
 
 /// Something that runs instances. Implementations are safe to call from several threads at once.
 pub trait Platform: Send + Sync + std::fmt::Debug {
@@ -115,35 +109,6 @@ impl Context {
     }
 }
 
-/// What a platform can do, asked for instead of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capabilities {
-    /// What makes its guests execute.
-    pub accelerator: Accelerator,
-    /// Guests can fork.
-    pub fork: bool,
-    /// CPUs, memory and process counts can be limited by the kernel for each instance here.
-    pub limits: bool,
-    /// How many launches at once are worth while here.
-    pub launch_concurrency: usize,
-    /// Its guests are processes of this host's kernel, which tells their names, their descriptors and their environment.
-    #[serde(default = "yes")]
-    pub host_processes: bool,
-    /// Its instances can have a network, so that servers in them can be reached from this host.
-    #[serde(default)]
-    pub network: bool,
-    /// Its guests have a memory of their own whose size can be chosen ([`LaunchSpec::memory`]), as virtual machines do.
-    #[serde(default)]
-    pub own_memory: bool,
-    /// Events are stamped by a virtual clock: its times are no measurements.
-    pub simulated: bool,
-}
-
-/// Platforms of runs that were stored before it was asked have such guests.
-fn yes() -> bool {
-    true
-}
-
 /// What the host bears for one small instance, counted generously: asked before many are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Burden {
@@ -186,25 +151,6 @@ pub struct Made {
     pub size: Bytes,
 }
 
-/// What is known of a platform that can run here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlatformFacts {
-    /// The version of what does the work: a runtime, an engine, a monitor, the kernel.
-    pub version: String,
-    /// Anything a reader should know, such as "no cgroup: limits by rlimit".
-    pub notes: Vec<String>,
-}
-
-/// Why a platform cannot run here, and what would change that.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
-#[error("{reason}; {cure}")]
-pub struct Unavailable {
-    /// The reason, a lowercase fragment.
-    pub reason: String,
-    /// What to do about it.
-    pub cure: String,
-}
-
 /// One instance to be launched. Everything that decides what is measured is named: there is no default.
 #[derive(Debug, Clone)]
 pub struct LaunchSpec {
@@ -228,17 +174,6 @@ pub struct LaunchSpec {
     pub purpose: Purpose,
     /// The guest ends itself after this time, whatever becomes of the harness.
     pub deadline: Duration,
-}
-
-named_enum! {
-    /// How an instance is connected.
-    pub enum Networking ("network") {
-        /// Not at all, but for its own loopback where it has one.
-        None = "none",
-        /// By the platform's usual way: a bridge with a virtual pair for containers; the host's own loopback for a bare
-        /// process.
-        Bridge = "bridge",
-    }
 }
 
 /// What an instance is launched for. A platform may start a background instance the cheapest way it has, and keep no

@@ -3,17 +3,15 @@
 use std::path::Path;
 
 use super::inject::{Amount, Inject};
-use super::{
-    Burden, Capabilities, Context, Error, Instance, Key, LaunchSpec, Made, Networking, Platform, PlatformFacts,
-    PlatformId, Purpose, Settings, Unavailable, honour,
-};
-use crate::cgroup::Hierarchies;
-use crate::clock::Clock;
-use crate::docker::Address;
+use super::{Burden, Context, Error, Instance, Key, LaunchSpec, Made, Platform, Purpose, Settings, honour};
 use crate::guest::{Image, Manifest, digest_of, revision};
-use crate::network;
-use crate::run::Folders;
-use crate::workload::LoadGenerator;
+use crate::host::cgroup::Hierarchies;
+use crate::host::clock::Clock;
+use crate::host::folders::Folders;
+use crate::host::network;
+use crate::model::platform::{Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::platform::engine_api::Address;
+use crate::platform::load_generator::LoadGenerator;
 
 /// How notes on settings begin.
 const SET: &str = "set: ";

@@ -7,8 +7,9 @@ use super::firecracker::{self, Firecracker};
 use super::outfit::Outfitted;
 use super::qemu::{Flavour, Qemu};
 use super::solo5::{self, Solo5};
-use super::{Context, Error, Platform, PlatformFacts, PlatformId, Unavailable, fake, native, oci, podman, youki};
-use crate::names::UnknownName;
+use super::{Context, Error, Platform, fake, native, oci, podman, youki};
+use crate::model::names::UnknownName;
+use crate::model::platform::{PlatformFacts, PlatformId, Unavailable};
 
 /// How a platform is made, with the runtime that its name carries. Making it changes nothing on the host.
 type Open = fn(&Context, Option<&str>) -> Result<Box<dyn Platform>, Error>;

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::inject::{Inject, ParseInjectError};
-use super::{Context, LaunchSpec, Purpose, Unavailable};
-use crate::cgroup::{Controller, Quota};
+use super::{Context, LaunchSpec, Purpose};
+use crate::host::cgroup::{Controller, Quota};
+use crate::host::folders::{Folders, Images};
 use crate::host::tools;
-use crate::names::{UnknownName, named_enum};
-use crate::run::{Folders, Images};
-use crate::units::Nanos;
+use crate::model::names::{UnknownName, named_enum};
+use crate::model::platform::Unavailable;
+use crate::model::units::Nanos;
 
 named_enum! {
     /// What can be set.

@@ -14,8 +14,8 @@ mod tests;
 pub use markdown::{code as markdown_code, escape as markdown_text};
 
 use super::Look;
-use crate::names::named_enum;
-use crate::regression::Comparison;
+use crate::compare::rule::Comparison;
+use crate::model::names::named_enum;
 
 named_enum! {
     /// How a comparison is printed.

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::figures::{Axis, AxisScale, Figure, Plot, STYLE, Sheet, Start, Step, TrackChart, TrackPoint, svg};
 use super::write::{WriteError, put};
-use crate::history::{Change, Contents, Entry, Question, Track, questions, tracks};
-use crate::units::{Scale, Unit};
+use crate::compare::history::{Change, Contents, Entry, Question, Track, questions, tracks};
+use crate::model::units::{Scale, Unit};
 
 /// Where the page is, as seen from the report's.
 pub(super) const PAGE: &str = "history/index.html";
@@ -191,7 +191,7 @@ fn told(change: &Change<'_>) -> Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::testing::{entry, stepped};
+    use crate::compare::history::testing::{entry, stepped};
 
     fn of(entries: Vec<Entry>) -> String {
         page(&Contents { entries, warnings: vec!["h.jsonl, line 3: <torn>".to_owned()] }).unwrap()

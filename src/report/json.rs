@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::model::{CaseResult, Notice, tally};
-use crate::platform::PlatformId;
-use crate::store::{RunOutcome, SCHEMA, StoredRun};
+use crate::model::platform::PlatformId;
+use crate::model::record::SCHEMA;
+use crate::store::{RunOutcome, StoredRun};
 
 /// What `summary.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -9,6 +9,7 @@ mod history;
 mod html;
 mod json;
 pub mod model;
+pub mod progress;
 mod published;
 mod source;
 mod text;

@@ -4,9 +4,9 @@
 
 use serde::Deserialize;
 
-use crate::attacker::Attacker;
-use crate::placement::Placement;
-use crate::store::Experiment;
+use crate::model::attacker::Attacker;
+use crate::model::placement::Placement;
+use crate::model::record::Experiment;
 
 /// Everything that is included.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::{Case, Experiment, ReadError, StoredRun, list_runs, own_runs, read_run, run_folder};
+use crate::model::record::{Case, Experiment};
+use crate::store::{ReadError, StoredRun, list_runs, own_runs, read_run, run_folder};
 
 /// The latest readable runs: of every experiment, and of every workload and accelerator in it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::units::Direction;
+use crate::model::units::Direction;
 
 const ROUNDS: usize = 2_000;
 /// Two standard deviations of a share of 95 % in 2,000 rounds are 1 %.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hodges_lehmann::walsh_estimate;
 use super::sample::positive;
 use super::{Interval, Level, StatsError};
-use crate::units::Direction;
+use crate::model::units::Direction;
 
 /// The ratio of loaded to reference, turned so that above 1 is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

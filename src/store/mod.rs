@@ -1,7 +1,6 @@
 //! Results on disk: a folder a run, a line a trial, appended and synced when the trial ends.
 
 mod reader;
-mod record;
 mod run_file;
 mod slim;
 #[cfg(test)]
@@ -10,7 +9,6 @@ mod writer;
 
 pub(crate) use reader::{Place, each_trial};
 pub use reader::{ReadError, StoredRun, list_runs, read_run, read_run_file, run_folder};
-pub use record::{Case, CaseName, Counts, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord, neighbour};
 pub use run_file::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip, own_runs};
 pub use slim::{CaseValues, MetricValues, SlimRun, read_slim};
 pub use writer::{RUN_FILE, TRIALS_FILE, Writer, replace};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::RunFile;
 use super::writer::{RUN_FILE, TRIALS_FILE};
-use super::{RunFile, SCHEMA, TrialRecord};
-use crate::run::RunId;
+use crate::model::record::{SCHEMA, TrialRecord};
+use crate::model::run::RunId;
 
 /// A run as it is stored.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Experiment, list_runs, read_run_file};
+use super::{list_runs, read_run_file};
 use crate::guest::Image;
 use crate::host::noise::NoiseReading;
-use crate::names::named_enum;
-use crate::placement::Placement;
-use crate::plan::Configuration;
-use crate::platform::{Capabilities, PlatformFacts, PlatformId};
-use crate::run::RunId;
+use crate::model::configuration::Configuration;
+use crate::model::names::named_enum;
+use crate::model::placement::Placement;
+use crate::model::platform::{Capabilities, PlatformFacts, PlatformId};
+use crate::model::record::Experiment;
+use crate::model::run::RunId;
 
 named_enum! {
     /// How a run stands.

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::reader::{Place, each_trial, read_run_file};
-use super::{Case, Counts, Outcome, ReadError, Role, RunFile, SCHEMA};
-use crate::units::{Direction, Unit};
+use super::{ReadError, RunFile};
+use crate::model::record::{Case, Counts, Outcome, Role, SCHEMA};
+use crate::model::units::{Direction, Unit};
 
 /// A run's description and its numbers by case.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,8 +165,9 @@ mod tests {
     use std::fs;
 
     use super::super::testing::{record, run_file};
-    use super::super::{RUN_FILE, TRIALS_FILE, TrialRecord, Writer};
+    use super::super::{RUN_FILE, TRIALS_FILE, Writer};
     use super::*;
+    use crate::model::record::TrialRecord;
 
     fn stored(records: &[TrialRecord]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

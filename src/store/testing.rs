@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, Cpus, Experiment, Metric, Outcome, Role, RunFile, RunOutcome, SCHEMA, TrialRecord};
-use crate::placement::Placement;
-use crate::plan::{Configuration, LadderOrder, Profile};
-use crate::platform::{Accelerator, Event, Networking, PlatformId};
-use crate::run::RunId;
-use crate::units::{Direction, Nanos, Unit};
-use crate::workload::Load;
+use super::{RunFile, RunOutcome};
+use crate::model::configuration::{Configuration, LadderOrder, Profile};
+use crate::model::event::Event;
+use crate::model::load::Load;
+use crate::model::placement::Placement;
+use crate::model::platform::{Accelerator, Networking, PlatformId};
+use crate::model::record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
+use crate::model::run::RunId;
+use crate::model::units::{Direction, Nanos, Unit};
 
 /// The run that all of these belong to.
 pub(crate) fn run_id() -> RunId {

@@ -90,9 +90,9 @@ fn whole_length(content: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TrialRecord;
     use super::super::testing::record;
     use super::*;
+    use crate::model::record::TrialRecord;
 
     #[test]
     fn a_torn_line_is_cut_off_before_the_next_is_appended() {

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use featherweight::run::{Folders, RUN_VARIABLE};
-use featherweight::store::{Experiment, StoredRun, list_runs, read_run};
+use featherweight::host::folders::Folders;
+use featherweight::model::record::Experiment;
+use featherweight::model::run::RUN_VARIABLE;
+use featherweight::store::{StoredRun, list_runs, read_run};
 use serde_json::Value;
 
 /// The folders that the targets of one test use.

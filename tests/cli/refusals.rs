@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::assert::OutputAssertExt;
-use featherweight::store::{Experiment, RUN_FILE, RunOutcome, Writer, read_run};
+use featherweight::model::record::Experiment;
+use featherweight::store::{RUN_FILE, RunOutcome, Writer, read_run};
 use rstest::rstest;
 
 use super::{TINY, stderr};

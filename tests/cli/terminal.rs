@@ -6,7 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::Stdio;
 use std::thread;
 
-use featherweight::store::Experiment;
+use featherweight::model::record::Experiment;
 use rstest::rstest;
 
 use super::TINY;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use assert_cmd::assert::OutputAssertExt;
-use featherweight::platform::Networking;
-use featherweight::store::{Experiment, Outcome, TrialRecord};
+use featherweight::model::platform::Networking;
+use featherweight::model::record::{Experiment, Outcome, TrialRecord};
 use rstest::rstest;
 
 use super::stderr;

@@ -1,7 +1,8 @@
 //! The exit code of a run in which trials fail, and what is said of them.
 
 use assert_cmd::assert::OutputAssertExt;
-use featherweight::store::{Experiment, Outcome, RunOutcome};
+use featherweight::model::record::{Experiment, Outcome};
+use featherweight::store::RunOutcome;
 
 use super::{stderr, stdout};
 use crate::bench::Desk;

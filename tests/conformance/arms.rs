@@ -3,11 +3,12 @@
 use std::fs;
 use std::time::Duration;
 
-use featherweight::arm::Arm;
-use featherweight::cgroup::{Cgroup, Quota};
-use featherweight::guest::Program;
-use featherweight::platform::{Context, Event, LaunchSpec, Milestone, Platform, Purpose, registry};
-use featherweight::units::Nanos;
+use featherweight::host::cgroup::{Cgroup, Quota};
+use featherweight::model::event::Event;
+use featherweight::model::program::Program;
+use featherweight::model::units::Nanos;
+use featherweight::platform::arm::Arm;
+use featherweight::platform::{Context, LaunchSpec, Milestone, Platform, Purpose, registry};
 
 use crate::stand::{Stand, contracts};
 

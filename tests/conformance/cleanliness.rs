@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use featherweight::cgroup::{Controller, Hierarchies};
-use featherweight::guest::{Image, Program};
+use featherweight::guest::Image;
+use featherweight::host::cgroup::{Controller, Hierarchies};
+use featherweight::model::program::Program;
+use featherweight::model::units::Bytes;
 use featherweight::platform::{LaunchSpec, Limits, Milestone};
-use featherweight::units::Bytes;
 
 use crate::host;
 use crate::stand::{Stand, contracts};

@@ -4,11 +4,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use featherweight::guest::Program;
-use featherweight::ledger::{self, Leftovers};
-use featherweight::platform::{LaunchSpec, Limits, Milestone, Networking};
-use featherweight::run::{Folders, RunId};
-use featherweight::units::Bytes;
+use featherweight::host::folders::Folders;
+use featherweight::host::ledger::{self, Leftovers};
+use featherweight::model::platform::Networking;
+use featherweight::model::program::Program;
+use featherweight::model::run::RunId;
+use featherweight::model::units::Bytes;
+use featherweight::platform::{LaunchSpec, Limits, Milestone};
 
 use crate::cleanliness::assert_clean;
 use crate::host;
@@ -88,12 +90,15 @@ impl Victim {
 
 fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
     let run = Victim::start(stand.subject).crash();
-    let left = ledger::reap(&Folders::from_env().state, &run).expect("reaped");
+    let left = ledger::reap(&Folders::from_env().state, &run, featherweight::platform::reap_engines).expect("reaped");
     // The two that print nothing more lived on; the third ends as soon as nobody reads its lines.
     assert!(left.processes >= 2 || left.containers >= 2, "{left:?}");
     assert_eq!(host::marked(&run), [0; 0]);
     assert_eq!(host::traces(&run.name()), [] as [&std::path::Path; 0]);
-    assert_eq!(ledger::reap(&Folders::from_env().state, &run).expect("reaped"), Leftovers::default());
+    assert_eq!(
+        ledger::reap(&Folders::from_env().state, &run, featherweight::platform::reap_engines).expect("reaped"),
+        Leftovers::default()
+    );
 }
 
 fn a_run_survives_the_death_of_its_helpers(stand: &Stand) {

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use featherweight::guest::Program;
+use featherweight::model::program::Program;
 use featherweight::platform::{Error, Exit, Milestone};
 
 use crate::stand::{Stand, contracts};

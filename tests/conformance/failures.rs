@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use featherweight::guest::{Image, Program};
+use featherweight::guest::Image;
+use featherweight::model::program::Program;
 use featherweight::platform::{Error, Exit, LaunchSpec, Milestone};
 
 use crate::stand::{Stand, assert_failed, contracts};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use featherweight::cgroup::Hierarchies;
-use featherweight::run::{RUN_VARIABLE, RunId};
+use featherweight::host::cgroup::Hierarchies;
+use featherweight::model::run::{RUN_VARIABLE, RunId};
 
 /// A field of `/proc/<pid>/status`.
 pub(crate) fn status(pid: i32, field: &str) -> Option<String> {

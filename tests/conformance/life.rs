@@ -2,10 +2,12 @@
 
 use std::fs;
 
-use featherweight::cpuset::CpuSet;
-use featherweight::guest::{GuestLine, Program};
-use featherweight::platform::{Event, Exit, LaunchSpec, Milestone, Purpose, StampedLine};
-use featherweight::run::RUN_VARIABLE;
+use featherweight::guest::GuestLine;
+use featherweight::model::cpuset::CpuSet;
+use featherweight::model::event::Event;
+use featherweight::model::program::Program;
+use featherweight::model::run::RUN_VARIABLE;
+use featherweight::platform::{Exit, LaunchSpec, Milestone, Purpose, StampedLine};
 
 use crate::host;
 use crate::stand::{Stand, contracts};

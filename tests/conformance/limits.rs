@@ -1,9 +1,9 @@
 //! Limits are set, can be read back from the kernel, and hold.
 
-use featherweight::cpuset::CpuSet;
-use featherweight::guest::Program;
+use featherweight::model::cpuset::CpuSet;
+use featherweight::model::program::Program;
+use featherweight::model::units::Bytes;
 use featherweight::platform::{Exit, LaunchSpec, Limits, Milestone};
-use featherweight::units::Bytes;
 
 use crate::host;
 use crate::stand::{Stand, contracts};

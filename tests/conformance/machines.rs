@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use featherweight::cpuset::CpuSet;
-use featherweight::guest::Program;
+use featherweight::model::cpuset::CpuSet;
+use featherweight::model::program::Program;
+use featherweight::model::units::Bytes;
 use featherweight::platform::{Error, Exit, LaunchSpec, Milestone, ThreadRole};
-use featherweight::units::Bytes;
 
 use crate::cleanliness::assert_clean;
 use crate::host;

@@ -9,11 +9,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use featherweight::guest::{Image, Program};
-use featherweight::ledger;
-use featherweight::network::inside;
-use featherweight::platform::{Endpoint, Instance, LaunchSpec, Milestone, Networking};
-use featherweight::run::Folders;
+use featherweight::guest::Image;
+use featherweight::host::folders::Folders;
+use featherweight::host::ledger;
+use featherweight::host::network::inside;
+use featherweight::model::platform::Networking;
+use featherweight::model::program::Program;
+use featherweight::platform::{Endpoint, Instance, LaunchSpec, Milestone};
 
 use crate::cleanliness::assert_clean;
 use crate::crashes::Victim;
@@ -107,7 +109,7 @@ fn more_instances_than_a_bridge_holds_are_all_reached(stand: &Stand) {
 }
 
 fn connecting_is_a_part_of_the_boot(stand: &Stand) {
-    use featherweight::platform::Event::{Gone, Main, Ready, Spawn};
+    use featherweight::model::event::Event::{Gone, Main, Ready, Spawn};
     let stopped = serve(stand).stop().expect("stopped");
     let at = |event| stopped.events[&event];
     assert!(at(Spawn) < at(Main) && at(Main) <= at(Ready) && at(Ready) < at(Gone), "{:?}", stopped.events);
@@ -160,7 +162,7 @@ fn nothing_of_a_network_is_left_of_a_crash(stand: &Stand) {
     };
     assert_eq!(ports().is_empty(), !of_machines, "the taps of its machines");
     let run = victim.crash();
-    ledger::reap(&Folders::from_env().state, &run).expect("reaped");
+    ledger::reap(&Folders::from_env().state, &run, featherweight::platform::reap_engines).expect("reaped");
     let give_up = stand.within(HANG);
     for netns in connected {
         // The kernel removes a namespace and what is in it in the background.

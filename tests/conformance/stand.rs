@@ -4,15 +4,16 @@ use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use featherweight::guest::{self, GuestLine, Image, Program};
-use featherweight::interrupt::Interrupt;
-use featherweight::ledger::{Ledger, Leftovers};
-use featherweight::network::RunNetwork;
-use featherweight::platform::{
-    Capabilities, Context, Error, Instance, LaunchSpec, Limits, Milestone, Networking, Platform, Purpose, Stopped,
-};
-use featherweight::run::{Folders, RunId};
-use featherweight::units::{Bytes, Nanos};
+use featherweight::guest::{self, GuestLine, Image};
+use featherweight::host::folders::Folders;
+use featherweight::host::interrupt::Interrupt;
+use featherweight::host::ledger::{Ledger, Leftovers};
+use featherweight::host::network::RunNetwork;
+use featherweight::model::platform::{Capabilities, Networking};
+use featherweight::model::program::Program;
+use featherweight::model::run::RunId;
+use featherweight::model::units::{Bytes, Nanos};
+use featherweight::platform::{Context, Error, Instance, LaunchSpec, Limits, Milestone, Platform, Purpose, Stopped};
 use serde_json::Value;
 
 /// A platform and how it is made.
@@ -275,7 +276,7 @@ pub(crate) fn assert_failed(outcome: Result<impl Debug, Error>, words: &[&str]) 
 /// Contracts are checked at once, and two run ids of one second can be the same.
 fn open_ledger() -> Ledger {
     let state = Folders::from_env().state;
-    let mut tries = (0..5).map(|_| Ledger::open(&state, &RunId::generate()));
+    let mut tries = (0..5).map(|_| Ledger::open(&state, &RunId::generate(), featherweight::platform::reap_engines));
     tries.find_map(Result::ok).unwrap_or_else(|| panic!("no ledger can be opened in {}", state.display()))
 }
 

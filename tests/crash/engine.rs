@@ -5,8 +5,10 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use featherweight::guest::{self, Program, write_archive};
-use featherweight::run::{Folders, RunId};
+use featherweight::guest::{self, write_archive};
+use featherweight::host::folders::Folders;
+use featherweight::model::program::Program;
+use featherweight::model::run::RunId;
 
 /// Why there is no engine to test with; said once.
 pub(crate) fn lacking() -> Option<&'static str> {

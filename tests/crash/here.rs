@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use featherweight::host::tools;
-use featherweight::store::Experiment;
+use featherweight::model::record::Experiment;
 
 use crate::bench::{Desk, build};
 

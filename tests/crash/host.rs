@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use featherweight::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
+use featherweight::model::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use procfs::Current as _;
 use rustix::process::Signal;

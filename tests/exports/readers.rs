@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use featherweight::model::record::Experiment;
 use featherweight::report::export::{Better, bencher, critcmp, github, hyperfine, openmetrics};
-use featherweight::store::Experiment;
 use serde_json::Value;
 
 use crate::{frozen, parsed, selected};

@@ -8,18 +8,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use featherweight::attacker::Attacker;
-use featherweight::guest::{Image, Program};
+use featherweight::guest::Image;
 use featherweight::host::noise::NoiseReading;
-use featherweight::placement::Placement;
-use featherweight::plan::{Configuration, LadderOrder, Profile};
-use featherweight::platform::{Accelerator, Capabilities, Event, Networking, PlatformFacts, PlatformId};
-use featherweight::store::{
-    Case, Cpus, Experiment, Metric, NoiseGuard, Outcome, PlatformEntry, Role, RunFile, RunOutcome, SCHEMA, Skip,
-    StoredRun, TrialRecord, Writer,
-};
-use featherweight::units::{Bytes, Direction, Nanos, Unit};
-use featherweight::workload::Load;
+use featherweight::model::attacker::Attacker;
+use featherweight::model::configuration::{Configuration, LadderOrder, Profile};
+use featherweight::model::event::Event;
+use featherweight::model::load::Load;
+use featherweight::model::placement::Placement;
+use featherweight::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId};
+use featherweight::model::program::Program;
+use featherweight::model::record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
+use featherweight::model::units::{Bytes, Direction, Nanos, Unit};
+use featherweight::store::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip, StoredRun, Writer};
 use serde_json::json;
 
 use crate::dice::Dice;
@@ -52,7 +52,7 @@ pub(crate) fn freeze(runs: &[StoredRun], dir: &Path) {
 
 pub(crate) fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) -> StoredRun {
     let planned = trials.len() as u64;
-    let id: featherweight::run::RunId = id.parse().unwrap();
+    let id: featherweight::model::run::RunId = id.parse().unwrap();
     let mut run = StoredRun {
         dir: folder().join(id.as_str()),
         file: RunFile {

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use featherweight::platform::{Accelerator, Event, PlatformId};
-use featherweight::store::{Experiment, StoredRun, TrialRecord};
-use featherweight::units::{Direction, Nanos, Unit};
+use featherweight::model::event::Event;
+use featherweight::model::platform::{Accelerator, PlatformId};
+use featherweight::model::record::{Experiment, TrialRecord};
+use featherweight::model::units::{Direction, Nanos, Unit};
+use featherweight::store::StoredRun;
 
 use crate::dice::Dice;
 use crate::frozen::{self, MS, metric, size, time};

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use featherweight::attacker::Attacker;
-use featherweight::placement::Placement;
-use featherweight::platform::{Event, PlatformId};
-use featherweight::store::{Experiment, Metric, Role, StoredRun, TrialRecord};
-use featherweight::units::{Direction, Nanos, Unit};
+use featherweight::model::attacker::Attacker;
+use featherweight::model::event::Event;
+use featherweight::model::placement::Placement;
+use featherweight::model::platform::PlatformId;
+use featherweight::model::record::{Experiment, Metric, Role, TrialRecord};
+use featherweight::model::units::{Direction, Nanos, Unit};
+use featherweight::store::StoredRun;
 
 use crate::dice::Dice;
 use crate::frozen::{self, MS, fail, metric, size, time};

@@ -1,25 +1,11 @@
 //! Featherweight's own chores: everything around a measurement that is not the measurement.
 
-mod ab;
-mod clean;
-mod compare;
-mod doctor;
-mod exit;
-mod export;
-mod history;
-mod images;
-mod output;
-mod platforms;
-mod power;
-mod report;
-mod setup;
-mod stored;
-mod tidy;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use featherweight::cli::Exit;
+use featherweight::cli::{ab, clean, compare, doctor, exit, export, history, images, report, setup};
+use featherweight::model::exit::Exit;
+use xtask::{power, tidy};
 
 /// Featherweight's chores around `cargo bench`.
 #[derive(Debug, Parser)]

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use featherweight::ab::{list_sessions, read_session};
-use featherweight::regression::{Comparison, Verdict};
+use featherweight::compare::live::{list_sessions, read_session};
+use featherweight::compare::rule::{Comparison, Verdict};
 use featherweight::store::RunOutcome;
 use rstest::rstest;
 use rustix::process::{Pid, Signal};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use featherweight::ledger::Ledger;
-use featherweight::run::RunId;
+use featherweight::host::ledger::Ledger;
+use featherweight::model::run::RunId;
 use rstest::rstest;
 
 /// Runs xtask over an empty world below `home`.
@@ -111,7 +111,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn clean_tells_by_its_code_whether_something_is_left() {
     let home = tempfile::tempdir().unwrap();
     let run: RunId = "20261121-084514-00cc".parse().unwrap();
-    drop(Ledger::open(&home.path().join("state"), &run).unwrap());
+    drop(Ledger::open(&home.path().join("state"), &run, featherweight::platform::reap_engines).unwrap());
     let codes = [&["clean", "--dry-run"][..], &["clean"], &["clean", "--dry-run"]]
         .map(|arguments| xtask(home.path(), arguments).status.code());
     assert_eq!(codes, [Some(4), Some(0), Some(0)], "left, removed, nothing left");

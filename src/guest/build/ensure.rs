@@ -12,10 +12,11 @@ use super::digest::{self, Fields};
 use super::error::BuildError;
 use super::server::Parts;
 use super::sqlite::Pin;
-use crate::guest::image::{Image, Program};
+use crate::guest::image::Image;
 use crate::guest::manifest::{BuiltFile, BuiltProgram, BuiltServer, Manifest};
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::host::folders::Folders;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// The flags of every program. Static, so that the same bytes run everywhere; stripped and without a build id, so
 /// that the same sources give the same bytes.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::guest::image::Program;
+use crate::model::program::Program;
 
 /// Why a guest program could not be built.
 #[derive(Debug, thiserror::Error)]

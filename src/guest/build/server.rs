@@ -10,10 +10,10 @@ use super::closure;
 use super::digest::{self, Fields};
 use super::ensure::make_folder;
 use super::error::BuildError;
-use crate::guest::image::Program;
 use crate::guest::manifest::BuiltFile;
 use crate::host::tools;
-use crate::units::Bytes;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// How long a server may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(5);

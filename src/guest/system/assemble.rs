@@ -15,9 +15,10 @@ use super::{disk, init};
 use crate::guest::build::BuildError;
 use crate::guest::build::digest::{self, Fields};
 use crate::guest::build::ensure::{lock, make_folder};
-use crate::guest::image::{Image, Program};
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::guest::image::Image;
+use crate::host::folders::Folders;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// The folders of the initial RAM disk that the first process mounts something on.
 const MOUNT_POINTS: &[&str] = &["dev", "proc", "root", "sys", "tmp"];

@@ -15,9 +15,9 @@ use super::record::{self, Part, Record, Scratch};
 use crate::guest::build::BuildError;
 use crate::guest::build::digest::Fields;
 use crate::guest::build::ensure::{lock, make_folder};
+use crate::host::folders::Folders;
 use crate::host::tools;
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::model::units::Bytes;
 
 /// The disk's file in its folder.
 const FILE: &str = "disk.ext4";

@@ -11,7 +11,7 @@ use super::kernel::{self, Kernel};
 use crate::guest::build::BuildError;
 use crate::guest::build::ensure::lock;
 use crate::guest::build::error::first_lines;
-use crate::run::Folders;
+use crate::host::folders::Folders;
 
 /// How packed payloads begin, the tool that unpacks them, its package, and whether the length stands behind the packed
 /// bytes: the kernel's build adds it to all but gzip's, which has one of its own.

@@ -17,8 +17,8 @@ use super::record::{self, Part};
 use crate::guest::build::BuildError;
 use crate::guest::build::digest;
 use crate::guest::build::ensure::{lock, make_folder};
+use crate::host::folders::{Folders, Images};
 use crate::host::tools;
-use crate::run::{Folders, Images};
 
 /// The variables that name another kernel, and the folder of its modules. Without the latter all is taken to be built in.
 const KERNEL_VARIABLE: &str = "FEATHERWEIGHT_KERNEL";

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::System;
 use super::unikernel::{self, Monitor, UnikernelError};
-use crate::guest::Program;
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::host::folders::Folders;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// Its name: of the image set, of its folder, after the colon of a platform.
 pub const NAME: &str = "mirage";

@@ -28,9 +28,10 @@ pub use self::elf::elf_kernel;
 pub use self::kernel::kernel_is_here;
 pub use self::null::{null, null_runs};
 use super::build::BuildError;
-use super::image::{Image, Program};
-use crate::run::{Folders, Images};
-use crate::units::Bytes;
+use super::image::Image;
+use crate::host::folders::{Folders, Images};
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// A guest system that is ready to boot.
 #[derive(Debug, Clone, PartialEq, Eq)]

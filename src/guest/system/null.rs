@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Built, System};
 use crate::guest::build::{BuildError, Compilation, Compiler, Fields, lock, make_folder, of_file};
-use crate::guest::image::Program;
-use crate::run::{Folders, Images};
-use crate::units::Bytes;
+use crate::host::folders::{Folders, Images};
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// Freestanding, at a fixed address and of general registers alone: nothing has set up anything for it.
 const FLAGS: &[&str] = &[

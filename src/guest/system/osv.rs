@@ -3,8 +3,8 @@
 
 use super::System;
 use super::unikernel::{self, Monitor, UnikernelError};
-use crate::guest::Program;
-use crate::run::Folders;
+use crate::host::folders::Folders;
+use crate::model::program::Program;
 
 /// Its name: of the image set, of its folder, after the colon of a platform.
 pub const NAME: &str = "osv";

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::guest::build::{BuildError, digest};
-use crate::units::Bytes;
+use crate::model::units::Bytes;
 
 /// The version of all these manifests' form.
 pub(super) const SCHEMA: u32 = 1;

@@ -11,9 +11,10 @@ use rstest::rstest;
 
 use super::{init, kernel_is_here, linux};
 use crate::guest::build::ensure::make_folder;
-use crate::guest::{Image, Program, ensure};
+use crate::guest::{Image, ensure};
+use crate::host::folders::Folders;
 use crate::host::tools;
-use crate::run::Folders;
+use crate::model::program::Program;
 
 fn image(program: Program) -> Image {
     ensure(&Folders::from_env(), &[program], &mut |_| ()).expect("the guest builds").remove(0)

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::System;
-use crate::guest::Program;
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::host::folders::Folders;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// The version of the manifest's form.
 const SCHEMA: u32 = 1;

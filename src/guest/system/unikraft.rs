@@ -6,9 +6,9 @@ use std::net::Ipv4Addr;
 
 use super::System;
 use super::unikernel::{self, Manifest, Monitor, Ready, UnikernelError};
-use crate::guest::Program;
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::host::folders::Folders;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 
 /// Its name: of the image set, of its folder, after the colon of a platform.
 pub const NAME: &str = "unikraft";

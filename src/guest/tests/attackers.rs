@@ -10,7 +10,8 @@ use nix::unistd::Uid;
 use rstest::rstest;
 
 use super::launch::{Guest, binary, dir, names, run};
-use crate::guest::{GuestLine, Program};
+use crate::guest::GuestLine;
+use crate::model::program::Program;
 
 #[rstest]
 #[case(Program::Prime, &[])]

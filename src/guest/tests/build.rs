@@ -6,8 +6,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::guest::{BuildError, BuildOptions, Network, Program, Rebuild, State, build, ensure, load_manifest};
-use crate::run::{Folders, Images};
+use crate::guest::{BuildError, BuildOptions, Network, Rebuild, State, build, ensure, load_manifest};
+use crate::host::folders::{Folders, Images};
+use crate::model::program::Program;
 
 /// A checkout of the guest sources, and an output folder of its own.
 fn checkout() -> (TempDir, Folders) {

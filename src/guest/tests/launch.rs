@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::guest::{BuildError, GuestLine, Image, Program, ensure};
-use crate::run::Folders;
+use crate::guest::{BuildError, GuestLine, Image, ensure};
+use crate::host::folders::Folders;
+use crate::model::program::Program;
 
 /// The binary of a program that is no server, built once for all tests.
 pub(super) fn binary(program: Program) -> PathBuf {

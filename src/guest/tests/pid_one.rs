@@ -15,7 +15,8 @@ use nix::unistd::{Pid, Uid, pipe2};
 use serde_json::Value;
 
 use super::launch::binary;
-use crate::guest::{GuestLine, Program};
+use crate::guest::GuestLine;
+use crate::model::program::Program;
 
 pub(super) struct First {
     pub(super) pid: Pid,

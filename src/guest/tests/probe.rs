@@ -6,7 +6,8 @@ use std::os::unix::process::ExitStatusExt;
 use serde_json::{Value, json};
 
 use super::launch::{Guest, dir, names, run};
-use crate::guest::{GuestLine, Program};
+use crate::guest::GuestLine;
+use crate::model::program::Program;
 
 fn result(arguments: &[&str]) -> Value {
     let (lines, code) = run(Program::Probe, arguments);

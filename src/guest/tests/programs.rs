@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use rstest::rstest;
 
 use super::launch::{Guest, binary, dir, names, run};
-use crate::guest::{GuestLine, Program};
+use crate::guest::GuestLine;
+use crate::model::program::Program;
 
 #[test]
 fn hello_prints_its_line_and_exits() {

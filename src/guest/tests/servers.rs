@@ -14,8 +14,9 @@ use tempfile::TempDir;
 
 use super::launch::{Guest, dir, names, server};
 use super::pid_one::First;
-use crate::guest::{GuestLine, Image, Program, load_manifest};
-use crate::run::Folders;
+use crate::guest::{GuestLine, Image, load_manifest};
+use crate::host::folders::Folders;
+use crate::model::program::Program;
 
 /// A server image, a folder for its files and an address that nobody uses.
 struct Stand {

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::HostFacts;
-use crate::cgroup::{CgroupMode, Hierarchies};
 use crate::host::Topology;
+use crate::host::cgroup::{CgroupMode, Hierarchies};
 use crate::host::tree;
 
 impl HostFacts {
@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
     use crate::host::fixture::Host;
-    use crate::units::Bytes;
+    use crate::model::units::Bytes;
 
     #[test]
     fn a_server_tells_its_facts() {

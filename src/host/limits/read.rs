@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Limits;
 use crate::host::tree;
-use crate::units::Bytes;
+use crate::model::units::Bytes;
 
 impl Limits {
     /// Reads the limits of the calling process under `root` (`/` in production).

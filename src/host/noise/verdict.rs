@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::NoiseReading;
-use crate::units::Nanos;
+use crate::model::units::Nanos;
 
 /// What a CPU's quanta take when the host is quiet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

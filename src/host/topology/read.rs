@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Cache, CacheKind, Core, CoreKind, NumaNode, Socket, Topology};
-use crate::cpuset::CpuSet;
 use crate::host::tree::{self, HostError};
-use crate::units::Bytes;
+use crate::model::cpuset::CpuSet;
+use crate::model::units::Bytes;
 
 impl Topology {
     /// Reads the online CPUs under `sys` (`/sys` in production); `usable` are those that this process may run on, as
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn this_host_reads() {
-        let usable = crate::placement::usable_cpus().unwrap();
+        let usable = crate::host::placement::usable_cpus().unwrap();
         let topology = Topology::read(Path::new("/sys"), &usable).unwrap();
         assert!(!topology.usable.is_empty() && topology.usable.is_subset(&topology.online()));
     }

@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use crate::docker::{Address, Container};
-use crate::platform::Unavailable;
-use crate::run::{RUN_VARIABLE, RunId};
+use crate::model::platform::Unavailable;
+use crate::model::run::{RUN_VARIABLE, RunId};
+use crate::platform::engine_api::{Address, Container};
 
 /// The command that users type.
 const PROGRAM: &str = "docker";

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::clock::{Clock, HostClock};
-use crate::docker::{Engine, Happening, Subscription};
-use crate::ledger::CONTAINER_LABEL;
-use crate::platform::ending::{Told, Word, exit_of_code};
-use crate::run::RunId;
+use crate::host::clock::{Clock, HostClock};
+use crate::host::ledger::CONTAINER_LABEL;
+use crate::model::run::RunId;
+use crate::platform::engine_api::{Engine, Happening, Subscription};
+use crate::platform::process::exit_notice::{Told, Word, exit_of_code};
 
 /// How far back the stream begins, in seconds: the engine's clock is known to the second only.
 const EARLIER: i64 = 2;

@@ -11,17 +11,20 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use super::networks::Port;
 use super::shared::{Keeper, Shared};
 use super::{command, remains};
-use crate::cgroup::{Cgroup, Controller, Hierarchies};
-use crate::clock::{Clock, HostClock};
-use crate::docker::{self, Attachment, Container, Network, Pending, Seen};
-use crate::guest::{GuestLine, Program};
-use crate::ledger::Resource;
-use crate::platform::ending::{Told, Word, exit_of_code, passed_on};
+use crate::guest::GuestLine;
+use crate::host::cgroup::{Cgroup, Controller, Hierarchies};
+use crate::host::clock::{Clock, HostClock};
+use crate::host::ledger::Resource;
+use crate::host::output;
+use crate::model::event::Event;
+use crate::model::platform::Networking;
+use crate::model::program::Program;
+use crate::platform::engine_api::{self, Attachment, Container, Network, Pending, Seen};
 use crate::platform::link::Link;
-use crate::platform::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe};
-use crate::platform::watched::Body;
-use crate::platform::{Endpoint, Error, Event, Exit, LaunchSpec, Milestone, Networking, Purpose};
-use crate::say;
+use crate::platform::process::exit_notice::{Told, Word, exit_of_code, passed_on};
+use crate::platform::process::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe};
+use crate::platform::process::watched::Body;
+use crate::platform::{Endpoint, Error, Exit, LaunchSpec, Milestone, Purpose};
 
 /// How long a command may take to have its container started.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -126,7 +129,7 @@ impl DockerInstance {
         pending: Pending<T>,
         limit: Duration,
         patience: Patience,
-    ) -> Result<Result<T, docker::Error>, String> {
+    ) -> Result<Result<T, engine_api::Error>, String> {
         let deadline = HostClock.now() + limit.into();
         let polled = || pending.fd().map_err(|e| e.to_string());
         while !self.watch.pump(Some(polled()?), deadline, patience).map_err(|e| e.to_string())?
@@ -201,7 +204,7 @@ impl DockerInstance {
             Err(e) => {
                 if self.shared.interrupt.is_raised() {
                     // The reason of an interrupted launch is shown to nobody.
-                    say::err!("{}: {e}", self.watch.name());
+                    output::err!("{}: {e}", self.watch.name());
                 }
                 format!("{reason}; {e}")
             }

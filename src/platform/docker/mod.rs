@@ -20,15 +20,13 @@ use instance::DockerInstance;
 use shared::{Keeper, Shared};
 
 use super::bundle::SANDBOX_TASKS;
-use super::watched::Watched;
-use super::{
-    Accelerator, Burden, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId,
-    Purpose, Unavailable,
-};
-use crate::clock::{Clock, HostClock};
-use crate::docker::{Address, Engine, Error as EngineError, Facts, Patience, Runtime};
+use super::{Burden, Context, Error, Instance, LaunchSpec, Platform, Purpose};
 use crate::guest::Image;
-use crate::units::Bytes;
+use crate::host::clock::{Clock, HostClock};
+use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId, Unavailable};
+use crate::model::units::Bytes;
+use crate::platform::engine_api::{Address, Engine, Error as EngineError, Facts, Patience, Runtime};
+use crate::platform::process::watched::Watched;
 
 /// The launches at once that are worth while. 100 sleepers on two CPUs, with the engine 20.10, runc and nothing left idle:
 /// 4.5 a second one at a time, 5.7 with two, 6.7 with four, 5.8 with eight. The engine is the limit, not the harness.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::shared::Shared;
-use crate::docker::{Engine, Error, Network};
-use crate::ledger::{CONTAINER_LABEL, Resource};
+use crate::host::ledger::{CONTAINER_LABEL, Resource};
+use crate::platform::engine_api::{Engine, Error, Network};
 
 /// The bridge that every engine has.
 const DEFAULT: &str = "bridge";

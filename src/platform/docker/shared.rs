@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use super::ends::Ends;
 use super::networks::{Networks, PORTS};
-use crate::docker::{Container, Engine, Error, Facts, Network};
 use crate::guest::{Image, write_archive};
-use crate::interrupt::Interrupt;
-use crate::ledger::{CONTAINER_LABEL, Ledger, Resource};
-use crate::placement;
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger::{CONTAINER_LABEL, Ledger, Resource};
+use crate::host::output;
+use crate::host::placement;
+use crate::model::platform::PlatformId;
+use crate::model::run::RUN_VARIABLE;
 use crate::platform::bundle::GUEST_DIR;
+use crate::platform::engine_api::{Container, Engine, Error, Facts, Network};
 use crate::platform::podman::Service;
-use crate::platform::{Context, LaunchSpec, PlatformId, arguments, link};
-use crate::run::RUN_VARIABLE;
-use crate::say;
+use crate::platform::{Context, LaunchSpec, arguments, link};
 
 /// The options of the in-memory file system of a guest: those of the containers that are made without an engine.
 const TMPFS: &str = "rw,exec,nosuid,nodev,mode=1777";
@@ -162,7 +163,7 @@ impl Drop for Shared {
             removals.chain(self.networks.remove_all(&self.engine)).collect();
         for (outcome, name) in removals {
             if let Err(e) = outcome {
-                say::err!("{name} stays in the ledger: {e}");
+                output::err!("{name} stays in the ledger: {e}");
             }
         }
     }

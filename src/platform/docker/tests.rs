@@ -6,19 +6,23 @@ use rstest::rstest;
 
 use super::networks::Networks;
 use super::*;
-use crate::docker::testing::{Behaviour, FakeEngine, HASTY};
-use crate::guest::{Program, ensure};
-use crate::interrupt::Interrupt;
-use crate::ledger::{Ledger, Leftovers};
-use crate::platform::{Milestone, Networking};
-use crate::run::{Folders, RunId};
-use crate::units::Bytes;
+use crate::guest::ensure;
+use crate::host::folders::Folders;
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger::{Ledger, Leftovers};
+use crate::model::platform::Networking;
+use crate::model::program::Program;
+use crate::model::run::RunId;
+use crate::model::units::Bytes;
+use crate::platform::Milestone;
+use crate::platform::engine_api::testing::{Behaviour, FakeEngine, HASTY};
 
 /// Longer than anything takes that works: only a hang is as slow.
 const HANG: Duration = Duration::from_secs(60);
 
 fn context(state: &Path) -> Context {
-    let ledger = Arc::new(Ledger::open(state, &RunId::generate()).expect("a ledger opens"));
+    let ledger =
+        Arc::new(Ledger::open(state, &RunId::generate(), crate::platform::reap_engines).expect("a ledger opens"));
     Context::new(ledger, Interrupt::new().expect("an eventfd"))
 }
 
@@ -195,7 +199,7 @@ fn a_full_bridge_is_followed_by_others_that_vanish_with_the_platform() {
     }
     let networks = |platform: &Docker| {
         let engine = &platform.shared.as_ref().expect("it is there").engine;
-        engine.networks(crate::ledger::CONTAINER_LABEL, context.ledger.run().as_str()).expect("listed")
+        engine.networks(crate::host::ledger::CONTAINER_LABEL, context.ledger.run().as_str()).expect("listed")
     };
     assert!(networks(&platform).len() >= 2, "{:?}", networks(&platform));
     for instance in all {

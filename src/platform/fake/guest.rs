@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::super::{Exit, LaunchSpec};
-use crate::guest::{GuestLine, Program};
-use crate::units::{Bytes, Nanos};
+use crate::guest::GuestLine;
+use crate::model::program::Program;
+use crate::model::units::{Bytes, Nanos};
 
 const BOOT: Nanos = Nanos(5_000_000);
 const SETUP: Nanos = Nanos(100_000);

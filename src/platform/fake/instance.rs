@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 
-use super::super::watch::awaited;
-use super::super::{Endpoint, Error, Event, Events, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
+use super::super::{Endpoint, Error, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 use super::guest::Timeline;
 use super::{FakePlatform, World, lock};
-use crate::cgroup::Cgroup;
-use crate::clock::{Clock, VirtualClock};
 use crate::guest::GuestLine;
-use crate::interrupt::Interrupt;
-use crate::say;
-use crate::units::{Bytes, Nanos};
+use crate::host::cgroup::Cgroup;
+use crate::host::clock::{Clock, VirtualClock};
+use crate::host::interrupt::Interrupt;
+use crate::host::output;
+use crate::model::event::{Event, Events};
+use crate::model::units::{Bytes, Nanos};
+use crate::platform::process::watch::awaited;
 
 /// How many lines are kept.
 const MAX_LINES: usize = 4096;
@@ -199,7 +200,7 @@ impl Instance for FakeInstance {
 impl Drop for FakeInstance {
     fn drop(&mut self) {
         if !self.stopped {
-            say::err!("featherweight: {} was dropped without a stop: removed", self.name);
+            output::err!("featherweight: {} was dropped without a stop: removed", self.name);
             lock(&self.world).remove(&self.name);
         }
     }

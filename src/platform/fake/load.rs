@@ -1,14 +1,15 @@
 //! The load generator of the fake world: driving a server moves the virtual clock.
 
-use super::super::{Error, Unavailable};
+use super::super::Error;
 use super::guest::parts_per_10_000;
 use super::{Being, World, lock, rivals};
-use crate::clock::{Clock, VirtualClock};
-use crate::guest::Program;
-use crate::interrupt::Interrupt;
-use crate::store::Metric;
-use crate::units::{Direction, Nanos, Unit};
-use crate::workload::{Drive, Driven, LoadGenerator};
+use crate::host::clock::{Clock, VirtualClock};
+use crate::host::interrupt::Interrupt;
+use crate::model::platform::Unavailable;
+use crate::model::program::Program;
+use crate::model::record::Metric;
+use crate::model::units::{Direction, Nanos, Unit};
+use crate::platform::load_generator::{Drive, Driven, LoadGenerator};
 
 /// What a server alone on its CPUs answers in a second: as many times as much where requests come sixteen at once.
 fn rate_alone(program: Program) -> f64 {

@@ -19,16 +19,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use guest::Timeline;
 use instance::FakeInstance;
 
-use super::{
-    Accelerator, Capabilities, Context, Error, Instance, LaunchSpec, Networking, Platform, PlatformFacts, PlatformId,
-    Unavailable,
-};
-use crate::clock::{Clock, VirtualClock};
-use crate::cpuset::CpuSet;
-use crate::guest::{Image, Program};
-use crate::ledger::{Ledger, Resource};
-use crate::units::{Bytes, Nanos};
-use crate::workload::LoadGenerator;
+use super::{Context, Error, Instance, LaunchSpec, Platform};
+use crate::guest::Image;
+use crate::host::clock::{Clock, VirtualClock};
+use crate::host::ledger::{Ledger, Resource};
+use crate::model::cpuset::CpuSet;
+use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::model::program::Program;
+use crate::model::units::{Bytes, Nanos};
+use crate::platform::load_generator::LoadGenerator;
 
 /// What goes wrong, by the number of the launch (from 0).
 #[derive(Debug, Clone, Default)]
@@ -55,7 +54,7 @@ pub struct FakePlatform {
     id: PlatformId,
     ledger: Arc<Ledger>,
     clock: VirtualClock,
-    interrupt: crate::interrupt::Interrupt,
+    interrupt: crate::host::interrupt::Interrupt,
     script: Script,
     launches: AtomicU64,
     world: World,

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::guest::system::System;
 use crate::guest::system::unikernel::Monitor;
+use crate::model::units::Bytes;
 use crate::platform::LaunchSpec;
 use crate::platform::machine::append::{self, Network};
 use crate::platform::qemu::GuestSystem;
-use crate::units::Bytes;
 
 /// What a kernel is told of this machine: a console on the serial port, silent but for a panic; a reset by the keyboard's
 /// controller, which ends the monitor; no PCI bus; and of the rest of the keyboard nothing, whose waits would be a part of
@@ -115,7 +115,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::guest::Program;
+    use crate::model::program::Program;
     use crate::platform::firecracker::Flavour;
     use crate::platform::machine::append::tests::{network, spec};
 

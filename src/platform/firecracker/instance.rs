@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::cgroup::Cgroup;
-use crate::network::Tap;
+use crate::host::cgroup::Cgroup;
+use crate::host::network::Tap;
+use crate::model::units::Bytes;
 use crate::platform::machine::{self, Complaints, Ended, Knocking};
-use crate::platform::watch::{Watch, threads_of};
-use crate::platform::watched::Body;
+use crate::platform::process::watch::{Watch, threads_of};
+use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit, GuestThread, ThreadRole};
-use crate::units::Bytes;
 
 /// How Firecracker calls the threads that are processors: `fc_vcpu 0`.
 const VCPU: &str = "fc_vcpu ";

@@ -27,19 +27,19 @@ pub(super) use vmm::kvm;
 
 use super::machine::{Knocking, Overhead, Room, kernel_for_guests, memory_of};
 use super::qemu::GuestSystem;
-use super::watch::{Watch, pipe};
-use super::watched::Watched;
-use super::{
-    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Made, Networking,
-    Platform, PlatformFacts, PlatformId, Unavailable,
-};
-use crate::clock::{Clock, HostClock};
+use super::{Burden, Context, Endpoint, Error, Instance, LaunchSpec, Made, Platform};
 use crate::guest::system::unikernel::Monitor;
 use crate::guest::system::{System, unikraft};
-use crate::guest::{Image, Program, system};
-use crate::ledger::Resource;
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::guest::{Image, system};
+use crate::host::clock::{Clock, HostClock};
+use crate::host::folders::Folders;
+use crate::host::ledger::Resource;
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::model::program::Program;
+use crate::model::units::Bytes;
+use crate::platform::process::watch::{Watch, pipe};
+use crate::platform::process::watched::Watched;
 
 /// What the monitor may use besides its guest's memory; its own specification promises 5 MiB (`SPECIFICATION.md`), without
 /// what the kernel keeps for its guest.. Threads: its processors, at most 32, and its own.

@@ -13,11 +13,12 @@ use super::flavour::Flavour;
 use super::instance::FirecrackerInstance;
 use super::vmm::Vmm;
 use crate::guest::system::System;
+use crate::model::event::Event;
+use crate::model::run::RUN_VARIABLE;
 use crate::platform::machine::append::{Network, hardware_address};
-use crate::platform::spawn::{self, FIRST_PASSED, Start};
-use crate::platform::watch::Process;
-use crate::platform::{Context, Event, LaunchSpec};
-use crate::run::RUN_VARIABLE;
+use crate::platform::process::spawn::{self, FIRST_PASSED, Start};
+use crate::platform::process::watch::Process;
+use crate::platform::{Context, LaunchSpec};
 
 /// A machine that is about to be started.
 #[derive(Debug)]

@@ -9,12 +9,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cpuset::CpuSet;
-use crate::interrupt::Interrupt;
-use crate::ledger::{Ledger, Leftovers};
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger::{Ledger, Leftovers};
+use crate::model::cpuset::CpuSet;
+use crate::model::run::RunId;
 use crate::platform::machine::append;
 use crate::platform::{Exit, Milestone, ThreadRole};
-use crate::run::RunId;
 
 /// Longer than anything takes that works.
 const HANG: Duration = Duration::from_secs(30);
@@ -43,7 +43,8 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let ledger = Ledger::open(&folder.path().join("state"), &RunId::generate()).expect("a ledger opens");
+        let ledger = Ledger::open(&folder.path().join("state"), &RunId::generate(), crate::platform::reap_engines)
+            .expect("a ledger opens");
         let context = Context::new(Arc::new(ledger), Interrupt::new().expect("an eventfd"));
         let mut platform = Firecracker::new(context.clone(), Flavour::parse("linux-smp2").expect("a flavour"));
         let program = folder.path().join("firecracker");
@@ -115,7 +116,7 @@ fn a_machine_boots_tells_its_end_and_is_gone() {
 #[test]
 fn a_machine_that_hangs_is_killed_and_its_threads_are_where_it_was_placed() {
     let stage = Stage::new();
-    let cpu = crate::placement::usable_cpus().expect("asked").iter().next().expect("one");
+    let cpu = crate::host::placement::usable_cpus().expect("asked").iter().next().expect("one");
     let spec = LaunchSpec { cpus: Some(CpuSet::one(cpu)), ..stage.spec(&["do=hang"], Networking::None) };
     let mut instance = stage.launch(&spec);
     wait(&mut instance, Milestone::Main).expect("its first line");
@@ -178,7 +179,7 @@ fn a_machine_is_in_the_namespace_of_its_tap() {
     assert!(lines.contains(&shown) && lines.contains("fw0p1: "), "{lines}");
     assert!(lines.contains(&format!("fw.net={}/21", endpoint.address.ip())), "{lines}");
     instance.stop().expect("stopped");
-    let links = crate::network::inside(&endpoint.netns.expect("it is told"), || {
+    let links = crate::host::network::inside(&endpoint.netns.expect("it is told"), || {
         fs::read_to_string("/proc/thread-self/net/dev")
     });
     assert!(!links.expect("entered").expect("read").contains("fw0p1"), "its tap is gone");

@@ -4,10 +4,10 @@ use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::host::folders::Folders;
 use crate::host::tools;
-use crate::platform::Unavailable;
+use crate::model::platform::Unavailable;
 use crate::platform::qemu::{self, GuestSystem};
-use crate::run::Folders;
 
 /// Its program, in `PATH`.
 const PROGRAM: &str = "firecracker";

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::guest::system::unikernel::Monitor;
 use crate::guest::system::unikraft;
-use crate::network::Tap;
+use crate::host::network::Tap;
 use crate::platform::{LaunchSpec, arguments, link};
 
 /// The in-memory folder of a guest.
@@ -99,8 +99,9 @@ pub(in crate::platform) mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::guest::Program;
-    use crate::platform::{Networking, Purpose, fake};
+    use crate::model::platform::Networking;
+    use crate::model::program::Program;
+    use crate::platform::{Purpose, fake};
 
     /// A launch of `program` with these arguments.
     pub(in crate::platform) fn spec(program: Program, arguments: &[&str]) -> LaunchSpec {

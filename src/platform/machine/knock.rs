@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::network::inside;
+use crate::host::network::inside;
 use crate::platform::Endpoint;
 
 /// How often the port is tried: what this adds to the instant of readiness at the most.

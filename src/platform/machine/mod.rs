@@ -11,13 +11,13 @@ pub(super) use complaints::Complaints;
 pub(super) use knock::Knocking;
 pub(super) use room::{Overhead, Room, kernel_for_guests};
 
-use super::watch::{KILL_PATIENCE, Process, Watch};
 use super::{Error, Exit, LaunchSpec};
-use crate::cgroup::Cgroup;
-use crate::guest::Program;
 use crate::guest::system::System;
-use crate::network::Tap;
-use crate::units::Bytes;
+use crate::host::cgroup::Cgroup;
+use crate::host::network::Tap;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
+use crate::platform::process::watch::{KILL_PATIENCE, Process, Watch};
 
 /// The memory of a guest: what is asked for, or else what its manifest says, within its limits. The arrays of the memory
 /// attacker are as large as its limits are made for.

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cgroup::{Cgroup, Controller};
+use crate::guest::Image;
 use crate::guest::system::{System, kernel_is_here};
-use crate::guest::{Image, Program};
+use crate::host::cgroup::{Cgroup, Controller};
+use crate::host::folders::Folders;
+use crate::model::platform::{PlatformId, Unavailable};
+use crate::model::program::Program;
+use crate::model::units::Bytes;
 use crate::platform::groups::Groups;
-use crate::platform::{Context, Error, LaunchSpec, Made, PlatformId, Settings, Unavailable};
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::platform::{Context, Error, LaunchSpec, Made, Settings};
 
 /// The controllers of a machine with limits, as of a bare process: see `native`.
 const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use crate::cgroup::Cgroup;
-use crate::platform::orphan::reap_group;
-use crate::platform::watch::{KILL_PATIENCE, Process, Watch, wait_ended};
-use crate::platform::watched::Body;
+use crate::host::cgroup::Cgroup;
+use crate::platform::process::orphan::reap_group;
+use crate::platform::process::watch::{KILL_PATIENCE, Process, Watch, wait_ended};
+use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit};
 
 /// How long the killed children of an ended guest may hold its output.

@@ -18,19 +18,18 @@ use instance::NativeInstance;
 
 use super::arguments;
 use super::groups::Groups;
-use super::spawn::{self, Start};
-use super::watch::{Process, Watch, pipe};
-use super::watched::Watched;
-use super::{
-    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Limits, Networking, Platform,
-    PlatformFacts, PlatformId, Unavailable,
-};
-use crate::cgroup::{Cgroup, Controller};
-use crate::clock::{Clock, HostClock};
+use super::{Context, Error, Instance, LaunchSpec, Limits, Platform};
 use crate::guest::Image;
-use crate::ledger::Resource;
-use crate::network::on_loopback;
-use crate::run::RUN_VARIABLE;
+use crate::host::cgroup::{Cgroup, Controller};
+use crate::host::clock::{Clock, HostClock};
+use crate::host::ledger::Resource;
+use crate::host::network::on_loopback;
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::model::run::RUN_VARIABLE;
+use crate::platform::process::spawn::{self, Start};
+use crate::platform::process::watch::{Process, Watch, pipe};
+use crate::platform::process::watched::Watched;
 
 /// The controllers of an instance with limits. `cpuacct` costs no limit and tells the CPU time; `cpu` is left out,
 /// since a group of its own would change how the scheduler shares a CPU among bare processes.
@@ -207,17 +206,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::guest::{Program, ensure};
-    use crate::interrupt::Interrupt;
-    use crate::ledger::Ledger;
+    use crate::guest::ensure;
+    use crate::host::folders::Folders;
+    use crate::host::interrupt::Interrupt;
+    use crate::host::ledger::Ledger;
+    use crate::model::program::Program;
+    use crate::model::run::RunId;
+    use crate::model::units::Bytes;
     use crate::platform::{Milestone, Purpose};
-    use crate::run::{Folders, RunId};
-    use crate::units::Bytes;
 
     #[test]
     fn without_cgroups_a_guest_is_limited_by_rlimit() {
         let state = tempfile::tempdir().expect("a temporary folder");
-        let ledger = Arc::new(Ledger::open(state.path(), &RunId::generate()).expect("a ledger opens"));
+        let ledger = Arc::new(
+            Ledger::open(state.path(), &RunId::generate(), crate::platform::reap_engines).expect("a ledger opens"),
+        );
         let images = ensure(&Folders::from_env(), &[Program::Probe], &mut |_| {}).expect("the probe is built");
         let spec = LaunchSpec {
             name: ledger.instance_name(),

@@ -5,11 +5,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::runtime::{Command, Files, Runtime};
-use crate::cgroup::Cgroup;
+use crate::host::cgroup::Cgroup;
 use crate::platform::link::Link;
-use crate::platform::orphan::{end_all, end_group};
-use crate::platform::watch::{KILL_PATIENCE, Process, Watch};
-use crate::platform::watched::Body;
+use crate::platform::process::orphan::{end_all, end_group};
+use crate::platform::process::watch::{KILL_PATIENCE, Process, Watch};
+use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit};
 
 /// A container, from the moment it was asked for.

@@ -24,17 +24,16 @@ use serde_json::{Value, json};
 use super::bundle::{self, Surroundings, Swap};
 use super::groups::Groups;
 use super::link::Link;
-use super::orphan::{adopt, leaders};
-use super::watch::{Process, Watch, pid, pipe};
-use super::watched::Watched;
-use super::{
-    Accelerator, Burden, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform,
-    PlatformFacts, PlatformId, Unavailable,
-};
-use crate::cgroup::{CgroupMode, Hierarchies};
-use crate::clock::{Clock, HostClock};
+use super::{Burden, Context, Error, Instance, LaunchSpec, Platform};
 use crate::guest::Image;
-use crate::ledger::Resource;
+use crate::host::cgroup::{CgroupMode, Hierarchies};
+use crate::host::clock::{Clock, HostClock};
+use crate::host::ledger::Resource;
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::platform::process::orphan::{adopt, leaders};
+use crate::platform::process::watch::{Process, Watch, pid, pipe};
+use crate::platform::process::watched::Watched;
 
 /// Containers by a runtime's program.
 #[derive(Debug)]

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::complaint::complaint;
-use crate::clock::{Clock, HostClock};
 use crate::guest::GuestLine;
+use crate::host::clock::{Clock, HostClock};
 use crate::host::tools;
-use crate::platform::orphan::{Tells, end_group};
-use crate::platform::spawn::{self, Start};
-use crate::platform::watch::{Patience, Process, Watch};
-use crate::platform::{Error, Exit, Unavailable, settings};
-use crate::run::{RUN_VARIABLE, RunId};
+use crate::model::platform::Unavailable;
+use crate::model::run::{RUN_VARIABLE, RunId};
+use crate::platform::process::orphan::{Tells, end_group};
+use crate::platform::process::spawn::{self, Start};
+use crate::platform::process::watch::{Patience, Process, Watch};
+use crate::platform::{Error, Exit, settings};
 
 /// How long a runtime may take for one command before it counts as stuck and is killed.
 const CALL_PATIENCE: Duration = Duration::from_secs(30);
@@ -265,8 +266,8 @@ mod tests {
     use rustix::process::PidfdFlags;
 
     use super::*;
-    use crate::interrupt::Interrupt;
-    use crate::platform::watch::pipe;
+    use crate::host::interrupt::Interrupt;
+    use crate::platform::process::watch::pipe;
 
     fn runtime(name: &str) -> Result<Runtime, Unavailable> {
         Runtime::find(name, None, &RunId::generate())

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::arm::Arm;
-use crate::clock::HostClock;
-use crate::guest::{Program, ensure};
+use crate::guest::ensure;
+use crate::host::clock::HostClock;
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger::{Ledger, Leftovers};
 use crate::host::tools;
-use crate::interrupt::Interrupt;
-use crate::ledger::{Ledger, Leftovers};
-use crate::platform::{Event, Milestone, fake, registry};
-use crate::run::RunId;
-use crate::units::Nanos;
+use crate::model::event::Event;
+use crate::model::program::Program;
+use crate::model::run::RunId;
+use crate::model::units::Nanos;
+use crate::platform::arm::Arm;
+use crate::platform::{Milestone, fake, registry};
 
 /// A run of its own, and what is launched in it.
 struct Stage {
@@ -26,7 +28,8 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let state = tempfile::tempdir().expect("a temporary folder");
-        let ledger = Ledger::open(state.path(), &RunId::generate()).expect("a ledger opens");
+        let ledger =
+            Ledger::open(state.path(), &RunId::generate(), crate::platform::reap_engines).expect("a ledger opens");
         let context = Context::new(Arc::new(ledger), Interrupt::new().expect("an eventfd"));
         Self { state, context }
     }
@@ -222,7 +225,7 @@ fn guests_of_a_folder_are_taken_as_they_are() {
     let own = Folders { output: stage.state.path().join("output"), ..usual.clone() };
     ensure(&own, &[Program::Hello], &mut |_| {}).expect("built");
     let arm: Arm = format!("native,images={}", own.images().display()).parse().expect("an arm");
-    let taken = |program| crate::arm::guests(&arm.settings, &usual, &[program], &mut |_| {});
+    let taken = |program| crate::platform::arm::guests(&arm.settings, &usual, &[program], &mut |_| {});
     let image = taken(Program::Hello).expect("it is there").remove(0);
     assert_eq!(image.digest, built.digest);
     assert!(image.rootfs.starts_with(own.images().canonicalize().expect("it is there")));

@@ -16,16 +16,14 @@ use std::time::Duration;
 use super::docker::instance::DockerInstance;
 use super::docker::shared::{Keeper, Shared};
 use super::groups::Groups;
-use super::watched::Watched;
-use super::{
-    Accelerator, Burden, Capabilities, Context, Error, Instance, LaunchSpec, Platform, PlatformFacts, PlatformId,
-    Unavailable,
-};
-use crate::cgroup::{CgroupMode, Hierarchies};
-use crate::clock::{Clock, HostClock};
-use crate::docker::{Engine, Patience};
+use super::{Burden, Context, Error, Instance, LaunchSpec, Platform};
 use crate::guest::Image;
+use crate::host::cgroup::{CgroupMode, Hierarchies};
+use crate::host::clock::{Clock, HostClock};
 use crate::host::tools;
+use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId, Unavailable};
+use crate::platform::engine_api::{Engine, Patience};
+use crate::platform::process::watched::Watched;
 
 pub(super) use service::Service;
 use settings::Settings;

@@ -12,13 +12,13 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::process::{mount_apart, reap_after};
 use super::settings::Settings;
-use crate::cgroup::Cgroup;
-use crate::docker::Address;
-use crate::ledger::{Ledger, Resource};
+use crate::host::cgroup::Cgroup;
+use crate::host::ledger::{Ledger, Resource};
+use crate::host::output;
+use crate::platform::engine_api::Address;
 use crate::platform::groups::Groups;
-use crate::platform::orphan::reap_group;
-use crate::platform::watch::KILL_PATIENCE;
-use crate::say;
+use crate::platform::process::orphan::reap_group;
+use crate::platform::process::watch::KILL_PATIENCE;
 
 /// How long it may take to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ impl Service {
     pub(in crate::platform) fn end_container(&self, id: &str) {
         let group = self.groups.foresee(&format!("{}/libpod-{id}", self.name));
         if let Err(e) = group.and_then(|group| group.remove(KILL_PATIENCE)) {
-            say::err!("the group of the container {id} stays in the ledger: {e}");
+            output::err!("the group of the container {id} stays in the ledger: {e}");
         }
     }
 
@@ -124,7 +124,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if let Err(e) = self.end() {
-            say::err!("a service of podman stays in the ledger for cargo xtask clean: {e}");
+            output::err!("a service of podman stays in the ledger for cargo xtask clean: {e}");
         }
     }
 }

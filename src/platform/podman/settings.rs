@@ -9,8 +9,8 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::json;
 
 use super::Programs;
-use crate::ledger::Ledger;
-use crate::run::RUN_VARIABLE;
+use crate::host::ledger::Ledger;
+use crate::model::run::RUN_VARIABLE;
 
 /// What containers may have of open files and of processes, unless this process may have less itself.
 const ULIMITS: [(&str, Resource, u64); 2] = [("nofile", Resource::Nofile, 20_000), ("nproc", Resource::Nproc, 30_000)];
@@ -119,12 +119,13 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::RunId;
+    use crate::model::run::RunId;
 
     #[test]
     fn everything_that_the_service_writes_is_in_the_runs_folder() {
         let state = tempfile::tempdir().expect("a temporary folder");
-        let ledger = Ledger::open(state.path(), &RunId::generate()).expect("a ledger opens");
+        let ledger =
+            Ledger::open(state.path(), &RunId::generate(), crate::platform::reap_engines).expect("a ledger opens");
         let programs =
             Programs { podman: "/bin/podman".into(), runtime_name: "runc".into(), runtime: "/sbin/runc".into() };
         let settings = Settings::new(&ledger, &ledger.instance_name(), &programs, None);

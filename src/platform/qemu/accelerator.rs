@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::guest::system::{self, System};
+use crate::host::folders::Folders;
 use crate::host::{HostFacts, tools};
-use crate::platform::{Accelerator, Unavailable};
-use crate::run::Folders;
+use crate::model::platform::{Accelerator, Unavailable};
 
 /// How long the guest may take on hardware: it takes some 50 ms, the monitor's start included. Twice, since a busy host may
 /// hold it up.

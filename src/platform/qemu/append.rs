@@ -3,8 +3,9 @@
 use super::flavour::GuestSystem;
 use crate::guest::system::osv;
 use crate::guest::system::unikernel::Monitor;
+use crate::model::platform::Accelerator;
+use crate::platform::LaunchSpec;
 use crate::platform::machine::append::{self, Network};
-use crate::platform::{Accelerator, LaunchSpec};
 
 /// The kernel that is told.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ fn kernel_words(accelerator: Accelerator, tsc_khz: Option<u64>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest::Program;
+    use crate::model::program::Program;
     use crate::platform::machine::append::tests::{network, spec};
 
     fn made(system: GuestSystem, spec: &LaunchSpec, accelerator: Accelerator) -> Result<String, String> {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::flavour::{Flavour, GuestSystem, MachineType};
 use crate::guest::system::System;
-use crate::platform::Accelerator;
-use crate::units::Bytes;
+use crate::model::platform::Accelerator;
+use crate::model::units::Bytes;
 
 /// Where a guest ends its machine: QEMU's usual port of `isa-debug-exit`, which our guests write to.
 const DEBUG_EXIT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";

@@ -1,12 +1,12 @@
 //! What follows the colon in `qemu:linux-q35-smp2`: a guest system, and what its machine is like. Pure.
 
-use crate::guest::Program;
 use crate::guest::system::unikernel::Ready;
 use crate::guest::system::unikraft;
-use crate::names::named_enum;
-use crate::platform::Accelerator;
-use crate::platform::watch::AfterWord;
-use crate::units::Bytes;
+use crate::model::names::named_enum;
+use crate::model::platform::Accelerator;
+use crate::model::program::Program;
+use crate::model::units::Bytes;
+use crate::platform::process::watch::AfterWord;
 
 named_enum! {
     /// What boots in the machine.

@@ -3,14 +3,15 @@
 use std::io;
 
 use super::qmp::Qmp;
-use crate::cgroup::Cgroup;
-use crate::clock::{Clock, HostClock};
-use crate::network::Tap;
+use crate::host::cgroup::Cgroup;
+use crate::host::clock::{Clock, HostClock};
+use crate::host::network::Tap;
+use crate::model::event::Event;
+use crate::model::units::{Bytes, Nanos};
 use crate::platform::machine::{self, Complaints, Ended, Knocking};
-use crate::platform::watch::{Watch, threads_of};
-use crate::platform::watched::Body;
-use crate::platform::{Endpoint, Error, Event, Exit, GuestThread, ThreadRole};
-use crate::units::{Bytes, Nanos};
+use crate::platform::process::watch::{Watch, threads_of};
+use crate::platform::process::watched::Body;
+use crate::platform::{Endpoint, Error, Exit, GuestThread, ThreadRole};
 
 /// A machine, from the moment it was asked for.
 #[derive(Debug)]

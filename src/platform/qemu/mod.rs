@@ -24,21 +24,21 @@ pub use accelerator::{Found, probe};
 pub use flavour::{Flavour, GuestSystem, MachineType};
 
 use super::machine::{Knocking, Overhead, Room, kernel_for_guests, memory_of};
-use super::watch::{Watch, pipe};
-use super::watched::Watched;
-use super::{
-    Accelerator, Burden, Capabilities, Context, Endpoint, Error, Event, Instance, LaunchSpec, Made, Networking,
-    Platform, PlatformFacts, PlatformId, Unavailable,
-};
-use crate::clock::{Clock, HostClock};
+use super::{Burden, Context, Endpoint, Error, Instance, LaunchSpec, Made, Platform};
 use crate::guest::system::System;
 use crate::guest::system::unikernel::{self, Monitor, UnikernelError};
-use crate::guest::{Image, Program, system};
+use crate::guest::{Image, system};
+use crate::host::clock::{Clock, HostClock};
+use crate::host::folders::Folders;
+use crate::host::ledger::Resource;
+use crate::host::network::Offload;
 use crate::host::tools;
-use crate::ledger::Resource;
-use crate::network::Offload;
-use crate::run::Folders;
-use crate::units::Bytes;
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::model::program::Program;
+use crate::model::units::Bytes;
+use crate::platform::process::watch::{Watch, pipe};
+use crate::platform::process::watched::Watched;
 
 /// What the monitor may use besides its guest's memory: an idle Linux's has 60 MiB (QEMU 10.0.2, emulated), and more with
 /// every device that is driven hard.

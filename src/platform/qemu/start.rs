@@ -14,15 +14,18 @@ use super::command::{self, Card, Machine};
 use super::flavour::Flavour;
 use super::instance::QemuInstance;
 use super::qmp::{Message, Qmp, vcpus};
-use crate::clock::{Clock, HostClock};
 use crate::guest::system::System;
+use crate::host::clock::{Clock, HostClock};
+use crate::host::folders::Folders;
 use crate::host::tools;
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, Unavailable};
+use crate::model::run::{RUN_VARIABLE, RunId};
+use crate::model::units::{Bytes, Nanos};
 use crate::platform::machine::append::{Network, hardware_address};
-use crate::platform::spawn::{self, FIRST_PASSED, Start};
-use crate::platform::watch::{Patience, Process};
-use crate::platform::{Accelerator, Error, Event, LaunchSpec, Unavailable, settings};
-use crate::run::{Folders, RUN_VARIABLE, RunId};
-use crate::units::{Bytes, Nanos};
+use crate::platform::process::spawn::{self, FIRST_PASSED, Start};
+use crate::platform::process::watch::{Patience, Process};
+use crate::platform::{Error, LaunchSpec, settings};
 
 /// QEMU for the processor that the guest systems are for.
 pub(super) const PROGRAM: &str = "qemu-system-x86_64";

@@ -3,7 +3,8 @@
 use rstest::rstest;
 
 use super::*;
-use crate::platform::{Amount, Networking};
+use crate::model::platform::Networking;
+use crate::platform::Amount;
 
 fn settings(key: Key, value: &str) -> Settings {
     let mut settings = Settings::default();
@@ -14,7 +15,7 @@ fn settings(key: Key, value: &str) -> Settings {
 fn spec(purpose: Purpose) -> LaunchSpec {
     LaunchSpec {
         name: "fw-20261121-084514-3f9a-0".into(),
-        image: crate::platform::fake::image(crate::guest::Program::Hello),
+        image: crate::platform::fake::image(crate::model::program::Program::Hello),
         arguments: Vec::new(),
         cpus: None,
         limits: None,

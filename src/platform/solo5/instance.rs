@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::cgroup::Cgroup;
 use crate::guest::system::unikernel::Monitor;
+use crate::host::cgroup::Cgroup;
+use crate::model::units::Bytes;
 use crate::platform::machine::{self, Complaints, Ended};
-use crate::platform::watch::{Watch, threads_of};
-use crate::platform::watched::Body;
+use crate::platform::process::watch::{Watch, threads_of};
+use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit, GuestThread, ThreadRole};
-use crate::units::Bytes;
 
 /// A machine, from the moment it was asked for.
 #[derive(Debug)]

@@ -24,22 +24,23 @@ use instance::Solo5Instance;
 use super::firecracker;
 use super::machine::{Overhead, Room, memory_of};
 use super::qemu::GuestSystem;
-use super::spawn::{self, Start};
-use super::watch::{AfterWord, Process, Watch, pipe};
-use super::watched::Watched;
-use super::{
-    Accelerator, Burden, Capabilities, Context, Error, Event, Instance, LaunchSpec, Made, Networking, Platform,
-    PlatformFacts, PlatformId, Unavailable,
-};
-use crate::cgroup::Cgroup;
-use crate::clock::{Clock, HostClock};
+use super::{Burden, Context, Error, Instance, LaunchSpec, Made, Platform};
+use crate::guest::Image;
 use crate::guest::system::unikernel::Monitor;
 use crate::guest::system::{System, mirage};
-use crate::guest::{Image, Program};
+use crate::host::cgroup::Cgroup;
+use crate::host::clock::{Clock, HostClock};
+use crate::host::folders::Folders;
+use crate::host::ledger::Resource;
 use crate::host::tools;
-use crate::ledger::Resource;
-use crate::run::{Folders, RUN_VARIABLE};
-use crate::units::Bytes;
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::model::program::Program;
+use crate::model::run::RUN_VARIABLE;
+use crate::model::units::Bytes;
+use crate::platform::process::spawn::{self, Start};
+use crate::platform::process::watch::{AfterWord, Process, Watch, pipe};
+use crate::platform::process::watched::Watched;
 
 /// What a monitor, of one thread and without devices, may use besides its guest's memory, generously.
 const OVERHEAD: Overhead = Overhead { memory: Bytes(64 << 20), tasks: 2 };

@@ -11,13 +11,13 @@ use rstest::rstest;
 use tempfile::TempDir;
 
 use super::*;
-use crate::cpuset::CpuSet;
 use crate::guest::system::unikernel::{self, BuiltFile, Manifest, Ready, Variant};
-use crate::interrupt::Interrupt;
-use crate::ledger::{Ledger, Leftovers};
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger::{Ledger, Leftovers};
+use crate::model::cpuset::CpuSet;
+use crate::model::run::RunId;
 use crate::platform::machine::append;
 use crate::platform::{Exit, Milestone, ThreadRole};
-use crate::run::RunId;
 
 /// Longer than anything takes that works.
 const HANG: Duration = Duration::from_secs(30);
@@ -34,7 +34,8 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let ledger = Ledger::open(&folder.path().join("state"), &RunId::generate()).expect("a ledger opens");
+        let ledger = Ledger::open(&folder.path().join("state"), &RunId::generate(), crate::platform::reap_engines)
+            .expect("a ledger opens");
         let context = Context::new(Arc::new(ledger), Interrupt::new().expect("an eventfd"));
         let mut platform = Solo5::new(context.clone(), "mirage-spt", Monitor::Solo5Spt);
         let program = folder.path().join("solo5-spt");
@@ -112,7 +113,7 @@ fn a_machine_boots_tells_its_end_and_is_gone() {
 #[test]
 fn a_machine_that_sleeps_is_killed_and_is_where_it_was_placed() {
     let stage = Stage::new();
-    let cpu = crate::placement::usable_cpus().expect("asked").iter().next().expect("one");
+    let cpu = crate::host::placement::usable_cpus().expect("asked").iter().next().expect("one");
     let spec = stage.spec("echo FW main\necho FW ready\nexec sleep 60\n");
     let spec = LaunchSpec { cpus: Some(CpuSet::one(cpu)), memory: Some(Bytes((23 << 20) + 1)), ..spec };
     let mut instance = stage.platform.launch(&spec).expect("it launches");

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::pool::{LauncherId, Pool, remove_dirs};
-use crate::cgroup::Cgroup;
+use crate::host::cgroup::Cgroup;
 use crate::platform::link::Link;
-use crate::platform::watch::{KILL_PATIENCE, Watch};
-use crate::platform::watched::Body;
+use crate::platform::process::watch::{KILL_PATIENCE, Watch};
+use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit};
 
 /// A container.

@@ -22,9 +22,9 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use super::message::{Reply, Request, receive, send};
-use crate::clock::{Clock, HostClock};
+use crate::host::clock::{Clock, HostClock};
+use crate::host::output;
 use crate::platform::Exit;
-use crate::say;
 
 /// The name by which a launcher knows that it is one: its `argv[0]`.
 pub(super) const NAME: &str = "featherweight-launcher";
@@ -40,7 +40,7 @@ pub fn launcher_entry() {
         let code = match serve() {
             Ok(()) => 0,
             Err(e) => {
-                say::err!("{NAME}: {e}");
+                output::err!("{NAME}: {e}");
                 1
             }
         };

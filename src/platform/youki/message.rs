@@ -13,8 +13,8 @@ use nix::sys::socket::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::model::units::Nanos;
 use crate::platform::Exit;
-use crate::units::Nanos;
 
 /// The longest message: paths and an error's text.
 const LONGEST: usize = 32 << 10;

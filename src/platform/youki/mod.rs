@@ -23,16 +23,15 @@ use pool::{Order, Pool, remove_dirs};
 use super::bundle::{self, Surroundings, Swap};
 use super::groups::Groups;
 use super::link::Link;
-use super::watch::{KILL_PATIENCE, Watch, pipe};
-use super::watched::Watched;
-use super::{
-    Accelerator, Capabilities, Context, Error, Event, Instance, LaunchSpec, Networking, Platform, PlatformFacts,
-    PlatformId, Unavailable,
-};
-use crate::cgroup::Hierarchies;
-use crate::clock::{Clock, HostClock};
+use super::{Context, Error, Instance, LaunchSpec, Platform};
 use crate::guest::Image;
-use crate::ledger::Resource;
+use crate::host::cgroup::Hierarchies;
+use crate::host::clock::{Clock, HostClock};
+use crate::host::ledger::Resource;
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::platform::process::watch::{KILL_PATIENCE, Watch, pipe};
+use crate::platform::process::watched::Watched;
 
 /// The mount points that an image's root file system has for its container.
 const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "tmp"];

@@ -13,11 +13,12 @@ use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::launcher;
 use super::message::{Reply, Request, channel, receive, send};
-use crate::clock::{Clock, HostClock};
-use crate::ledger::Resource;
-use crate::platform::watch::{Patience, Process, Watch, pid};
-use crate::platform::{Context, Event, Exit};
-use crate::run::RUN_VARIABLE;
+use crate::host::clock::{Clock, HostClock};
+use crate::host::ledger::Resource;
+use crate::model::event::Event;
+use crate::model::run::RUN_VARIABLE;
+use crate::platform::process::watch::{Patience, Process, Watch, pid};
+use crate::platform::{Context, Exit};
 
 /// The most launchers: beyond, the kernel's own locks on mounts and control groups are what launches wait for.
 const MOST: usize = 16;

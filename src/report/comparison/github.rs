@@ -2,7 +2,7 @@
 //! (docs.github.com, "Workflow commands for GitHub Actions").
 
 use super::words::{counted, counts, few, headline, quantity, ranked, reasons, whole_change};
-use crate::regression::{Comparison, Line, Verdict};
+use crate::compare::rule::{Comparison, Line, Verdict};
 
 /// GitHub shows ten annotations of a kind and step; the last one tells of the rest. What the whole comes to is a notice, too.
 const MOST: usize = 10;

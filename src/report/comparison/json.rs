@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::words::verdicts;
-use crate::regression::{Comparison, Line, Side};
+use crate::compare::rule::{Comparison, Line, Side};
+use crate::model::units::Nanos;
 use crate::stats::Estimate;
-use crate::units::Nanos;
 
 /// The schema of what is printed; see `docs/comparing.md`.
 const SCHEMA: u32 = 1;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::words::{
     CHANGE_NOTE, change, counted, counts, differences, few, headline, quantity, ranked, reasons, verdict,
 };
-use crate::observe::in_words;
-use crate::regression::{Comparison, Line, Verdict};
+use crate::compare::rule::{Comparison, Line, Verdict};
+use crate::report::progress::in_words;
 
 /// GitHub refuses comments above 65,536 characters: what is longer than this is told shorter.
 const ROOM: usize = 60_000;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::regression::{Line, Ruling, Side, Verdict};
+use crate::compare::rule::{Line, Ruling, Side, Verdict};
+use crate::model::units::{Direction, Nanos, Unit};
 use crate::stats::{Estimate, Interval, Summary};
-use crate::units::{Direction, Nanos, Unit};
 
 fn summary(median: f64, count: usize) -> Summary {
     let interval = (count >= 6).then_some(Interval { low: 0.98 * median, high: 1.03 * median, level: 0.95 });

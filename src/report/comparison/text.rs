@@ -7,9 +7,9 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use super::words::{
     CHANGE_NOTE, change, counted, counts, differences, few, headline, quantity, ranked, reasons, verdict,
 };
-use crate::observe::in_words;
-use crate::regression::{Comparison, Line, Verdict};
+use crate::compare::rule::{Comparison, Line, Verdict};
 use crate::report::Look;
+use crate::report::progress::in_words;
 
 /// How wide the text may be when the terminal's width is unknown.
 const WIDTH: u16 = 120;

@@ -1,9 +1,9 @@
 //! What every format says of a comparison, in words. Pure.
 
-use crate::regression::{Comparison, Line, Side, Verdict};
+use crate::compare::rule::{Comparison, Line, Side, Verdict};
+use crate::model::units::{Scale, Unit};
 use crate::report::model::text::{MISSING, count};
 use crate::stats::{Estimate, Summary};
-use crate::units::{Scale, Unit};
 
 /// The verdicts in the order in which a reader wants them.
 const ORDER: [Verdict; 6] = [

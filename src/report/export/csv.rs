@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::platform::Event;
-use crate::store::{StoredRun, TrialRecord};
-use crate::units::Unit;
+use crate::model::event::Event;
+use crate::model::record::TrialRecord;
+use crate::model::units::Unit;
+use crate::store::StoredRun;
 
 /// The fixed columns, in their order.
 const DIMENSIONS: [&str; 23] = [

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{CaseSeries, Exported, Selection, Series};
-use crate::units::{Direction, Scale, Unit};
+use crate::model::units::{Direction, Scale, Unit};
 
 /// Which of the action's two tools a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{CaseSeries, Exported, Selection, Series};
+use crate::model::units::Unit;
 use crate::store::RunFile;
-use crate::units::Unit;
 
 /// What every name begins with.
 const PREFIX: &str = "featherweight";

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::plan::Configuration;
-use crate::platform::Accelerator;
-use crate::run::RunId;
+use crate::model::configuration::Configuration;
+use crate::model::platform::Accelerator;
+use crate::model::record::{Case, CaseName, Metric, Outcome, Role, TrialRecord};
+use crate::model::run::RunId;
+use crate::model::units::{Direction, Unit};
 use crate::stats::{Sample, Summary, summarize};
-use crate::store::{Case, CaseName, Metric, Outcome, Role, RunFile, RunOutcome, StoredRun, TrialRecord};
-use crate::units::{Direction, Unit};
+use crate::store::{RunFile, RunOutcome, StoredRun};
 
 /// What happens to platforms whose times are a virtual clock's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +210,7 @@ impl Series<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Experiment;
+    use crate::model::record::Experiment;
     use crate::store::testing::{record, run_file};
 
     fn stored(trials: Vec<TrialRecord>) -> StoredRun {

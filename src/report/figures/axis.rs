@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::units::{Scale, Unit};
+use crate::model::units::{Scale, Unit};
 
 /// One axis of a chart.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -5,7 +5,7 @@ use super::canvas::{Anchor, Canvas, short, text_width};
 use super::frame::{self, Entry, PLOT};
 use super::style::colour;
 use super::{Arrangement, AxisScale, Bar, BarChart, BarSeries, Origin};
-use crate::units::Scale;
+use crate::model::units::Scale;
 
 /// The height of a plotting area that is alone, and of one among several.
 const HEIGHT: (f64, f64) = (260.0, 190.0);

@@ -1,7 +1,7 @@
 //! Figures: what a reader sees and what a program can parse.
 
 use super::*;
-use crate::units::Unit;
+use crate::model::units::Unit;
 
 fn axis(label: &str, unit: Unit) -> Axis {
     Axis { label: label.into(), unit, scale: AxisScale::Linear, start: Start::Zero }

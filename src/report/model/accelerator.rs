@@ -4,7 +4,7 @@
 
 use super::text::list;
 use super::{Block, Finding, Notice, Section, Tone, View};
-use crate::platform::Accelerator;
+use crate::model::platform::Accelerator;
 use crate::report::published::Published;
 use crate::store::StoredRun;
 

@@ -2,9 +2,9 @@
 
 use super::ladder::{Along, Drawing, Share};
 use super::{Block, Cell, Table, Tone, View};
+use crate::model::record::Experiment;
 use crate::report::figures::Start;
 use crate::report::published::Published;
-use crate::store::Experiment;
 
 /// The host's state over the ladder: CPU, memory, swap. Swap is shown only where it was used.
 pub(super) fn context(view: &View<'_>) -> Vec<Block> {

@@ -6,12 +6,13 @@ use super::overview::{Subject, overview};
 use super::text::{count, mean_cell, median_cell, quantity, ratio, ratio_cell, ratio_spread, trials_cell};
 use super::victim::{is_server, name, scale};
 use super::{Block, Cell, Finding, Section, Table, View};
-use crate::platform::{Accelerator, Event, PlatformId};
+use crate::model::event::Event;
+use crate::model::platform::{Accelerator, PlatformId};
+use crate::model::record::{Outcome, TrialRecord};
+use crate::model::units::{Direction, Scale, Unit};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
 use crate::report::published::Published;
 use crate::stats::{Sample, Summary, summarize};
-use crate::store::{Outcome, TrialRecord};
-use crate::units::{Direction, Scale, Unit};
 
 /// What the usual guest does; a server is started and stopped in its place.
 const HELLO: &str = "A program that prints one line and exits";

@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::text::{count, list, thousands};
 use super::{Notice, Tone, accelerator};
 use crate::host::noise::NoiseReading;
-use crate::plan::Configuration;
-use crate::store::{Experiment, Outcome, RunOutcome, StoredRun};
-use crate::units::Bytes;
-use crate::workload::Load;
+use crate::model::configuration::Configuration;
+use crate::model::load::Load;
+use crate::model::record::{Experiment, Outcome};
+use crate::model::units::Bytes;
+use crate::store::{RunOutcome, StoredRun};
 
 /// One run, as its heading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -139,11 +140,11 @@ fn failures(run: &StoredRun) -> Vec<Failure> {
     alike.into_iter().map(|((case, reason), count)| Failure { case, count, reason }).collect()
 }
 
-fn case_name(trial: &crate::store::TrialRecord) -> String {
+fn case_name(trial: &crate::model::record::TrialRecord) -> String {
     let case = &trial.case;
     let mut words = vec![case.platform.to_string(), case.workload.clone()];
     words.extend(case.attacker.map(|a| format!("beside {a}")));
-    if trial.role != crate::store::Role::Measured {
+    if trial.role != crate::model::record::Role::Measured {
         words.push(format!("({})", trial.role));
     }
     words.push(case.placement.to_string());

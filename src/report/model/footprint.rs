@@ -9,11 +9,11 @@ use super::overview::{Subject, overview};
 use super::text::{column_scale, count, median_cell, quantity, trials_cell};
 use super::victim::name;
 use super::{Block, CaseResult, Cell, Finding, Heading, Section, Table, View};
-use crate::platform::PlatformId;
+use crate::model::platform::PlatformId;
+use crate::model::units::{Direction, Scale, Unit};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
 use crate::report::published::Published;
 use crate::stats::Summary;
-use crate::units::{Direction, Scale, Unit};
 
 const INTRO: &str = "Idle instances are started, and what they take is counted in several ways that do not add up: PSS \
     divides shared pages among those who share them, USS leaves them out, the charge is what the instance's cgroup is \

@@ -7,13 +7,13 @@ use super::overview::FEW;
 use super::text::{column_scale, median_cell, percent, ratio_cell, share, thousands, times, trials_cell};
 use super::victim::{Victim, scale, victim};
 use super::{Block, CaseResult, Cell, Finding, Section, Table, Tone, View};
-use crate::attacker::Attacker;
-use crate::placement::Placement;
-use crate::platform::PlatformId;
+use crate::model::attacker::Attacker;
+use crate::model::placement::Placement;
+use crate::model::platform::PlatformId;
+use crate::model::record::Role;
+use crate::model::units::{Direction, Unit};
 use crate::report::published::{Published, PublishedSlowdown};
 use crate::stats::Response;
-use crate::store::Role;
-use crate::units::{Direction, Unit};
 
 /// The section of a victim of an isolation run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {

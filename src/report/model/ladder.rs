@@ -3,12 +3,12 @@
 use super::tally::PER_VICTIM;
 use super::text::{column_scale, times};
 use super::{CaseResult, View};
-use crate::plan::LadderOrder;
-use crate::platform::PlatformId;
+use crate::model::configuration::LadderOrder;
+use crate::model::platform::PlatformId;
+use crate::model::record::Case;
+use crate::model::units::{Scale, Unit};
 use crate::report::figures::{Axis, AxisScale, Figure, LineChart, Origin, Plot, Point, Reference, Series, Start};
 use crate::stats::{Level, Summary, theil_sen};
-use crate::store::Case;
-use crate::units::{Scale, Unit};
 
 /// What the horizontal axis counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

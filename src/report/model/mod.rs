@@ -26,9 +26,10 @@ pub use table::{Cell, Column, Table, Tone};
 pub use tally::{Against, Base, CaseResult, MetricResult, tally};
 pub use view::{Heading, View};
 
+use crate::model::record::Experiment;
 use crate::report::figures::Figure;
 use crate::report::published::Published;
-use crate::store::{Experiment, StoredRun};
+use crate::store::StoredRun;
 
 /// The whole report.
 #[derive(Debug, Clone, PartialEq, Serialize)]

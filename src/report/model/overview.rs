@@ -2,9 +2,9 @@
 
 use super::text::quantity;
 use super::{CaseResult, Finding, View};
-use crate::platform::PlatformId;
+use crate::model::platform::PlatformId;
+use crate::model::units::{Direction, Unit};
 use crate::stats::Summary;
-use crate::units::{Direction, Unit};
 
 /// Up to so many platforms, a sentence for each is overview enough.
 pub(super) const FEW: usize = 3;

@@ -5,10 +5,10 @@ use super::tally::PER_VICTIM;
 use super::text::{column_scale, median_cell, quantity, ratio_cell, trials_cell};
 use super::victim::{Detail, Victim, scale, victim};
 use super::{Block, CaseResult, Cell, Finding, Table, View};
-use crate::platform::PlatformId;
+use crate::model::platform::PlatformId;
+use crate::model::units::{Direction, Unit};
 use crate::report::figures::Start;
 use crate::stats::Response;
-use crate::units::{Direction, Unit};
 
 /// What all victims do together.
 const TOGETHER: &str = "throughput";

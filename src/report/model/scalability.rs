@@ -6,10 +6,10 @@ use super::overview::{Subject, overview};
 use super::text::{count, mean_cell, median_cell, ratio_cell, thousands, times, trials_cell};
 use super::victim::{Detail, Victim, scale, victim};
 use super::{Block, CaseResult, Cell, Finding, Section, Table, View, parallel};
-use crate::platform::PlatformId;
+use crate::model::platform::PlatformId;
+use crate::model::units::{Direction, Unit};
 use crate::report::figures::{Origin, Point, Series, Start};
 use crate::report::published::{Published, PublishedLadder, PublishedLevel};
-use crate::units::{Direction, Unit};
 
 /// The section of a victim of a scalability run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {

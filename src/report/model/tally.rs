@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::platform::Event;
+use crate::model::event::Event;
+use crate::model::record::{Case, Counts, Experiment, Outcome, Role, TrialRecord};
+use crate::model::units::{Direction, Unit};
 use crate::stats::{Response, Sample, Summary, response, summarize};
-use crate::store::{Case, Counts, Experiment, Outcome, Role, StoredRun, TrialRecord};
-use crate::units::{Direction, Unit};
+use crate::store::StoredRun;
 
 /// All trials of one case in one role.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -3,14 +3,16 @@
 mod machines;
 
 use super::*;
-use crate::attacker::Attacker;
-use crate::placement::Placement;
-use crate::platform::{Accelerator, Capabilities, Event, PlatformFacts, PlatformId};
+use crate::model::attacker::Attacker;
+use crate::model::event::Event;
+use crate::model::placement::Placement;
+use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId};
+use crate::model::record::{Metric, Outcome, Role, TrialRecord};
+use crate::model::units::{Direction, Nanos, Unit};
 use crate::report::figures::{Bar, Plot};
 use crate::report::text::{Look, terminal};
 use crate::store::testing::{record, run_file};
-use crate::store::{Metric, Outcome, PlatformEntry, Role, RunOutcome, TrialRecord};
-use crate::units::{Direction, Nanos, Unit};
+use crate::store::{PlatformEntry, RunOutcome};
 
 fn run_of(trials: Vec<TrialRecord>) -> StoredRun {
     let mut file = run_file();

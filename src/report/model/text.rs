@@ -1,8 +1,8 @@
 //! Numbers as words: never without unit, spread and count where they stand alone.
 
 use super::{CaseResult, Cell, Tone};
+use crate::model::units::{Scale, Unit};
 use crate::stats::{Response, Slowdown, Summary};
-use crate::units::{Scale, Unit};
 
 /// A number ten times smaller than its scale still has two digits.
 const TEN: f64 = 10.0;

@@ -2,8 +2,8 @@
 
 use super::text::{count, median_cell, quantity, ratio, ratio_spread, share, share_spread};
 use super::{CaseResult, Cell};
+use crate::model::units::{Direction, Scale, Unit};
 use crate::stats::{Response, Summary};
-use crate::units::{Direction, Scale, Unit};
 
 /// A victim's headline, its other numbers and its words.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::platform::{Accelerator, PlatformId};
-use crate::store::{Case, Experiment, Role, StoredRun, TrialRecord};
+use crate::model::platform::{Accelerator, PlatformId};
+use crate::model::record::{Case, Experiment, Role, TrialRecord};
+use crate::store::StoredRun;
 
 use super::tally::{CaseResult, tally};
 use super::victim::name;

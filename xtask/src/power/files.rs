@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use crate::power::proof::{Picked, Recording, pack};
 use anyhow::Context;
-use featherweight::ab::read_session;
-use featherweight::proof::{Picked, Recording, pack};
+use featherweight::compare::live::read_session;
 use featherweight::store::{ReadError, replace};
 use serde_json::Value;
 
 use super::replay::{Tape, Tapes};
-use crate::exit::BadInput;
+use featherweight::cli::exit::BadInput;
 
 /// What a recording's file ends with.
 const ENDING: &str = ".csv.gz";
@@ -113,10 +113,10 @@ fn command(words: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use featherweight::cli::Exit;
+    use featherweight::model::exit::Exit;
 
     use super::*;
-    use crate::exit;
+    use featherweight::cli::exit;
 
     #[test]
     fn a_stored_run_becomes_a_recording_that_is_read_again() {

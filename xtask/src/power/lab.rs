@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use featherweight::proof::{Contender, Outcome, Random, Tally, hold};
+use crate::power::proof::{Contender, Outcome, Random, Tally, hold};
 
 /// How many sessions, and from which seed.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ impl Lab {
     }
 
     /// The outcomes of blind sessions of one rule.
-    pub(super) fn outcomes<S: featherweight::proof::Source>(
+    pub(super) fn outcomes<S: crate::power::proof::Source>(
         self,
         label: &str,
         (rule, sessions): (Contender, usize),
@@ -56,7 +56,7 @@ impl Lab {
     }
 
     /// The tally of blind sessions of one rule.
-    pub(super) fn tally<S: featherweight::proof::Source>(
+    pub(super) fn tally<S: crate::power::proof::Source>(
         self,
         label: &str,
         (rule, sessions): (Contender, usize),

@@ -4,6 +4,7 @@ mod docs;
 mod files;
 mod lab;
 mod plots;
+pub mod proof;
 mod replay;
 mod simulate;
 mod table;
@@ -11,18 +12,18 @@ mod table;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::power::proof::Picked;
 use anyhow::Context;
-use featherweight::proof::Picked;
+use featherweight::host::folders::Folders;
 use featherweight::report::figures::{Sheet, svg};
-use featherweight::run::Folders;
 use featherweight::store::replace;
 
 use self::lab::Lab;
 use self::replay::areas;
 use self::simulate::Host;
 use self::table::Table;
-use crate::exit::BadInput;
-use crate::stored;
+use featherweight::cli::exit::BadInput;
+use featherweight::cli::stored;
 
 /// Show how often the regression rule is right, beside the rules of other projects
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ use crate::stored;
         cargo xtask power --recordings fixtures/recordings --write docs\n  \
         cargo xtask power --pack last --metric boot --output fixtures/recordings/boot-youki.csv.gz\n\n\
         The same seed gives the same tables.")]
-pub(crate) struct Power {
+pub struct Power {
     /// Replay the recordings of this folder too
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
@@ -78,7 +79,7 @@ impl Power {
     ///
     /// # Errors
     /// When what was named cannot be read or written.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<()> {
         if let (Some(run), Some(metric), Some(output)) = (&self.pack, &self.metric, &self.output) {
             let picked = Picked { metric: metric.clone(), case: self.case.clone() };
             let dir = stored::folder(&Folders::from_env(), run).unwrap_or_else(|| run.into());

@@ -1,12 +1,12 @@
 //! The figures of `docs/regressions.md`.
 
-use featherweight::proof::{Contender, Roc};
+use crate::power::proof::{Contender, Roc};
+use featherweight::model::units::Unit;
 use featherweight::report::figures::{
     Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, LineChart, Origin, Plot, Point, Reference, Series,
     Start,
 };
 use featherweight::stats::{Sample, median};
-use featherweight::units::Unit;
 
 use super::lab::Lab;
 use super::replay::Tapes;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use featherweight::proof::{
+use crate::power::proof::{
     Call, Contender, Controlled, Injected, NoiseModel, Outcome, Pair, Random, Recording, Roc, Same, Tally, between,
     controlled, fit, score,
 };
-use featherweight::regression::{Rule, block_difference};
+use featherweight::compare::rule::{Rule, block_difference};
+use featherweight::model::units::{Direction, Nanos};
 use featherweight::stats::{Estimate, Level, Sample, hodges_lehmann};
-use featherweight::units::{Direction, Nanos};
 
 use super::lab::Lab;
 use super::simulate::{Covering, EFFECTS, Host, MORE, coverage_row};

@@ -1,7 +1,7 @@
 //! The simulator's tables: hosts whose noise is a model.
 
-use featherweight::proof::{Contender, NoiseModel, Random, Simulated, Tally, at_the_end, covered};
-use featherweight::regression::Rule;
+use crate::power::proof::{Contender, NoiseModel, Random, Simulated, Tally, at_the_end, covered};
+use featherweight::compare::rule::Rule;
 
 use super::lab::Lab;
 use super::table::{Table, per_cent};
@@ -109,7 +109,7 @@ pub(super) fn models(hosts: &[Host]) -> Table {
     for Host { name, model: m, .. } in hosts {
         table.rows.push(vec![
             name.clone(),
-            featherweight::units::Nanos(m.median as u64).to_string(),
+            featherweight::model::units::Nanos(m.median as u64).to_string(),
             per_cent(m.core),
             per_cent(m.tail_share),
             per_cent(m.tail),
@@ -144,7 +144,7 @@ pub(super) fn coverage_table(lab: Lab) -> Table {
 }
 
 /// One row of coverages.
-pub(super) fn coverage_row<S: featherweight::proof::Source>(lab: Lab, row: &Covering<'_, S>) -> Vec<String> {
+pub(super) fn coverage_row<S: crate::power::proof::Source>(lab: Lab, row: &Covering<'_, S>) -> Vec<String> {
     eprintln!("coverage: {}", row.name);
     let (truth, sessions) = (row.factor.ln(), 5 * lab.sessions);
     let label = |blocks: usize| format!("coverage {} {blocks}", row.name);

@@ -14,8 +14,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
-use featherweight::cli::Exit;
-use featherweight::run::Folders;
+use featherweight::host::folders::Folders;
+use featherweight::model::exit::Exit;
 
 use self::file::{File, Finding};
 
@@ -23,14 +23,14 @@ use self::file::{File, Finding};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Looks at the tracked files, and at new ones that Git does not ignore.\n\n\
                         Exit codes: 0 all is tidy, 4 a rule is broken: file, line and what to do.")]
-pub(crate) struct Tidy {}
+pub struct Tidy {}
 
 impl Tidy {
     /// Prints what is not tidy.
     ///
     /// # Errors
     /// When the files cannot be listed or read.
-    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+    pub fn run(self) -> anyhow::Result<Exit> {
         let files = read(&Folders::from_env().project)?;
         let findings = check(&files);
         findings.iter().for_each(|finding| println!("{finding}"));

@@ -3,9 +3,9 @@
 use super::super::text::{column_scale, count, median_cell, quantity, trials_cell};
 use super::super::{Block, CaseResult, Cell, Table, View};
 use super::most;
-use crate::platform::PlatformId;
+use crate::model::platform::PlatformId;
+use crate::model::units::{Scale, Unit};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
-use crate::units::{Scale, Unit};
 
 /// Metric and name of each part of the PSS of a monitor's process, from the bottom of a stack up.
 const PARTS: [(&str, &str); 4] = [

@@ -3,9 +3,9 @@
 use super::super::text::{column_scale, median_cell, quantity, trials_cell};
 use super::super::victim::{is_server, name};
 use super::super::{Block, CaseResult, Cell, Finding, Section, Table, View};
-use crate::platform::PlatformId;
+use crate::model::platform::PlatformId;
+use crate::model::units::{Scale, Unit};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
-use crate::units::{Scale, Unit};
 
 /// Metric and heading of what a search tells.
 const SIZES: [(&str, &str); 3] = [

@@ -1,8 +1,9 @@
 //! One placement's slowdowns: a group an attacker, a bar a platform.
 
 use super::{Neighbour, find, lookup, neighbour_name, neighbours, place, published_platforms};
-use crate::placement::Placement;
-use crate::platform::PlatformId;
+use crate::model::placement::Placement;
+use crate::model::platform::PlatformId;
+use crate::model::units::{Direction, Unit};
 use crate::report::figures::{
     Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Reference, Start,
 };
@@ -11,7 +12,6 @@ use crate::report::model::victim::{Victim, victim};
 use crate::report::model::{CaseResult, View};
 use crate::report::published::{Published, PublishedSlowdown};
 use crate::stats::Response;
-use crate::units::{Direction, Unit};
 
 /// Above this slowdown a linear axis would flatten all others.
 const LONG: f64 = 5.0;

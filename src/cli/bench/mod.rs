@@ -1,0 +1,13 @@
+//! The command line of the bench targets: options in, a resolved configuration out.
+
+mod baseline;
+mod options;
+mod profile;
+mod resolve;
+mod target;
+mod thesis;
+
+pub use options::Options;
+pub use resolve::{BadInput, resolve};
+pub use target::{bench, check_writable, fresh_seed, terminal};
+pub use thesis::ThesisCode;

@@ -1,0 +1,360 @@
+//! From options to a configuration: profiles, the thesis's options and what the user named. Pure but for the seed's default.
+
+use super::Options;
+use super::profile::{isolation_placements, profile};
+use crate::model::configuration::{Configuration, LadderOrder, Profile};
+use crate::model::placement::Placement;
+use crate::model::platform::{Networking, PlatformId};
+use crate::model::program::Program;
+use crate::model::record::Experiment;
+
+/// The most background instances that a ladder may ask for.
+const MAX_INSTANCES: u32 = 10_000;
+
+/// Options that make no sense together, or at all. Exit code 2.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{option}: {problem}")]
+pub struct BadInput {
+    /// The option and the value.
+    pub option: String,
+    /// What is wrong, and what is accepted.
+    pub problem: String,
+}
+
+impl BadInput {
+    pub(super) fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { option: option.into(), problem: problem.into() }
+    }
+}
+
+/// Resolves `options` for a bench target; `seed` is used when the user names none.
+///
+/// # Errors
+/// When an option does not fit the target or another option.
+pub fn resolve(experiment: Experiment, options: &Options, seed: u64) -> Result<Configuration, BadInput> {
+    check_target(experiment, options)?;
+    let mut configuration = profile(experiment, options.profile);
+    configuration.seed = options.seed.unwrap_or(seed);
+    configuration.filter = options.filter.clone();
+    configuration.name = options.name.map(|code| code.to_string());
+    if let Some(code) = options.name {
+        configuration.platforms = vec![code.platform()];
+        configuration.workloads = vec![code.workload()];
+        configuration.network = code.network();
+        (configuration.attackers, configuration.server_attackers) = (code.attackers(), code.attackers());
+        if experiment == Experiment::Isolation {
+            configuration.placements = isolation_placements().to_vec();
+        }
+    }
+    if !options.platform.is_empty() {
+        configuration.platforms = distinct(&options.platform);
+    }
+    resolve_workloads(options, &mut configuration)?;
+    if !options.attacker.is_empty() {
+        configuration.attackers = distinct(&options.attacker);
+        configuration.server_attackers.clone_from(&configuration.attackers);
+    }
+    if !options.placement.is_empty() {
+        configuration.placements = distinct(&options.placement);
+    }
+    if options.minimum {
+        // A search repeats itself what it has found.
+        (configuration.minimum, configuration.ladder, configuration.runs) = (true, vec![0], 1);
+    }
+    configuration.runs = options.runs.unwrap_or(configuration.runs);
+    configuration.rows = options.rows.unwrap_or(configuration.rows);
+    resolve_load(options, &mut configuration)?;
+    resolve_ladder(options, &mut configuration)?;
+    Ok(configuration)
+}
+
+/// The guests that an experiment can measure; its own first.
+fn measurable(experiment: Experiment) -> &'static [Program] {
+    match experiment {
+        Experiment::Boot => &[Program::Hello, Program::Nginx, Program::Redis],
+        Experiment::Footprint => &[Program::Sleep, Program::Nginx, Program::Redis],
+        Experiment::Scalability | Experiment::Isolation => &[Program::Sqlite, Program::Nginx, Program::Redis],
+    }
+}
+
+/// The guests, and how they are connected.
+fn resolve_workloads(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
+    let given = options.workload.iter().map(|word| workload(configuration.experiment, word));
+    let given = distinct(&given.collect::<Result<Vec<_>, _>>()?);
+    if let Some(code) = options.name.filter(|code| !given.is_empty() && given != [code.workload()]) {
+        let problem = format!("{code} measures {}; leave out --workload or --name", code.workload());
+        return Err(BadInput::new(format!("--workload {}", options.workload.join(",")), problem));
+    }
+    if !given.is_empty() {
+        configuration.workloads = given;
+    }
+    configuration.network = options.network.unwrap_or(configuration.network);
+    match configuration.workloads.iter().find(|workload| workload.is_server()) {
+        Some(server) if options.network == Some(Networking::None) => {
+            let problem = format!("{server} could not be reached; accepted with it: bridge");
+            Err(BadInput::new("--network none", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn workload(experiment: Experiment, word: &str) -> Result<Program, BadInput> {
+    let accepted = measurable(experiment);
+    accepted.iter().copied().find(|program| program.name() == word).ok_or_else(|| {
+        let names = accepted.iter().map(|program| program.name()).collect::<Vec<_>>().join(", ");
+        BadInput::new(format!("--workload {word}"), format!("is no workload of {experiment}; accepted: {names}"))
+    })
+}
+
+/// A trial must not be given up while its server is still being driven: more load brings more time, unless the user
+/// named that, too.
+fn resolve_load(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
+    let load = &mut configuration.load;
+    load.requests = options.requests.unwrap_or(load.requests);
+    load.seconds = options.load_seconds.unwrap_or(load.seconds);
+    let least = u64::from(load.seconds) + AROUND_A_LOAD_S;
+    configuration.timeout_s = options.timeout.unwrap_or(configuration.timeout_s.max(least));
+    match options.timeout {
+        Some(timeout) if configuration.workloads.contains(&Program::Nginx) && timeout <= u64::from(load.seconds) => {
+            let problem = format!("ends before a load of {} s does; accepted: {least} or more", load.seconds);
+            Err(BadInput::new(format!("--timeout {timeout}"), problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a driven server may take besides its load: to start, to answer late, to be ended.
+const AROUND_A_LOAD_S: u64 = 30;
+
+/// What a target does once under `cargo test --benches`: the whole way, tiny, on the fake platform.
+pub(super) fn trial_configuration(experiment: Experiment) -> Configuration {
+    Configuration {
+        platforms: vec![PlatformId::new("fake")],
+        ladder: if experiment == Experiment::Isolation { Vec::new() } else { vec![0, 2] },
+        victims: if experiment == Experiment::Scalability { vec![2] } else { Vec::new() },
+        runs: 1,
+        boots: 1,
+        rows: 100,
+        noise_quanta: 0,
+        seed: 1,
+        ..profile(experiment, Profile::Quick)
+    }
+}
+
+fn check_target(experiment: Experiment, options: &Options) -> Result<(), BadInput> {
+    if let Some(code) = options.name.filter(|code| code.experiment() != experiment) {
+        let target = code.experiment();
+        let problem = format!("is measured by another target: cargo bench --bench {target} -- --name {code}");
+        return Err(BadInput::new(format!("--name {code}"), problem));
+    }
+    let isolation_only = [("--attacker", !options.attacker.is_empty()), ("--placement", !options.placement.is_empty())];
+    if let Some((option, _)) = isolation_only.iter().find(|(_, given)| *given && experiment != Experiment::Isolation) {
+        let problem = format!("belongs to --bench isolation; this is {experiment}");
+        return Err(BadInput::new(*option, problem));
+    }
+    if options.minimum && experiment != Experiment::Footprint {
+        return Err(BadInput::new("--minimum", format!("belongs to --bench footprint; this is {experiment}")));
+    }
+    let alone = options.placement.iter().find(|p| matches!(p, Placement::Alone | Placement::Unpinned));
+    if let Some(placement) = alone {
+        let accepted = isolation_placements().iter().map(|p| p.name()).collect::<Vec<_>>().join(", ");
+        let problem = format!("has no attacker; accepted: {accepted}");
+        return Err(BadInput::new(format!("--placement {placement}"), problem));
+    }
+    Ok(())
+}
+
+fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
+    if options.benchmark_time.is_none() && options.instances_per_benchmark.is_none() && options.name.is_none() {
+        return Ok(());
+    }
+    if configuration.experiment == Experiment::Isolation {
+        return Ok(());
+    }
+    // The thesis's runner began with these defaults.
+    let steps = options.benchmark_time.unwrap_or(THESIS_STEPS);
+    let each = options.instances_per_benchmark.unwrap_or(THESIS_INSTANCES);
+    let top = steps.saturating_mul(each);
+    if top > MAX_INSTANCES {
+        let option = format!("--benchmark_time {steps} --instances_per_benchmark {each}");
+        let problem = format!("asks for {top} instances; accepted: up to {MAX_INSTANCES} together");
+        return Err(BadInput::new(option, problem));
+    }
+    configuration.ladder = (0..=steps).map(|step| step * each).collect();
+    configuration.ladder_order = LadderOrder::Growth;
+    configuration.boots = 1;
+    configuration.victims = Vec::new();
+    Ok(())
+}
+
+const THESIS_STEPS: u32 = 5;
+const THESIS_INSTANCES: u32 = 10;
+
+/// The items in the order given, each once.
+fn distinct<T: Clone + PartialEq>(items: &[T]) -> Vec<T> {
+    let mut seen = Vec::new();
+    for item in items {
+        if !seen.contains(item) {
+            seen.push(item.clone());
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::model::attacker::Attacker;
+
+    fn resolved(experiment: Experiment, line: &str) -> Result<Configuration, BadInput> {
+        let words = std::iter::once("bench").chain(line.split_whitespace());
+        resolve(experiment, &Options::try_parse_from(words).unwrap(), 7)
+    }
+
+    #[rstest]
+    #[case("--minimum", 1)]
+    #[case("--minimum --runs 4 --profile standard", 4)]
+    fn the_smallest_memory_is_looked_for_beside_nobody(#[case] line: &str, #[case] runs: u32) {
+        let configuration = resolved(Experiment::Footprint, line).unwrap();
+        assert_eq!((configuration.minimum, configuration.ladder, configuration.runs), (true, vec![0], runs));
+        assert!(!resolved(Experiment::Footprint, "").unwrap().minimum);
+    }
+
+    #[test]
+    fn the_thesis_options_make_its_ladder() {
+        let line = "--name d_sql_s --platform youki --runs 5 --benchmark_time 3 --instances_per_benchmark 10";
+        let configuration = resolved(Experiment::Scalability, line).unwrap();
+        assert_eq!(configuration.ladder, [0, 10, 20, 30]);
+        assert_eq!(configuration.ladder_order, LadderOrder::Growth);
+        assert_eq!(configuration.runs * 4, 20, "R x (B + 1) results");
+        assert!(configuration.victims.is_empty());
+    }
+
+    #[test]
+    fn the_paper_profile_has_the_thesis_numbers() {
+        let boot = resolved(Experiment::Boot, "--profile paper").unwrap();
+        assert_eq!((boot.ladder.len(), boot.ladder.last(), boot.runs), (101, Some(&1000), 5));
+        let isolation = resolved(Experiment::Isolation, "--profile paper").unwrap();
+        assert_eq!((isolation.runs, isolation.rows), (20, 60_000));
+    }
+
+    #[rstest]
+    #[case::quick("", &[Placement::SameThread, Placement::SameCore])]
+    #[case::a_code_of_the_thesis("--name d_redis_perf_iso", isolation_placements())]
+    #[case::named("--name d_redis_perf_iso --placement fill", &[Placement::Fill])]
+    fn a_code_of_the_thesis_means_every_placement(#[case] line: &str, #[case] expected: &[Placement]) {
+        assert_eq!(resolved(Experiment::Isolation, line).unwrap().placements, expected);
+    }
+
+    #[rstest]
+    #[case::none_is_needed(Experiment::Boot, "", Networking::None, Networking::None)]
+    #[case::asked_for(Experiment::Boot, "--network bridge", Networking::Bridge, Networking::Bridge)]
+    #[case::a_server_among_them(Experiment::Scalability, "", Networking::None, Networking::Bridge)]
+    #[case::refused_nobody(Experiment::Boot, "--network none", Networking::None, Networking::None)]
+    #[case::as_docker_does(Experiment::Boot, "--name d_boot", Networking::Bridge, Networking::Bridge)]
+    #[case::unikernels(Experiment::Footprint, "--name uk_mem", Networking::None, Networking::None)]
+    fn what_serves_is_connected_and_the_rest_as_asked(
+        #[case] experiment: Experiment,
+        #[case] line: &str,
+        #[case] others: Networking,
+        #[case] last: Networking,
+    ) {
+        let configuration = resolved(experiment, line).unwrap();
+        let measured = configuration.measured();
+        assert_eq!(configuration.network, others);
+        assert_eq!(configuration.network_of(*measured.last().unwrap()), last);
+    }
+
+    #[rstest]
+    #[case("", (1, 200_000, 60))]
+    #[case("--profile standard", (3, 1_000_000, 120))]
+    #[case("--profile paper", (20, 10_000_000, 300))]
+    #[case("--load-seconds 300 --requests 1000", (300, 1_000, 330))]
+    #[case("--load-seconds 30 --timeout 40", (30, 200_000, 40))]
+    fn loads_grow_with_the_profile_and_clients_do_not(#[case] line: &str, #[case] expected: (u32, u64, u64)) {
+        let configuration = resolved(Experiment::Scalability, line).unwrap();
+        let load = &configuration.load;
+        assert_eq!((load.seconds, load.requests, configuration.timeout_s), expected);
+        assert_eq!((load.connections, load.threads, load.clients, load.pipeline), (30, 14, 30, 16));
+    }
+
+    #[test]
+    fn attackers_are_the_victims_own_unless_they_are_named() {
+        let usual = resolved(Experiment::Isolation, "").unwrap();
+        assert_eq!(usual.attackers_of(Program::Sqlite), Attacker::ALL);
+        assert_eq!(usual.attackers_of(Program::Redis), [Attacker::Prime, Attacker::Stream]);
+        let named = resolved(Experiment::Isolation, "--attacker open").unwrap();
+        assert_eq!(named.attackers_of(Program::Redis), [Attacker::Open]);
+    }
+
+    #[test]
+    fn a_named_thing_counts_once() {
+        let configuration = resolved(Experiment::Isolation, "--attacker open,stat,open --platform fake").unwrap();
+        assert_eq!(configuration.attackers, [Attacker::Open, Attacker::Stat]);
+    }
+
+    #[rstest]
+    #[case(Experiment::Boot, "--attacker open", "--attacker: belongs to --bench isolation; this is boot")]
+    #[case(
+        Experiment::Boot,
+        "--name d_mem",
+        "--name d_mem: is measured by another target: cargo bench --bench footprint -- --name d_mem"
+    )]
+    #[case(
+        Experiment::Isolation,
+        "--placement alone",
+        "--placement alone: has no attacker; accepted: same-thread, same-core, same-socket, other-socket, fill"
+    )]
+    #[case(
+        Experiment::Boot,
+        "--benchmark_time 9999 --instances_per_benchmark 9999",
+        "--benchmark_time 9999 --instances_per_benchmark 9999: asks for 99980001 instances; accepted: up to 10000 together"
+    )]
+    #[case(
+        Experiment::Boot,
+        "--workload sqlite",
+        "--workload sqlite: is no workload of boot; accepted: hello, nginx, redis"
+    )]
+    #[case(
+        Experiment::Isolation,
+        "--workload sqlite,hello",
+        "--workload hello: is no workload of isolation; accepted: sqlite, nginx, redis"
+    )]
+    #[case(
+        Experiment::Scalability,
+        "--workload sqlite --name d_ng_s",
+        "--workload sqlite: d_ng_s measures nginx; leave out --workload or --name"
+    )]
+    #[case(Experiment::Boot, "--minimum", "--minimum: belongs to --bench footprint; this is boot")]
+    #[case(
+        Experiment::Scalability,
+        "--network none",
+        "--network none: nginx could not be reached; accepted with it: bridge"
+    )]
+    #[case(
+        Experiment::Scalability,
+        "--load-seconds 20 --timeout 20",
+        "--timeout 20: ends before a load of 20 s does; accepted: 50 or more"
+    )]
+    fn what_makes_no_sense_is_refused(#[case] experiment: Experiment, #[case] line: &str, #[case] message: &str) {
+        assert_eq!(resolved(experiment, line).unwrap_err().to_string(), message);
+    }
+
+    #[rstest]
+    #[case("--platform xen", "`xen` is no platform; accepted: native, youki, ")]
+    #[case("--attacker bomb", "`bomb` is no attacker; accepted: prime, stream, open, read, write, stat, fork")]
+    #[case("--placement moon", "`moon` is no placement; accepted: unpinned, alone")]
+    #[case("--name d_x", "`d_x` is no code of the thesis; accepted: d_boot, d_mem")]
+    #[case("--runs -1", "-1")]
+    #[case("--runs 0", "0 is not in 1..=10000")]
+    #[case("--benchmark_time 1e9", "invalid digit")]
+    fn a_bad_value_names_option_value_and_accepted_values(#[case] line: &str, #[case] message: &str) {
+        let words = std::iter::once("bench").chain(line.split_whitespace());
+        let error = Options::try_parse_from(words).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}

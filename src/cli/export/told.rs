@@ -1,0 +1,43 @@
+//! What an export says beside its output.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::report::export::Selection;
+
+pub(super) use crate::report::export::LeftOut;
+
+/// How many of those with one reason are named.
+const NAMED: usize = 3;
+
+/// One line a reason: `no good trial: boot/youki/hello/0`.
+pub(super) fn left_out(left_out: &[LeftOut]) -> Vec<String> {
+    let mut reasons = BTreeMap::<&str, Vec<&str>>::new();
+    left_out.iter().for_each(|one| reasons.entry(&one.why).or_default().push(&one.what));
+    reasons.into_iter().map(|(why, what)| format!("{}: {why}", some(&what))).collect()
+}
+
+/// The names of all metrics.
+pub(super) fn metrics(selection: &Selection<'_>) -> String {
+    let names: BTreeSet<&str> = selection.cases.iter().flat_map(|case| &case.metrics).map(|m| m.name).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn some(names: &[&str]) -> String {
+    let first = names[..names.len().min(NAMED)].join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_one_reason_is_one_line() {
+        let one = |what: &str, why: &str| LeftOut { what: what.into(), why: why.into() };
+        let all = ["a", "b", "c", "d", "e"].map(|what| one(what, "no time"));
+        assert_eq!(left_out(&[&all[..], &[one("f", "empty")]].concat()), ["f: empty", "a, b, c and 2 more: no time"]);
+    }
+}

@@ -1,0 +1,96 @@
+//! The recipe of OSv images: a Linux program, position-independent, on a disk that OSv's own build makes. Pure.
+//!
+//! Written from upstream's documentation and not run by its authors; `docs/unikernels.md`.
+
+use std::time::Duration;
+
+use crate::guest::system::osv::{NAME, PROGRAMS};
+use crate::guest::system::unikernel::Monitor;
+
+use super::recipe::{Place, Plan, Recipe};
+use super::step::Step;
+use super::tools::{HostTool, tool};
+
+/// It compiles the whole kernel.
+const BUILD: Duration = Duration::from_secs(2 * 60 * 60);
+
+const TOOLS: &[HostTool] = &[
+    tool("make"),
+    tool("gcc"),
+    HostTool { name: "g++", debian: "g++", fedora: "gcc-c++" },
+    tool("python3"),
+    HostTool { name: "qemu-img", debian: "qemu-utils", fedora: "qemu-img" },
+];
+
+/// The recipe.
+pub(super) const OSV: Recipe = Recipe {
+    name: NAME,
+    programs: PROGRAMS,
+    repository: Some("osv"),
+    tools: TOOLS,
+    monitors: &[Monitor::Qemu],
+    mebibytes: 64,
+    notes: &["OSv runs the same program as Linux does, by its own C library; fork returns ENOSYS"],
+    plan,
+};
+
+fn plan(place: &Place) -> Plan {
+    let (osv, program) = (&place.checkout, place.program);
+    let app = osv.join("modules/fw");
+    let template = |name: &str| (place.guests.join("osv").join(name), app.join(name));
+    let binary = app.join(program.name()).display().to_string();
+    let source = format!("{program}.c");
+    let compile = ["gcc", "-std=c11", "-O2", "-fPIE", "-pie", "-o", &binary, &source, "fw.c"];
+    let jobs = format!("-j{}", place.jobs);
+    let disk = place.folder.join("disk.raw");
+    let image = osv.join("build/last/usr.img");
+    let convert = ["qemu-img", "convert", "-O", "raw", &image.display().to_string(), &disk.display().to_string()];
+    let step = |command: &[&str], folder: &std::path::Path| Step {
+        folder: Some(folder.to_owned()),
+        ..Step::brief(command.iter().copied(), BUILD)
+    };
+    Plan {
+        files: ["module.py", "usr.manifest", "Makefile"].into_iter().map(template).collect(),
+        steps: vec![
+            // Each at the commit that the pinned one names.
+            ("submodules", step(&["git", "submodule", "update", "--init", "--recursive", "--depth", "1"], osv)),
+            ("compile", step(&compile, &place.guests.join("programs"))),
+            ("build", step(&["./scripts/build", &jobs, "fs=rofs", "image=fw"], osv)),
+            ("convert", step(&convert, &place.folder)),
+        ],
+        kernel: osv.join("build/release/loader.elf"),
+        disk: Some(disk),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::program::Program;
+
+    use super::*;
+
+    #[test]
+    fn osv_is_built_by_its_own_scripts() {
+        let place = Place {
+            program: Program::Prime,
+            monitor: Monitor::Qemu,
+            guests: "/g".into(),
+            checkout: "/s/osv".into(),
+            folder: "/b".into(),
+            jobs: 4,
+        };
+        let plan = plan(&place);
+        let told: Vec<String> =
+            plan.steps.iter().map(|(name, step)| format!("{name}: {}", step.command.join(" "))).collect();
+        assert_eq!(
+            told,
+            [
+                "submodules: git submodule update --init --recursive --depth 1",
+                "compile: gcc -std=c11 -O2 -fPIE -pie -o /s/osv/modules/fw/prime prime.c fw.c",
+                "build: ./scripts/build -j4 fs=rofs image=fw",
+                "convert: qemu-img convert -O raw /s/osv/build/last/usr.img /b/disk.raw",
+            ]
+        );
+        assert_eq!(plan.files[0].1, std::path::Path::new("/s/osv/modules/fw/module.py"));
+    }
+}

@@ -1,0 +1,177 @@
+//! The guest systems that are built from what this host has: `null`, `linux` and `debian`, each booted once.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::guest::system::{self, System};
+use crate::guest::{Image, ensure};
+use crate::host::folders::Folders;
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger::Ledger;
+use crate::model::platform::{Networking, PlatformId};
+use crate::model::program::Program;
+use crate::model::run::RunId;
+use crate::platform::{Context, Error, LaunchSpec, Milestone, Purpose, registry};
+use anyhow::{Context as _, anyhow};
+
+use super::{Request, Row, short};
+
+/// A boot to the first line: a Debian takes half a minute, emulated on a busy host.
+const BOOT: Duration = Duration::from_secs(300);
+
+/// A guest system of this host's making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    Linux,
+    Debian,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Kind::Null => "null",
+            Kind::Linux => "linux",
+            Kind::Debian => "debian",
+        }
+    }
+
+    fn programs(self) -> Vec<Program> {
+        let fits = |program: &Program| self != Kind::Null || *program == Program::Hello;
+        Program::ALL.iter().copied().filter(fits).collect()
+    }
+
+    fn build(self, folders: &Folders, image: &Image) -> anyhow::Result<System> {
+        let mut say = |step: &str| eprintln!("{step}");
+        let built = match self {
+            Kind::Null => system::null(folders, &mut say),
+            Kind::Linux => system::linux(folders, image, &mut say),
+            Kind::Debian => system::debian(folders, image, &mut say),
+        };
+        built.with_context(|| format!("build the guest system {} with {}", self.name(), image.program))
+    }
+}
+
+/// Builds the guest system with every program that was asked for, and boots it once with the simplest.
+///
+/// # Errors
+/// When one cannot be built, or does not boot.
+pub(super) fn build(kind: Kind, request: &Request<'_>) -> anyhow::Result<Vec<Row>> {
+    let folders = request.folders;
+    if request.force {
+        clear(kind, folders)?;
+    }
+    let mut rows = Vec::new();
+    for program in request.programs(&kind.programs()) {
+        let images = match ensure(folders, &[program], &mut |step| eprintln!("{step}")) {
+            Ok(images) => images,
+            Err(missing) if program.is_server() => {
+                eprintln!("{program} is left out: {missing}");
+                continue;
+            }
+            Err(error) => return Err(error).with_context(|| format!("build the guest program {program}")),
+        };
+        for image in &images {
+            let system = kind.build(folders, image)?;
+            let state = if program == Program::Hello { boot(kind, image, folders)? } else { "built".to_owned() };
+            rows.push(row(kind, program, &system, &state));
+        }
+    }
+    Ok(rows)
+}
+
+/// What there is.
+pub(super) fn list(kind: Kind, request: &Request<'_>) -> Vec<Row> {
+    let listed = |program: &Program| {
+        let built = system::built(request.folders, kind.name(), *program)?;
+        Some(row(kind, *program, &built.system, &built.origin))
+    };
+    kind.programs().iter().filter_map(listed).collect()
+}
+
+fn row(kind: Kind, program: Program, system: &System, state: &str) -> Row {
+    let image = format!("{}:{program}", kind.name());
+    Row([image, "qemu".to_owned(), short(&system.digest), system.size.to_string(), state.to_owned()])
+}
+
+fn clear(kind: Kind, folders: &Folders) -> anyhow::Result<()> {
+    let folder = folders.images().join(kind.name());
+    match fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Boots it by the platform that measures it, until the program's first line; what was printed is kept in `smoke.log`.
+fn boot(kind: Kind, image: &Image, folders: &Folders) -> anyhow::Result<String> {
+    let ledger = Arc::new(
+        Ledger::open(&folders.state, &RunId::generate(), crate::platform::reap_engines).context("open a ledger")?,
+    );
+    let context = Context::new(Arc::clone(&ledger), Interrupt::on_signals().context("handle Ctrl-C")?);
+    let platform = registry::open(&PlatformId::new(format!("qemu:{}", kind.name())), &context)?;
+    let outcome = match platform.check() {
+        Err(why) => Ok(format!("not booted: {why}")),
+        Ok(_) => platform.prepare(image).and_then(|()| {
+            let clock = platform.clock();
+            let began = clock.now();
+            let mut instance = platform.launch(&spec(&ledger, image))?;
+            let main = instance.wait_for(Milestone::Main, began + BOOT.into())?;
+            let lines: Vec<String> = instance.lines().iter().map(|line| format!("{:?}\n", line.line)).collect();
+            instance.stop()?;
+            let log = folders.images().join(kind.name()).join("smoke.log");
+            fs::write(&log, lines.concat()).map_err(|e| Error::failed(format!("write {}", log.display()), e))?;
+            let accelerator = platform.capabilities().accelerator;
+            Ok(format!("booted in {} ({accelerator})", main.saturating_sub(began)))
+        }),
+    };
+    drop(platform);
+    ledger.close().context("close the ledger")?;
+    outcome.map_err(|e| anyhow!("boot {} once: {e}", kind.name()))
+}
+
+fn spec(ledger: &Ledger, image: &Image) -> LaunchSpec {
+    LaunchSpec {
+        name: ledger.instance_name(),
+        image: image.clone(),
+        arguments: Vec::new(),
+        cpus: None,
+        limits: None,
+        memory: None,
+        network: Networking::None,
+        purpose: Purpose::Measured,
+        deadline: BOOT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::units::Bytes;
+
+    use super::*;
+    use crate::cli::images::source::Origin;
+
+    #[test]
+    fn what_was_built_is_listed_with_its_digest_and_size() {
+        let output = tempfile::tempdir().unwrap();
+        let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
+        let request = Request {
+            folders: &folders,
+            origin: Origin::Cache,
+            offline: true,
+            lock_file: None,
+            locked: false,
+            force: false,
+            only: Vec::new(),
+        };
+        assert_eq!(list(Kind::Null, &request), []);
+        let built = system::null(&folders, &mut |_| {}).unwrap();
+        let rows = list(Kind::Null, &request);
+        let [Row([image, monitor, digest, size, origin])] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!((image.as_str(), monitor.as_str()), ("null:hello", "qemu"));
+        assert_eq!((digest, size), (&short(&built.digest), &built.size.to_string()));
+        assert!(built.size > Bytes(0) && !digest.is_empty() && !origin.is_empty(), "{rows:?}");
+    }
+}

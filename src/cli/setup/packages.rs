@@ -1,0 +1,389 @@
+//! Which tools setup knows, and what each is called where. It takes and returns data only.
+//!
+//! Names and commands are those of the distributions' own package lists: Debian and Ubuntu are tested, Fedora and Arch
+//! are named.
+
+use std::fmt;
+
+/// What the harness calls on besides Rust.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Tool {
+    /// The name after `--only`.
+    pub(in crate::cli) name: &'static str,
+    /// Its programs, each with the option that asks for its version. All of them have to be there.
+    pub(in crate::cli) programs: &'static [(&'static str, &'static str)],
+    /// The packages on Debian, Fedora and Arch, in this order: all that are needed, each with its alternatives, best
+    /// first. None: the distribution has no package of it.
+    packages: [&'static [&'static [&'static str]]; 3],
+    /// The service that Debian's package starts. The harness uses the program alone.
+    pub(super) service: Option<&'static str>,
+    /// Where to find it when the distribution has none.
+    pub(super) home: &'static str,
+    /// Whether it is among "all".
+    pub(in crate::cli) wanted: Wanted,
+}
+
+/// When a tool is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Wanted {
+    /// Unless others are named.
+    Always,
+    /// Only when it is named: what builds images that few build.
+    ByName,
+}
+
+/// Every tool, in the order in which they are shown.
+pub(in crate::cli) const TOOLS: &[Tool] = &[
+    Tool {
+        name: "cc",
+        programs: &[("cc", "--version")],
+        packages: [&[&["gcc"], &["libc6-dev"]], &[&["gcc"], &["glibc-static"]], &[&["gcc"]]],
+        service: None,
+        home: "https://gcc.gnu.org",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "docker",
+        programs: &[("dockerd", "--version"), ("docker", "--version")],
+        // Newer Debians keep the command line in a package of its own.
+        packages: [
+            &[&["docker.io"], &["docker-cli", "docker.io"]],
+            &[&["moby-engine", "docker-ce"], &["docker-cli", "moby-engine", "docker-ce-cli"]],
+            &[&["docker"]],
+        ],
+        service: None,
+        home: "https://docs.docker.com/engine/install/",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "crun",
+        programs: &[("crun", "--version")],
+        packages: [&[&["crun"]], &[&["crun"]], &[&["crun"]]],
+        service: None,
+        home: "https://github.com/containers/crun",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "runc",
+        programs: &[("runc", "--version")],
+        packages: [&[&["runc"]], &[&["runc"]], &[&["runc"]]],
+        service: None,
+        home: "https://github.com/opencontainers/runc",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "runsc",
+        programs: &[("runsc", "--version")],
+        packages: [&[&["runsc"]], &[], &[]],
+        service: None,
+        home: "https://gvisor.dev/docs/user_guide/install/",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "podman",
+        programs: &[("podman", "--version")],
+        // Without its plugins, which Debian only recommends, it has no bridge.
+        packages: [&[&["podman"], &["containernetworking-plugins", "netavark"]], &[&["podman"]], &[&["podman"]]],
+        service: None,
+        home: "https://podman.io/docs/installation",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "wrk",
+        programs: &[("wrk", "-v")],
+        packages: [&[&["wrk"]], &[&["wrk"]], &[&["wrk"]]],
+        service: None,
+        home: "https://github.com/wg/wrk",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "redis",
+        programs: &[("redis-server", "--version"), ("redis-benchmark", "--version")],
+        packages: [
+            &[&["redis-server"], &["redis-tools"]],
+            &[&["redis", "valkey-compat-redis"]],
+            &[&["redis", "valkey"]],
+        ],
+        service: Some("redis-server"),
+        home: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "nginx",
+        programs: &[("nginx", "-v")],
+        packages: [&[&["nginx-light", "nginx"]], &[&["nginx-core", "nginx"]], &[&["nginx"]]],
+        service: Some("nginx"),
+        home: "https://nginx.org/en/docs/install.html",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "qemu",
+        programs: &[("qemu-system-x86_64", "--version")],
+        packages: [&[&["qemu-system-x86"]], &[&["qemu-system-x86-core"]], &[&["qemu-system-x86"]]],
+        service: None,
+        home: "https://www.qemu.org/download/",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "mmdebstrap",
+        programs: &[("mmdebstrap", "--version")],
+        packages: [&[&["mmdebstrap"]], &[&["mmdebstrap"]], &[]],
+        service: None,
+        home: "https://gitlab.mister-muffin.de/josch/mmdebstrap",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "e2fsprogs",
+        programs: &[("mke2fs", "-V")],
+        packages: [&[&["e2fsprogs"]], &[&["e2fsprogs"]], &[&["e2fsprogs"]]],
+        service: None,
+        home: "https://e2fsprogs.sourceforge.net",
+        wanted: Wanted::Always,
+    },
+    Tool {
+        name: "unikraft",
+        programs: UNIKRAFT_PROGRAMS,
+        packages: [UNIKRAFT_PACKAGES; 3],
+        service: None,
+        home: "https://unikraft.org",
+        wanted: Wanted::ByName,
+    },
+];
+
+/// What Unikraft's build calls, as its own documents list it.
+const UNIKRAFT_PROGRAMS: &[(&str, &str)] = &[
+    ("make", "--version"),
+    ("gcc", "--version"),
+    ("ld", "--version"),
+    ("flex", "--version"),
+    ("bison", "--version"),
+    ("m4", "--version"),
+    ("python3", "--version"),
+    ("git", "--version"),
+    ("wget", "--version"),
+    ("unzip", "-v"),
+];
+
+/// Their packages, alike on Debian, Fedora and Arch but for Python's.
+const UNIKRAFT_PACKAGES: &[&[&str]] = &[
+    &["make"],
+    &["gcc"],
+    &["binutils"],
+    &["flex"],
+    &["bison"],
+    &["m4"],
+    &["python3", "python"],
+    &["git"],
+    &["wget"],
+    &["unzip"],
+];
+
+/// A family of distributions with one package manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// `apt-get`
+    Debian,
+    /// `dnf`
+    Fedora,
+    /// `pacman`
+    Arch,
+}
+
+/// What `/etc/os-release` says of the system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Distribution {
+    /// Its name, for people.
+    pub(super) name: String,
+    /// `None`: setup knows no package manager for it.
+    pub(super) family: Option<Family>,
+    /// The suite from which newer packages may be taken by name: `bookworm-backports`. Debian alone has it.
+    pub(super) backports: Option<String>,
+}
+
+/// A package as it can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Package {
+    /// Its name.
+    pub(super) name: String,
+    /// Set when it has to be taken from a suite that is not the default.
+    pub(super) suite: Option<String>,
+}
+
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.suite {
+            Some(suite) => write!(f, "{}/{suite}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+impl Tool {
+    /// The packages it needs there, each with its alternatives.
+    pub(super) fn packages(&self, family: Family) -> &'static [&'static [&'static str]] {
+        self.packages[family as usize]
+    }
+
+    /// The best of its packages there, from `suite` if one is named, whether they can be had or not.
+    pub(super) fn first_packages(&self, family: Family, suite: Option<&str>) -> Vec<Package> {
+        let first = self.packages(family).iter().filter_map(|alternatives| alternatives.first());
+        let suite = suite.map(str::to_owned);
+        let mut packages: Vec<_> = first.map(|&name| Package { name: name.to_owned(), suite: suite.clone() }).collect();
+        packages.dedup();
+        packages
+    }
+}
+
+impl Distribution {
+    /// Reads the text of `/etc/os-release`; see os-release(5).
+    pub(super) fn from_os_release(text: &str) -> Self {
+        let field = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            line.map(|value| value.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        let id = field("ID").unwrap_or_default();
+        let like = field("ID_LIKE").unwrap_or_default();
+        let family = std::iter::once(id.as_str()).chain(like.split_whitespace()).find_map(Family::of);
+        let backports = field("VERSION_CODENAME").filter(|_| id == "debian").map(|name| format!("{name}-backports"));
+        Self { name: field("PRETTY_NAME").unwrap_or(id), family, backports }
+    }
+}
+
+impl Family {
+    fn of(id: &str) -> Option<Self> {
+        match id {
+            "debian" | "ubuntu" => Some(Self::Debian),
+            "fedora" | "rhel" | "centos" => Some(Self::Fedora),
+            "arch" => Some(Self::Arch),
+            _ => None,
+        }
+    }
+
+    /// The command that fetches the lists of packages. Fedora's does so itself; Arch's without an upgrade of
+    /// everything leaves a system that is half one and half the other.
+    pub(super) fn refresh(self) -> Option<Vec<String>> {
+        (self == Self::Debian).then(|| words(&["apt-get", "update"]))
+    }
+
+    /// The command that tells, without changing anything, whether a package can be had: it fails or prints nothing
+    /// where it cannot.
+    pub(super) fn ask(self, package: &Package) -> Vec<String> {
+        match self {
+            Self::Debian => apt_get(&["--simulate"], std::slice::from_ref(package)),
+            Self::Fedora => words(&["dnf", "--quiet", "repoquery", &package.name]),
+            Self::Arch => words(&["pacman", "--sync", "--info", &package.name]),
+        }
+    }
+
+    /// The commands that install the packages and remove none: one for each suite.
+    pub(super) fn install(self, packages: &[Package]) -> Vec<Vec<String>> {
+        let names = |head: &[&str]| words(head).into_iter().chain(packages.iter().map(|p| p.name.clone())).collect();
+        match self {
+            _ if packages.is_empty() => Vec::new(),
+            Self::Debian => by_suite(packages).iter().map(|group| apt_get(&[], group)).collect(),
+            Self::Fedora => vec![names(&["dnf", "install", "--assumeyes"])],
+            Self::Arch => vec![names(&["pacman", "--sync", "--needed", "--noconfirm"])],
+        }
+    }
+}
+
+/// Another user of the package manager is waited for rather than failed at.
+fn apt_get(options: &[&str], packages: &[Package]) -> Vec<String> {
+    let head = ["apt-get", "install", "--yes", "--no-install-recommends", "--no-remove"];
+    let suite = packages.first().and_then(|p| p.suite.clone());
+    let wait = ["-o", "DPkg::Lock::Timeout=120"];
+    let options = head.iter().chain(&wait).chain(options).map(|&word| word.to_owned());
+    let from = suite.into_iter().flat_map(|suite| ["--target-release".to_owned(), suite]);
+    options.chain(from).chain(packages.iter().map(|p| p.name.clone())).collect()
+}
+
+fn by_suite(packages: &[Package]) -> Vec<Vec<Package>> {
+    let (plain, other): (Vec<_>, Vec<_>) = packages.iter().cloned().partition(|p| p.suite.is_none());
+    [plain, other].into_iter().filter(|group| !group.is_empty()).collect()
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// The tools of these names; without names, all that are always wanted.
+///
+/// # Errors
+/// The names that are none, together with those that are.
+pub(super) fn choose(names: &[String]) -> Result<Vec<&'static Tool>, String> {
+    let unknown: Vec<_> = names.iter().filter(|name| TOOLS.iter().all(|tool| tool.name != **name)).collect();
+    if !unknown.is_empty() {
+        let unknown = unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let known = TOOLS.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ");
+        return Err(format!("--only {unknown}: no such tool; accepted: {known}"));
+    }
+    let is_chosen = |tool: &&Tool| match names.is_empty() {
+        true => tool.wanted == Wanted::Always,
+        false => names.iter().any(|name| name == tool.name),
+    };
+    Ok(TOOLS.iter().filter(is_chosen).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::debian("ID=debian\nVERSION_CODENAME=bookworm\n", Some(Family::Debian), Some("bookworm-backports"))]
+    #[case::ubuntu("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n", Some(Family::Debian), None)]
+    #[case::mint("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Some(Family::Debian), None)]
+    #[case::fedora("ID=fedora\n", Some(Family::Fedora), None)]
+    #[case::rocky("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", Some(Family::Fedora), None)]
+    #[case::manjaro("ID=manjaro\nID_LIKE=arch\n", Some(Family::Arch), None)]
+    #[case::alpine("ID=alpine\n", None, None)]
+    #[case::nothing("", None, None)]
+    fn os_release_tells_the_family(
+        #[case] text: &str,
+        #[case] family: Option<Family>,
+        #[case] backports: Option<&str>,
+    ) {
+        let found = Distribution::from_os_release(text);
+        assert_eq!((found.family, found.backports.as_deref()), (family, backports));
+    }
+
+    #[test]
+    fn every_tool_is_named_once_and_debian_has_them_all() {
+        for tool in TOOLS {
+            assert_eq!(TOOLS.iter().filter(|other| other.name == tool.name).count(), 1, "{}", tool.name);
+            assert!(!tool.packages(Family::Debian).is_empty() && !tool.programs.is_empty(), "{}", tool.name);
+        }
+    }
+
+    #[test]
+    fn packages_of_another_suite_are_installed_by_a_command_of_their_own() {
+        let package = |name: &str, suite: Option<&str>| Package { name: name.into(), suite: suite.map(str::to_owned) };
+        let wanted = [package("wrk", None), package("qemu-system-x86", Some("x-backports")), package("crun", None)];
+        let commands: Vec<_> = Family::Debian.install(&wanted).iter().map(|c| c.join(" ")).collect();
+        assert_eq!(commands.len(), 2);
+        assert!(commands[0].ends_with(" wrk crun") && commands[0].contains("--no-remove"), "{}", commands[0]);
+        assert!(commands[1].ends_with("--target-release x-backports qemu-system-x86"), "{}", commands[1]);
+        assert_eq!(Family::Arch.install(&wanted).len(), 1);
+        assert_eq!(Family::Fedora.install(&[]), Vec::<Vec<String>>::new());
+    }
+
+    #[test]
+    fn a_package_is_named_once() {
+        let docker = TOOLS.iter().find(|tool| tool.name == "docker").unwrap();
+        let names: Vec<_> = docker.first_packages(Family::Arch, None).into_iter().map(|p| p.name).collect();
+        assert_eq!(names, ["docker"]);
+    }
+
+    #[test]
+    fn names_choose_tools_and_unknown_ones_are_all_told_with_those_that_are() {
+        let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let chosen: Vec<_> = choose(&names("wrk,docker")).unwrap().iter().map(|tool| tool.name).collect();
+        assert_eq!(chosen, ["docker", "wrk"]);
+        let all = choose(&[]).unwrap();
+        assert!(all.iter().any(|tool| tool.name == "mmdebstrap") && all.iter().all(|tool| tool.name != "unikraft"));
+        assert_eq!(choose(&names("unikraft")).unwrap()[0].name, "unikraft");
+        let refused = choose(&names("wrk,wkr,x")).unwrap_err();
+        assert!(refused.starts_with("--only `wkr`, `x`: no such tool; accepted: cc, docker, "), "{refused}");
+    }
+}

@@ -1,0 +1,147 @@
+//! From a stored run to the lines that a history keeps of it. Pure: the ratio is made here, against the first run of its kind.
+
+use super::entry::short;
+use super::host::{digest_of, in_words};
+use super::parameters::parameters;
+use super::{Anchor, Entry, HostKey, Kind, SCHEMA};
+use crate::compare::rule::Verdict;
+use crate::host::HostFacts;
+use crate::model::record::CaseName;
+use crate::model::run::RunId;
+use crate::model::units::Direction;
+use crate::stats::{Estimate, Interval, Level, Sample, median, shift};
+use crate::store::{CaseValues, MetricValues, RunFile, RunOutcome, SlimRun};
+
+/// Why a session is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{session} is not taken: {reason}")]
+pub struct Refused {
+    /// Which one.
+    pub session: RunId,
+    /// Why, and the cure.
+    pub reason: String,
+}
+
+pub(super) const UNKNOWN_HOST: &str = "its host's facts were not recorded, so that it is comparable with nothing";
+
+/// A shift on the scale of logarithms as a ratio; `None` where that overflows.
+pub(super) fn ratio(shift: Estimate) -> Option<Estimate> {
+    let good = |value: &f64| value.is_finite() && *value > 0.0;
+    let of = |i: Interval| Interval { low: i.low.exp(), high: i.high.exp(), level: i.level };
+    let interval = shift.interval.map(of).filter(|i| good(&i.low) && good(&i.high));
+    Some(Estimate { value: Some(shift.value.exp()).filter(good)?, interval })
+}
+
+/// One line for each metric of each case of `run`, held against the first run among `earlier`, which are that machine's;
+/// where there is none, the run becomes it.
+pub(super) fn of_run(run: &SlimRun, host: &HostKey, earlier: &[Entry]) -> Vec<Entry> {
+    let facts = HostFacts::stored(&run.file.host);
+    let of = |case| Measured { file: &run.file, host, facts: &facts, case };
+    let entries = run.cases.iter().flat_map(|case| case.metrics.iter().map(move |metric| (case, metric)));
+    entries.filter_map(|(case, metric)| of(case).entry(metric, earlier)).collect()
+}
+
+/// The machine that `run` was made on, where a history can take it.
+///
+/// # Errors
+/// When the run is not complete, or its host is not known.
+pub(super) fn host_of(file: &RunFile) -> Result<HostKey, Refused> {
+    let refused = |reason: String| Refused { session: file.run.clone(), reason };
+    if file.outcome != RunOutcome::Complete {
+        return Err(refused(format!("the run is {}; continue it with --resume {} first", file.outcome, file.run)));
+    }
+    HostKey::of(&HostFacts::stored(&file.host)).ok_or_else(|| refused(UNKNOWN_HOST.to_owned()))
+}
+
+/// One case of a run.
+struct Measured<'a> {
+    file: &'a RunFile,
+    host: &'a HostKey,
+    facts: &'a HostFacts,
+    case: &'a CaseValues,
+}
+
+impl Measured<'_> {
+    /// `None` where there is nothing to hold against anything: no value, one that has no logarithm, or the first run of its kind
+    /// being too noisy to be an anchor.
+    fn entry(&self, metric: &MetricValues, earlier: &[Entry]) -> Option<Entry> {
+        let values: Vec<f64> = metric.values.iter().map(|(_, value)| *value).collect();
+        let sample = Sample::new(values.clone()).ok().filter(|sample| sample.min() > 0.0)?;
+        let entry = self.bare(metric, &sample);
+        let noisy = self.file.noise.as_ref().is_some_and(|noise| !noise.invalid.is_empty());
+        let verdict = noisy.then_some(Verdict::Invalid);
+        let first = earlier.iter().filter(|other| other.is_anchor() && other.asks_the_same(&entry));
+        match first.min_by(|a, b| a.session.cmp(&b.session)) {
+            Some(anchor) => {
+                let ratio = against(&Sample::new(anchor.values.clone()).ok()?, &sample, entry.direction);
+                Some(Entry { ratio, anchor: anchor.anchor.clone(), verdict, ..entry })
+            }
+            None if noisy => None,
+            None => Some(Entry { ratio: Some(Estimate { value: 1.0, interval: None }), values, ..entry }),
+        }
+    }
+
+    fn bare(&self, metric: &MetricValues, sample: &Sample) -> Entry {
+        let (file, case, facts) = (self.file, &self.case.case, self.facts);
+        let platform = file.platforms.iter().find(|platform| platform.id == case.platform);
+        Entry {
+            schema: SCHEMA,
+            session: file.run.clone(),
+            kind: Kind::Run,
+            time: file.started.clone(),
+            host: self.host.clone(),
+            machine: in_words(facts),
+            kernel: facts.kernel.clone(),
+            facts: digest_of(facts),
+            version: file.version.clone(),
+            revision: facts.revision.clone(),
+            platform: case.platform.to_string(),
+            versions: platform.map(|p| (p.id.to_string(), p.facts.version.clone())).into_iter().collect(),
+            accelerator: Some(case.accelerator),
+            image: Some(case.image.clone()),
+            experiment: case.experiment,
+            case: CaseName::of(case, self.case.role).anywhere().to_string(),
+            parameters: parameters(&file.configuration, &case.workload, case.background),
+            metric: metric.name.clone(),
+            unit: metric.unit,
+            direction: metric.direction,
+            trials: sample.count(),
+            median: median(sample),
+            ratio: None,
+            anchor: Anchor { id: file.run.to_string(), name: format!("the run {}", file.run) },
+            verdict: None,
+            simulated: platform.is_some_and(|p| p.capabilities.simulated),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl Entry {
+    /// Whether a run's line may be held against this one.
+    fn asks_the_same(&self, other: &Entry) -> bool {
+        let what = |e: &Entry| (e.kind, e.experiment, e.unit, e.direction, e.accelerator);
+        let names = |e: &Entry| [e.platform.clone(), e.case.clone(), e.metric.clone(), e.facts.clone()];
+        what(self) == what(other)
+            && names(self) == names(other)
+            && self.host == other.host
+            && self.parameters == other.parameters
+    }
+}
+
+/// How much worse `now` is than the anchor: Hodges-Lehmann on logarithms.
+fn against(anchor: &Sample, now: &Sample, direction: Direction) -> Option<Estimate> {
+    let logs = |sample: &Sample| Sample::new(sample.sorted().iter().map(|value| value.ln()).collect()).ok();
+    let (anchor, now) = (logs(anchor)?, logs(now)?);
+    ratio(match direction {
+        Direction::Higher => shift(&now, &anchor, Level::P98),
+        Direction::Lower | Direction::Neutral => shift(&anchor, &now, Level::P98),
+    })
+}
+
+/// The digest in short, for readers.
+pub(super) fn digest_in_short(digest: Option<&String>) -> String {
+    digest.map_or_else(|| "unknown".to_owned(), |digest| short(digest).to_owned())
+}
+
+#[cfg(test)]
+mod tests;

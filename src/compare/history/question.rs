@@ -1,0 +1,377 @@
+//! A change point as a question: which two arms would answer it, and has it been answered already.
+//!
+//! Pure. Only what can be had twice on one host can be an arm: guests of two revisions, two programs of a runtime.
+
+use serde::Serialize;
+
+use super::session::PROGRAMS;
+use super::{Change, Entry, Kind, Track, parameters};
+use crate::compare::rule::Verdict;
+use crate::model::attacker::Attacker;
+use crate::model::record::Experiment;
+use crate::model::run::RunId;
+use crate::platform::arm::{Arm, ArmError};
+
+/// The question that a change point is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Question {
+    /// What is measured where.
+    pub subject: String,
+    /// What changed: `boot 4.9 % worse`, one text a metric.
+    pub shifts: Vec<String>,
+    /// The last session before and the first after.
+    pub between: (RunId, RunId),
+    /// What is known to differ between before and after.
+    pub differences: Vec<String>,
+    /// The arms that would answer it.
+    pub arms: Option<Arms>,
+    /// Why there are none.
+    pub why_not: Option<String>,
+    /// What `cargo xtask` is called with to have it answered; empty without arms.
+    pub command: Vec<String>,
+    /// The session that answered it, and how.
+    pub answer: Option<(RunId, Verdict)>,
+}
+
+/// Before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Arms {
+    /// Before.
+    pub a: String,
+    /// After.
+    pub b: String,
+    /// What alone differs in them.
+    pub of: String,
+}
+
+/// The questions of all `tracks`: of each the latest change, those that one session would answer put together.
+pub fn questions(tracks: &[Track<'_>], all: &[Entry]) -> Vec<Question> {
+    let mut questions: Vec<Question> = Vec::new();
+    for (one, change) in tracks.iter().filter_map(|one| Some((one, one.changes.last()?))) {
+        let question = question(one, change, all);
+        match questions.iter_mut().find(|other| other.is_one_with(&question)) {
+            Some(other) => other.take(question),
+            None => questions.push(question),
+        }
+    }
+    questions
+}
+
+fn question(track: &Track<'_>, change: &Change<'_>, all: &[Entry]) -> Question {
+    let (before, after) = (change.before, change.after);
+    let asked = options(after).and_then(|options| Ok(Asked { options, ..arms(before, after)? }));
+    let (asked, why_not) = match asked {
+        Ok(asked) => (Some(asked), None),
+        Err(why) => (None, Some(why)),
+    };
+    Question {
+        subject: track.name(),
+        shifts: vec![format!("{} {}", after.metric, change.in_words())],
+        between: (before.session.clone(), after.session.clone()),
+        differences: change.differences.clone(),
+        command: asked.as_ref().map(|asked| asked.command(after)).unwrap_or_default(),
+        answer: asked.as_ref().and_then(|asked| asked.answer(after, all)),
+        arms: asked.map(|Asked { a, b, of, .. }| Arms { a: a.to_string(), b: b.to_string(), of: of.to_owned() }),
+        why_not,
+    }
+}
+
+impl Question {
+    /// What changed, in a line.
+    pub fn about(&self) -> String {
+        let (before, after) = &self.between;
+        format!("{}: {}, between {before} and {after}", self.subject, self.shifts.join(", "))
+    }
+
+    /// Whether one session answers both.
+    fn is_one_with(&self, other: &Question) -> bool {
+        let head = |question: &Question| {
+            let end = question.command.iter().position(|word| word == METRIC).unwrap_or(0);
+            question.command[..end].to_vec()
+        };
+        self.arms.is_some() && self.between == other.between && head(self) == head(other)
+    }
+
+    fn take(&mut self, other: Question) {
+        self.shifts.extend(other.shifts);
+        if let (Some(mine), Some(theirs)) = (self.command.last_mut(), other.command.last()) {
+            *mine = format!("{mine},{theirs}");
+        }
+        // Answered is what has an answer in all of its metrics; the worst one counts.
+        self.answer = match (self.answer.take(), other.answer) {
+            (Some(a), Some(b)) => Some(if b.1 == Verdict::Regressed { b } else { a }),
+            _ => None,
+        };
+    }
+}
+
+/// The option that a command ends with, so that metrics can be added.
+const METRIC: &str = "--metric";
+
+/// What `cargo xtask ab` is asked.
+struct Asked {
+    a: Arm,
+    b: Arm,
+    /// What alone differs in them.
+    of: &'static str,
+    /// What chooses the case, and how it is measured.
+    options: Vec<String>,
+}
+
+impl Asked {
+    fn command(&self, entry: &Entry) -> Vec<String> {
+        let (a, b) = (self.a.to_string(), self.b.to_string());
+        let words = ["ab", "--a", &a, "--b", &b, "--bench", entry.experiment.name()].map(str::to_owned);
+        let metric = [METRIC.to_owned(), entry.metric.clone()];
+        words.into_iter().chain(self.options.iter().cloned()).chain(metric).collect()
+    }
+
+    /// The last session that held these arms against each other in that metric and came to a verdict of worth.
+    fn answer(&self, after: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)> {
+        let is_it = |entry: &&Entry| {
+            entry.kind == Kind::Ab
+                && entry.verdict != Some(Verdict::Invalid)
+                && (&entry.host, &entry.metric, &entry.case) == (&after.host, &after.metric, &after.case)
+                && options(entry).is_ok_and(|options| options == self.options)
+                && entry.anchor.name.parse::<Arm>().is_ok_and(|a| a == self.a)
+                && arm(entry).is_ok_and(|b| b == self.b)
+        };
+        let last = all.iter().filter(is_it).max_by(|a, b| a.session.cmp(&b.session))?;
+        Some((last.session.clone(), last.verdict?))
+    }
+}
+
+/// The options that choose the entry's case, and how it was measured.
+///
+/// # Errors
+/// When `ab` cannot be asked for it.
+fn options(entry: &Entry) -> Result<Vec<String>, String> {
+    let unknown = || format!("`{}` is no case that `ab` can be asked for", entry.case);
+    let parts: Vec<&str> = entry.case.split('/').collect();
+    let pair = |option: &str, value: &str| vec![option.to_owned(), value.to_owned()];
+    let (experiment, workload, rest) = match parts.as_slice() {
+        [experiment, workload, rest @ ..] => (*experiment, *workload, rest),
+        _ => return Err(unknown()),
+    };
+    let rest = match (entry.experiment, rest) {
+        _ if experiment != entry.experiment.name() => return Err(unknown()),
+        // The victims alone and beside an idle neighbour are named as if those were attackers.
+        (Experiment::Isolation, [placement, neighbour]) if neighbour.parse::<Attacker>().is_ok() => {
+            [pair("--placement", placement), pair("--attacker", neighbour)].concat()
+        }
+        (Experiment::Isolation, _) => return Err(unknown()),
+        (_, [background]) if background.parse::<u32>().is_ok() => pair("--background", background),
+        _ => return Err(unknown()),
+    };
+    Ok([pair("--workload", workload), rest, parameters::options(&entry.parameters)?].concat())
+}
+
+/// The two arms that differ in what changed, where both can be had here; all else is as it was after.
+fn arms(before: &Entry, after: &Entry) -> Result<Asked, String> {
+    let arm = arm(after)?;
+    let own_guests = arm.settings.guests.is_none() && arm.settings.images.is_none();
+    let ask = |key: &str, a: &str, b: &str, of| {
+        let with = |value: &str| {
+            let mut arm = arm.clone();
+            arm.set(key, value).map(|()| arm).map_err(|e| e.to_string())
+        };
+        Ok(Asked { a: with(a)?, b: with(b)?, of, options: Vec::new() })
+    };
+    let guests_differ = before.image.is_some() && after.image.is_some() && before.image != after.image;
+    match (&before.revision, &after.revision) {
+        (Some(a), Some(b)) if a != b && guests_differ && own_guests => return ask("guests", a, b, "the guests"),
+        _ => {}
+    }
+    match programs(before, after) {
+        Some((key, a, b)) => ask(key, a, b, "the program"),
+        None => Err(why_not(before, after, guests_differ)),
+    }
+}
+
+/// The arm that an entry is about, with the paths of its programs again.
+fn arm(entry: &Entry) -> Result<Arm, String> {
+    let mut arm: Arm = entry.platform.parse().map_err(|e: ArmError| e.to_string())?;
+    for (key, path) in PROGRAMS.iter().filter_map(|key| Some((key, path(entry, key)?))) {
+        arm.set(key, path).map_err(|e| e.to_string())?;
+    }
+    Ok(arm)
+}
+
+/// The path that an arm named for its program.
+fn path<'a>(entry: &'a Entry, key: &str) -> Option<&'a str> {
+    entry.versions.get(key).filter(|path| path.starts_with('/')).map(String::as_str)
+}
+
+/// A program whose path was another one.
+fn programs<'a>(before: &'a Entry, after: &'a Entry) -> Option<(&'static str, &'a str, &'a str)> {
+    PROGRAMS.into_iter().find_map(|key| {
+        let (a, b) = (path(before, key)?, path(after, key)?);
+        (a != b).then_some((key, a, b))
+    })
+}
+
+fn why_not(before: &Entry, after: &Entry, guests_differ: bool) -> String {
+    let versions = before.versions.iter().find_map(|(name, a)| {
+        let b = after.versions.get(name).filter(|b| *b != a)?;
+        Some(format!(
+            "{name} was {a} and is {b}: install the earlier one beside it and name both programs, as in \
+             --a {0},runtime=PATH --b {0}",
+            after.platform
+        ))
+    });
+    if let Some(versions) = versions {
+        return versions;
+    }
+    if before.kernel != after.kernel {
+        return "the kernel is the host's own and cannot be an arm: boot the earlier one and run the benchmark again"
+            .to_owned();
+    }
+    if before.facts_differ(after) {
+        return "the host's microcode or settings differ, which both arms would share: look at the host".to_owned();
+    }
+    if guests_differ {
+        return "the guests differ, and the revisions that they were built from are not known".to_owned();
+    }
+    if before.revision != after.revision || before.version != after.version {
+        return "only the harness differs, which both arms would share: look at what changed in it".to_owned();
+    }
+    "nothing that is recorded differs: look at the host".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::stepped;
+    use super::super::tracks;
+    use super::*;
+
+    fn asked(entries: &[Entry]) -> Vec<Question> {
+        questions(&tracks(entries), entries)
+    }
+
+    fn arms_of(change: impl Fn(&mut Entry)) -> Result<Arms, String> {
+        let mut entries = stepped(40, 25, 0.05);
+        entries.iter_mut().skip(25).for_each(change);
+        let question = asked(&entries).remove(0);
+        question.arms.ok_or_else(|| question.why_not.unwrap())
+    }
+
+    #[test]
+    fn other_guests_of_known_revisions_are_two_arms() {
+        let question = asked(&stepped(40, 25, 0.05)).remove(0);
+        let (a, b) = (format!("youki,guests={}", "a".repeat(40)), format!("youki,guests={}", "b".repeat(40)));
+        let expected = ["ab", "--a", &a, "--b", &b, "--bench", "boot", "--workload", "hello"];
+        assert_eq!(question.command[..9], expected);
+        assert_eq!(question.command[9..], ["--background", "0", "--metric", "boot"]);
+        assert_eq!(question.answer, None);
+    }
+
+    #[test]
+    fn several_metrics_of_one_case_are_one_session() {
+        let mut entries = stepped(40, 25, 0.05);
+        let other: Vec<Entry> =
+            entries.iter().map(|entry| Entry { metric: "whole".to_owned(), ..entry.clone() }).collect();
+        entries.extend(other);
+        let questions = asked(&entries);
+        assert_eq!(questions.len(), 1);
+        assert_eq!(questions[0].command.last().map(String::as_str), Some("boot,whole"));
+    }
+
+    #[test]
+    fn a_runtime_under_two_paths_is_two_arms() {
+        let mut entries = stepped(40, 25, 0.05);
+        for (i, entry) in entries.iter_mut().enumerate() {
+            entry.image = None;
+            entry.platform = "oci:crun,append=x".to_owned();
+            entry.versions.insert("runtime".to_owned(), format!("/opt/{}/crun", if i < 25 { 1 } else { 2 }));
+        }
+        let arms = asked(&entries).remove(0).arms.unwrap();
+        let arm = |n: u32| format!("oci:crun,runtime=/opt/{n}/crun,append=x");
+        assert_eq!((arms.a, arms.b), (arm(1), arm(2)), "in the order in which arms are written");
+    }
+
+    #[test]
+    fn what_cannot_be_had_twice_is_no_arm_and_says_why() {
+        let same = |e: &mut Entry| {
+            e.image = Some("a".repeat(64));
+            e.revision = Some("a".repeat(40));
+        };
+        let why = |change: &dyn Fn(&mut Entry)| {
+            arms_of(|entry| {
+                same(entry);
+                change(entry);
+            })
+            .unwrap_err()
+        };
+        assert!(why(&|_| {}).starts_with("nothing that is recorded differs"));
+        assert!(why(&|e| e.kernel = Some("6.9".to_owned())).starts_with("the kernel is the host's own"));
+        assert!(why(&|e| e.facts = "0".repeat(12)).starts_with("the host's microcode"));
+        assert!(why(&|e| e.revision = Some("c".repeat(40))).starts_with("only the harness differs"));
+        assert!(why(&|e| e.image = Some("c".repeat(64))).starts_with("the guests differ"));
+        let version = why(&|e| drop(e.versions.insert("youki".to_owned(), "0.8".to_owned())));
+        assert!(version.starts_with("youki was libcontainer 0.7.0 and is 0.8: install"), "{version}");
+    }
+
+    /// A session that held the arms of the question against each other in the case of `like`.
+    fn session_of(question: &Question, like: &Entry) -> Entry {
+        let arms = question.arms.clone().unwrap();
+        Entry {
+            kind: Kind::Ab,
+            session: "20261201-000000-00ab".parse().unwrap(),
+            platform: arms.b,
+            anchor: super::super::Anchor { id: "x".to_owned(), name: arms.a },
+            verdict: Some(Verdict::Regressed),
+            ..like.clone()
+        }
+    }
+
+    #[test]
+    fn a_session_of_the_same_arms_is_the_answer() {
+        let mut entries = stepped(40, 25, 0.05);
+        let answer = session_of(&asked(&entries)[0], &entries[30]);
+        let other_rows = Entry { parameters: [("rows".to_owned(), "1".to_owned())].into(), ..answer.clone() };
+        entries.push(other_rows);
+        assert_eq!(asked(&entries)[0].answer, None);
+        entries.push(answer.clone());
+        let noisy = "20261202-000000-00ab".parse().unwrap();
+        entries.push(Entry { session: noisy, verdict: Some(Verdict::Invalid), ..answer.clone() });
+        assert_eq!(asked(&entries)[0].answer, Some((answer.session, Verdict::Regressed)));
+    }
+
+    #[test]
+    fn guests_on_a_program_of_its_own_are_asked_about_there_and_answered() {
+        let mut entries = stepped(40, 25, 0.05);
+        for entry in &mut entries {
+            entry.platform = "oci:crun,append=x".to_owned();
+            entry.versions.insert("runtime".to_owned(), "/opt/crun".to_owned());
+        }
+        let question = asked(&entries).remove(0);
+        let arm = |c: &str| format!("oci:crun,runtime=/opt/crun,guests={},append=x", c.repeat(40));
+        assert_eq!(question.command[1..5], ["--a", &arm("a"), "--b", &arm("b")]);
+        let platform = format!("oci:crun,guests={},append=x", "b".repeat(40));
+        entries.push(Entry { platform, ..session_of(&question, &entries[30]) });
+        assert!(asked(&entries)[0].answer.is_some());
+    }
+
+    #[test]
+    fn every_kind_of_case_has_its_options() {
+        let of = |experiment: Experiment, case: &str| {
+            let rows = [("rows".to_owned(), "60000".to_owned())].into();
+            let parameters = if case.contains("sqlite") { rows } else { std::collections::BTreeMap::new() };
+            let entry = Entry { experiment, case: case.to_owned(), parameters, ..stepped(1, 0, 0.0).remove(0) };
+            options(&entry).map(|options| options.join(" "))
+        };
+        assert_eq!(of(Experiment::Boot, "boot/hello/100").unwrap(), "--workload hello --background 100");
+        assert_eq!(of(Experiment::Footprint, "footprint/sleep/0").unwrap(), "--workload sleep --background 0");
+        assert_eq!(
+            of(Experiment::Isolation, "isolation/sqlite/same-thread/prime").unwrap(),
+            "--workload sqlite --placement same-thread --attacker prime --rows 60000"
+        );
+        for neighbour in ["reference", "placebo", "measured"] {
+            let case = format!("isolation/sqlite/same-thread/{neighbour}");
+            assert!(of(Experiment::Isolation, &case).is_err(), "{neighbour}");
+        }
+        assert!(of(Experiment::Scalability, "scalability/sqlite/4-victims").is_err());
+        assert!(of(Experiment::Boot, "footprint/sleep/0").is_err());
+        assert!(of(Experiment::Boot, "").is_err());
+    }
+}

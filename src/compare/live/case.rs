@@ -1,0 +1,94 @@
+//! The cases of a session: named without what the arms differ in.
+
+use serde::{Deserialize, Serialize};
+
+use super::metric::{JudgedMetric, Wanted, refused};
+use crate::compare::rule::{Rule, Ruling};
+use crate::measure::plan::PlannedTrial;
+use crate::model::program::Program;
+use crate::model::record::{Case, CaseName, Role};
+use crate::model::units::Nanos;
+
+/// A case of a session, once both arms have shown that they can run it, or that one cannot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseFile {
+    /// Its name: `boot/hello/0`.
+    pub name: String,
+    /// How its blocks are judged, by how long its trials take.
+    pub rule: Rule,
+    /// How long one trial takes, in the slower arm.
+    pub trial: Nanos,
+    /// What is judged.
+    pub metrics: Vec<JudgedMetric>,
+    /// Why nothing of it is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Ruling>,
+}
+
+impl CaseFile {
+    /// A case that cannot be measured; its lines are those of the metrics asked for, or of the headline.
+    pub(super) fn refused(trial: &PlannedTrial, wanted: &Wanted, rule: Rule, ruling: Ruling) -> Self {
+        Self {
+            name: planned_name(trial),
+            rule,
+            trial: Nanos(0),
+            metrics: refused(wanted, trial.experiment, trial.workload),
+            refused: Some(ruling),
+        }
+    }
+}
+
+/// The name of what a trial is planned to measure.
+pub(super) fn planned_name(trial: &PlannedTrial) -> String {
+    trial.name().anywhere().to_string()
+}
+
+/// The name of what a stored trial measured.
+pub(crate) fn name(case: &Case) -> String {
+    CaseName::of(case, Role::Measured).anywhere().to_string()
+}
+
+/// The guest that a case measures.
+pub(super) fn workload(case: &Case) -> Option<Program> {
+    case.workload.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::attacker::Attacker;
+    use crate::model::placement::Placement;
+    use crate::model::platform::PlatformId;
+    use crate::model::record::Experiment;
+    use crate::store::testing::record;
+
+    #[test]
+    fn a_planned_case_and_its_record_have_one_name() {
+        let planned = PlannedTrial {
+            order: 0,
+            trial: 0,
+            role: Role::Measured,
+            experiment: Experiment::Isolation,
+            platform: PlatformId::new("fake"),
+            workload: Program::Sqlite,
+            attacker: Some(Attacker::Open),
+            placement: Placement::SameCore,
+            background: 0,
+            victims: 1,
+            estimate: Nanos(0),
+        };
+        assert_eq!(planned_name(&planned), "isolation/sqlite/same-core/open");
+        assert_eq!(planned.to_string(), "isolation/fake/sqlite/same-core/open");
+        let stored = Case {
+            experiment: Experiment::Isolation,
+            workload: "sqlite".to_owned(),
+            attacker: Some(Attacker::Open),
+            placement: Placement::SameCore,
+            ..record(0).case
+        };
+        assert_eq!(name(&stored), planned_name(&planned));
+        assert_eq!(name(&record(0).case), "boot/hello/0");
+        let four = Case { experiment: Experiment::Scalability, victims: 4, ..stored };
+        assert_eq!(name(&four), "scalability/sqlite/4-victims");
+    }
+}

@@ -1,0 +1,34 @@
+//! From what a session says to the exit code that a gate goes by.
+
+use super::{SessionFile, Summary};
+use crate::model::exit::Exit;
+use crate::store::RunOutcome;
+
+impl SessionFile {
+    /// The exit code of what is said of the arms; [`Exit::Fine`] where nothing is judged.
+    ///
+    /// An arm that fails is no regression of its speed, and must not pass for one that works.
+    pub fn answer(&self) -> Exit {
+        match &self.comparison {
+            Some(said) if said.has_regressed() => Exit::Regression,
+            Some(said) if !said.failures().is_empty() => Exit::Trouble,
+            Some(said) if said.is_skipped() => Exit::NothingRan,
+            _ => Exit::Fine,
+        }
+    }
+}
+
+impl Summary {
+    /// The exit code of the session. A confirmed regression speaks over whatever else went wrong.
+    pub fn exit(&self) -> Exit {
+        let answer = self.file.answer();
+        let is_clean = self.problems.is_empty() && self.leftovers.is_empty();
+        match self.file.outcome {
+            RunOutcome::Interrupted => Exit::Interrupted,
+            _ if answer == Exit::Regression => answer,
+            RunOutcome::Complete if is_clean => answer,
+            _ if is_clean && self.is_out_of_time => answer,
+            _ => Exit::Trouble,
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! From blocks to verdicts. Pure: the same blocks give the same verdicts, whether they were just measured or read.
+
+use std::collections::BTreeMap;
+
+use super::store::AbTrial;
+use super::{CaseFile, JudgedMetric, SessionFile, Standing, StoredSession, Which};
+use crate::compare::rule::{Judge, Line, Next, Ruling, Stage, Verdict, block_difference};
+use crate::model::record::Outcome;
+use crate::stats::{Sample, Summary, summarize};
+
+/// How many of an arm's trials may fail before its numbers are no longer a fair choice of them.
+const FAILING: f64 = 0.20;
+/// Before an arm is called failing, so many blocks are waited for.
+const BLOCKS_TO_FAIL: usize = 5;
+/// With no good trial at all, so many are enough.
+const BLOCKS_TO_GIVE_UP: usize = 2;
+/// A metric that gave no difference in so many blocks gives none.
+const BLOCKS_TO_SPEAK: usize = 5;
+/// One that gives some is given up once more than so many blocks, beside a quarter of all, gave none.
+const BLOCKS_TO_LOSE: usize = 3;
+
+/// The judges of a session.
+#[derive(Debug)]
+pub(super) struct Judging {
+    pub(super) cases: Vec<CaseJudging>,
+    record: Option<u32>,
+}
+
+/// The judges of one case.
+#[derive(Debug)]
+pub(super) struct CaseJudging {
+    pub(super) file: CaseFile,
+    metrics: Vec<MetricJudging>,
+    tallies: BTreeMap<Which, Tally>,
+    blocks: BTreeMap<Stage, usize>,
+}
+
+#[derive(Debug)]
+struct MetricJudging {
+    metric: JudgedMetric,
+    test: Judge,
+    null: Judge,
+    /// Blocks with a difference and blocks without.
+    differences: usize,
+    lost: usize,
+    /// Why no more blocks are measured for it. Once it is given up, it stays so: a stage that is over never opens again.
+    given_up: Option<String>,
+    a: Vec<f64>,
+    b: Vec<f64>,
+}
+
+/// How an arm's trials ended.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    trials: usize,
+    failed: usize,
+    reason: Option<String>,
+}
+
+impl Judging {
+    /// Judges without a block.
+    pub(super) fn new(file: &SessionFile) -> Self {
+        Self { cases: file.cases.iter().cloned().map(CaseJudging::new).collect(), record: file.record }
+    }
+
+    /// The judges of a stored session, as far as it has come.
+    pub(super) fn replayed(session: &StoredSession) -> Self {
+        let mut judging = Self::new(&session.file);
+        for ((name, stage, _), trials) in session.blocks() {
+            if let Some(case) = judging.cases.iter_mut().find(|case| case.file.name == name) {
+                case.take(stage, &trials);
+            }
+        }
+        judging
+    }
+
+    /// Whether the case of that index takes more blocks in `stage`.
+    pub(super) fn is_open(&self, case: usize, stage: Stage) -> bool {
+        self.left(case, stage) > 0
+    }
+
+    /// How many blocks the case of that index takes in `stage`, at the most.
+    pub(super) fn left(&self, case: usize, stage: Stage) -> usize {
+        let case = &self.cases[case];
+        if case.file.refused.is_some() || case.failing().is_some() {
+            return 0;
+        }
+        match self.record {
+            Some(blocks) if stage == Stage::First => (blocks as usize).saturating_sub(case.done(stage)),
+            Some(_) => 0,
+            None => case.left(stage),
+        }
+    }
+
+    /// The cases that take more blocks in `stage`.
+    pub(super) fn open(&self, stage: Stage) -> Vec<usize> {
+        (0..self.cases.len()).filter(|&case| self.is_open(case, stage)).collect()
+    }
+
+    /// How the metrics of the case of that index stand; none where nothing is judged.
+    pub(super) fn standing(&self, case: usize) -> Vec<Standing> {
+        let judged = self.cases[case].metrics.iter().filter(|metric| metric.metric.refused.is_none());
+        let of = |metric: &MetricJudging| Standing {
+            metric: metric.metric.name.clone(),
+            shift: metric.test.shift(),
+            next: metric.next(),
+        };
+        judged.filter(|_| self.record.is_none()).map(of).collect()
+    }
+
+    /// Why cases of a recording have fewer blocks than were asked for.
+    pub(super) fn gaps(&self) -> Vec<String> {
+        let refused = |case: &CaseJudging| case.file.refused.as_ref().and_then(|ruling| ruling.reason.clone());
+        let gap =
+            |case: &CaseJudging| Some(format!("{}: {}", case.file.name, refused(case).or_else(|| case.failing())?));
+        self.cases.iter().filter_map(gap).collect()
+    }
+
+    /// Every metric of every case with what is said of it; `noise` is what speaks against the whole session, `stopped`
+    /// why it ended before its judges had enough.
+    pub(super) fn lines(&self, noise: Option<&str>, stopped: Option<&str>) -> Vec<Line> {
+        self.cases.iter().flat_map(|case| case.lines(noise, stopped)).collect()
+    }
+}
+
+impl CaseJudging {
+    fn new(file: CaseFile) -> Self {
+        let judge = || Judge::new(file.rule);
+        let of = |metric: &JudgedMetric| MetricJudging {
+            metric: metric.clone(),
+            test: judge(),
+            null: judge(),
+            differences: 0,
+            lost: 0,
+            given_up: None,
+            a: Vec::new(),
+            b: Vec::new(),
+        };
+        let metrics = file.metrics.iter().map(of).collect();
+        Self { file, metrics, tallies: BTreeMap::new(), blocks: BTreeMap::new() }
+    }
+
+    /// Blocks of that stage so far.
+    pub(super) fn done(&self, stage: Stage) -> usize {
+        self.blocks.get(&stage).copied().unwrap_or(0)
+    }
+
+    fn all_done(&self) -> usize {
+        self.blocks.values().sum()
+    }
+
+    /// Takes a whole block in.
+    pub(super) fn take(&mut self, stage: Stage, trials: &[&AbTrial]) {
+        *self.blocks.entry(stage).or_default() += 1;
+        for trial in trials {
+            self.tallies.entry(trial.arm).or_default().take(trial);
+        }
+        for metric in self.metrics.iter_mut().filter(|metric| metric.metric.refused.is_none()) {
+            metric.take(stage, trials);
+        }
+    }
+
+    fn left(&self, stage: Stage) -> usize {
+        let wants = |metric: &MetricJudging| match metric.next() {
+            Next::Measure(of, left) if of == stage => left,
+            _ => 0,
+        };
+        self.metrics.iter().filter(|metric| metric.metric.refused.is_none()).map(wants).max().unwrap_or(0)
+    }
+
+    /// Why the good trials of this case are no fair choice; `None` where they are.
+    fn failing(&self) -> Option<String> {
+        let blocks = self.all_done();
+        let tally = |which: &Which| self.tallies.get(which).cloned().unwrap_or_default();
+        let is_failing = |tally: &Tally| match tally.failed {
+            failed if failed == tally.trials => blocks >= BLOCKS_TO_GIVE_UP && failed > 0,
+            failed => blocks >= BLOCKS_TO_FAIL && failed as f64 > FAILING * tally.trials as f64,
+        };
+        let failing: Vec<&Which> = Which::ALL.iter().filter(|which| is_failing(&tally(which))).collect();
+        let said = |which: &&Which| {
+            let tally = tally(which);
+            let reason = tally.reason.unwrap_or_default();
+            match tally.failed == tally.trials {
+                true => format!("{}: not one good trial of {}: {reason}", which.words(), tally.trials),
+                false => format!("{}: {} of {} trials failed: {reason}", which.words(), tally.failed, tally.trials),
+            }
+        };
+        (!failing.is_empty()).then(|| failing.iter().map(said).collect::<Vec<_>>().join("; "))
+    }
+
+    /// What the null control says against this case; `None` for nothing.
+    fn contradiction(&self) -> Option<String> {
+        let metric = self.metrics.iter().find(|metric| metric.null.differs())?;
+        let percent = metric.null.shift().map_or(0.0, |shift| 100.0 * shift.value.exp_m1());
+        let (name, way) = (&metric.metric.name, if percent > 0.0 { "worse" } else { "better" });
+        Some(format!("the null control, A measured once more, is {:.1} % {way} than A in {name}", percent.abs()))
+    }
+
+    fn lines(&self, noise: Option<&str>, stopped: Option<&str>) -> Vec<Line> {
+        let against: Vec<String> =
+            self.failing().into_iter().chain(self.contradiction()).chain(noise.map(str::to_owned)).collect();
+        let line = |metric: &MetricJudging| Line {
+            case: self.file.name.clone(),
+            metric: metric.metric.name.clone(),
+            unit: metric.metric.unit,
+            direction: metric.metric.direction,
+            a: summary(&metric.a),
+            b: summary(&metric.b),
+            ruling: self.ruling(metric, &against, stopped),
+        };
+        self.metrics.iter().map(line).collect()
+    }
+
+    fn ruling(&self, metric: &MetricJudging, against: &[String], stopped: Option<&str>) -> Ruling {
+        if let Some(refused) = &self.file.refused {
+            return refused.clone();
+        }
+        if let Some(why) = &metric.metric.refused {
+            return Ruling::without_numbers(Verdict::Skipped, why.clone());
+        }
+        if !against.is_empty() {
+            let failed = self.failing().is_some();
+            return Ruling { failed, ..metric.test.ruling().invalid(against.join("; ")) };
+        }
+        match (metric.next(), stopped) {
+            (Next::Done(ruling), _) => ruling,
+            (Next::Measure(..), Some(why)) => Ruling { reason: Some(why.to_owned()), ..metric.test.ruling() },
+            (Next::Measure(..), None) => metric.test.ruling(),
+        }
+    }
+}
+
+impl MetricJudging {
+    /// Takes the values of a block in.
+    fn take(&mut self, stage: Stage, trials: &[&AbTrial]) {
+        let values = |which: Which| -> Vec<f64> {
+            let of = trials.iter().filter(|trial| trial.arm == which && trial.record.outcome == Outcome::Ok);
+            of.filter_map(|trial| trial.record.metric(&self.metric.name)).collect()
+        };
+        let [a, b, null] = [Which::A, Which::B, Which::Null].map(values);
+        match block_difference(self.metric.direction, &a, &b) {
+            Some(difference) => self.push(stage, difference),
+            None => self.lose(),
+        }
+        if let Some(difference) = block_difference(self.metric.direction, &a, &null) {
+            self.null.push(stage, difference);
+        }
+        self.a.extend(a);
+        self.b.extend(b);
+    }
+
+    fn push(&mut self, stage: Stage, difference: f64) {
+        self.differences += 1;
+        // A judge's first stage has an end of its own. In the second, what has been decided stays so, however many blocks
+        // other metrics take.
+        if stage == Stage::First || matches!(self.test.next(), Next::Measure(Stage::Second, _)) {
+            self.test.push(stage, difference);
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost += 1;
+        let blocks = self.differences + self.lost;
+        let is_enough = match self.differences {
+            0 => self.lost >= BLOCKS_TO_SPEAK,
+            _ => self.lost > BLOCKS_TO_LOSE + blocks / 4,
+        };
+        if is_enough && self.given_up.is_none() {
+            let why = "its values are zero, negative or missing";
+            self.given_up = Some(format!("it has no ratio in {} of {blocks} blocks: {why}", self.lost));
+        }
+    }
+
+    /// What it asks for; one that was given up asks for nothing more.
+    fn next(&self) -> Next {
+        match (self.test.next(), &self.given_up) {
+            (Next::Measure(..), Some(_)) => Next::Done(Ruling { reason: self.given_up.clone(), ..self.test.ruling() }),
+            (next, _) => next,
+        }
+    }
+}
+
+impl Tally {
+    fn take(&mut self, trial: &AbTrial) {
+        self.trials += 1;
+        if trial.record.outcome != Outcome::Ok {
+            self.failed += 1;
+            self.reason = self.reason.take().or_else(|| trial.record.reason.clone());
+        }
+    }
+}
+
+impl Which {
+    fn words(self) -> &'static str {
+        match self {
+            Which::A => "a",
+            Which::B => "b",
+            Which::Null => "the null control",
+        }
+    }
+}
+
+fn summary(values: &[f64]) -> Option<Summary> {
+    Sample::new(values.to_vec()).ok().map(|sample| summarize(&sample))
+}

@@ -1,0 +1,341 @@
+//! One stage of a session: lanes opened and prepared, a first trial of each case, then round after round of blocks.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::calibrate;
+use super::error::Stop;
+use super::event::Relay;
+use super::judging::Judging;
+use super::lanes::{Around, Lanes, Turn, Warm};
+use super::metric::{JudgedMetric, Wanted, judged};
+use super::reader::BlockKey;
+use super::store::{AbTrial, SESSION_FILE};
+use super::{AbError, CaseFile, Event, Session, StoredSession, Watcher, Which, block, case, resume};
+use crate::compare::rule::{Ruling, Stage, Verdict};
+use crate::host::placement;
+use crate::measure::session::{EngineError, Surroundings, host_facts, needs};
+use crate::model::record::{Outcome, TrialRecord};
+use crate::store::{NoiseGuard, RunOutcome, Writer};
+
+/// What the rounds of a stage work with.
+struct Rounds<'a> {
+    stage: Stage,
+    lanes: &'a mut Lanes,
+    around: Around<'a>,
+    sheet: &'a mut Sheet,
+    judging: &'a mut Judging,
+    watcher: &'a mut dyn Watcher,
+}
+
+/// Where the blocks of a stage go.
+struct Sheet {
+    writer: Writer,
+    order: u64,
+    /// How often each block was begun before.
+    attempts: BTreeMap<BlockKey, u32>,
+    /// How long a block of each case took, as measured in this stage.
+    spans: BTreeMap<String, Vec<Duration>>,
+}
+
+impl Session {
+    /// Measures one stage, with the lanes that are open or with new ones.
+    pub(super) fn stage(&mut self, stage: Stage, judging: &mut Judging, watcher: &mut dyn Watcher) -> Result<(), Stop> {
+        if stage == Stage::First {
+            self.calibrate(watcher).map_err(|stop| self.or_interrupted(stop))?;
+        }
+        let mut lanes = match self.lanes.take() {
+            Some(lanes) => lanes,
+            None => self.open_lanes(stage)?,
+        };
+        let ended = self.in_lanes(stage, &mut lanes, judging, watcher).map_err(|stop| self.or_interrupted(stop));
+        self.lanes = Some(lanes);
+        ended
+    }
+
+    /// What the user interrupts fails in many ways.
+    fn or_interrupted(&self, stop: Stop) -> Stop {
+        if self.interrupt.is_raised() { Stop::Interrupted } else { stop }
+    }
+
+    /// Makes busy work that is a share of the median a time, by trials without it.
+    fn calibrate(&mut self, watcher: &mut dyn Watcher) -> Result<(), Stop> {
+        let is_unresolved = |which: &Which| self.file.arm(*which).arm.settings.is_unresolved();
+        let unresolved: Vec<Which> = [Which::A, Which::B].into_iter().filter(is_unresolved).collect();
+        if unresolved.is_empty() {
+            return Ok(());
+        }
+        let Some(mut lanes) = self.lanes.take() else { return Ok(()) };
+        watcher.notice(&Event::Preparing("calibrating what is injected"));
+        let names = lanes.names(self.file.configuration.filter.as_deref());
+        let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| lanes.missing(name).is_none()).collect();
+        let ended = self.calibrate_in(&mut lanes, &unresolved, &names, watcher);
+        self.leftovers.extend(lanes.close(&mut self.problems));
+        ended?;
+        let lanes = self.open_lanes(Stage::First)?;
+        // What is set on them is another now.
+        lanes.describe(&mut self.file);
+        self.lanes = Some(lanes);
+        Ok(())
+    }
+
+    fn calibrate_in(
+        &mut self,
+        lanes: &mut Lanes,
+        unresolved: &[Which],
+        names: &[&str],
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
+        // Without a case that both can run, there is nothing to inject into.
+        let [name, others @ ..] = names else { return Ok(()) };
+        lanes.prepare(&mut Relay(watcher))?;
+        let topology = self.topology.clone();
+        let around = Around { topology: &topology, sampler: None };
+        for &which in unresolved {
+            let (median, metric) = calibrate::median(lanes, which, name, around)?;
+            let arm = self.file.arm_mut(which);
+            arm.arm.settings.resolve_busy(median);
+            let mut note =
+                format!("{which}: {} by the median {metric} of {name} without it, {median}: {}", arm.name, arm.arm);
+            if !others.is_empty() {
+                note += &format!("; the same time, and so another share, in {}", others.join(", "));
+            }
+            watcher.notice(&Event::Preparing(&note));
+            self.file.notes.push(note);
+        }
+        Ok(())
+    }
+
+    fn in_lanes(
+        &mut self,
+        stage: Stage,
+        lanes: &mut Lanes,
+        judging: &mut Judging,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
+        lanes.prepare(&mut Relay(watcher))?;
+        let mut sheet = self.begin(lanes)?;
+        let burdens = lanes.burdens();
+        let mut surroundings = Surroundings::prepare(
+            &self.file.configuration,
+            &self.topology,
+            &needs(&self.file.configuration, &lanes.plan(), &burdens),
+            &self.held.0,
+            &self.dir,
+            &self.folders,
+            &mut Relay(watcher),
+        )?;
+        self.measure_noise(&mut surroundings, watcher);
+        let topology = self.topology.clone();
+        let around = Around { topology: &topology, sampler: surroundings.sampler() };
+        let rounds = Rounds { stage, lanes: &mut *lanes, around, sheet: &mut sheet, judging, watcher: &mut *watcher };
+        let ended = self.rounds(rounds);
+        lanes.clear(&mut self.problems);
+        self.measure_noise(&mut surroundings, watcher);
+        let noise = surroundings.close(&mut self.problems);
+        self.file.noise = NoiseGuard::of_both(self.file.noise.take(), noise);
+        // Whoever is opened next must find the CPUs that this process had.
+        let unpinned = placement::pin_current_thread(&self.usable);
+        self.problems.extend(unpinned.err().map(|e| format!("leave the harness's CPUs: {e}")));
+        ended
+    }
+
+    /// A user who wants to stop does not wait for the noise guard.
+    fn measure_noise(&self, surroundings: &mut Surroundings, watcher: &mut dyn Watcher) {
+        if !self.interrupt.is_raised() {
+            surroundings.measure_noise(&mut Relay(watcher));
+        }
+    }
+
+    /// Opens the session's folder, and makes sure that the lanes are what they were.
+    fn begin(&mut self, lanes: &Lanes) -> Result<Sheet, Stop> {
+        let mut here = self.file.clone();
+        here.host = host_facts(&self.folders);
+        lanes.describe(&mut here);
+        resume::same_surroundings(&self.file, &here)?;
+        here.lanes.extend(lanes.run_ids());
+        here.outcome = RunOutcome::Running;
+        self.file = here;
+        let failed =
+            |source| EngineError::Folder { what: "write the session's folder", path: self.dir.clone(), source };
+        let writer = Writer::open(&self.dir).map_err(failed)?;
+        writer.describe_in(SESSION_FILE, &self.file).map_err(failed)?;
+        // What earlier stages wrote is counted as what an earlier process wrote.
+        let stored = super::read_session(&self.dir).map_err(AbError::from)?;
+        let order = stored.trials.iter().map(|trial| trial.record.order + 1).max().unwrap_or(0);
+        Ok(Sheet { writer, order, attempts: StoredSession::attempts(&stored), spans: BTreeMap::new() })
+    }
+
+    fn rounds(&mut self, mut rounds: Rounds<'_>) -> Result<(), Stop> {
+        self.warm_up(&mut rounds)?;
+        let stage = rounds.stage;
+        rounds.watcher.notice(&match stage {
+            Stage::First => Event::Begun { run: &self.file.run, dir: &self.dir, cases: &self.file.cases },
+            Stage::Second => Event::Preparing("there is something: everything is provisioned anew and measured again"),
+        });
+        loop {
+            let open = rounds.judging.open(stage);
+            if open.is_empty() {
+                return Ok(());
+            }
+            for index in open {
+                if rounds.judging.is_open(index, stage) {
+                    self.block(index, &mut rounds)?;
+                }
+            }
+        }
+    }
+
+    /// Runs every case that is to be measured once in every lane. The first time, that tells what there is to judge.
+    fn warm_up(&mut self, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
+        if self.file.cases.is_empty() {
+            self.file.cases = self.first_trials(rounds)?;
+            self.describe(rounds.sheet)?;
+            *rounds.judging = Judging::new(&self.file);
+            return Ok(());
+        }
+        for index in rounds.judging.open(rounds.stage) {
+            // What cannot run now shows in its blocks.
+            rounds.lanes.warm_up(&rounds.judging.cases[index].file.name, rounds.around)?;
+        }
+        Ok(())
+    }
+
+    fn describe(&self, sheet: &Sheet) -> Result<(), Stop> {
+        let written = sheet.writer.describe_in(SESSION_FILE, &self.file);
+        written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))
+    }
+
+    /// Runs every case once in every lane: what works, how long it takes, which metrics it has.
+    fn first_trials(&self, rounds: &mut Rounds<'_>) -> Result<Vec<CaseFile>, Stop> {
+        let mut cases = Vec::new();
+        for name in rounds.lanes.names(self.file.configuration.filter.as_deref()) {
+            rounds.watcher.notice(&Event::Preparing(&format!("{name}: a first trial of each arm")));
+            cases.push(self.first_trial(&name, rounds.lanes, rounds.around)?);
+        }
+        let shown = |name: &String| cases.iter().any(|case| case.metrics.iter().any(|metric| metric.name == *name));
+        match &self.file.metrics {
+            Wanted::Named(wanted) if !wanted.iter().all(shown) => {
+                let unknown: Vec<&str> = wanted.iter().filter(|name| !shown(name)).map(String::as_str).collect();
+                let problem = "is no metric of these cases; --metric all judges every one there is";
+                Err(Stop::input(format!("--metric {}: {problem}", unknown.join(","))))
+            }
+            _ => Ok(cases),
+        }
+    }
+
+    fn first_trial(&self, name: &str, lanes: &mut Lanes, around: Around<'_>) -> Result<CaseFile, Stop> {
+        let refused = match lanes.missing(name) {
+            Some(why) => Ruling::without_numbers(Verdict::Skipped, why),
+            None => {
+                let warm = lanes.warm_up(name, around)?;
+                match unable(&warm) {
+                    Some(ruling) => ruling,
+                    None => return Ok(self.able(name, &warm)),
+                }
+            }
+        };
+        let planned = lanes.all().iter().find_map(|lane| lane.find(name));
+        let planned = planned.ok_or_else(|| Stop::Trouble(format!("{name} is not planned")))?;
+        Ok(CaseFile::refused(planned, &self.file.metrics, self.file.rule, refused))
+    }
+
+    /// A case of which every lane has shown a good trial.
+    fn able(&self, name: &str, warm: &[(Which, Warm)]) -> CaseFile {
+        let of = |which: Which| warm.iter().find(|(of, _)| *of == which).and_then(|(_, warm)| warm.as_ref().ok());
+        let trial = warm.iter().filter_map(|(_, warm)| warm.as_ref().ok()).map(|(_, took)| *took).max();
+        let trial = trial.unwrap_or_default();
+        let metrics = of(Which::A).zip(of(Which::B)).map(|((a, _), (b, _))| self.judged(a, b)).unwrap_or_default();
+        CaseFile { name: name.to_owned(), rule: self.file.asked.rule(trial), trial, metrics, refused: None }
+    }
+
+    fn judged(&self, a: &TrialRecord, b: &TrialRecord) -> Vec<JudgedMetric> {
+        let workload = case::workload(&a.case);
+        let of = |program| judged(&self.file.metrics, a.case.experiment, program, &a.metrics, &b.metrics);
+        workload.map(of).unwrap_or_default()
+    }
+
+    fn block(&mut self, index: usize, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
+        let (stage, case) = (rounds.stage, &rounds.judging.cases[index]);
+        let (name, runs, number) = (case.file.name.clone(), case.file.rule.runs, case.done(stage) as u32);
+        self.check_time(rounds.span(&case.file))?;
+        let began = Instant::now();
+        let attempt = rounds.sheet.attempts.get(&(name.clone(), stage, number)).map_or(0, |last| last + 1);
+        let mut trials = Vec::new();
+        for which in block::order(self.file.seed, &name, stage, number, runs, block::lanes(self.file.null_control)) {
+            if self.interrupt.is_raised() {
+                return Err(Stop::Interrupted);
+            }
+            let turn = Turn { which, name: &name, order: rounds.sheet.order, block: number };
+            let record = rounds.lanes.run(turn, rounds.around)?;
+            let trial = AbTrial::new(record, &self.file.run, turn, stage, attempt);
+            self.keep(&trial, rounds)?;
+            trials.push(trial);
+        }
+        rounds.judging.cases[index].take(stage, &trials.iter().collect::<Vec<_>>());
+        rounds.sheet.spans.entry(name).or_default().push(began.elapsed());
+        rounds.tell(index);
+        Ok(())
+    }
+
+    fn keep(&mut self, trial: &AbTrial, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
+        let written = rounds.sheet.writer.append(trial);
+        written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))?;
+        rounds.sheet.order += 1;
+        self.has_measured = true;
+        if trial.record.outcome != Outcome::Ok {
+            let case = case::name(&trial.record.case);
+            rounds.watcher.notice(&Event::Bad { case: &case, which: trial.arm, record: &trial.record });
+        }
+        Ok(())
+    }
+
+    /// Ends the session where a block of that span would end after its time.
+    fn check_time(&self, block: Duration) -> Result<(), Stop> {
+        match self.limit {
+            Some(limit) if Instant::now() + block > limit.at => Err(Stop::OutOfTime(limit.asked)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Rounds<'_> {
+    /// How long a block of that case takes: as long as its others did, or as its first trial lets expect.
+    fn span(&self, case: &CaseFile) -> Duration {
+        match self.sheet.spans.get(&case.name).map(Vec::as_slice) {
+            Some(spans @ [_, ..]) => spans.iter().sum::<Duration>() / spans.len() as u32,
+            _ => Duration::from(case.trial) * (case.rule.runs * self.lanes.all().len()) as u32,
+        }
+    }
+
+    /// Tells of a block of the case of that index.
+    fn tell(&mut self, index: usize) {
+        let cases = &self.judging.cases;
+        let done: usize = cases.iter().map(|case| case.done(self.stage)).sum();
+        let left: Vec<usize> = (0..cases.len()).map(|case| self.judging.left(case, self.stage)).collect();
+        let span = cases.iter().zip(&left).map(|(case, left)| self.span(&case.file) * *left as u32).sum();
+        self.watcher.notice(&Event::Block {
+            case: &cases[index].file.name,
+            stage: self.stage,
+            done,
+            most: done + left.iter().sum::<usize>(),
+            left: span,
+            standing: &self.judging.standing(index),
+        });
+    }
+}
+
+/// What is said of a case that a lane could not run once; `None` where all could.
+fn unable(warm: &[(Which, Warm)]) -> Option<Ruling> {
+    let bad: Vec<(Which, &TrialRecord)> =
+        warm.iter().filter_map(|(which, warm)| Some((*which, warm.as_ref().err()?))).collect();
+    let skipped = bad.iter().filter(|(_, trial)| trial.outcome == Outcome::Skipped).count();
+    let verdict = if skipped > 0 { Verdict::Skipped } else { Verdict::Invalid };
+    let said = |(which, trial): &(Which, &TrialRecord)| match trial.outcome {
+        Outcome::Skipped => format!("{which}: {}", calibrate::reason(trial)),
+        _ => format!("{which}: not one good trial: {}", calibrate::reason(trial)),
+    };
+    let reasons: Vec<String> = bad.iter().map(said).collect();
+    let ruling = || Ruling { failed: skipped < bad.len(), ..Ruling::without_numbers(verdict, reasons.join("; ")) };
+    (!bad.is_empty()).then(ruling)
+}

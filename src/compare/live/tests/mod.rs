@@ -1,0 +1,229 @@
+//! Whole sessions on the fake platform: what is found, what is not, what goes wrong, what is gone on with.
+
+mod judging;
+mod resumption;
+mod stored;
+mod verdicts;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::lane::Dress;
+use super::*;
+use crate::compare::rule::{Comparison, Line, Stage, Verdict};
+use crate::guest::Image;
+use crate::host::clock::Clock;
+use crate::host::folders::Folders;
+use crate::host::interrupt::Interrupt;
+use crate::host::ledger;
+use crate::model::configuration::Configuration;
+use crate::model::exit::Exit;
+use crate::model::platform::{Capabilities, PlatformFacts, PlatformId, Unavailable};
+use crate::platform::arm::Arm;
+use crate::platform::fake::{FakePlatform, Script};
+use crate::platform::load_generator::LoadGenerator;
+use crate::platform::{Context, Error, Instance, LaunchSpec, Made, Platform, registry};
+use crate::store::RunOutcome;
+use crate::store::testing::run_file;
+
+/// Folders for the sessions of one test.
+struct Rig {
+    dir: tempfile::TempDir,
+    interrupt: Interrupt,
+}
+
+/// A session that ended, as it is told and as it is stored.
+struct Ran {
+    summary: Summary,
+    stored: StoredSession,
+}
+
+impl Rig {
+    fn new() -> Self {
+        // Every trial is synced: in memory that costs nothing.
+        let shared = PathBuf::from("/dev/shm");
+        let dir = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() };
+        Self { dir: dir.expect("a folder"), interrupt: Interrupt::new().expect("an eventfd") }
+    }
+
+    /// The same folders, and no interrupt.
+    fn again(self) -> Self {
+        Self { interrupt: Interrupt::new().expect("an eventfd"), ..self }
+    }
+
+    fn folders(&self) -> Folders {
+        let within = |name| self.dir.path().join(name);
+        Folders {
+            project: within("project"),
+            output: within("output"),
+            state: within("state"),
+            images: Default::default(),
+        }
+    }
+
+    fn ask(&self, question: Question) -> Request {
+        Request::New { question: Box::new(question), out: self.folders().comparisons() }
+    }
+
+    fn resume(&self, name: &str) -> Request {
+        Request::Resume { name: name.to_owned(), sessions: self.folders().comparisons() }
+    }
+
+    /// Opens and runs on a thread of its own: a session may pin its thread.
+    fn try_run(&self, request: Request, dress: Dress, limit: Option<Duration>) -> Result<Summary, AbError> {
+        let run = || {
+            let session =
+                Session::open_dressed(request, self.folders(), self.interrupt.clone(), vec!["test".to_owned()], dress)?;
+            session.run(limit, &mut ())
+        };
+        let ended = std::thread::scope(|scope| scope.spawn(run).join().expect("no panic"));
+        assert!(ledger::list(&self.folders().state).expect("listed").is_empty(), "every ledger is gone");
+        ended
+    }
+
+    fn run_dressed(&self, request: Request, dress: Dress) -> Ran {
+        let summary = self.try_run(request, dress, None).expect("it begins");
+        assert!(summary.problems.is_empty() && summary.leftovers.is_empty(), "{:?}", summary.problems);
+        let stored = read_session(&summary.dir).expect("it is readable");
+        assert_eq!(stored.file, summary.file);
+        Ran { summary, stored }
+    }
+
+    fn run(&self, question: Question) -> Ran {
+        self.run_dressed(self.ask(question), Dress::default())
+    }
+}
+
+impl Ran {
+    fn comparison(&self) -> &Comparison {
+        self.summary.file.comparison.as_ref().expect("it is judged")
+    }
+
+    fn line(&self, metric: &str) -> &Line {
+        self.comparison().lines.iter().find(|line| line.metric == metric).expect("it has the metric")
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        self.comparison().lines.iter().map(|line| line.ruling.verdict).collect()
+    }
+
+    fn reason(&self, metric: &str) -> &str {
+        self.line(metric).ruling.reason.as_deref().expect("it has a reason")
+    }
+
+    /// The lanes of every whole block, in the order of measuring.
+    fn orders(&self) -> Vec<((String, Stage, u32), Vec<Which>)> {
+        let lanes = |trials: Vec<&AbTrial>| trials.into_iter().map(|trial| trial.arm).collect();
+        self.stored.blocks().into_iter().map(|(key, trials)| (key, lanes(trials))).collect()
+    }
+}
+
+/// Whether `b` boots slower than `a`, with blocks of one run.
+fn question(a: &str, b: &str) -> Question {
+    let arm = |text: &str| text.parse::<Arm>().expect("an arm");
+    Question {
+        a: arm(a),
+        b: arm(b),
+        configuration: Configuration { ladder: vec![0], ..run_file().configuration },
+        metrics: Wanted::Headline,
+        asked: Asked { runs: Some(1), blocks: Some(12), tolerance: None },
+        null_control: true,
+        record: None,
+    }
+}
+
+/// Puts `with` in the place of the platforms of some lanes.
+fn dressed(
+    with: impl Fn(Which, Stage, &Context, Box<dyn Platform>) -> Box<dyn Platform> + Send + Sync + 'static,
+) -> Dress {
+    Dress(Arc::new(with))
+}
+
+/// The lane `wanted` on a platform of which these launches fail.
+fn failing(wanted: Which, launches: impl Fn(u64) -> bool + Send + Sync + 'static) -> Dress {
+    dressed(move |which, _, context, platform| {
+        let fail_launch = (0..1_000).filter(|&launch| launches(launch)).collect();
+        match which == wanted {
+            true => Box::new(FakePlatform::scripted(context, Script { fail_launch, ..Script::default() })),
+            false => platform,
+        }
+    })
+}
+
+type Meddler = dyn Fn(u64, &mut LaunchSpec) + Send + Sync;
+
+/// A platform on which every launch is told by its number to somebody who may change it.
+struct Meddled {
+    platform: Box<dyn Platform>,
+    launches: Arc<AtomicU64>,
+    with: Arc<Meddler>,
+    /// What it makes of every guest.
+    made: Option<String>,
+}
+
+impl std::fmt::Debug for Meddled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.platform.fmt(f)
+    }
+}
+
+/// All lanes on platforms whose launches are counted together, with `with` told the number of each.
+fn meddled(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> Dress {
+    let launches = Arc::<AtomicU64>::default();
+    let with: Arc<Meddler> = Arc::new(with);
+    dressed(move |_, _, _, platform| {
+        Box::new(Meddled { platform, launches: Arc::clone(&launches), with: Arc::clone(&with), made: None })
+    })
+}
+
+/// Platforms that make something else of their guests in each stage.
+fn made_anew() -> Dress {
+    dressed(|_, stage, _, platform| {
+        let made = Some(format!("made in the {stage:?}"));
+        Box::new(Meddled { platform, launches: Arc::default(), with: Arc::new(|_, _| {}), made })
+    })
+}
+
+impl Platform for Meddled {
+    fn id(&self) -> &PlatformId {
+        self.platform.id()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.platform.capabilities()
+    }
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        self.platform.check()
+    }
+    fn clock(&self) -> &dyn Clock {
+        self.platform.clock()
+    }
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        self.platform.prepare(image)
+    }
+    fn made_of(&self, image: &Image) -> Made {
+        let made = self.platform.made_of(image);
+        Made { digest: self.made.clone().unwrap_or(made.digest), ..made }
+    }
+    fn load_generator(&self) -> Option<&dyn LoadGenerator> {
+        self.platform.load_generator()
+    }
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        let mut spec = spec.clone();
+        (self.with)(self.launches.fetch_add(1, Ordering::SeqCst), &mut spec);
+        self.platform.launch(&spec)
+    }
+}
+
+/// A lane as its arm is, but with `inject` in it.
+fn injected(wanted: Which, inject: &'static str) -> Dress {
+    dressed(move |which, _, context, platform| {
+        if which != wanted {
+            return platform;
+        }
+        let mut arm = Arm::plain(platform.id().clone());
+        arm.set("inject", inject).expect("it can be injected");
+        registry::open(&arm.platform, &context.with_settings(&arm.settings)).expect("it opens")
+    })
+}

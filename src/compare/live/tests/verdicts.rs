@@ -1,0 +1,219 @@
+//! What is said of arms whose truth is known.
+
+use rstest::rstest;
+
+use super::*;
+
+#[test]
+fn the_same_arm_twice_does_not_differ() {
+    let rig = Rig::new();
+    let ran = rig.run(question("fake", "fake"));
+    assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
+    assert_eq!((ran.stored.file.outcome, ran.line("boot").case.as_str()), (RunOutcome::Complete, "boot/hello/0"));
+    let blocks = ran.line("boot").ruling.blocks;
+    assert_eq!(ran.stored.trials.len(), blocks * 3, "one run of each lane in a block");
+    assert_eq!(ran.line("boot").a.map(|a| a.count), Some(blocks));
+    let orders: Vec<u64> = ran.stored.trials.iter().map(|trial| trial.record.order).collect();
+    assert_eq!(orders, (0..orders.len() as u64).collect::<Vec<_>>());
+    assert!(ran.comparison().notes.iter().any(|note| note.starts_with("SIMULATED")), "{:?}", ran.comparison().notes);
+}
+
+#[test]
+fn what_is_slower_has_regressed_and_swapped_it_has_improved() {
+    let rig = Rig::new();
+    let (plain, slow) = ("fake", "fake,inject=busy:250us");
+    let there = rig.run(question(plain, slow));
+    let back = rig.run(question(slow, plain));
+    assert_eq!((there.verdicts(), back.verdicts()), (vec![Verdict::Regressed; 2], vec![Verdict::Improved; 2]));
+    assert!(there.comparison().has_regressed() && !back.comparison().has_regressed());
+    let shift = |ran: &Ran| ran.line("boot").ruling.shift.expect("it is known").value;
+    assert!((shift(&there) - 1.05f64.ln()).abs() < 0.01, "{}", shift(&there));
+    assert!((shift(&there) + shift(&back)).abs() < 0.01);
+    assert_eq!(there.stored.file.lanes.len(), 6, "the second stage opened every lane anew");
+}
+
+#[test]
+fn a_share_of_busy_work_is_calibrated_and_said() {
+    let rig = Rig::new();
+    let ran = rig.run(question("fake", "fake,inject=busy:10%"));
+    assert_eq!(ran.line("boot").ruling.verdict, Verdict::Regressed);
+    let note = ran.comparison().notes.iter().find(|note| note.contains("by the median boot")).expect("it is said");
+    assert!(note.contains("boot/hello/0 without it") && note.contains("inject=busy:"), "{note}");
+    assert!(!ran.stored.file.arms.b.arm.settings.is_unresolved());
+    assert_eq!(ran.comparison().b.name, "fake,inject=busy:10%");
+}
+
+#[test]
+fn a_calibration_by_one_case_of_several_says_so() {
+    let rig = Rig::new();
+    let asked = question("fake", "fake,inject=busy:10%");
+    let configuration = Configuration { ladder: vec![0, 2], ..asked.configuration.clone() };
+    let ran = rig.run(Question { configuration, record: Some(1), ..asked });
+    let [note] = ran.stored.file.notes.as_slice() else { panic!("{:?}", ran.stored.file.notes) };
+    assert!(note.ends_with("; the same time, and so another share, in boot/hello/2"), "{note}");
+}
+
+#[test]
+fn a_null_control_that_differs_makes_the_case_invalid() {
+    let rig = Rig::new();
+    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), injected(Which::Null, "busy:500us"));
+    assert_eq!(ran.verdicts(), [Verdict::Invalid; 2]);
+    assert!(ran.reason("boot").contains("A measured once more, is 10."), "{}", ran.reason("boot"));
+    let without = Question { null_control: false, ..question("fake", "fake") };
+    let ran = rig.run_dressed(rig.ask(without), injected(Which::Null, "busy:500us"));
+    assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
+    assert!(ran.stored.trials.iter().all(|trial| trial.arm != Which::Null));
+}
+
+#[rstest]
+#[case::never_works(|_| true, Verdict::Invalid, "b: not one good trial: launch")]
+#[case::stops_working(|launch| launch > 3, Verdict::Invalid, "b: 3 of 5 trials failed: launch")]
+#[case::fails_at_times(|launch| launch % 3 == 2, Verdict::Invalid, "trials failed: launch")]
+fn an_arm_that_fails_is_told_by_its_reason(
+    #[case] launches: fn(u64) -> bool,
+    #[case] verdict: Verdict,
+    #[case] reason: &str,
+) {
+    let rig = Rig::new();
+    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(Which::B, launches));
+    assert_eq!(ran.verdicts(), [verdict; 2]);
+    assert!(ran.reason("boot").contains(reason), "{}", ran.reason("boot"));
+    let blocks = ran.stored.blocks().len();
+    assert!(blocks <= 12, "it does not go on for ever: {blocks}");
+    let failures: Vec<String> = ran.comparison().failures().into_iter().collect();
+    assert_eq!(failures, [format!("boot/hello/0: {}", ran.reason("boot"))]);
+    assert_eq!(ran.summary.exit(), Exit::Trouble, "a gate does not pass for it");
+    assert!(ran.comparison().says_nothing());
+}
+
+#[rstest]
+#[case::a(Which::A)]
+#[case::the_null_control(Which::Null)]
+fn an_arm_that_fails_is_trouble_whichever_it_is(#[case] which: Which) {
+    let rig = Rig::new();
+    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(which, |_| true));
+    assert_eq!((ran.verdicts(), ran.summary.exit()), (vec![Verdict::Invalid; 2], Exit::Trouble));
+}
+
+#[test]
+fn a_regression_speaks_over_trouble_and_noise_is_none() {
+    let rig = Rig::new();
+    let mut slower = rig.run(question("fake", "fake,inject=busy:250us")).summary;
+    assert_eq!(slower.exit(), Exit::Regression);
+    slower.problems.push("something".to_owned());
+    assert_eq!(slower.exit(), Exit::Regression);
+    let mut same = rig.run_dressed(rig.ask(question("fake", "fake")), injected(Which::Null, "busy:500us")).summary;
+    assert_eq!(same.exit(), Exit::Fine, "a null control that differs is no regression");
+    same.problems.push("something".to_owned());
+    assert_eq!(same.exit(), Exit::Trouble);
+}
+
+#[test]
+fn every_trial_of_a_footprint_starts_its_instances_anew() {
+    let rig = Rig::new();
+    let asked = question("fake", "fake");
+    let experiment = crate::model::record::Experiment::Footprint;
+    let workloads = vec![crate::model::program::Program::Sleep];
+    let configuration = Configuration { experiment, workloads, ladder: vec![2], ..asked.configuration.clone() };
+    let asked = Asked { runs: Some(2), ..asked.asked };
+    let ran = rig.run(Question { configuration, asked, record: Some(2), ..question("fake", "fake") });
+    assert_eq!(ran.stored.trials.len(), 12);
+    let is_fresh = |trial: &AbTrial| trial.record.metric("start_per_instance").is_some();
+    assert!(ran.stored.trials.iter().all(is_fresh), "{:?}", ran.stored.trials[0].record);
+}
+
+#[test]
+fn a_trial_that_fails_now_and_then_costs_its_block_alone() {
+    let rig = Rig::new();
+    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(Which::B, |launch| launch == 3));
+    assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
+    assert_eq!(ran.stored.blocks().len(), ran.line("boot").ruling.blocks + 1);
+}
+
+#[rstest]
+#[case::slowly(|launch, spec: &mut LaunchSpec| spec.arguments.push(format!("busy={}", launch * 20_000)))]
+#[case::a_load_half_way(|launch, spec: &mut LaunchSpec| spec.arguments.push(format!("busy={}", if launch > 14 { 2_000_000 } else { 0 })))]
+fn a_host_that_drifts_is_no_regression(#[case] drift: fn(u64, &mut LaunchSpec)) {
+    let rig = Rig::new();
+    for seed in 0..4 {
+        let asked = question("fake", "fake");
+        let configuration = Configuration { seed, ..asked.configuration.clone() };
+        let ran = rig.run_dressed(rig.ask(Question { configuration, ..asked }), meddled(drift));
+        let wrong = |verdict: &Verdict| matches!(verdict, Verdict::Regressed | Verdict::Improved);
+        assert!(!ran.verdicts().iter().any(wrong), "seed {seed}: {:?}", ran.verdicts());
+    }
+}
+
+#[test]
+fn what_one_arm_cannot_run_is_skipped_with_the_reason() {
+    let rig = Rig::new();
+    let ran = rig.run(question("fake", "oci:moon"));
+    assert_eq!(ran.verdicts(), [Verdict::Skipped; 2]);
+    assert!(ran.comparison().says_nothing() && ran.reason("boot").starts_with("b: "), "{}", ran.reason("boot"));
+    assert!(ran.reason("boot").contains("moon") && ran.stored.trials.is_empty());
+    let nothing = rig.try_run(rig.ask(question("oci:moon", "oci:moon")), Dress::default(), None).expect_err("refused");
+    assert!(matches!(nothing, AbError::NothingToRun(_)), "{nothing}");
+}
+
+#[test]
+fn servers_are_compared_by_what_is_better_when_higher() {
+    let rig = Rig::new();
+    let asked = question("fake", "fake");
+    let workloads = vec![crate::model::program::Program::Nginx];
+    let experiment = crate::model::record::Experiment::Scalability;
+    let configuration = Configuration { experiment, workloads, ..asked.configuration.clone() };
+    let ran = rig.run(Question { configuration, ..asked });
+    assert_eq!(ran.line("throughput").case, "scalability/nginx/0");
+    assert_eq!(ran.verdicts(), [Verdict::Equivalent], "the fake load generator tells no latency");
+}
+
+#[test]
+fn a_recording_has_its_blocks_and_no_verdict() {
+    let rig = Rig::new();
+    let ran = rig.run(Question { record: Some(5), null_control: false, ..question("fake", "fake,inject=busy:1ms") });
+    assert_eq!((ran.stored.trials.len(), ran.summary.file.comparison.is_none()), (10, true));
+    assert_eq!(ran.stored.file.outcome, RunOutcome::Complete);
+}
+
+#[test]
+fn a_recording_of_an_arm_that_fails_says_so() {
+    let rig = Rig::new();
+    let asked = rig.ask(Question { record: Some(50), ..question("fake", "fake") });
+    let summary = rig.try_run(asked, failing(Which::B, |launch| launch > 0), None).expect("it begins");
+    let [problem] = summary.problems.as_slice() else { panic!("{:?}", summary.problems) };
+    assert!(problem.starts_with("boot/hello/0: b: not one good trial"), "{problem}");
+}
+
+#[test]
+fn a_session_whose_time_is_over_is_inconclusive_and_can_be_gone_on_with() {
+    let rig = Rig::new();
+    let asked = rig.ask(question("fake", "fake"));
+    let summary = rig.try_run(asked, Dress::default(), Some(Duration::ZERO)).expect("it begins");
+    assert!(summary.is_out_of_time && summary.file.outcome == RunOutcome::Stopped);
+    let comparison = summary.file.comparison.expect("there is an answer");
+    assert_eq!(comparison.lines[0].ruling.verdict, Verdict::Inconclusive);
+    assert_eq!(comparison.lines[0].ruling.reason.as_deref(), Some("the time limit of 0 s was over first"));
+    let ran = rig.run_dressed(rig.resume("last"), Dress::default());
+    assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
+}
+
+#[test]
+fn every_metric_that_can_improve_is_judged_when_all_are_asked_for() {
+    let rig = Rig::new();
+    let ran = rig.run(Question { metrics: Wanted::All, ..question("fake", "fake") });
+    let names: Vec<&str> = ran.comparison().lines.iter().map(|line| line.metric.as_str()).collect();
+    assert_eq!(names, ["boot", "boot_whole", "removal"]);
+}
+
+#[rstest]
+#[case::no_case(|q: &mut Question| q.configuration.filter = Some("moon".to_owned()), "no case's name contains `moon`")]
+#[case::no_metric(|q: &mut Question| q.metrics = "boot,moon".parse().unwrap(), "--metric moon: is no metric of these cases")]
+fn what_makes_no_sense_is_refused_and_nothing_is_left(#[case] change: fn(&mut Question), #[case] message: &str) {
+    let rig = Rig::new();
+    let mut asked = question("fake", "fake");
+    change(&mut asked);
+    let error = rig.try_run(rig.ask(asked), Dress::default(), None).expect_err("refused");
+    assert!(error.to_string().starts_with(message), "{error}");
+    assert_eq!(error.exit(), Exit::BadInput);
+    assert!(list_sessions(&rig.folders().comparisons()).is_empty(), "`--resume last` would be refused once more");
+}

@@ -1,0 +1,63 @@
+//! A regression has to be there twice: what a first comparison flags is measured again and flagged again, or is none.
+
+use super::{Compared, Key};
+use crate::compare::rule::{Line, Verdict};
+use crate::model::configuration::Configuration;
+
+/// The configuration with only what the flagged cases take, and a seed of its own; `None` where nothing is flagged. Cases
+/// that come with them are measured, too, and not judged.
+pub fn flagged_alone(configuration: &Configuration, compared: &Compared, seed: u64) -> Option<Configuration> {
+    let lines = compared.comparison.lines.iter().zip(&compared.keys);
+    let flagged: Vec<&Key> =
+        lines.filter(|(line, _)| line.ruling.verdict == Verdict::Regressed).map(|(_, key)| key).collect();
+    if flagged.is_empty() {
+        return None;
+    }
+    let mut less = Configuration { seed, ..configuration.clone() };
+    less.platforms.retain(|id| flagged.iter().any(|key| key.platform.as_ref().is_none_or(|platform| platform == id)));
+    less.workloads.retain(|workload| flagged.iter().any(|key| key.workload == workload.name()));
+    less.ladder.retain(|level| flagged.iter().any(|key| key.victims == 1 && key.background == *level));
+    less.victims.retain(|count| flagged.iter().any(|key| key.victims == *count));
+    less.placements.retain(|placement| flagged.iter().any(|key| key.placement == *placement));
+    // A reference that is flagged comes with any attacker.
+    if flagged.iter().all(|key| key.attacker.is_some()) {
+        less.attackers.retain(|attacker| flagged.iter().any(|key| key.attacker == Some(*attacker)));
+        less.server_attackers.retain(|attacker| flagged.iter().any(|key| key.attacker == Some(*attacker)));
+    }
+    Some(less)
+}
+
+/// The first comparison with only those regressions that the second, of a run of that name, shows again.
+pub fn confirmed(mut first: Compared, second: &Compared, run: &str) -> Compared {
+    for (line, key) in first.comparison.lines.iter_mut().zip(&first.keys) {
+        if line.ruling.verdict != Verdict::Regressed {
+            continue;
+        }
+        let mut again = second.comparison.lines.iter().zip(&second.keys);
+        let again = again.find(|(other, k)| *k == key && other.metric == line.metric).map(|(other, _)| other);
+        let again_flagged = again.is_some_and(|other| other.ruling.verdict == Verdict::Regressed);
+        line.ruling.reason = Some(told(again, second, run));
+        if !again_flagged {
+            line.ruling.verdict = Verdict::Inconclusive;
+        }
+    }
+    first
+}
+
+fn told(again: Option<&Line>, second: &Compared, run: &str) -> String {
+    let percent = |line: &Line| line.ruling.shift.map(|shift| format!("{:+.1} %", 100.0 * shift.value.exp_m1()));
+    match again {
+        Some(line) if line.ruling.verdict == Verdict::Regressed => {
+            format!("measured again, everything provisioned anew: {} in run {run}", percent(line).unwrap_or_default())
+        }
+        Some(line) => {
+            let change = percent(line).map(|change| format!(", {change}")).unwrap_or_default();
+            let why = line.ruling.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("not confirmed: measured again in run {run} it is {}{change}{why}", line.ruling.verdict)
+        }
+        None => {
+            let why = second.comparison.not_comparable.first().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("not confirmed: run {run} does not have it{why}")
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What earlier sessions of the same thing differed by on the same host.
+//!
+//! The reason why a stored run is a weak witness: one run's trials agree with each other better than two runs do. Only
+//! sessions of the same images, versions, revision and configuration tell, and only those before either run: what is
+//! asked about, and what was measured of it since, would be taken for noise.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::asks_otherwise;
+use super::comparable::{host, other_hosts};
+use super::matching::{Key, Metric, Pairing, keyed};
+use crate::model::run::RunId;
+use crate::model::units::Unit;
+use crate::stats::{Sample, median};
+use crate::store::{RunOutcome, SlimRun, TRIALS_FILE, own_runs, read_slim};
+
+/// How much two runs of the same thing may differ.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Band {
+    /// A share of the metric.
+    pub(super) share: f64,
+    /// Where it is from.
+    pub(super) source: String,
+}
+
+/// What is assumed where nothing is known: the medians of the tenths of each recording in `fixtures/recordings`, seconds to
+/// minutes apart on one quiet host, lie up to 4.6 % from the median of all (one of the forty, Docker's last, 23 %).
+const USUAL: f64 = 0.05;
+/// The same for what no clock tells: an image has one size, and the memory of the same pages is the same.
+const EXACT: f64 = 0.01;
+/// How many standard deviations of a session's median make the band: two sessions differ by more in one of thirty.
+const WIDTH: f64 = 3.0;
+/// So many degrees of freedom a spread stands on at least.
+const LEAST: usize = 2;
+/// Earlier runs that are read at most, and how large they may be: comparing stays quick.
+const RUNS: usize = 12;
+const RUN_BYTES: u64 = 4 << 20;
+
+/// The medians of earlier sessions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Past {
+    /// Of each case and metric: the logarithms of the medians, together where the sessions measured the same thing.
+    medians: BTreeMap<(Key, String), BTreeMap<String, Vec<f64>>>,
+}
+
+impl Past {
+    /// What the runs under `runs` tell that are older than `a` and `b`, and ask the same as they do on the same host.
+    pub fn load(runs: &Path, a: &SlimRun, b: &SlimRun) -> Self {
+        let mut past = Self::default();
+        let before = (&a.file.run).min(&b.file.run);
+        let small = |dir: &Path| fs::metadata(dir.join(TRIALS_FILE)).is_ok_and(|file| file.len() <= RUN_BYTES);
+        let ending = format!("-{}", a.file.experiment());
+        let earlier = |dir: &Path| {
+            let name = dir.file_name().and_then(|f| f.to_str()).and_then(|f| f.strip_suffix(&ending));
+            name.and_then(|name| name.parse::<RunId>().ok()).is_some_and(|run| run < *before)
+        };
+        let dirs = own_runs(runs).rev().filter(|dir| earlier(dir) && small(dir)).take(RUNS);
+        for run in dirs.filter_map(|dir| read_slim(&dir).ok()) {
+            if is_alike(a, &run) && is_alike(b, &run) {
+                past.add(&run);
+            }
+        }
+        past
+    }
+
+    /// Takes the medians of a session.
+    pub(super) fn add(&mut self, run: &SlimRun) {
+        let revision = host(&run.file).revision;
+        for (key, found) in keyed(run, Pairing::Same) {
+            let Some(values) = found.one() else { continue };
+            let version = run.file.platforms.iter().find(|p| p.id == values.case.platform).map(|p| &p.facts.version);
+            let (harness, revision) = (&run.file.version, &revision);
+            let thing = format!("{} {} {version:?} {harness} {revision:?}", values.case.image, values.case.accelerator);
+            for Metric { name, .. } in found.metrics() {
+                let Some(middle) =
+                    found.series(&name).and_then(|s| Sample::new(s.values).ok()).map(|s| median(&s).ln())
+                else {
+                    continue;
+                };
+                if middle.is_finite() {
+                    let things = self.medians.entry((key.clone(), name)).or_default();
+                    things.entry(thing.clone()).or_default().push(middle);
+                }
+            }
+        }
+    }
+
+    /// How much two runs may differ in a metric, of which each has its case by its own key, with its platform: as much as
+    /// the more restless of them.
+    pub(super) fn band(&self, [a, b]: [&Key; 2], metric: &Metric) -> Band {
+        let (a, b) = (self.band_of(a, metric), self.band_of(b, metric));
+        if b.share > a.share { b } else { a }
+    }
+
+    fn band_of(&self, key: &Key, metric: &Metric) -> Band {
+        let least = if matches!(metric.unit, Unit::Bytes | Unit::Count) { EXACT } else { USUAL };
+        let usual = || Band { share: least, source: "the usual, for want of earlier sessions".to_owned() };
+        let Some((sd, sessions)) = self.spread(key, &metric.name) else { return usual() };
+        match (WIDTH * sd).exp_m1() {
+            share if share > least => {
+                Band { share, source: format!("three times the spread of {sessions} earlier sessions") }
+            }
+            _ => Band { share: least, source: format!("the least, {sessions} earlier sessions differed less") },
+        }
+    }
+
+    /// The standard deviation of a session's median about those of the same thing, and of how many sessions.
+    fn spread(&self, key: &Key, metric: &str) -> Option<(f64, usize)> {
+        let things = self.medians.get(&(key.clone(), metric.to_owned()))?;
+        let sessions: usize = things.values().map(Vec::len).sum();
+        let freedom: usize = things.values().map(|medians| medians.len() - 1).sum();
+        let squares = |medians: &Vec<f64>| {
+            let mean = medians.iter().sum::<f64>() / medians.len() as f64;
+            medians.iter().map(|m| (m - mean).powi(2)).sum::<f64>()
+        };
+        let all: f64 = things.values().map(squares).sum();
+        (freedom >= LEAST).then(|| ((all / freedom as f64).sqrt(), sessions))
+    }
+}
+
+/// Whether a run is a session of the same question on the same host that is fit to tell.
+fn is_alike(like: &SlimRun, run: &SlimRun) -> bool {
+    let quiet = run.file.noise.as_ref().is_none_or(|noise| noise.invalid.is_empty());
+    quiet
+        && run.file.outcome == RunOutcome::Complete
+        && asks_otherwise(&like.file.configuration, &run.file.configuration).is_empty()
+        && other_hosts(&like.file, &run.file).is_empty()
+}

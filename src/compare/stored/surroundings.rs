@@ -1,0 +1,69 @@
+//! What the host did around two runs, as far as it bears on their numbers.
+
+use super::comparable::capabilities;
+use super::matching::Found;
+use crate::host::noise::NoiseReading;
+use crate::model::units::Unit;
+use crate::store::{NoiseGuard, SlimRun};
+
+/// What stands around the trials of one case of both runs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Surroundings {
+    /// Why the noise guard calls a run INVALID.
+    pub(super) invalid: Option<String>,
+    /// Why nothing vouches for a run's surroundings.
+    pub(super) unjudged: Option<String>,
+    /// How much longer the same work took around B than around A, as a logarithm; `None` where no readings compare.
+    pub(super) slower: Option<f64>,
+    /// The times are a virtual clock's: the host does not bear on them.
+    pub(super) simulated: bool,
+    /// What the host did to both sides of a ratio cancels.
+    pub(super) relative: bool,
+}
+
+impl Surroundings {
+    pub(super) fn of(a: (&SlimRun, &Found<'_>), b: (&SlimRun, &Found<'_>)) -> Self {
+        let sides = [("A", &a.0.file.noise), ("B", &b.0.file.noise)];
+        let invalid = sides.iter().find_map(|(name, noise)| {
+            let reason = noise.as_ref()?.invalid.first()?;
+            Some(format!("the noise guard calls {name} invalid: {reason}"))
+        });
+        let unjudged = sides.iter().find_map(|(name, noise)| match noise {
+            None => Some(format!("no noise guard watched {name}")),
+            Some(noise) => Some(format!("the noise guard could not judge {name}: {}", noise.unjudged.as_ref()?)),
+        });
+        let slower = a.0.file.noise.as_ref().zip(b.0.file.noise.as_ref()).and_then(|(a, b)| slower(a, b));
+        let simulated = is_simulated(a.0, a.1) && is_simulated(b.0, b.1);
+        Self { invalid, unjudged, slower, simulated, relative: a.1.is_relative() && b.1.is_relative() }
+    }
+
+    /// Whether the host's own speed bears on a metric of that unit: memory does not depend on it.
+    pub(super) fn bears_on(&self, unit: Unit) -> bool {
+        !self.simulated && !self.relative && matches!(unit, Unit::Nanos | Unit::PerSecond)
+    }
+}
+
+fn is_simulated(run: &SlimRun, found: &Found<'_>) -> bool {
+    found.values.iter().all(|v| capabilities(&run.file, &v.case.platform).is_some_and(|can| can.simulated))
+}
+
+/// How much longer the same work on the same CPUs took around `b`: the mean over the CPUs of the logarithms of the
+/// medians' ratios.
+fn slower(a: &NoiseGuard, b: &NoiseGuard) -> Option<f64> {
+    let readings =
+        |guard: &'_ NoiseGuard| -> Vec<NoiseReading> { guard.before.iter().chain(&guard.after).cloned().collect() };
+    let (mine, theirs) = (readings(a), readings(b));
+    let mut works: Vec<(u32, u64)> = mine.iter().map(|r| (r.cpu, r.iterations)).collect();
+    works.sort_unstable();
+    works.dedup();
+    let shifts: Vec<f64> =
+        works.into_iter().filter_map(|work| Some(speed(&theirs, work)? - speed(&mine, work)?)).collect();
+    (!shifts.is_empty()).then(|| shifts.iter().sum::<f64>() / shifts.len() as f64)
+}
+
+/// The mean of the logarithms of the medians of the readings of that CPU and work.
+fn speed(readings: &[NoiseReading], (cpu, iterations): (u32, u64)) -> Option<f64> {
+    let same = readings.iter().filter(|r| (r.cpu, r.iterations) == (cpu, iterations) && r.median.0 > 0);
+    let logs: Vec<f64> = same.map(|r| (r.median.0 as f64).ln()).collect();
+    (!logs.is_empty()).then(|| logs.iter().sum::<f64>() / logs.len() as f64)
+}

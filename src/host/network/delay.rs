@@ -1,0 +1,63 @@
+//! A delay of what goes to an instance: a queue of the kernel's traffic control on its port, `netem` (`tc-netem(8)`).
+
+use std::io;
+
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
+
+use super::address::{LOOPBACK_INDEX, Slot};
+use super::namespace::Namespace;
+use super::netlink::Request;
+use crate::model::units::Nanos;
+
+/// The queue's name.
+const NETEM: &str = "netem";
+
+/// The attribute of a queue with its own options, and netem's of a delay in nanoseconds (`TCA_OPTIONS` in
+/// `linux/rtnetlink.h`, `TCA_NETEM_LATENCY64` in `linux/pkt_sched.h`).
+const OPTIONS: u16 = 2;
+const LATENCY64: u16 = 10;
+
+/// The packets that may be on their way at once: more than a delay of a millisecond holds at any rate that is reached here.
+const PACKETS: u32 = 1 << 16;
+
+/// The kernel's older unit of time for queues, in nanoseconds (`PSCHED_SHIFT` in `net/pkt_sched.h`).
+const TICK: u64 = 64;
+
+/// Whether this kernel can delay packets, tried on the loopback of a network namespace that nobody else is ever in.
+///
+/// # Errors
+/// When it cannot, or this user may not. A kernel without `sch_netem` says that there is no such file.
+pub fn can_delay() -> io::Result<()> {
+    let (_namespace, socket) = Namespace::make()?;
+    socket.ask(vec![queue("the loopback", LOOPBACK_INDEX, NETEM, options(Nanos::MILLI))])
+}
+
+/// What delays every packet to the instance at `slot`. For the run's namespace.
+pub(super) fn on_port(slot: Slot, span: Nanos) -> Vec<Request> {
+    vec![queue(&slot.port_name(), slot.port_index(), NETEM, options(span))]
+}
+
+/// A queue of that kind in place of the link's own.
+pub(super) fn queue(link: &str, index: u32, kind: &str, options: Vec<u8>) -> Request {
+    let mut message = TcMessage::with_index(index as i32);
+    message.header.parent = TcHandle::ROOT;
+    message.attributes =
+        vec![TcAttribute::Kind(kind.to_owned()), TcAttribute::Other(DefaultNla::new(OPTIONS, options))];
+    let what = format!("put the queue {kind} on {link}");
+    Request { what, message: RouteNetlinkMessage::NewQueueDiscipline(message), flags: NLM_F_CREATE | NLM_F_EXCL }
+}
+
+/// `struct tc_netem_qopt` with the delay in ticks, as old kernels read it, and behind it the delay in nanoseconds.
+fn options(span: Nanos) -> Vec<u8> {
+    let ticks = u32::try_from(span.0 / TICK).unwrap_or(u32::MAX);
+    let [loss, gap, duplicate, jitter] = [0; 4];
+    let numbers = [ticks, PACKETS, loss, gap, duplicate, jitter];
+    let length = (2 * size_of::<u16>() + size_of::<u64>()) as u16;
+    let attribute = [length.to_ne_bytes(), LATENCY64.to_ne_bytes()].concat();
+    [numbers.map(u32::to_ne_bytes).concat(), attribute, span.0.to_ne_bytes().to_vec()].concat()
+}
+
+#[cfg(test)]
+mod tests;

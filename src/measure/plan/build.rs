@@ -1,0 +1,245 @@
+//! From a configuration to the list of trials.
+//!
+//! Invariant: what is compared stands close together in time. Levels of a ladder are shuffled within a pass, and every
+//! isolation block holds its own reference and placebo (randomised multiple interleaved trials: Abedi & Brecht, ICPE'17).
+
+use super::estimate::{Living, estimate};
+use super::shuffle::Shuffler;
+use super::{Plan, PlannedTrial};
+use crate::model::attacker::Attacker;
+use crate::model::configuration::{Configuration, LadderOrder};
+use crate::model::placement::Placement;
+use crate::model::platform::{Capabilities, Networking, PlatformId, Unavailable};
+use crate::model::program::Program;
+use crate::model::record::{Experiment, Role};
+use crate::model::units::Nanos;
+use crate::store::Skip;
+
+/// What this machine offers.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The platforms asked for, with what they can do, or why they cannot run here.
+    pub platforms: Vec<(PlatformId, Result<Capabilities, Unavailable>)>,
+    /// The placements asked for, or why this host does not have them.
+    pub placements: Vec<(Placement, Result<(), String>)>,
+    /// The measured guests, or why this host cannot measure them: a tool that is missing. What is not listed can be had.
+    /// A simulated platform simulates the tools, too.
+    pub workloads: Vec<(Program, Result<(), Unavailable>)>,
+}
+
+impl Offer {
+    /// Whether a platform that can do `capabilities` can measure `workload` as it is asked for; or why not.
+    fn fits(&self, configuration: &Configuration, capabilities: Capabilities, workload: Program) -> Result<(), String> {
+        if configuration.network_of(workload) != Networking::None && !capabilities.network {
+            let cure = if workload.is_server() { "name another platform" } else { "--network none needs none" };
+            return Err(format!("{workload}: instances have no network on this platform; {cure}"));
+        }
+        if configuration.minimum && !capabilities.own_memory {
+            return Err("--minimum: guests share the host's memory on this platform".to_owned());
+        }
+        match self.lacking(workload) {
+            Some(why) if !capabilities.simulated => Err(format!("{workload}: {why}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why this host cannot measure `workload`; `None` when it can.
+    fn lacking(&self, workload: Program) -> Option<&Unavailable> {
+        self.workloads.iter().find(|(program, _)| *program == workload)?.1.as_ref().err()
+    }
+}
+
+/// Plans the run that `configuration` asks for, on what the machine offers. Pure.
+pub fn build(configuration: &Configuration, offer: &Offer) -> Plan {
+    let mut builder = Builder {
+        configuration,
+        shuffler: Shuffler::new(configuration.seed),
+        trials: Vec::new(),
+        skips: skips(configuration, offer),
+    };
+    let stands = stands(configuration, offer);
+    for pass in 0..configuration.runs {
+        match configuration.experiment {
+            Experiment::Isolation => builder.isolation_pass(pass, &stands, &offer.placements),
+            _ => builder.ladder_pass(pass, &stands),
+        }
+    }
+    builder.finish()
+}
+
+/// A platform that can run here, and the guests that it can measure.
+#[derive(Debug, Clone)]
+struct Stand {
+    platform: PlatformId,
+    fork: bool,
+    workloads: Vec<Program>,
+}
+
+fn stands(configuration: &Configuration, offer: &Offer) -> Vec<Stand> {
+    let stand = |(id, capabilities): &(PlatformId, Result<Capabilities, Unavailable>)| {
+        let capabilities = *capabilities.as_ref().ok()?;
+        let workloads: Vec<_> = configuration
+            .measured()
+            .into_iter()
+            .filter(|&w| offer.fits(configuration, capabilities, w).is_ok())
+            .collect();
+        Some(Stand { platform: id.clone(), fork: capabilities.fork, workloads }).filter(|s| !s.workloads.is_empty())
+    };
+    offer.platforms.iter().filter_map(stand).collect()
+}
+
+fn skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
+    let platforms = offer.platforms.iter().filter_map(|(id, capabilities)| {
+        let reason = capabilities.as_ref().err()?.to_string();
+        Some(Skip { platform: Some(id.clone()), placement: None, reason })
+    });
+    let workloads = workload_skips(configuration, offer);
+    let placements = offer.placements.iter().filter_map(|(placement, here)| {
+        let reason = here.as_ref().err()?.clone();
+        Some(Skip { platform: None, placement: Some(*placement), reason })
+    });
+    let forks = offer.platforms.iter().filter_map(|(id, capabilities)| {
+        let asked = configuration.measured().iter().any(|&w| configuration.attackers_of(w).contains(&Attacker::Fork));
+        let cannot = !capabilities.as_ref().ok()?.fork && asked;
+        let reason = "the fork attacker: guests cannot fork on this platform".to_owned();
+        cannot.then(|| Skip { platform: Some(id.clone()), placement: None, reason })
+    });
+    platforms.chain(placements).chain(workloads).chain(forks).collect()
+}
+
+/// A guest that no real platform here can measure is told of once; one that some cannot, for each of them.
+fn workload_skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
+    let real = |c: &Result<Capabilities, Unavailable>| c.as_ref().is_ok_and(|c| !c.simulated);
+    let mut skips = Vec::new();
+    for workload in configuration.measured() {
+        if let Some(why) = offer.lacking(workload).filter(|_| offer.platforms.iter().any(|(_, c)| real(c))) {
+            skips.push(Skip { platform: None, placement: None, reason: format!("{workload}: {why}") });
+            continue;
+        }
+        skips.extend(offer.platforms.iter().filter_map(|(id, capabilities)| {
+            let reason = offer.fits(configuration, *capabilities.as_ref().ok()?, workload).err()?;
+            Some(Skip { platform: Some(id.clone()), placement: None, reason })
+        }));
+    }
+    // Some reasons are alike for all workloads.
+    let mut told: Vec<Skip> = Vec::new();
+    skips.into_iter().for_each(|skip| {
+        if !told.contains(&skip) {
+            told.push(skip)
+        }
+    });
+    told
+}
+
+struct Builder<'a> {
+    configuration: &'a Configuration,
+    shuffler: Shuffler,
+    trials: Vec<PlannedTrial>,
+    skips: Vec<Skip>,
+}
+
+impl Builder<'_> {
+    fn ladder_pass(&mut self, pass: u32, stands: &[Stand]) {
+        for stand in self.shuffler.shuffled(stands.to_vec()) {
+            for workload in self.shuffler.shuffled(stand.workloads.clone()) {
+                self.ladder(pass, &stand.platform, workload);
+            }
+        }
+    }
+
+    /// Every level once, and the victims at once.
+    fn ladder(&mut self, pass: u32, platform: &PlatformId, workload: Program) {
+        let levels = self.configuration.ladder.clone();
+        let levels = match self.configuration.ladder_order {
+            LadderOrder::Growth => levels,
+            LadderOrder::Shuffled => self.shuffler.shuffled(levels),
+        };
+        levels.into_iter().for_each(|level| self.level(pass, platform, workload, level));
+        let victims = self.shuffler.shuffled(self.configuration.victims.clone());
+        victims.into_iter().for_each(|count| self.parallel(pass, platform, workload, count));
+    }
+
+    fn level(&mut self, pass: u32, platform: &PlatformId, workload: Program, background: u32) {
+        let boots = self.configuration.each_pass();
+        for boot in 0..boots {
+            let trial = self.trial(pass * boots + boot, platform, workload);
+            self.trials.push(PlannedTrial { background, ..trial });
+        }
+    }
+
+    fn parallel(&mut self, pass: u32, platform: &PlatformId, workload: Program, victims: u32) {
+        let trial = self.trial(pass, platform, workload);
+        self.trials.push(PlannedTrial { victims, ..trial });
+    }
+
+    fn isolation_pass(&mut self, pass: u32, stands: &[Stand], placements: &[(Placement, Result<(), String>)]) {
+        let mut blocks = Vec::new();
+        for stand in stands {
+            for (placement, _) in placements.iter().filter(|(_, here)| here.is_ok()) {
+                blocks.extend(stand.workloads.iter().map(|&workload| (stand, *placement, workload)));
+            }
+        }
+        for (stand, placement, workload) in self.shuffler.shuffled(blocks) {
+            self.block(pass, stand, placement, workload);
+        }
+    }
+
+    /// One reference, one placebo and every attacker once, in random order.
+    fn block(&mut self, pass: u32, stand: &Stand, placement: Placement, workload: Program) {
+        let attackers = self.configuration.attackers_of(workload).iter().copied();
+        let mut members: Vec<_> = attackers
+            .filter(|&attacker| stand.fork || attacker != Attacker::Fork)
+            .map(|attacker| (Role::Measured, Some(attacker)))
+            .collect();
+        members.extend([(Role::Reference, None), (Role::Placebo, None)]);
+        for (role, attacker) in self.shuffler.shuffled(members) {
+            let trial = self.trial(pass, &stand.platform, workload);
+            self.trials.push(PlannedTrial { role, attacker, placement, ..trial });
+        }
+    }
+
+    fn trial(&self, trial: u32, platform: &PlatformId, workload: Program) -> PlannedTrial {
+        PlannedTrial {
+            order: 0,
+            trial,
+            role: Role::Measured,
+            experiment: self.configuration.experiment,
+            platform: platform.clone(),
+            workload,
+            attacker: None,
+            placement: Placement::Unpinned,
+            background: 0,
+            victims: 1,
+            estimate: Nanos(0),
+        }
+    }
+
+    fn finish(self) -> Plan {
+        let kept = |trial: &PlannedTrial| match &self.configuration.filter {
+            None => true,
+            // References and placebos go with what they stand beside.
+            Some(word) => trial.role != Role::Measured || trial.to_string().contains(word),
+        };
+        let mut trials: Vec<_> = self.trials.iter().filter(|trial| kept(trial)).cloned().collect();
+        drop_lonely_references(&mut trials);
+        let mut living: Option<Living> = None;
+        for (order, trial) in trials.iter_mut().enumerate() {
+            trial.order = order as u64;
+            trial.estimate = estimate(self.configuration, trial, living.as_ref());
+            living = Some(Living::after(trial));
+        }
+        Plan { trials, skips: self.skips }
+    }
+}
+
+/// Takes out references and placebos of blocks in which the filter left nothing to compare with.
+fn drop_lonely_references(trials: &mut Vec<PlannedTrial>) {
+    let block = |t: &PlannedTrial| (t.platform.clone(), t.workload, t.placement, t.trial);
+    let measured: std::collections::HashSet<_> =
+        trials.iter().filter(|t| t.role == Role::Measured).map(block).collect();
+    trials.retain(|t| measured.contains(&block(t)));
+}
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;

@@ -1,0 +1,10 @@
+//! The plan of a run: pure, seeded, printable. The same configuration and offer give the same plan.
+
+mod build;
+mod estimate;
+mod shuffle;
+mod trial;
+
+pub use build::{Offer, build};
+pub(crate) use shuffle::Shuffler;
+pub use trial::{Plan, PlannedTrial};

@@ -1,0 +1,93 @@
+//! From a planned trial and its outcome to its record.
+
+use crate::measure::experiment::{self, Measured};
+use crate::measure::plan::PlannedTrial;
+use crate::measure::trial::Background;
+use crate::measure::trial::Stage;
+use crate::model::event::{Event, Events};
+use crate::model::program::Program;
+use crate::model::record::{Case, Outcome, Role, SCHEMA, TrialRecord};
+use crate::model::run::RunId;
+use crate::model::units::Nanos;
+use crate::platform::Error;
+
+/// Runs one trial and makes its record. A failure is a record, too, also one in making room for the trial (`cleared`).
+///
+/// # Errors
+/// [`Error::Interrupted`] and [`Error::Fatal`] only: then there is no record.
+pub(crate) fn run(
+    stage: &Stage<'_>,
+    background: &mut Background,
+    trial: &PlannedTrial,
+    cleared: Result<(), Error>,
+) -> Result<TrialRecord, Error> {
+    let started = now();
+    let mut measured = Measured::default();
+    let ended = cleared.and_then(|()| experiment::run(stage, background, trial, &mut measured));
+    let (outcome, reason) = match ended {
+        Ok(()) => (Outcome::Ok, None),
+        Err(error @ (Error::Interrupted | Error::Fatal(_))) => return Err(error),
+        Err(Error::Unavailable(why)) => (Outcome::Skipped, Some(why.to_string())),
+        Err(error) => (Outcome::Failed, Some(error.to_string())),
+    };
+    if outcome != Outcome::Ok {
+        measured.metrics.clear();
+        measured.attack_ops = None;
+        measured.flags.clear();
+    }
+    Ok(TrialRecord {
+        schema: SCHEMA,
+        run: run_of(stage),
+        order: trial.order,
+        trial: trial.trial,
+        role: trial.role,
+        case: case(stage, trial)?,
+        started,
+        cpus: measured.cpus,
+        metrics: measured.metrics,
+        events: relative(&measured.events),
+        attack_ops: measured.attack_ops.filter(|_| trial.role == Role::Measured),
+        flags: measured.flags,
+        outcome,
+        reason,
+    })
+}
+
+/// The case that a planned trial measures here.
+pub(super) fn case(stage: &Stage<'_>, trial: &PlannedTrial) -> Result<Case, Error> {
+    Ok(Case {
+        experiment: trial.experiment,
+        platform: trial.platform.clone(),
+        accelerator: stage.platform.capabilities().accelerator,
+        workload: trial.workload.to_string(),
+        attacker: trial.attacker,
+        placement: trial.placement,
+        background: trial.background,
+        victims: trial.victims,
+        image: digest(stage, trial.workload)?,
+    })
+}
+
+/// The digest of what a guest's instance is made from; empty for one that cannot be had here, whose trials are skipped.
+fn digest(stage: &Stage<'_>, program: Program) -> Result<String, Error> {
+    match stage.image(program) {
+        Ok(image) => Ok(stage.platform.made_of(image).digest),
+        Err(Error::Unavailable(_)) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The present second, RFC 3339 in UTC.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn run_of(stage: &Stage<'_>) -> RunId {
+    stage.ledger.run().clone()
+}
+
+/// Events counted from `spawn`.
+fn relative(events: &Events) -> Events {
+    let spawn = events.get(&Event::Spawn).copied().unwrap_or(Nanos(0));
+    events.iter().map(|(&event, &at)| (event, at.saturating_sub(spawn))).collect()
+}

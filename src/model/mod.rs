@@ -1,0 +1,15 @@
+//! The vocabulary of the project: quantities, names, and what records hold. Nothing here does I/O.
+
+pub mod attacker;
+pub mod configuration;
+pub mod cpuset;
+pub mod event;
+pub mod exit;
+pub mod load;
+pub mod names;
+pub mod placement;
+pub mod platform;
+pub mod program;
+pub mod record;
+pub mod run;
+pub mod units;

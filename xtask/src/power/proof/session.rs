@@ -1,0 +1,144 @@
+//! Blind sessions: a rule judges arm one and arm two, and what they were is looked up afterwards.
+
+use super::{Apart, Call, Contender, Outcome, Pair, Random, Source};
+use featherweight::compare::rule::Rule;
+
+/// A source whose arms bear no names. The coin is drawn here and asked nowhere but in [`Sealed::open`].
+struct Sealed<'s> {
+    source: &'s mut dyn Source,
+    is_swapped: bool,
+}
+
+impl<'s> Sealed<'s> {
+    fn new(source: &'s mut dyn Source, random: &mut Random) -> Self {
+        Self { source, is_swapped: random.flip() }
+    }
+
+    fn hidden(&self, pair: Pair) -> Pair {
+        if self.is_swapped { Pair { a: pair.b, b: pair.a } } else { pair }
+    }
+
+    /// What was said of arm two, said of B.
+    fn open<T>(self, plain: T, mirrored: T) -> T {
+        if self.is_swapped { mirrored } else { plain }
+    }
+}
+
+impl Source for Sealed<'_> {
+    fn rule(&self) -> Rule {
+        self.source.rule()
+    }
+
+    fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair> {
+        self.source.block(runs, random).map(|pair| self.hidden(pair))
+    }
+
+    fn windows(&mut self, runs: usize, apart: Apart, random: &mut Random) -> Option<Pair> {
+        self.source.windows(runs, apart, random).map(|pair| self.hidden(pair))
+    }
+}
+
+/// One blind session: what the rule says of B. `None` where the source has too few values.
+pub fn hold(rule: Contender, source: &mut dyn Source, random: &mut Random) -> Option<Outcome> {
+    let mut sealed = Sealed::new(source, random);
+    let said = rule.session(&mut sealed, random)?;
+    Some(sealed.open(said, Outcome { call: said.call.mirrored(), ..said }))
+}
+
+/// How strongly a blind session of equal length speaks for "B is slower", for [`super::Roc`].
+pub fn score(rule: Contender, source: &mut dyn Source, random: &mut Random) -> Option<f64> {
+    let mut sealed = Sealed::new(source, random);
+    let [slower, faster] = rule.strengths(&mut sealed, random)?;
+    Some(sealed.open(slower, faster))
+}
+
+/// What many sessions came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// How many there were.
+    pub sessions: usize,
+    /// In how many B was called slower.
+    pub slower: usize,
+    /// In how many B was called faster.
+    pub faster: usize,
+    /// The trials of all.
+    pub trials: usize,
+}
+
+impl Tally {
+    /// The share of sessions that called B slower: an alarm.
+    pub fn alarms(&self) -> f64 {
+        self.slower as f64 / self.sessions as f64
+    }
+
+    /// The share of sessions that called a difference in either direction.
+    pub fn either(&self) -> f64 {
+        (self.slower + self.faster) as f64 / self.sessions as f64
+    }
+
+    /// The mean number of trials of a session.
+    pub fn cost(&self) -> f64 {
+        self.trials as f64 / self.sessions as f64
+    }
+}
+
+impl FromIterator<Outcome> for Tally {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(outcomes: I) -> Self {
+        outcomes.into_iter().fold(Tally::default(), |tally, outcome| Tally {
+            sessions: tally.sessions + 1,
+            slower: tally.slower + usize::from(outcome.call == Call::Slower),
+            faster: tally.faster + usize::from(outcome.call == Call::Faster),
+            trials: tally.trials + outcome.trials,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that tells its arms by value: A is always 1, B always 3.
+    struct Told;
+
+    impl Source for Told {
+        fn block(&mut self, runs: usize, _: &mut Random) -> Option<Pair> {
+            Some(Pair { a: vec![1.0; runs], b: vec![3.0; runs] })
+        }
+        fn windows(&mut self, runs: usize, _: Apart, random: &mut Random) -> Option<Pair> {
+            self.block(runs, random)
+        }
+    }
+
+    #[test]
+    fn arm_one_is_a_as_often_as_b() {
+        let a_is_first = |i| {
+            let mut random = Random::new(1, i);
+            let (mut told, mut again) = (Told, Told);
+            let first = Sealed::new(&mut told, &mut random).block(3, &mut random).unwrap().a[0];
+            let same = Sealed::new(&mut again, &mut Random::new(1, i)).windows(3, Apart::AtOnce, &mut random);
+            assert_eq!(first, same.unwrap().a[0]);
+            first == 1.0
+        };
+        let firsts = (0..400).filter(|&i| a_is_first(i)).count();
+        assert!((160..240).contains(&firsts), "{firsts}");
+    }
+
+    #[test]
+    fn whatever_the_coin_said_the_truth_comes_out() {
+        for i in 0..4 {
+            let random = || Random::new(1, i);
+            for rule in Contender::ALL {
+                let outcome = hold(rule, &mut Told, &mut random()).unwrap();
+                assert_eq!(outcome.call, Call::Slower, "{rule:?}");
+                assert!(score(rule, &mut Told, &mut random()).unwrap() > 0.0, "{rule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tally_counts_what_was_said() {
+        let of = |call| Outcome { call, trials: 10 };
+        let tally: Tally = [Call::Slower, Call::Nothing, Call::Faster, Call::Nothing].map(of).into_iter().collect();
+        assert_eq!((tally.alarms(), tally.either(), tally.cost()), (0.25, 0.5, 10.0));
+    }
+}
