@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use featherweight::cli::{self, Options};
-use featherweight::compare::live::Wanted;
+use featherweight::compare::live::MetricSelection;
 use featherweight::compare::rule::Rule;
 use featherweight::compare::stored::{Past, Question, compare};
 use featherweight::guest::{self, Image};
@@ -30,7 +30,7 @@ use featherweight::model::run::RunId;
 use featherweight::platform::{Context, LaunchSpec, Milestone, Platform, Purpose, fake, launcher_entry, registry};
 use featherweight::report::model::Report;
 use featherweight::stats::{self, Sample};
-use featherweight::store::{StoredRun, TRIALS_FILE, Writer, list_runs, read_run, read_slim};
+use featherweight::store::{StoredRun, TRIALS_FILE, Writer, list_runs, read_run, read_values};
 
 /// As many as a long study of several platforms has.
 const MANY: u64 = 100_000;
@@ -172,12 +172,12 @@ fn comparing(criterion: &mut Criterion) {
         write_large_run(dir, &frozen[0], MANY / 2);
     }
     let past = Past::default();
-    let question = Question { rule: Rule::USUAL, metrics: Wanted::All, past: &past };
+    let question = Question { rule: Rule::DEFAULT, metrics: MetricSelection::All, past: &past };
     let mut group = criterion.benchmark_group("compare");
     group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(MANY));
     group.bench_function(BenchmarkId::new("two stored runs", MANY), |bencher| {
         bencher.iter(|| {
-            let [a, b] = [0, 1].map(|side: usize| read_slim(&sides[side]).expect("it is readable"));
+            let [a, b] = [0, 1].map(|side: usize| read_values(&sides[side]).expect("it is readable"));
             let compared = compare(("a", &a), ("b", &b), &question).comparison;
             assert!(!compared.lines.is_empty(), "{:?}", compared.not_comparable);
             compared

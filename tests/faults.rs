@@ -57,7 +57,7 @@ fn an_engine_that_cannot_be_reached_runs_nothing(#[case] platform: &str, #[case]
 #[case::in_the_path("oci:nosuch", &["no `nosuch` in PATH", "install nosuch"])]
 fn a_runtime_that_is_not_there_runs_nothing(#[case] platform: &str, #[case] told: &[&str]) {
     if platform.starts_with("docker")
-        && let Some(why) = engine::lacking()
+        && let Some(why) = engine::missing_guests()
     {
         return eprintln!("not tried: {why}");
     }
@@ -86,7 +86,7 @@ fn an_engine_that_fails_in_the_middle_fails_its_trials_and_no_others(
     #[case] what: &str,
     #[case] cure: &str,
 ) {
-    if let Some(why) = engine::lacking() {
+    if let Some(why) = engine::missing_guests() {
         return eprintln!("not tried: {why}");
     }
     let desk = Desk::new();
@@ -133,7 +133,7 @@ fn an_engine_that_fails_in_the_middle_fails_its_trials_and_no_others(
 
 #[rstest]
 fn an_image_that_vanishes_fails_the_trials_that_need_it(#[values("docker", "docker-cli")] platform: &str) {
-    if let Some(why) = engine::lacking() {
+    if let Some(why) = engine::missing_guests() {
         return eprintln!("not tried: {why}");
     }
     let desk = Desk::new();

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::cli::{self, Options, resolve};
 use crate::compare::live::{
-    Asked, Question, Request, Session, Summary, Wanted, list_sessions, read_session, session_folder,
+    MetricSelection, Question, RuleOverrides, Session, SessionRequest, Summary, list_sessions, read_session,
+    session_folder,
 };
 use crate::compare::rule::Comparison;
 use crate::host::folders::Folders;
@@ -65,7 +66,7 @@ pub struct Ab {
     sets: Vec<String>,
     /// The metrics, comma-separated, or `all` [default: what the experiment is about]
     #[arg(long, value_name = "NAME", default_value = "headline", hide_default_value = true)]
-    metric: Wanted,
+    metric: MetricSelection,
 
     #[command(flatten)]
     measured: Measured,
@@ -175,14 +176,14 @@ impl Ab {
         self.out.clone().unwrap_or_else(|| folders.comparisons())
     }
 
-    fn request(&self, folders: &Folders) -> anyhow::Result<Request> {
+    fn request(&self, folders: &Folders) -> anyhow::Result<SessionRequest> {
         let out = self.sessions(folders);
         if let Some(name) = &self.resume {
-            return Ok(Request::Resume { name: name.clone(), sessions: out });
+            return Ok(SessionRequest::Resume { name: name.clone(), sessions: out });
         }
         let [a, b] = self.arms()?;
         let configuration = self.configuration(&a, &b)?;
-        let asked = Asked {
+        let asked = RuleOverrides {
             tolerance: Some(self.tolerance),
             blocks: self.blocks.map(|blocks| blocks as usize),
             runs: self.runs.map(|runs| runs as usize),
@@ -199,7 +200,7 @@ impl Ab {
         if !self.dry_run {
             cli::check_writable("--out", &out).map_err(|e| BadInput(e.to_string()))?;
         }
-        Ok(Request::New { question: Box::new(question), out })
+        Ok(SessionRequest::New { question: Box::new(question), out })
     }
 
     fn arms(&self) -> anyhow::Result<[Arm; 2]> {
@@ -219,7 +220,7 @@ impl Ab {
     /// What the bench target would measure, each case at one level.
     fn configuration(&self, a: &Arm, b: &Arm) -> anyhow::Result<Configuration> {
         let options = self.measured.options(a, b)?;
-        let fresh = cli::fresh_seed();
+        let fresh = cli::random_seed();
         let mut configuration = resolve(self.bench, &options, fresh).map_err(|e| BadInput(e.to_string()))?;
         configuration.filter = self.filter.clone();
         configuration.seed = self.seed.unwrap_or(fresh);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::cli;
-use crate::compare::live::Wanted;
+use crate::compare::live::MetricSelection;
 use crate::compare::rule::{Comparison, Rule};
 use crate::compare::stored::baseline::{self, BaselineName};
 use crate::compare::stored::{Past, Question, compare, metric_names};
@@ -12,7 +12,7 @@ use crate::host::folders::Folders;
 use crate::model::exit::Exit;
 use crate::model::record::Experiment;
 use crate::report::{Format, Look, NoSuchRun, comparison};
-use crate::store::{ReadError, SlimRun, own_runs, read_run_file, read_slim, run_folder};
+use crate::store::{ReadError, RunValues, own_runs, read_run_file, read_values, run_folder};
 
 use crate::cli::exit::BadInput;
 use crate::cli::output::write_output;
@@ -45,7 +45,7 @@ pub struct Compare {
     bench: Option<Experiment>,
     /// The metrics, comma-separated, or `all` [default: what the experiment is about]
     #[arg(long, value_name = "NAME", default_value = "headline", hide_default_value = true)]
-    metric: Wanted,
+    metric: MetricSelection,
     /// How it is printed: text, markdown (a job summary), json, github (annotations)
     #[arg(long, default_value_t = Format::Text)]
     format: Format,
@@ -74,7 +74,7 @@ impl Compare {
         let (a, b) = (a?, b?);
         self.metric.check(&metric_names(&a, &b)).map_err(BadInput)?;
         let past = Past::load(&folders.runs(), &a, &b);
-        let question = Question { rule: Rule::USUAL, metrics: self.metric.clone(), past: &past };
+        let question = Question { rule: Rule::DEFAULT, metrics: self.metric.clone(), past: &past };
         let compared = compare((&self.a, &a), (&self.b, &b), &question).comparison;
         self.print(&compared)?;
         Ok(compared.exit())
@@ -159,8 +159,8 @@ impl Named {
     }
 }
 
-fn read(side: &str, name: &str, dir: &Path) -> anyhow::Result<SlimRun> {
-    read_slim(dir).map_err(|e| unreadable(side, name, &e))
+fn read(side: &str, name: &str, dir: &Path) -> anyhow::Result<RunValues> {
+    read_values(dir).map_err(|e| unreadable(side, name, &e))
 }
 
 fn unreadable(side: &str, name: &str, e: &ReadError) -> anyhow::Error {

@@ -18,7 +18,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::cli::platforms::{self, Answer};
-use crate::cli::setup::{self, TOOLS, Tool, Wanted};
+use crate::cli::setup::{self, TOOLS, Tool, ToolSelection};
 
 /// A thousand small containers of an engine on its bridges: the suite's largest step.
 const THOUSAND: Needs = Needs {
@@ -198,7 +198,7 @@ fn tools_found() -> Vec<Finding> {
         let missing = || format!("not installed; cargo xtask setup --only {}", tool.name);
         Finding::of(name, version.ok_or_else(missing))
     };
-    let always = TOOLS.iter().filter(|tool| tool.wanted == Wanted::Always);
+    let always = TOOLS.iter().filter(|tool| tool.wanted == ToolSelection::Always);
     let programs = always.flat_map(|tool| tool.programs.iter().map(move |&asked| program(tool, asked)));
     programs.chain([Finding::of("Docker's daemon", setup::docker_answers())]).collect()
 }

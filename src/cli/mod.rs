@@ -15,4 +15,4 @@ pub mod report;
 pub mod setup;
 pub mod stored;
 
-pub use bench::{BadInput, Options, ThesisCode, bench, check_writable, fresh_seed, resolve, terminal};
+pub use bench::{BadInput, Options, ThesisCode, bench, check_writable, random_seed, resolve, terminal};

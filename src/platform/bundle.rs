@@ -25,7 +25,7 @@ pub(super) const SANDBOX_TASKS: u32 = 16_384;
 
 /// What a container is made from besides its launch specification.
 #[derive(Debug)]
-pub(super) struct Surroundings<'a> {
+pub(super) struct BundleOptions<'a> {
     /// The run it belongs to.
     pub(super) run: &'a RunId,
     /// Its group, from the top of every hierarchy.
@@ -62,7 +62,7 @@ pub(super) fn write(dir: &Path, config: &Value) -> io::Result<PathBuf> {
 }
 
 /// The container's configuration.
-pub(super) fn config(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
+pub(super) fn config(spec: &LaunchSpec, around: &BundleOptions<'_>) -> Value {
     let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
     let arguments = arguments::of_guest(spec, dir, link::listen(spec));
     let command: Vec<String> = std::iter::once(spec.image.guest_path()).chain(arguments).collect();
@@ -120,7 +120,7 @@ fn namespaces(mode: CgroupMode, netns: Option<&Path>) -> Value {
     kinds.into_iter().map(|kind| json!({"type": kind})).chain([network]).collect()
 }
 
-fn resources(spec: &LaunchSpec, around: &Surroundings<'_>) -> Value {
+fn resources(spec: &LaunchSpec, around: &BundleOptions<'_>) -> Value {
     let mut resources = json!({"devices": [{"allow": false, "access": "rwm"}]});
     if let Some(cpus) = &spec.cpus {
         resources["cpu"] = json!({"cpus": cpus.to_string()});
@@ -176,7 +176,7 @@ mod tests {
     fn made(spec: &LaunchSpec, mode: CgroupMode, swap: Swap) -> Value {
         let run = "20261121-084514-3f9a".parse().expect("a run id");
         let cgroups_path = format!("/x/{}", spec.name);
-        config(spec, &Surroundings { run: &run, cgroups_path, mode, swap, most_files: 512, netns: None, quota: None })
+        config(spec, &BundleOptions { run: &run, cgroups_path, mode, swap, most_files: 512, netns: None, quota: None })
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
         let run = "20261121-084514-3f9a".parse().expect("a run id");
         let limits = Limits { memory: Bytes(64 << 20), pids: 16 };
         for limits in [None, Some(limits)] {
-            let around = Surroundings {
+            let around = BundleOptions {
                 run: &run,
                 cgroups_path: "/x".to_owned(),
                 mode: CgroupMode::V1,

@@ -6,6 +6,7 @@
 mod arguments;
 pub mod arm;
 mod bundle;
+mod configured;
 pub mod docker;
 pub mod engine_api;
 pub mod fake;
@@ -19,7 +20,6 @@ pub mod load_generator;
 mod machine;
 pub mod native;
 pub mod oci;
-mod outfit;
 pub mod podman;
 pub(crate) mod process;
 pub mod qemu;
@@ -60,8 +60,8 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
     fn check(&self) -> Result<PlatformFacts, Unavailable>;
 
     /// What the host bears for each of its instances.
-    fn burden(&self) -> Burden {
-        Burden::default()
+    fn resource_cost(&self) -> ResourceCost {
+        ResourceCost::default()
     }
 
     /// The clock that stamps its instances' events.
@@ -72,8 +72,8 @@ pub trait Platform: Send + Sync + std::fmt::Debug {
 
     /// What an instance with `image` is made from, once that is prepared: of a virtual machine the guest system with the
     /// program in it.
-    fn made_of(&self, image: &Image) -> Made {
-        Made { digest: image.digest.clone(), size: image.size }
+    fn boot_artifact(&self, image: &Image) -> BootArtifact {
+        BootArtifact { digest: image.digest.clone(), size: image.size }
     }
 
     /// The load generator that lives in the platform's own world, as a simulated one has; `None` where the host's tools
@@ -111,7 +111,7 @@ impl Context {
 
 /// What the host bears for one small instance, counted generously: asked before many are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Burden {
+pub struct ResourceCost {
     /// Processes and threads, those that look after it included.
     pub tasks: u64,
     /// Inotify instances.
@@ -126,14 +126,14 @@ pub struct Burden {
     pub is_elsewhere: bool,
 }
 
-impl Default for Burden {
+impl Default for ResourceCost {
     /// That of a process in a cgroup: the memory is five times a youki container's, as measured.
     fn default() -> Self {
         Self { tasks: 1, inotify: 0, neighbours: 0, memory: Bytes(4 << 20), forking: 32, is_elsewhere: false }
     }
 }
 
-impl Burden {
+impl ResourceCost {
     /// That of a sandbox with a kernel of its own. Of gVisor (December 2022), idle on two CPUs: two dozen threads and 17 MiB,
     /// rounded up.
     pub(in crate::platform) fn of_sandbox() -> Self {
@@ -144,7 +144,7 @@ impl Burden {
 
 /// What an instance is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct BootArtifact {
     /// SHA-256 of it, in hexadecimal.
     pub digest: String,
     /// What it takes on the host's disk.

@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
+use super::configured::ConfiguredPlatform;
 use super::docker::{Docker, Start};
 use super::firecracker::{self, Firecracker};
-use super::outfit::Outfitted;
 use super::qemu::{Flavour, Qemu};
 use super::solo5::{self, Solo5};
 use super::{Context, Error, Platform, fake, native, oci, podman, youki};
@@ -158,7 +158,7 @@ pub fn defaults() -> Vec<PlatformId> {
 pub fn open(id: &PlatformId, context: &Context) -> Result<Box<dyn Platform>, Error> {
     let (entry, runtime) = find(id.as_str()).map_err(|e| Error::Fatal(e.to_string()))?;
     let platform = (entry.open)(context, runtime)?;
-    Ok(if context.settings.is_plain() { platform } else { Box::new(Outfitted::new(platform, context)) })
+    Ok(if context.settings.is_plain() { platform } else { Box::new(ConfiguredPlatform::new(platform, context)) })
 }
 
 /// Asks every platform, and of a family those that are usual, whether it can run here. Changes nothing on

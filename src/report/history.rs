@@ -9,7 +9,7 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 use serde::Serialize;
 
-use super::figures::{Axis, AxisScale, Figure, Plot, STYLE, Sheet, Start, Step, TrackChart, TrackPoint, svg};
+use super::figures::{Axis, AxisScale, Figure, Plot, STYLE, Start, Step, StyleSheet, TrackChart, TrackPoint, svg};
 use super::write::{WriteError, put};
 use crate::compare::history::{Change, Contents, Entry, Question, Track, questions, tracks};
 use crate::model::units::{Scale, Unit};
@@ -32,12 +32,12 @@ struct Chart {
     title: String,
     caption: String,
     svg: String,
-    changes: Vec<Told>,
+    changes: Vec<TrackRow>,
 }
 
 /// A change in words.
 #[derive(Debug, Serialize)]
-struct Told {
+struct TrackRow {
     text: String,
     before: String,
     after: String,
@@ -99,7 +99,7 @@ fn chart(track: &Track<'_>, id: &str) -> Chart {
             Scale::of(last.unit, last.median).text(last.median),
             last.day()
         ),
-        svg: svg(&figure, Sheet::Page),
+        svg: svg(&figure, StyleSheet::Page),
         changes: track.changes.iter().map(told).collect(),
     }
 }
@@ -169,9 +169,9 @@ fn step(change: &Change<'_>) -> Step {
     }
 }
 
-fn told(change: &Change<'_>) -> Told {
+fn told(change: &Change<'_>) -> TrackRow {
     let (point, before, after) = (&change.point, change.before, change.after);
-    Told {
+    TrackRow {
         text: format!(
             "{} between {} and {} (from {:.3} to {:.3}, p {:.4})",
             change.in_words(),

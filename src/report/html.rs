@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 
-use super::figures::{STYLE, Sheet, svg};
+use super::figures::{STYLE, StyleSheet, svg};
 use super::model::{Finding, Report};
 
 /// Longer tables are folded away at first.
@@ -27,7 +27,7 @@ pub(super) fn page(
     links: &BTreeMap<String, String>,
     history: Option<&str>,
 ) -> Result<String, minijinja::Error> {
-    let svgs: BTreeMap<&str, String> = report.figures().map(|f| (f.id.as_str(), svg(f, Sheet::Page))).collect();
+    let svgs: BTreeMap<&str, String> = report.figures().map(|f| (f.id.as_str(), svg(f, StyleSheet::Page))).collect();
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("templates/page.html"))?;
     let page = templates.get_template("page.html")?.render(context! {

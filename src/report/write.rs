@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::figures::{Sheet, svg};
+use super::figures::{StyleSheet, svg};
 use super::model::Report;
 use super::source::Latest;
 use super::{history, html, json};
@@ -43,7 +43,7 @@ pub fn write_with(latest: &Latest, dir: &Path) -> Result<PathBuf, WriteError> {
     let figures = dir.join("figures");
     fs::create_dir_all(&figures).map_err(|source| WriteError::Io { path: figures.clone(), source })?;
     for figure in report.figures() {
-        put(&figures.join(format!("{}.svg", figure.id)), &svg(figure, Sheet::Own))?;
+        put(&figures.join(format!("{}.svg", figure.id)), &svg(figure, StyleSheet::Own))?;
     }
     let summary = json::summary(&latest.runs, report.notices.clone());
     let summary = serde_json::to_string_pretty(&summary).map_err(bad)?;

@@ -2,7 +2,7 @@
 
 mod reader;
 mod run_file;
-mod slim;
+mod summary_reader;
 #[cfg(test)]
 pub(crate) mod testing;
 mod writer;
@@ -10,5 +10,5 @@ mod writer;
 pub(crate) use reader::{Place, each_trial};
 pub use reader::{ReadError, StoredRun, list_runs, read_run, read_run_file, run_folder};
 pub use run_file::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip, own_runs};
-pub use slim::{CaseValues, MetricValues, SlimRun, read_slim};
+pub use summary_reader::{CaseValues, MetricValues, RunValues, read_values};
 pub use writer::{RUN_FILE, TRIALS_FILE, Writer, replace};

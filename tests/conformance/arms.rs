@@ -10,7 +10,7 @@ use featherweight::model::units::Nanos;
 use featherweight::platform::arm::Arm;
 use featherweight::platform::{Context, LaunchSpec, Milestone, Platform, Purpose, registry};
 
-use crate::stand::{Stand, contracts};
+use crate::fixture::{Fixture, contracts};
 
 contracts! {
     Real a_quota_is_read_back_from_the_kernel,
@@ -21,15 +21,15 @@ contracts! {
 }
 
 /// The stand's platform as an arm.
-fn open(stand: &Stand, settings: &str) -> Box<dyn Platform> {
-    let arm: Arm = format!("{}{settings}", stand.subject.name).parse().expect("an arm");
-    let context = Context::new(stand.ledger.clone(), stand.interrupt.clone()).with_settings(&arm.settings);
+fn open(fixture: &Fixture, settings: &str) -> Box<dyn Platform> {
+    let arm: Arm = format!("{}{settings}", fixture.subject.name).parse().expect("an arm");
+    let context = Context::new(fixture.ledger.clone(), fixture.interrupt.clone()).with_settings(&arm.settings);
     registry::open(&arm.platform, &context).expect("it is made")
 }
 
 /// The same; `None`, with the reason printed, if it refuses.
-fn arm(stand: &Stand, settings: &str) -> Option<Box<dyn Platform>> {
-    let platform = open(stand, &format!(",{settings}"));
+fn arm(fixture: &Fixture, settings: &str) -> Option<Box<dyn Platform>> {
+    let platform = open(fixture, &format!(",{settings}"));
     match platform.check() {
         Ok(facts) => {
             assert!(facts.notes.iter().any(|note| note.contains(settings)), "{facts:?}");
@@ -37,51 +37,51 @@ fn arm(stand: &Stand, settings: &str) -> Option<Box<dyn Platform>> {
         }
         Err(why) => {
             assert!(!why.cure.is_empty());
-            println!("ignored: {},{settings}: {why}", stand.subject.name);
+            println!("ignored: {},{settings}: {why}", fixture.subject.name);
             None
         }
     }
 }
 
 /// The quota of a sleeper that is launched for `purpose`.
-fn quota(stand: &Stand, platform: &dyn Platform, purpose: Purpose) -> Option<Quota> {
-    let spec = LaunchSpec { purpose, ..stand.spec(Program::Sleep, &[]) };
+fn quota(fixture: &Fixture, platform: &dyn Platform, purpose: Purpose) -> Option<Quota> {
+    let spec = LaunchSpec { purpose, ..fixture.spec(Program::Sleep, &[]) };
     platform.prepare(&spec.image).expect("it can be prepared");
     let mut instance = platform.launch(&spec).expect("it launches");
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let quota = instance.cgroup().and_then(Cgroup::quota);
     instance.stop().expect("it stops");
     quota
 }
 
-fn a_quota_is_read_back_from_the_kernel(stand: &Stand) {
-    let Some(platform) = arm(stand, "inject=quota:50%") else { return };
-    let quota = quota(stand, platform.as_ref(), Purpose::Measured);
+fn a_quota_is_read_back_from_the_kernel(fixture: &Fixture) {
+    let Some(platform) = arm(fixture, "inject=quota:50%") else { return };
+    let quota = quota(fixture, platform.as_ref(), Purpose::Measured);
     assert_eq!(quota, Some(Quota { time_us: 1_000, period_us: 2_000 }));
 }
 
-fn only_what_is_measured_has_a_quota(stand: &Stand) {
-    let Some(platform) = arm(stand, "inject=quota:50%") else { return };
-    assert_eq!(quota(stand, platform.as_ref(), Purpose::Neighbour), None);
-    assert_eq!(quota(stand, stand.platform(), Purpose::Measured), None, "nor without the arm");
+fn only_what_is_measured_has_a_quota(fixture: &Fixture) {
+    let Some(platform) = arm(fixture, "inject=quota:50%") else { return };
+    assert_eq!(quota(fixture, platform.as_ref(), Purpose::Neighbour), None);
+    assert_eq!(quota(fixture, fixture.platform(), Purpose::Measured), None, "nor without the arm");
 }
 
-fn busy_work_delays_what_is_measured(stand: &Stand) {
+fn busy_work_delays_what_is_measured(fixture: &Fixture) {
     let busy = Nanos::from(Duration::from_millis(200));
-    let Some(platform) = arm(stand, "inject=busy:200ms") else { return };
-    let spec = stand.spec(Program::Hello, &[]);
+    let Some(platform) = arm(fixture, "inject=busy:200ms") else { return };
+    let spec = fixture.spec(Program::Hello, &[]);
     platform.prepare(&spec.image).expect("it can be prepared");
     let mut instance = platform.launch(&spec).expect("it launches");
-    let deadline = platform.clock().now() + stand.patience().into();
+    let deadline = platform.clock().now() + fixture.patience().into();
     instance.wait_for(Milestone::Exit, deadline).expect("it ends");
     let events = instance.stop().expect("it stops").events;
     assert!(events[&Event::Main].saturating_sub(events[&Event::Spawn]) >= busy, "{events:?}");
 }
 
-fn two_arms_of_one_platform_do_not_disturb_each_other(stand: &Stand) {
-    let spec = || stand.spec(Program::Hello, &[]);
+fn two_arms_of_one_platform_do_not_disturb_each_other(fixture: &Fixture) {
+    let spec = || fixture.spec(Program::Hello, &[]);
     let arm = || {
-        let platform = open(stand, "");
+        let platform = open(fixture, "");
         platform.prepare(&spec().image).expect("it can be prepared");
         platform
     };
@@ -89,17 +89,17 @@ fn two_arms_of_one_platform_do_not_disturb_each_other(stand: &Stand) {
     // What it made for itself goes with it.
     drop(first);
     let mut instance = second.launch(&spec()).expect("it launches");
-    let ended = instance.wait_for(Milestone::Exit, second.clock().now() + stand.patience().into());
+    let ended = instance.wait_for(Milestone::Exit, second.clock().now() + fixture.patience().into());
     instance.stop().expect("it stops");
     ended.expect("it ends");
 }
 
-fn what_is_no_program_is_refused(stand: &Stand) {
+fn what_is_no_program_is_refused(fixture: &Fixture) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), "no program").expect("written");
-    let family = stand.subject.name.split(':').next().unwrap_or_default();
+    let family = fixture.subject.name.split(':').next().unwrap_or_default();
     for (key, families) in [("runtime", &["oci", "podman"][..]), ("qemu", &["qemu"])] {
-        let refused = open(stand, &format!(",{key}={}", file.path().display())).check().expect_err("refused");
+        let refused = open(fixture, &format!(",{key}={}", file.path().display())).check().expect_err("refused");
         let why = if families.contains(&family) { "is no program" } else { "cannot have" };
         assert!(refused.reason.contains(why), "{key}: {refused}");
     }

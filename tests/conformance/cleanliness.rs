@@ -12,8 +12,8 @@ use featherweight::model::program::Program;
 use featherweight::model::units::Bytes;
 use featherweight::platform::{LaunchSpec, Limits, Milestone};
 
+use crate::fixture::{Fixture, contracts};
 use crate::host;
-use crate::stand::{Stand, contracts};
 
 contracts! {
     Real nothing_is_left_of_a_stopped_instance,
@@ -24,92 +24,92 @@ contracts! {
     Real a_strangers_process_and_group_are_left_alone,
 }
 
-fn limited(stand: &Stand, program: Program, arguments: &[&str]) -> LaunchSpec {
-    let can = stand.platform().capabilities().limits;
+fn limited(fixture: &Fixture, program: Program, arguments: &[&str]) -> LaunchSpec {
+    let can = fixture.platform().capabilities().limits;
     let limits = can.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
-    LaunchSpec { limits, ..stand.spec(program, arguments) }
+    LaunchSpec { limits, ..fixture.spec(program, arguments) }
 }
 
 /// Fails if anything carries the instance's name, or a guest of the run still lives.
 #[track_caller]
-pub(crate) fn assert_clean(stand: &Stand, spec: &LaunchSpec) {
+pub(crate) fn assert_clean(fixture: &Fixture, spec: &LaunchSpec) {
     assert_eq!(host::traces(&spec.name), [] as [&Path; 0]);
     let guest = spec.image.program.name();
-    let alive: Vec<_> = host::marked(stand.ledger.run())
+    let alive: Vec<_> = host::marked(fixture.ledger.run())
         .into_iter()
         .filter(|&pid| host::status(pid, "Name").is_some_and(|name| name == guest))
         .collect();
     assert_eq!(alive, [0; 0]);
     let named = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().any(|e| *e.file_name() == *spec.name);
-    let folders = fs::read_dir(stand.ledger.dir()).expect("the run's folder").flatten();
+    let folders = fs::read_dir(fixture.ledger.dir()).expect("the run's folder").flatten();
     assert!(folders.map(|entry| entry.path()).all(|dir| !named(&dir)), "in the run's own folder");
 }
 
-fn nothing_is_left_of_a_stopped_instance(stand: &Stand) {
-    for spec in [stand.spec(Program::Probe, &["do=hang"]), limited(stand, Program::Probe, &["do=hang"])] {
-        let mut instance = stand.launch(&spec);
-        stand.wait(&mut instance, Milestone::Ready).expect("it hangs");
+fn nothing_is_left_of_a_stopped_instance(fixture: &Fixture) {
+    for spec in [fixture.spec(Program::Probe, &["do=hang"]), limited(fixture, Program::Probe, &["do=hang"])] {
+        let mut instance = fixture.launch(&spec);
+        fixture.wait(&mut instance, Milestone::Ready).expect("it hangs");
         instance.stop().expect("stopped");
-        assert_clean(stand, &spec);
+        assert_clean(fixture, &spec);
     }
 }
 
-fn nothing_is_left_of_a_dropped_instance(stand: &Stand) {
-    let spec = limited(stand, Program::Probe, &["do=hang"]);
-    let mut instance = stand.launch(&spec);
-    stand.wait(&mut instance, Milestone::Ready).expect("it hangs");
+fn nothing_is_left_of_a_dropped_instance(fixture: &Fixture) {
+    let spec = limited(fixture, Program::Probe, &["do=hang"]);
+    let mut instance = fixture.launch(&spec);
+    fixture.wait(&mut instance, Milestone::Ready).expect("it hangs");
     drop(instance);
-    assert_clean(stand, &spec);
+    assert_clean(fixture, &spec);
 }
 
-fn nothing_is_left_of_a_failed_launch(stand: &Stand) {
-    let spec = limited(stand, Program::Probe, &[]);
+fn nothing_is_left_of_a_failed_launch(fixture: &Fixture) {
+    let spec = limited(fixture, Program::Probe, &[]);
     // It is there and may be executed, but no kernel can.
-    let rootfs = stand.ledger.dir().join("broken");
+    let rootfs = fixture.ledger.dir().join("broken");
     for dir in ["fw", "proc", "sys", "dev", "tmp"] {
         fs::create_dir_all(rootfs.join(dir)).expect("a folder is made");
     }
     let broken = LaunchSpec { image: Image { rootfs, digest: "0".repeat(64), ..spec.image.clone() }, ..spec };
     fs::write(broken.image.binary(), "no program").expect("written");
     fs::set_permissions(broken.image.binary(), fs::Permissions::from_mode(0o755)).expect("allowed");
-    stand.platform().prepare(&broken.image).expect("all is there");
-    match stand.platform().launch(&broken) {
+    fixture.platform().prepare(&broken.image).expect("all is there");
+    match fixture.platform().launch(&broken) {
         Err(e) => assert!(e.to_string().contains(&broken.name), "{e}"),
         Ok(mut instance) => {
-            stand.wait(&mut instance, Milestone::Main).expect_err("it cannot run");
+            fixture.wait(&mut instance, Milestone::Main).expect_err("it cannot run");
             instance.stop().expect("stopped");
         }
     }
-    assert_clean(stand, &broken);
+    assert_clean(fixture, &broken);
 }
 
-fn forked_children_end_with_their_guest(stand: &Stand) {
+fn forked_children_end_with_their_guest(fixture: &Fixture) {
     for spec in [
-        stand.spec(Program::Probe, &["do=spawn", "count=5", "then=pause"]),
-        limited(stand, Program::Probe, &["do=spawn", "count=5", "then=pause"]),
+        fixture.spec(Program::Probe, &["do=spawn", "count=5", "then=pause"]),
+        limited(fixture, Program::Probe, &["do=spawn", "count=5", "then=pause"]),
     ] {
-        let mut instance = stand.launch(&spec);
-        assert_eq!(stand.result(&mut instance)["spawned"], 5);
+        let mut instance = fixture.launch(&spec);
+        assert_eq!(fixture.result(&mut instance)["spawned"], 5);
         let threads = instance.threads();
         assert_eq!(threads.len(), 6, "{threads:?}");
         instance.stop().expect("stopped");
         assert!(threads.iter().all(|thread| !host::lives(thread.pid)), "{threads:?}");
-        assert_clean(stand, &spec);
+        assert_clean(fixture, &spec);
     }
 }
 
-fn children_that_outlive_their_guest_are_ended(stand: &Stand) {
-    let spec = limited(stand, Program::Probe, &["do=spawn", "count=5", "then=pause"]);
-    let mut instance = stand.launch(&spec);
-    stand.result(&mut instance);
+fn children_that_outlive_their_guest_are_ended(fixture: &Fixture) {
+    let spec = limited(fixture, Program::Probe, &["do=spawn", "count=5", "then=pause"]);
+    let mut instance = fixture.launch(&spec);
+    fixture.result(&mut instance);
     instance.kill();
-    stand.wait(&mut instance, Milestone::Exit).expect("it ends");
+    fixture.wait(&mut instance, Milestone::Exit).expect("it ends");
     instance.stop().expect("stopped");
-    assert_clean(stand, &spec);
+    assert_clean(fixture, &spec);
 }
 
-fn a_strangers_process_and_group_are_left_alone(stand: &Stand) {
-    let probe = stand.spec(Program::Probe, &[]).image.binary();
+fn a_strangers_process_and_group_are_left_alone(fixture: &Fixture) {
+    let probe = fixture.spec(Program::Probe, &[]).image.binary();
     let mut command = Command::new(probe);
     command.args(["do=hang", "deadline=60"]).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
     let mut stranger = command.spawn().expect("the stranger starts");
@@ -117,9 +117,9 @@ fn a_strangers_process_and_group_are_left_alone(stand: &Stand) {
     let group = Arc::new(hierarchies).group(Path::new(&format!("stranger-{}", std::process::id())));
     let made = group.create().is_ok();
 
-    let instance = stand.launch(&limited(stand, Program::Probe, &["do=hang"]));
+    let instance = fixture.launch(&limited(fixture, Program::Probe, &["do=hang"]));
     instance.stop().expect("stopped");
-    stand.ledger.close().expect("swept");
+    fixture.ledger.close().expect("swept");
 
     let lived = stranger.try_wait().expect("asked").is_none();
     let stayed = group.exists() || !made;

@@ -13,8 +13,8 @@ use featherweight::model::units::Bytes;
 use featherweight::platform::{LaunchSpec, Limits, Milestone};
 
 use crate::cleanliness::assert_clean;
+use crate::fixture::{Fixture, Subject, contracts};
 use crate::host;
-use crate::stand::{Stand, Subject, contracts};
 
 /// Set for the process that is to crash: the name of its platform.
 const VICTIM: &str = "FEATHERWEIGHT_CONFORMANCE_VICTIM";
@@ -28,29 +28,29 @@ contracts! {
 pub(crate) fn victim_entry(subjects: &[Subject]) {
     let Ok(name) = std::env::var(VICTIM) else { return };
     let subject = subjects.iter().find(|subject| subject.name == name).expect("a platform of that name");
-    let stand = Stand::open(subject).expect("it can run, or nobody had asked");
-    let can = stand.platform().capabilities();
+    let fixture = Fixture::open(subject).expect("it can run, or nobody had asked");
+    let can = fixture.platform().capabilities();
     let limits = can.limits.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
-    let limited = LaunchSpec { limits, ..stand.spec(Program::Probe, &["do=spawn", "count=3", "then=pause"]) };
+    let limited = LaunchSpec { limits, ..fixture.spec(Program::Probe, &["do=spawn", "count=3", "then=pause"]) };
     let network = if can.network { Networking::Bridge } else { Networking::None };
-    let serving = LaunchSpec { network, ..stand.spec(Program::Probe, &["do=serve"]) };
-    let hanging = || (stand.spec(Program::Probe, &["do=hang"]), Milestone::Ready);
-    let launches = match stand.runs(Program::Write) {
+    let serving = LaunchSpec { network, ..fixture.spec(Program::Probe, &["do=serve"]) };
+    let hanging = || (fixture.spec(Program::Probe, &["do=hang"]), Milestone::Ready);
+    let launches = match fixture.runs(Program::Write) {
         true => vec![
             (limited, Milestone::Result),
-            (stand.spec(Program::Write, &[]), Milestone::Attacking),
+            (fixture.spec(Program::Write, &[]), Milestone::Attacking),
             hanging(),
             (serving, Milestone::Ready),
         ],
         false => vec![hanging(), hanging()],
     };
     let launch = |(spec, milestone): (LaunchSpec, Milestone)| {
-        let mut instance = stand.launch(&spec);
-        stand.wait(&mut instance, milestone).expect("it lives");
+        let mut instance = fixture.launch(&spec);
+        fixture.wait(&mut instance, milestone).expect("it lives");
         instance
     };
     let _living: Vec<_> = launches.into_iter().map(launch).collect();
-    println!("{}", stand.ledger.run());
+    println!("{}", fixture.ledger.run());
     std::io::stdout().flush().expect("said");
     loop {
         thread::park();
@@ -88,8 +88,8 @@ impl Victim {
     }
 }
 
-fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
-    let run = Victim::start(stand.subject).crash();
+fn a_crashed_harness_leaves_nothing_that_is_not_found(fixture: &Fixture) {
+    let run = Victim::start(fixture.subject).crash();
     let left = ledger::reap(&Folders::from_env().state, &run, featherweight::platform::reap_engines).expect("reaped");
     // The two that print nothing more lived on; the third ends as soon as nobody reads its lines.
     assert!(left.processes >= 2 || left.containers >= 2, "{left:?}");
@@ -101,18 +101,18 @@ fn a_crashed_harness_leaves_nothing_that_is_not_found(stand: &Stand) {
     );
 }
 
-fn a_run_survives_the_death_of_its_helpers(stand: &Stand) {
-    let spec = stand.spec(Program::Sleep, &[]);
-    let mut instance = stand.launch(&spec);
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+fn a_run_survives_the_death_of_its_helpers(fixture: &Fixture) {
+    let spec = fixture.spec(Program::Sleep, &[]);
+    let mut instance = fixture.launch(&spec);
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let guests: Vec<_> = instance.threads().iter().map(|thread| thread.pid).collect();
-    for helper in host::marked(stand.ledger.run()).into_iter().filter(|pid| !guests.contains(pid)) {
+    for helper in host::marked(fixture.ledger.run()).into_iter().filter(|pid| !guests.contains(pid)) {
         host::kill(helper);
     }
     // How it ended may be unknown now, but it has ended and nothing is left.
     let _ = instance.stop();
-    assert_clean(stand, &spec);
+    assert_clean(fixture, &spec);
     for code in [3, 4] {
-        assert_eq!(stand.run(&["do=exit", &format!("code={code}")]).exit, featherweight::platform::Exit::Code(code));
+        assert_eq!(fixture.run(&["do=exit", &format!("code={code}")]).exit, featherweight::platform::Exit::Code(code));
     }
 }

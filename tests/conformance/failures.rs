@@ -6,7 +6,7 @@ use featherweight::guest::Image;
 use featherweight::model::program::Program;
 use featherweight::platform::{Error, Exit, LaunchSpec, Milestone};
 
-use crate::stand::{Stand, assert_failed, contracts};
+use crate::fixture::{Fixture, assert_failed, contracts};
 
 contracts! {
     Nothing a_guest_that_ends_too_early_is_a_failure,
@@ -21,44 +21,44 @@ contracts! {
     Real a_missing_program_is_named,
 }
 
-fn a_guest_that_ends_too_early_is_a_failure(stand: &Stand) {
-    let mut instance = stand.probe(&["do=exit", "code=3"]);
-    assert_failed(stand.wait(&mut instance, Milestone::Ready), &["code 3", "FW ready", instance.name()]);
+fn a_guest_that_ends_too_early_is_a_failure(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=exit", "code=3"]);
+    assert_failed(fixture.wait(&mut instance, Milestone::Ready), &["code 3", "FW ready", instance.name()]);
     assert_eq!(instance.stop().expect("stopped").exit, Exit::Code(3));
 }
 
-fn a_guest_that_crashes_is_a_failure(stand: &Stand) {
-    let mut instance = stand.probe(&["do=crash"]);
-    assert_failed(stand.wait(&mut instance, Milestone::Result), &["signal"]);
+fn a_guest_that_crashes_is_a_failure(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=crash"]);
+    assert_failed(fixture.wait(&mut instance, Milestone::Result), &["signal"]);
     instance.stop().expect("stopped");
 }
 
-fn a_guest_without_a_line_is_a_failure(stand: &Stand) {
-    let mut instance = stand.probe(&["do=silent"]);
-    assert_failed(stand.wait(&mut instance, Milestone::Main), &["no output"]);
+fn a_guest_without_a_line_is_a_failure(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=silent"]);
+    assert_failed(fixture.wait(&mut instance, Milestone::Main), &["no output"]);
     assert!(instance.stop().expect("stopped").lines.is_empty());
 }
 
-fn a_guest_that_reports_an_error_is_a_failure(stand: &Stand) {
+fn a_guest_that_reports_an_error_is_a_failure(fixture: &Fixture) {
     for milestone in [Milestone::Ready, Milestone::Exit] {
-        let mut instance = stand.probe(&["do=nonsense"]);
-        assert_failed(stand.wait(&mut instance, milestone), &["the guest reports", "do"]);
+        let mut instance = fixture.probe(&["do=nonsense"]);
+        assert_failed(fixture.wait(&mut instance, milestone), &["the guest reports", "do"]);
         instance.stop().expect("stopped");
     }
 }
 
-fn a_flood_is_bounded_and_ends_at_the_deadline(stand: &Stand) {
-    let mut instance = stand.probe(&["do=flood"]);
-    let outcome = instance.wait_for(Milestone::Result, stand.within(Duration::from_millis(300)));
+fn a_flood_is_bounded_and_ends_at_the_deadline(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=flood"]);
+    let outcome = instance.wait_for(Milestone::Result, fixture.within(Duration::from_millis(300)));
     assert!(matches!(outcome, Err(Error::Deadline { .. })), "{outcome:?}");
     assert!(instance.lines().len() < 10_000, "a few thousand at most");
     instance.stop().expect("stopped");
 }
 
-fn a_wait_ends_at_its_deadline(stand: &Stand) {
-    let mut instance = stand.launch(&stand.spec(Program::Sleep, &[]));
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
-    match instance.wait_for(Milestone::Result, stand.within(Duration::from_millis(20))) {
+fn a_wait_ends_at_its_deadline(fixture: &Fixture) {
+    let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    match instance.wait_for(Milestone::Result, fixture.within(Duration::from_millis(20))) {
         Err(Error::Deadline { name, awaited, last, .. }) => {
             assert_eq!(name, instance.name());
             assert!(awaited.contains("result") && last.contains("ready"), "{awaited}; {last}");
@@ -68,33 +68,33 @@ fn a_wait_ends_at_its_deadline(stand: &Stand) {
     instance.stop().expect("stopped");
 }
 
-fn a_hanging_guest_ends_at_its_own_deadline(stand: &Stand) {
+fn a_hanging_guest_ends_at_its_own_deadline(fixture: &Fixture) {
     let deadline = Duration::from_secs(1);
-    let mut instance = stand.launch(&LaunchSpec { deadline, ..stand.spec(Program::Probe, &["do=hang"]) });
-    stand.wait(&mut instance, Milestone::Exit).expect("it ends itself");
+    let mut instance = fixture.launch(&LaunchSpec { deadline, ..fixture.spec(Program::Probe, &["do=hang"]) });
+    fixture.wait(&mut instance, Milestone::Exit).expect("it ends itself");
     let exit = instance.stop().expect("stopped").exit;
     assert_ne!(exit, Exit::Code(0));
 }
 
-fn a_hanging_guest_can_be_stopped(stand: &Stand) {
-    let mut instance = stand.probe(&["do=hang"]);
-    stand.wait(&mut instance, Milestone::Ready).expect("it hangs");
+fn a_hanging_guest_can_be_stopped(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=hang"]);
+    fixture.wait(&mut instance, Milestone::Ready).expect("it hangs");
     assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
 }
 
-fn a_guest_can_be_killed_twice_and_after_its_end(stand: &Stand) {
-    let mut instance = stand.launch(&stand.spec(Program::Sleep, &[]));
+fn a_guest_can_be_killed_twice_and_after_its_end(fixture: &Fixture) {
+    let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
     instance.kill();
     instance.kill();
-    stand.wait(&mut instance, Milestone::Exit).expect("it ends");
+    fixture.wait(&mut instance, Milestone::Exit).expect("it ends");
     instance.kill();
     assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
 }
 
-fn a_missing_program_is_named(stand: &Stand) {
-    let spec = stand.spec(Program::Hello, &[]);
-    let rootfs = stand.ledger.dir().join("no-such-image");
+fn a_missing_program_is_named(fixture: &Fixture) {
+    let spec = fixture.spec(Program::Hello, &[]);
+    let rootfs = fixture.ledger.dir().join("no-such-image");
     let spec = LaunchSpec { image: Image { rootfs, ..spec.image.clone() }, ..spec };
-    assert_failed(stand.platform().prepare(&spec.image), &["no-such-image"]);
-    assert_failed(stand.platform().launch(&spec), &[&spec.name]);
+    assert_failed(fixture.platform().prepare(&spec.image), &["no-such-image"]);
+    assert_failed(fixture.platform().launch(&spec), &[&spec.name]);
 }

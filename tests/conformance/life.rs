@@ -9,8 +9,8 @@ use featherweight::model::program::Program;
 use featherweight::model::run::RUN_VARIABLE;
 use featherweight::platform::{Exit, LaunchSpec, Milestone, Purpose, StampedLine};
 
+use crate::fixture::{Fixture, contracts};
 use crate::host;
-use crate::stand::{Stand, contracts};
 
 contracts! {
     Nothing exit_codes_are_told,
@@ -26,23 +26,23 @@ contracts! {
     Host a_guest_carries_the_marker_of_the_run,
 }
 
-fn exit_codes_are_told(stand: &Stand) {
+fn exit_codes_are_told(fixture: &Fixture) {
     for code in [0, 1, 7, 255] {
-        assert_eq!(stand.run(&["do=exit", &format!("code={code}")]).exit, Exit::Code(code));
+        assert_eq!(fixture.run(&["do=exit", &format!("code={code}")]).exit, Exit::Code(code));
     }
 }
 
-fn a_guest_that_a_signal_ends_is_told_so(stand: &Stand) {
+fn a_guest_that_a_signal_ends_is_told_so(fixture: &Fixture) {
     // Which signal is not the same everywhere: the first process of a namespace survives its own SIGABRT.
-    let crashed = stand.run(&["do=crash"]).exit;
+    let crashed = fixture.run(&["do=crash"]).exit;
     assert!(matches!(crashed, Exit::Signal(signal) if signal > 0), "{crashed:?}");
-    let mut instance = stand.launch(&stand.spec(Program::Sleep, &[]));
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
 }
 
-fn lines_of_the_guest_are_shown_in_order(stand: &Stand) {
-    let stopped = stand.run(&["do=where"]);
+fn lines_of_the_guest_are_shown_in_order(fixture: &Fixture) {
+    let stopped = fixture.run(&["do=where"]);
     let [StampedLine { line: GuestLine::Main, at: first }, StampedLine { line: GuestLine::Result(value), at: last }] =
         stopped.lines.as_slice()
     else {
@@ -51,69 +51,69 @@ fn lines_of_the_guest_are_shown_in_order(stand: &Stand) {
     assert!(first <= last && value["pid"].is_number(), "{value}");
 }
 
-fn events_are_in_the_order_of_life(stand: &Stand) {
-    let stopped = stand.run(&["do=where"]);
+fn events_are_in_the_order_of_life(fixture: &Fixture) {
+    let stopped = fixture.run(&["do=where"]);
     let instants: Vec<_> = Event::ALL.iter().filter_map(|event| stopped.events.get(event)).collect();
     assert!(instants.is_sorted(), "{:?}", stopped.events);
     for event in [Event::Spawn, Event::Main, Event::Result, Event::Exit, Event::Gone] {
         assert!(stopped.events.contains_key(&event), "{event} in {:?}", stopped.events);
     }
-    assert!(*instants[instants.len() - 1] <= stand.platform().clock().now(), "the platform's own clock");
+    assert!(*instants[instants.len() - 1] <= fixture.platform().clock().now(), "the platform's own clock");
 }
 
-fn a_milestone_that_is_past_is_told_again(stand: &Stand) {
-    let mut instance = stand.probe(&["do=where"]);
-    stand.wait(&mut instance, Milestone::Exit).expect("it ends");
-    let main = stand.wait(&mut instance, Milestone::Main).expect("it began");
+fn a_milestone_that_is_past_is_told_again(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=where"]);
+    fixture.wait(&mut instance, Milestone::Exit).expect("it ends");
+    let main = fixture.wait(&mut instance, Milestone::Main).expect("it began");
     assert_eq!(instance.events().get(&Event::Main), Some(&main));
-    assert_eq!(stand.wait(&mut instance, Milestone::Main).expect("it began"), main);
+    assert_eq!(fixture.wait(&mut instance, Milestone::Main).expect("it began"), main);
     instance.stop().expect("stopped");
 }
 
-fn a_background_instance_lives_and_ends_like_any_other(stand: &Stand) {
-    let spec = stand.spec(Program::Sleep, &[]);
-    let mut instance = stand.launch(&LaunchSpec { purpose: Purpose::Background, ..spec });
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+fn a_background_instance_lives_and_ends_like_any_other(fixture: &Fixture) {
+    let spec = fixture.spec(Program::Sleep, &[]);
+    let mut instance = fixture.launch(&LaunchSpec { purpose: Purpose::Background, ..spec });
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     instance.kill();
-    stand.wait(&mut instance, Milestone::Exit).expect("it ends");
+    fixture.wait(&mut instance, Milestone::Exit).expect("it ends");
     let stopped = instance.stop().expect("stopped");
     assert_eq!(stopped.exit, Exit::Signal(9));
     assert!(Event::ALL.iter().filter_map(|event| stopped.events.get(event)).is_sorted(), "{:?}", stopped.events);
 }
 
-fn a_guest_has_a_writable_folder(stand: &Stand) {
-    let mut instance = stand.probe(&["do=where"]);
-    assert_eq!(stand.result(&mut instance)["dir_writable"], true);
+fn a_guest_has_a_writable_folder(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=where"]);
+    assert_eq!(fixture.result(&mut instance)["dir_writable"], true);
     instance.stop().expect("stopped");
 }
 
-fn a_guest_runs_on_the_cpus_it_is_given(stand: &Stand) {
+fn a_guest_runs_on_the_cpus_it_is_given(fixture: &Fixture) {
     let usable: CpuSet = host::status(std::process::id() as i32, "Cpus_allowed_list")
         .and_then(|list| list.parse().ok())
         .expect("the kernel tells our CPUs");
     for cpu in usable.iter() {
         let cpus = Some(CpuSet::one(cpu));
-        let mut instance = stand.launch(&LaunchSpec { cpus, ..stand.spec(Program::Probe, &["do=where"]) });
-        assert_eq!(stand.result(&mut instance)["cpus"], cpu.to_string());
+        let mut instance = fixture.launch(&LaunchSpec { cpus, ..fixture.spec(Program::Probe, &["do=where"]) });
+        assert_eq!(fixture.result(&mut instance)["cpus"], cpu.to_string());
         instance.stop().expect("stopped");
     }
 }
 
-fn threads_are_told_while_it_lives(stand: &Stand) {
-    let mut instance = stand.launch(&stand.spec(Program::Sleep, &[]));
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+fn threads_are_told_while_it_lives(fixture: &Fixture) {
+    let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let threads = instance.threads();
     assert_eq!(threads.len(), 1, "{threads:?}");
     assert_eq!(host::status(threads[0].tid, "Name").as_deref(), Some("sleep"));
     instance.kill();
-    stand.wait(&mut instance, Milestone::Exit).expect("it ends");
+    fixture.wait(&mut instance, Milestone::Exit).expect("it ends");
     assert!(instance.threads().is_empty());
     instance.stop().expect("stopped");
 }
 
-fn a_guest_inherits_nothing_of_the_harness(stand: &Stand) {
-    let mut instance = stand.launch(&stand.spec(Program::Sleep, &[]));
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+fn a_guest_inherits_nothing_of_the_harness(fixture: &Fixture) {
+    let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let pid = instance.threads()[0].pid;
     let mut open: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd"))
         .expect("its descriptors")
@@ -130,11 +130,11 @@ fn a_guest_inherits_nothing_of_the_harness(stand: &Stand) {
     instance.stop().expect("stopped");
 }
 
-fn a_guest_carries_the_marker_of_the_run(stand: &Stand) {
-    let mut instance = stand.launch(&stand.spec(Program::Sleep, &[]));
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+fn a_guest_carries_the_marker_of_the_run(fixture: &Fixture) {
+    let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let environment = fs::read(format!("/proc/{}/environ", instance.threads()[0].pid)).expect("its environment");
-    let marker = format!("{RUN_VARIABLE}={}", stand.ledger.run());
+    let marker = format!("{RUN_VARIABLE}={}", fixture.ledger.run());
     assert!(environment.split(|&b| b == 0).any(|variable| variable == marker.as_bytes()));
     instance.stop().expect("stopped");
 }

@@ -8,8 +8,8 @@ use featherweight::model::units::Bytes;
 use featherweight::platform::{Error, Exit, LaunchSpec, Milestone, ThreadRole};
 
 use crate::cleanliness::assert_clean;
+use crate::fixture::{Fixture, assert_failed, contracts};
 use crate::host;
-use crate::stand::{Stand, assert_failed, contracts};
 
 contracts! {
     Real every_thread_is_where_it_was_placed,
@@ -28,11 +28,11 @@ fn usable() -> CpuSet {
 }
 
 /// Of what executes the guest, its monitor's own threads included.
-fn every_thread_is_where_it_was_placed(stand: &Stand) {
+fn every_thread_is_where_it_was_placed(fixture: &Fixture) {
     for cpu in usable().iter() {
         let cpus = Some(CpuSet::one(cpu));
-        let mut instance = stand.launch(&LaunchSpec { cpus, ..stand.spec(Program::Sleep, &[]) });
-        stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+        let mut instance = fixture.launch(&LaunchSpec { cpus, ..fixture.spec(Program::Sleep, &[]) });
+        fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
         let threads = instance.threads();
         let mut read = Vec::new();
         for thread in threads {
@@ -42,93 +42,93 @@ fn every_thread_is_where_it_was_placed(stand: &Stand) {
                 read.push(thread.role);
             }
         }
-        let role = if stand.platform().capabilities().own_memory { ThreadRole::Vcpu } else { ThreadRole::Process };
+        let role = if fixture.platform().capabilities().own_memory { ThreadRole::Vcpu } else { ThreadRole::Process };
         assert!(read.contains(&role), "{read:?}");
         instance.stop().expect("stopped");
     }
 }
 
-fn processors_are_told_from_the_monitor(stand: &Stand) {
-    let spec = stand.spec(Program::Sleep, &[]);
-    let mut instance = stand.launch(&LaunchSpec { cpus: Some(usable()), ..spec });
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+fn processors_are_told_from_the_monitor(fixture: &Fixture) {
+    let spec = fixture.spec(Program::Sleep, &[]);
+    let mut instance = fixture.launch(&LaunchSpec { cpus: Some(usable()), ..spec });
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let threads = instance.threads();
     let of = |role: ThreadRole| threads.iter().filter(|thread| thread.role == role).count();
-    assert_eq!((of(ThreadRole::Vcpu), of(ThreadRole::Process)), (stand.subject.vcpus(), 0), "{threads:?}");
+    assert_eq!((of(ThreadRole::Vcpu), of(ThreadRole::Process)), (fixture.subject.vcpus(), 0), "{threads:?}");
     assert!(of(ThreadRole::Vmm) >= 1, "{threads:?}");
     instance.stop().expect("stopped");
 }
 
-fn a_guest_has_the_memory_it_is_given(stand: &Stand) {
-    let spec = stand.spec(Program::Sleep, &[]);
-    let mut instance = stand.launch(&spec);
+fn a_guest_has_the_memory_it_is_given(fixture: &Fixture) {
+    let spec = fixture.spec(Program::Sleep, &[]);
+    let mut instance = fixture.launch(&spec);
     let usual = instance.guest_memory().expect("a memory of its own");
-    stand.wait(&mut instance, Milestone::Ready).expect("it is ready");
+    fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     instance.stop().expect("stopped");
     let memory = usual + Bytes(24 << 20);
-    let mut larger = stand.launch(&LaunchSpec { memory: Some(memory), ..spec });
+    let mut larger = fixture.launch(&LaunchSpec { memory: Some(memory), ..spec });
     assert_eq!(larger.guest_memory(), Some(memory));
-    stand.wait(&mut larger, Milestone::Ready).expect("it is ready");
+    fixture.wait(&mut larger, Milestone::Ready).expect("it is ready");
     larger.stop().expect("stopped");
 }
 
 /// More than any host has.
-fn memory_that_cannot_be_had_is_a_failure(stand: &Stand) {
-    assert_no_boot_with(stand, Bytes(64 << 40));
+fn memory_that_cannot_be_had_is_a_failure(fixture: &Fixture) {
+    assert_no_boot_with(fixture, Bytes(64 << 40));
 }
 
-fn memory_that_does_not_suffice_is_a_failure(stand: &Stand) {
-    assert_no_boot_with(stand, Bytes(1 << 20));
+fn memory_that_does_not_suffice_is_a_failure(fixture: &Fixture) {
+    assert_no_boot_with(fixture, Bytes(1 << 20));
 }
 
 #[track_caller]
-fn assert_no_boot_with(stand: &Stand, memory: Bytes) {
-    let spec = LaunchSpec { memory: Some(memory), ..stand.spec(Program::Probe, &["do=hang"]) };
-    stand.platform().prepare(&spec.image).expect("prepared");
-    match stand.platform().launch(&spec) {
+fn assert_no_boot_with(fixture: &Fixture, memory: Bytes) {
+    let spec = LaunchSpec { memory: Some(memory), ..fixture.spec(Program::Probe, &["do=hang"]) };
+    fixture.platform().prepare(&spec.image).expect("prepared");
+    match fixture.platform().launch(&spec) {
         Err(refused) => assert!(refused.to_string().contains(&spec.name), "{refused}"),
         Ok(mut instance) => {
-            instance.wait_for(Milestone::Main, stand.within(Duration::from_secs(8))).expect_err("no first line");
+            instance.wait_for(Milestone::Main, fixture.within(Duration::from_secs(8))).expect_err("no first line");
             // How it ended is not known, but it is gone.
             let _ = instance.stop();
         }
     }
-    assert_clean(stand, &spec);
-    assert_next_is_unharmed(stand);
+    assert_clean(fixture, &spec);
+    assert_next_is_unharmed(fixture);
 }
 
-fn a_kernel_that_resets_is_a_failure(stand: &Stand) {
-    let spec = stand.spec(Program::Probe, &["do=reset"]);
-    let mut instance = stand.launch(&spec);
-    assert_failed(stand.wait(&mut instance, Milestone::Exit), &["without a word", "guest-reset", &spec.name]);
+fn a_kernel_that_resets_is_a_failure(fixture: &Fixture) {
+    let spec = fixture.spec(Program::Probe, &["do=reset"]);
+    let mut instance = fixture.launch(&spec);
+    assert_failed(fixture.wait(&mut instance, Milestone::Exit), &["without a word", "guest-reset", &spec.name]);
     instance.stop().expect_err("nobody knows how its program ended");
-    assert_clean(stand, &spec);
-    assert_next_is_unharmed(stand);
+    assert_clean(fixture, &spec);
+    assert_next_is_unharmed(fixture);
 }
 
-fn a_kernel_that_panics_is_a_failure_and_its_words_are_told(stand: &Stand) {
-    let spec = stand.spec(Program::Probe, &["do=panic"]);
-    let mut instance = stand.launch(&spec);
-    assert_failed(stand.wait(&mut instance, Milestone::Result), &["without a word", "Kernel panic"]);
+fn a_kernel_that_panics_is_a_failure_and_its_words_are_told(fixture: &Fixture) {
+    let spec = fixture.spec(Program::Probe, &["do=panic"]);
+    let mut instance = fixture.launch(&spec);
+    assert_failed(fixture.wait(&mut instance, Milestone::Result), &["without a word", "Kernel panic"]);
     instance.stop().expect_err("nobody knows how its program ended");
-    assert_clean(stand, &spec);
-    assert_next_is_unharmed(stand);
+    assert_clean(fixture, &spec);
+    assert_next_is_unharmed(fixture);
 }
 
 /// It neither halts nor takes interrupts, so that not even its own deadline ends it.
-fn a_kernel_that_hears_nothing_is_ended(stand: &Stand) {
+fn a_kernel_that_hears_nothing_is_ended(fixture: &Fixture) {
     for what in ["do=spin", "do=deaf"] {
-        let spec = LaunchSpec { deadline: Duration::from_secs(1), ..stand.spec(Program::Probe, &[what]) };
-        let mut instance = stand.launch(&spec);
-        let waited = instance.wait_for(Milestone::Exit, stand.within(Duration::from_secs(2)));
+        let spec = LaunchSpec { deadline: Duration::from_secs(1), ..fixture.spec(Program::Probe, &[what]) };
+        let mut instance = fixture.launch(&spec);
+        let waited = instance.wait_for(Milestone::Exit, fixture.within(Duration::from_secs(2)));
         assert!(matches!(waited, Err(Error::Deadline { .. })), "{waited:?}");
         assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
-        assert_clean(stand, &spec);
+        assert_clean(fixture, &spec);
     }
-    assert_next_is_unharmed(stand);
+    assert_next_is_unharmed(fixture);
 }
 
 #[track_caller]
-fn assert_next_is_unharmed(stand: &Stand) {
-    assert_eq!(stand.run(&["do=exit", "code=3"]).exit, Exit::Code(3));
+fn assert_next_is_unharmed(fixture: &Fixture) {
+    assert_eq!(fixture.run(&["do=exit", "code=3"]).exit, Exit::Code(3));
 }

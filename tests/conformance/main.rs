@@ -8,21 +8,21 @@ mod cleanliness;
 mod crashes;
 mod crowds;
 mod failures;
+mod fixture;
 mod host;
 mod life;
 mod limits;
 mod machines;
 mod network;
-mod stand;
 
 use featherweight::platform::docker::{Docker, Start};
 use featherweight::platform::{
     Context, Platform, fake::FakePlatform, firecracker, firecracker::Firecracker, launcher_entry, native::Native,
     oci::Oci, podman::Podman, qemu::Flavour, qemu::Qemu, youki::Youki,
 };
+use fixture::Pace::{Brisk, Glacial, Slow};
+use fixture::{Contract, Fixture, Subject};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use stand::Pace::{Brisk, Glacial, Slow};
-use stand::{Contract, Stand, Subject};
 
 fn subjects() -> Vec<Subject> {
     vec![
@@ -85,7 +85,7 @@ fn main() {
     .concat();
     let mut trials = Vec::new();
     for subject in subjects() {
-        if let Err(why) = Stand::open(&subject).map(drop) {
+        if let Err(why) = Fixture::open(&subject).map(drop) {
             eprintln!("{} is ignored: {why}", subject.name);
         }
         trials.extend(contracts.iter().map(|&contract| {
@@ -96,14 +96,14 @@ fn main() {
 }
 
 fn keep(subject: &Subject, contract: &Contract) -> Result<Completion, Failed> {
-    let stand = match Stand::open(subject) {
-        Ok(stand) => stand,
+    let fixture = match Fixture::open(subject) {
+        Ok(fixture) => fixture,
         Err(why) => return Ok(Completion::ignored_with(why)),
     };
-    if let Some(why) = stand.lacking(contract.needs) {
+    if let Some(why) = fixture.missing_guests(contract.needs) {
         return Ok(Completion::ignored_with(why));
     }
-    (contract.check)(&stand);
-    stand.close();
+    (contract.check)(&fixture);
+    fixture.close();
     Ok(Completion::Completed)
 }

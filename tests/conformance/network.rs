@@ -19,8 +19,8 @@ use featherweight::platform::{Endpoint, Instance, LaunchSpec, Milestone};
 
 use crate::cleanliness::assert_clean;
 use crate::crashes::Victim;
+use crate::fixture::{BRIDGE_PORTS, Fixture, HANG, contracts};
 use crate::host;
-use crate::stand::{BRIDGE_PORTS, HANG, Stand, contracts};
 
 contracts! {
     Network an_instance_is_reached_where_it_says,
@@ -34,13 +34,13 @@ contracts! {
     Network the_hosts_own_network_stays_as_it_is,
 }
 
-fn serving(stand: &Stand) -> LaunchSpec {
-    LaunchSpec { network: Networking::Bridge, ..stand.spec(Program::Probe, &["do=serve"]) }
+fn serving(fixture: &Fixture) -> LaunchSpec {
+    LaunchSpec { network: Networking::Bridge, ..fixture.spec(Program::Probe, &["do=serve"]) }
 }
 
-fn serve(stand: &Stand) -> Box<dyn Instance> {
-    let mut instance = stand.launch(&serving(stand));
-    stand.wait(&mut instance, Milestone::Ready).expect("it serves");
+fn serve(fixture: &Fixture) -> Box<dyn Instance> {
+    let mut instance = fixture.launch(&serving(fixture));
+    fixture.wait(&mut instance, Milestone::Ready).expect("it serves");
     instance
 }
 
@@ -72,8 +72,8 @@ fn addresses(instances: &[Box<dyn Instance>]) -> BTreeSet<SocketAddr> {
     instances.iter().map(|instance| endpoint(&**instance).address).collect()
 }
 
-fn an_instance_is_reached_where_it_says(stand: &Stand) {
-    let instance = serve(stand);
+fn an_instance_is_reached_where_it_says(fixture: &Fixture) {
+    let instance = serve(fixture);
     for _ in 0..3 {
         assert_reached(&*instance);
     }
@@ -85,8 +85,8 @@ fn an_instance_is_reached_where_it_says(stand: &Stand) {
     assert_ne!(answer(&at).ok(), Some(said), "it does not answer any more");
 }
 
-fn instances_have_different_addresses(stand: &Stand) {
-    let both = [serve(stand), serve(stand)];
+fn instances_have_different_addresses(fixture: &Fixture) {
+    let both = [serve(fixture), serve(fixture)];
     assert_eq!(addresses(&both).len(), 2);
     both.iter().for_each(|instance| assert_reached(&**instance));
     let [first, second] = both;
@@ -95,10 +95,10 @@ fn instances_have_different_addresses(stand: &Stand) {
     second.stop().expect("stopped");
 }
 
-fn more_instances_than_a_bridge_holds_are_all_reached(stand: &Stand) {
+fn more_instances_than_a_bridge_holds_are_all_reached(fixture: &Fixture) {
     let count = 2 * BRIDGE_PORTS as usize + 1;
     let all: Vec<_> = thread::scope(|scope| {
-        let launches: Vec<_> = (0..count).map(|_| scope.spawn(|| serve(stand))).collect();
+        let launches: Vec<_> = (0..count).map(|_| scope.spawn(|| serve(fixture))).collect();
         launches.into_iter().map(|launch| launch.join().expect("launched")).collect()
     });
     assert_eq!(addresses(&all).len(), count);
@@ -108,45 +108,45 @@ fn more_instances_than_a_bridge_holds_are_all_reached(stand: &Stand) {
     }
 }
 
-fn connecting_is_a_part_of_the_boot(stand: &Stand) {
+fn connecting_is_a_part_of_the_boot(fixture: &Fixture) {
     use featherweight::model::event::Event::{Gone, Main, Ready, Spawn};
-    let stopped = serve(stand).stop().expect("stopped");
+    let stopped = serve(fixture).stop().expect("stopped");
     let at = |event| stopped.events[&event];
     assert!(at(Spawn) < at(Main) && at(Main) <= at(Ready) && at(Ready) < at(Gone), "{:?}", stopped.events);
 }
 
-fn nothing_of_a_network_is_left_of_a_stopped_instance(stand: &Stand) {
-    let spec = serving(stand);
-    let mut instance = stand.launch(&spec);
-    stand.wait(&mut instance, Milestone::Ready).expect("it serves");
+fn nothing_of_a_network_is_left_of_a_stopped_instance(fixture: &Fixture) {
+    let spec = serving(fixture);
+    let mut instance = fixture.launch(&spec);
+    fixture.wait(&mut instance, Milestone::Ready).expect("it serves");
     let run = endpoint(&*instance).netns;
-    let others = serve(stand);
+    let others = serve(fixture);
     let before = run.as_deref().map(links);
     instance.stop().expect("stopped");
     let after = run.as_deref().map(links);
     assert_eq!(before.map(|links| links.len()), after.map(|links| links.len() + 1));
     assert_reached(&*others);
     others.stop().expect("stopped");
-    assert_clean(stand, &spec);
+    assert_clean(fixture, &spec);
 }
 
-fn nothing_of_a_network_is_left_of_a_failed_launch(stand: &Stand) {
-    let other = serve(stand);
+fn nothing_of_a_network_is_left_of_a_failed_launch(fixture: &Fixture) {
+    let other = serve(fixture);
     let run = endpoint(&*other).netns;
     let before = run.as_deref().map(links);
-    let spec = serving(stand);
+    let spec = serving(fixture);
     let nowhere = LaunchSpec {
         image: Image { rootfs: "/no/such/rootfs".into(), digest: "0".repeat(64), ..spec.image.clone() },
         ..spec
     };
-    stand.platform().launch(&nowhere).expect_err("there is no program");
+    fixture.platform().launch(&nowhere).expect_err("there is no program");
     assert_eq!(run.as_deref().map(links), before);
     other.stop().expect("stopped");
-    assert_clean(stand, &nowhere);
+    assert_clean(fixture, &nowhere);
 }
 
-fn nothing_of_a_network_is_left_of_a_crash(stand: &Stand) {
-    let victim = Victim::start(stand.subject);
+fn nothing_of_a_network_is_left_of_a_crash(fixture: &Fixture) {
+    let victim = Victim::start(fixture.subject);
     // Held open, an instance's own namespace outlives it; the other end of its link does not.
     let netns = host::marked(&victim.run).into_iter().map(|pid| format!("/proc/{pid}/ns/net"));
     let held: Vec<_> = netns.map(|path| File::open(path).expect("it lives")).collect();
@@ -154,7 +154,7 @@ fn nothing_of_a_network_is_left_of_a_crash(stand: &Stand) {
     let connected: Vec<_> = paths.filter(|path| !is_own(path) && links(path) != ["lo"]).collect();
     // The run's own, which ends with the harness, is held for machines alone: a tap has to be gone without that, but with
     // both namespaces held a pair stays.
-    let of_machines = stand.platform().capabilities().own_memory;
+    let of_machines = fixture.platform().capabilities().own_memory;
     let own = if of_machines { namespaces_open_in(victim.pid()) } else { Vec::new() };
     let ports = || -> Vec<String> {
         let all = own.iter().flat_map(|file| links(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd()))));
@@ -163,16 +163,16 @@ fn nothing_of_a_network_is_left_of_a_crash(stand: &Stand) {
     assert_eq!(ports().is_empty(), !of_machines, "the taps of its machines");
     let run = victim.crash();
     ledger::reap(&Folders::from_env().state, &run, featherweight::platform::reap_engines).expect("reaped");
-    let give_up = stand.within(HANG);
+    let give_up = fixture.within(HANG);
     for netns in connected {
         // The kernel removes a namespace and what is in it in the background.
         while links(&netns) != ["lo"] {
-            assert!(stand.platform().clock().now() < give_up, "{:?}", links(&netns));
+            assert!(fixture.platform().clock().now() < give_up, "{:?}", links(&netns));
             thread::yield_now();
         }
     }
     while ports() != [""; 0] {
-        assert!(stand.platform().clock().now() < give_up, "{:?}", ports());
+        assert!(fixture.platform().clock().now() < give_up, "{:?}", ports());
         thread::yield_now();
     }
 }
@@ -184,9 +184,9 @@ fn namespaces_open_in(process: u32) -> Vec<File> {
     files.filter(is_netns).filter_map(|path| File::open(path).ok()).collect()
 }
 
-fn without_a_network_there_is_nothing_but_a_loopback(stand: &Stand) {
-    let mut instance = stand.probe(&["do=hang"]);
-    stand.wait(&mut instance, Milestone::Ready).expect("it hangs");
+fn without_a_network_there_is_nothing_but_a_loopback(fixture: &Fixture) {
+    let mut instance = fixture.probe(&["do=hang"]);
+    fixture.wait(&mut instance, Milestone::Ready).expect("it hangs");
     assert_eq!(instance.endpoint(), None);
     let pid = instance.threads().first().expect("it lives").pid;
     let netns = format!("/proc/{pid}/ns/net");
@@ -197,9 +197,9 @@ fn without_a_network_there_is_nothing_but_a_loopback(stand: &Stand) {
     instance.stop().expect("stopped");
 }
 
-fn the_hosts_own_network_stays_as_it_is(stand: &Stand) {
+fn the_hosts_own_network_stays_as_it_is(fixture: &Fixture) {
     let before = own_network();
-    let instance = serve(stand);
+    let instance = serve(fixture);
     assert_reached(&*instance);
     assert_eq!(own_network(), before, "while it serves");
     instance.stop().expect("stopped");

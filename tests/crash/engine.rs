@@ -11,7 +11,7 @@ use featherweight::model::program::Program;
 use featherweight::model::run::RunId;
 
 /// Why there is no engine to test with; said once.
-pub(crate) fn lacking() -> Option<&'static str> {
+pub(crate) fn missing_guests() -> Option<&'static str> {
     static WHY: OnceLock<Option<String>> = OnceLock::new();
     let why = WHY.get_or_init(|| docker(&["info", "--format", "{{.ServerVersion}}"]).err());
     why.as_deref()
@@ -34,7 +34,7 @@ pub(crate) fn containers(run: &RunId) -> Vec<String> {
 
 /// Everything in the engine that carries the name of `run`: containers, networks, images.
 pub(crate) fn traces(run: &RunId) -> Vec<String> {
-    if lacking().is_some() {
+    if missing_guests().is_some() {
         return Vec::new();
     }
     let name = run.name();
@@ -62,7 +62,7 @@ pub(crate) struct User {
 impl User {
     /// Starts it; `None` without an engine, with the reason told. It is labelled as another run's is, to tempt.
     pub(crate) fn new() -> Option<Self> {
-        if let Some(why) = lacking() {
+        if let Some(why) = missing_guests() {
             eprintln!("no container, network and image of a user stand beside: {why}");
             return None;
         }

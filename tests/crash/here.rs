@@ -41,11 +41,12 @@ fn runs(platform: &str) -> bool {
 /// Whether Nginx can be a victim; why not is said.
 pub(crate) fn has_servers() -> bool {
     static LACKING: OnceLock<Vec<&str>> = OnceLock::new();
-    let lacking = LACKING.get_or_init(|| ["nginx", "wrk"].into_iter().filter(|it| tools::find(it).is_none()).collect());
-    if !lacking.is_empty() {
-        eprintln!("no server is a victim: {lacking:?} is not installed");
+    let missing_guests =
+        LACKING.get_or_init(|| ["nginx", "wrk"].into_iter().filter(|it| tools::find(it).is_none()).collect());
+    if !missing_guests.is_empty() {
+        eprintln!("no server is a victim: {missing_guests:?} is not installed");
     }
-    lacking.is_empty()
+    missing_guests.is_empty()
 }
 
 /// `cargo xtask clean` over the ledgers of `desk`, which must leave nothing: what it says.

@@ -43,7 +43,7 @@ fn a_comparison_has_a_verdict_a_code_and_a_folder(#[case] arms: &str, #[case] co
     let output = ab(home.path(), &format!("{arms} {TINY} --format json"));
     assert_eq!(output.status.code(), Some(code), "{}", error(&output));
     let comparison: Comparison = serde_json::from_slice(&output.stdout).expect("one JSON object and nothing else");
-    assert_eq!(comparison.lines.iter().map(|line| line.ruling.verdict).collect::<Vec<_>>(), [verdict; 2]);
+    assert_eq!(comparison.lines.iter().map(|line| line.decision.verdict).collect::<Vec<_>>(), [verdict; 2]);
     let sessions = list_sessions(&home.path().join("featherweight/ab"));
     let [session] = sessions.as_slice() else { panic!("{sessions:?}") };
     assert!(error(&output).trim_end().ends_with(&format!("session: {}", session.display())), "{}", error(&output));

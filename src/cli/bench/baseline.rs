@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::Options;
-use super::target::{Refusal, fresh_seed, terminal};
-use crate::compare::live::Wanted;
+use super::target::{Refusal, random_seed, terminal};
+use crate::compare::live::MetricSelection;
 use crate::compare::rule::{Comparison, Rule, Verdict};
 use crate::compare::stored::baseline::{self, BaselineName};
 use crate::compare::stored::{
@@ -13,13 +13,13 @@ use crate::compare::stored::{
 use crate::host::HostFacts;
 use crate::host::folders::Folders;
 use crate::host::output;
-use crate::measure::session::{Request, RunSummary};
+use crate::measure::session::{RunRequest, RunSummary};
 use crate::model::configuration::Configuration;
 use crate::model::exit::Exit;
 use crate::model::record::Experiment;
 use crate::model::run::RunId;
 use crate::report::{Format, comparison};
-use crate::store::{RunFile, RunOutcome, SlimRun, read_run_file, read_slim};
+use crate::store::{RunFile, RunOutcome, RunValues, read_run_file, read_values};
 
 /// The name under which a run is kept.
 pub(super) struct Keep<'a>(&'a BaselineName);
@@ -29,9 +29,9 @@ impl<'a> Keep<'a> {
     ///
     /// # Errors
     /// When too little is asked for to judge anything by it.
-    pub(super) fn open(options: &'a Options, request: &Request) -> Result<Option<Self>, Refusal> {
+    pub(super) fn open(options: &'a Options, request: &RunRequest) -> Result<Option<Self>, Refusal> {
         let Some(name) = &options.save_baseline else { return Ok(None) };
-        if let Request::New { configuration, .. } = request {
+        if let RunRequest::New { configuration, .. } = request {
             enough(configuration).map_err(|why| (Exit::BadInput, format!("--save-baseline {name}: {why}")))?;
         }
         Ok(Some(Self(name)))
@@ -83,7 +83,7 @@ fn unfinished(outcome: RunOutcome, option: &str, name: &dyn std::fmt::Display) -
 /// What a run is held against.
 pub(super) struct Against {
     name: String,
-    run: SlimRun,
+    run: RunValues,
 }
 
 impl Against {
@@ -96,7 +96,7 @@ impl Against {
     pub(super) fn open(
         experiment: Experiment,
         options: &Options,
-        request: &Request,
+        request: &RunRequest,
         folders: &Folders,
     ) -> Result<Option<Self>, Refusal> {
         let Some(name) = &options.baseline else { return Ok(None) };
@@ -104,10 +104,10 @@ impl Against {
         if !baseline::experiments(&folders.baselines(), name).contains(&experiment) {
             return Err(refused(missing(experiment, name, &folders.baselines())));
         }
-        let run = read_slim(&baseline::folder(&folders.baselines(), name, experiment));
+        let run = read_values(&baseline::folder(&folders.baselines(), name, experiment));
         let run = run.map_err(|e| refused(e.to_string()))?;
         let mut otherwise = other_host(&run.file, &HostFacts::read(Path::new("/")));
-        if let Request::New { configuration, .. } = request {
+        if let RunRequest::New { configuration, .. } = request {
             otherwise.extend(asks_otherwise(&run.file.configuration, configuration));
             enough(configuration).map_err(refused)?;
         }
@@ -135,7 +135,7 @@ impl Against {
         let past = Past::load(runs, &self.run, &run);
         let mut compared = self.compare(&run, &past);
         let mut exit = exit;
-        if let Some(configuration) = flagged_alone(&run.file.configuration, &compared, fresh_seed()) {
+        if let Some(configuration) = flagged_alone(&run.file.configuration, &compared, random_seed()) {
             suspect(&compared.comparison, &self.name);
             let again = measure(configuration, run.file.run.clone());
             let again = again.and_then(|summary| Ok((read(&summary.dir)?, summary)));
@@ -151,8 +151,8 @@ impl Against {
         Ok(self::exit(&compared.comparison, exit))
     }
 
-    fn compare(&self, run: &SlimRun, past: &Past) -> Compared {
-        let question = Question { rule: Rule::USUAL, metrics: Wanted::Headline, past };
+    fn compare(&self, run: &RunValues, past: &Past) -> Compared {
+        let question = Question { rule: Rule::DEFAULT, metrics: MetricSelection::Headline, past };
         compare((&self.name, &self.run), (run.file.run.as_str(), run), &question)
     }
 }
@@ -168,15 +168,15 @@ fn missing(experiment: Experiment, name: &BaselineName, baselines: &Path) -> Str
     format!("there is no such baseline; {there}; --save-baseline {name} saves one")
 }
 
-fn read(dir: &Path) -> Result<SlimRun, Refusal> {
-    read_slim(dir).map_err(|e| (Exit::Trouble, e.to_string()))
+fn read(dir: &Path) -> Result<RunValues, Refusal> {
+    read_values(dir).map_err(|e| (Exit::Trouble, e.to_string()))
 }
 
 /// Tells what is measured again, and why.
 fn suspect(compared: &Comparison, name: &str) {
-    let worse: Vec<_> = compared.lines.iter().filter(|line| line.ruling.verdict == Verdict::Regressed).collect();
+    let worse: Vec<_> = compared.lines.iter().filter(|line| line.decision.verdict == Verdict::Regressed).collect();
     for line in &worse {
-        let shift = line.ruling.shift.map_or(f64::NAN, |shift| 100.0 * shift.value.exp_m1());
+        let shift = line.decision.shift.map_or(f64::NAN, |shift| 100.0 * shift.value.exp_m1());
         output::out!("{} {}: {shift:+.1} % against {name}", line.case, line.metric);
     }
     output::out!("What looks worse is measured again, everything provisioned anew: a regression is there twice.\n");

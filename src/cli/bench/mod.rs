@@ -9,5 +9,5 @@ mod thesis;
 
 pub use options::Options;
 pub use resolve::{BadInput, resolve};
-pub use target::{bench, check_writable, fresh_seed, terminal};
+pub use target::{bench, check_writable, random_seed, terminal};
 pub use thesis::ThesisCode;

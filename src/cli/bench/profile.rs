@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::host::fixture;
     use crate::host::placement;
-    use crate::measure::plan::{Offer, build};
+    use crate::measure::plan::{HostSupport, build};
     use crate::model::platform::{Accelerator, Capabilities, PlatformId};
 
     /// How long a profile of `experiment` takes where all of `platforms` can run, on a host with two CPUs.
@@ -135,12 +135,12 @@ mod tests {
         };
         let host = fixture::topology("vm-2x1");
         let here = |&p: &Placement| (p, placement::assign(&host, p).map(drop).map_err(|e| e.to_string()));
-        let offer = Offer {
+        let host_support = HostSupport {
             platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
             placements: configuration.placements.iter().map(here).collect(),
             workloads: Vec::new(),
         };
-        build(&configuration, &offer).estimate().into()
+        build(&configuration, &host_support).estimate().into()
     }
 
     #[rstest]

@@ -15,7 +15,7 @@ use crate::host::folders::Folders;
 use crate::host::interrupt::Interrupt;
 use crate::host::output;
 use crate::measure::plan::Plan;
-use crate::measure::session::{EngineError, Request, RunSummary, Session};
+use crate::measure::session::{EngineError, RunRequest, RunSummary, Session};
 use crate::model::exit::Exit;
 use crate::model::record::{CaseName, Experiment, Outcome, Role};
 use crate::platform;
@@ -63,12 +63,12 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
     let Some(against) = against else { return Ok(exit) };
     against.judge(&summary, &pages.runs, exit, |configuration, confirms| {
         let (configuration, confirms) = (Box::new(configuration), Some(confirms));
-        let session = open(Request::New { configuration, out: pages.runs.clone(), confirms }, &folders, &interrupt)?;
+        let session = open(RunRequest::New { configuration, out: pages.runs.clone(), confirms }, &folders, &interrupt)?;
         session.run(progress::for_stderr().as_mut()).map_err(refusal)
     })
 }
 
-fn open(request: Request, folders: &Folders, interrupt: &Interrupt) -> Result<Session, Refusal> {
+fn open(request: RunRequest, folders: &Folders, interrupt: &Interrupt) -> Result<Session, Refusal> {
     Session::open(request, folders.clone(), interrupt.clone(), std::env::args().collect()).map_err(refusal)
 }
 
@@ -77,7 +77,7 @@ fn try_once(experiment: Experiment, folders: Folders) -> Result<Exit, Refusal> {
     let output = folders.output.join(format!("try-{experiment}-{}", std::process::id()));
     let folders = Folders { output: output.clone(), ..folders };
     let configuration = Box::new(trial_configuration(experiment));
-    let request = Request::New { configuration, out: folders.runs(), confirms: None };
+    let request = RunRequest::New { configuration, out: folders.runs(), confirms: None };
     let interrupt = Interrupt::new().map_err(|e| (Exit::Trouble, e.to_string()))?;
     let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
     let summary = session.run(&mut ()).map_err(refusal)?;
@@ -90,16 +90,16 @@ fn try_once(experiment: Experiment, folders: Folders) -> Result<Exit, Refusal> {
     Ok(verdict)
 }
 
-fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Result<Request, Refusal> {
+fn request(experiment: Experiment, options: &Options, folders: &Folders) -> Result<RunRequest, Refusal> {
     let out = options.out.clone().unwrap_or_else(|| folders.runs());
     if let Some(name) = &options.resume {
-        return Ok(Request::Resume { experiment, name: name.clone(), runs: out });
+        return Ok(RunRequest::Resume { experiment, name: name.clone(), runs: out });
     }
-    let configuration = resolve(experiment, options, fresh_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?;
+    let configuration = resolve(experiment, options, random_seed()).map_err(|e| (Exit::BadInput, e.to_string()))?;
     if !(options.list || options.dry_run) {
         check_writable("--out", &out).map_err(|e| (Exit::BadInput, e.to_string()))?;
     }
-    Ok(Request::New { configuration: Box::new(configuration), out, confirms: None })
+    Ok(RunRequest::New { configuration: Box::new(configuration), out, confirms: None })
 }
 
 /// Proves that the folder of `option` can be written before anything is measured, and makes it where it is not there.
@@ -120,7 +120,7 @@ pub fn check_writable(option: &str, folder: &Path) -> Result<(), BadInput> {
 }
 
 /// Another seed every time, of which the order of the trials comes.
-pub fn fresh_seed() -> u64 {
+pub fn random_seed() -> u64 {
     jiff::Timestamp::now().as_nanosecond() as u64
 }
 
@@ -204,7 +204,7 @@ fn finish(summary: &RunSummary, pages: &Pages) -> Exit {
 
 /// The exit code of a run, with what is wrong printed.
 fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
-    let barren = barren_cases(&run.trials);
+    let barren = cases_without_successful_trials(&run.trials);
     barren.iter().for_each(|case| output::err!("error: not one good trial of {case}"));
     let leak = summary.leftovers != Default::default();
     if leak {
@@ -231,7 +231,7 @@ pub fn terminal() -> (Look, Option<u16>) {
 }
 
 /// The cases of which every trial failed.
-fn barren_cases(trials: &[crate::model::record::TrialRecord]) -> Vec<String> {
+fn cases_without_successful_trials(trials: &[crate::model::record::TrialRecord]) -> Vec<String> {
     let mut good = std::collections::BTreeMap::new();
     for trial in trials.iter().filter(|t| t.outcome != Outcome::Skipped) {
         *good.entry((trial.case.clone(), trial.role)).or_insert(0) += usize::from(trial.outcome == Outcome::Ok);

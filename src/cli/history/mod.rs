@@ -10,7 +10,7 @@ use crate::compare::live::read_session_file;
 use crate::host::folders::Folders;
 use crate::model::exit::Exit;
 use crate::report::{latest, write_history, write_with};
-use crate::store::{ReadError, read_slim};
+use crate::store::{ReadError, read_values};
 use anyhow::Context;
 
 use self::show::Format;
@@ -201,7 +201,7 @@ fn add_one(history: &history::History, folders: &Folders, name: &str) -> anyhow:
         Ok(session) => history.add_session(&session),
         Err(ReadError::NoRun { .. }) => {
             let accepted = "the id of a run or an ab session, its folder, or `last`";
-            let run = read_slim(&dir).map_err(|e| BadInput(format!("RUN {name}: {e}; accepted: {accepted}")))?;
+            let run = read_values(&dir).map_err(|e| BadInput(format!("RUN {name}: {e}; accepted: {accepted}")))?;
             history.add_run(&run)
         }
         Err(e) => return Err(BadInput(format!("SESSION {name}: {e}")).into()),

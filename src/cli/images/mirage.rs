@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::guest::system::mirage::{NAME, PROGRAMS};
 use crate::guest::system::unikernel::Monitor;
 
-use super::recipe::{Place, Plan, Recipe};
+use super::recipe::{BuildPlan, Place, Recipe};
 use super::step::Step;
 use super::tools::{HostTool, tool};
 
@@ -29,7 +29,7 @@ pub(super) const MIRAGE: Recipe = Recipe {
     plan,
 };
 
-fn plan(place: &Place) -> Plan {
+fn plan(place: &Place) -> BuildPlan {
     let program = place.program;
     let template =
         |name: &str| (place.guests.join("mirage").join(program.name()).join(name), place.folder.join("app").join(name));
@@ -42,7 +42,7 @@ fn plan(place: &Place) -> Plan {
         folder: Some(place.folder.join("app")),
         ..Step::brief(["opam", "exec", "--"].iter().chain(command).copied(), BUILD)
     };
-    Plan {
+    BuildPlan {
         files: ["config.ml", "unikernel.ml"].into_iter().map(template).collect(),
         steps: vec![
             ("configure", step(&["mirage", "configure", "-t", target])),

@@ -22,7 +22,7 @@ use clap::Parser as _;
 use comfy_table::{Table, presets};
 
 use self::source::Origin;
-use self::systems::Kind;
+use self::systems::SystemKind;
 use crate::cli::exit::BadInput;
 
 /// What builds the guests of virtual machines that take nothing but this host's package manager.
@@ -112,7 +112,7 @@ pub struct Images {
 
 /// What is to be built, and how.
 #[derive(Debug)]
-struct Request<'a> {
+struct ImageRequest<'a> {
     folders: &'a Folders,
     origin: Origin,
     offline: bool,
@@ -123,7 +123,7 @@ struct Request<'a> {
     only: Vec<Program>,
 }
 
-impl Request<'_> {
+impl ImageRequest<'_> {
     /// Those of `all` that were asked for.
     fn programs(&self, all: &[Program]) -> Vec<Program> {
         all.iter().copied().filter(|program| self.only.is_empty() || self.only.contains(program)).collect()
@@ -138,7 +138,7 @@ impl Images {
     /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
     pub fn run(self) -> anyhow::Result<()> {
         let folders = Folders::from_env();
-        let request = Request {
+        let request = ImageRequest {
             folders: &folders,
             origin: match (&self.source, self.offline) {
                 (Some(folder), _) => Origin::Mirror(folder.clone()),
@@ -167,12 +167,12 @@ impl Images {
         }
     }
 
-    fn build(&self, set: ImageSet, request: &Request<'_>) -> anyhow::Result<()> {
+    fn build(&self, set: ImageSet, request: &ImageRequest<'_>) -> anyhow::Result<()> {
         match set {
             ImageSet::Programs => programs::build(request, self.archives),
-            ImageSet::Null => show(systems::build(Kind::Null, request)?),
-            ImageSet::Linux => show(systems::build(Kind::Linux, request)?),
-            ImageSet::Debian => show(systems::build(Kind::Debian, request)?),
+            ImageSet::Null => show(systems::build(SystemKind::Null, request)?),
+            ImageSet::Linux => show(systems::build(SystemKind::Linux, request)?),
+            ImageSet::Debian => show(systems::build(SystemKind::Debian, request)?),
             ImageSet::Unikraft => show(unikraft::build(request, &mut say)?),
             ImageSet::Osv => show(osv::OSV.build(request, &mut say)?),
             ImageSet::Mirage => show(mirage::MIRAGE.build(request, &mut say)?),
@@ -180,19 +180,19 @@ impl Images {
     }
 }
 
-fn list(set: ImageSet, request: &Request<'_>) -> anyhow::Result<()> {
+fn list(set: ImageSet, request: &ImageRequest<'_>) -> anyhow::Result<()> {
     match set {
         ImageSet::Programs => programs::list(request.folders),
-        ImageSet::Null => show(systems::list(Kind::Null, request)),
-        ImageSet::Linux => show(systems::list(Kind::Linux, request)),
-        ImageSet::Debian => show(systems::list(Kind::Debian, request)),
+        ImageSet::Null => show(systems::list(SystemKind::Null, request)),
+        ImageSet::Linux => show(systems::list(SystemKind::Linux, request)),
+        ImageSet::Debian => show(systems::list(SystemKind::Debian, request)),
         ImageSet::Unikraft => show(unikraft::list(request)),
         ImageSet::Osv => show(osv::OSV.list(request)),
         ImageSet::Mirage => show(mirage::MIRAGE.list(request)),
     }
 }
 
-fn relock(set: ImageSet, request: &Request<'_>) -> anyhow::Result<()> {
+fn relock(set: ImageSet, request: &ImageRequest<'_>) -> anyhow::Result<()> {
     match set {
         ImageSet::Unikraft => unikraft::relock(request, &mut say),
         ImageSet::Osv => osv::OSV.relock(request, &mut say),

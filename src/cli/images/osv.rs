@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::guest::system::osv::{NAME, PROGRAMS};
 use crate::guest::system::unikernel::Monitor;
 
-use super::recipe::{Place, Plan, Recipe};
+use super::recipe::{BuildPlan, Place, Recipe};
 use super::step::Step;
 use super::tools::{HostTool, tool};
 
@@ -34,7 +34,7 @@ pub(super) const OSV: Recipe = Recipe {
     plan,
 };
 
-fn plan(place: &Place) -> Plan {
+fn plan(place: &Place) -> BuildPlan {
     let (osv, program) = (&place.checkout, place.program);
     let app = osv.join("modules/fw");
     let template = |name: &str| (place.guests.join("osv").join(name), app.join(name));
@@ -49,7 +49,7 @@ fn plan(place: &Place) -> Plan {
         folder: Some(folder.to_owned()),
         ..Step::brief(command.iter().copied(), BUILD)
     };
-    Plan {
+    BuildPlan {
         files: ["module.py", "usr.manifest", "Makefile"].into_iter().map(template).collect(),
         steps: vec![
             // Each at the commit that the pinned one names.

@@ -12,10 +12,10 @@ use crate::host::folders::Folders;
 use crate::model::program::Program;
 use anyhow::Context;
 
-use super::{Request, short, table};
+use super::{ImageRequest, short, table};
 
 /// Builds them. A server that is not installed here is left out, with the cure.
-pub(super) fn build(request: &Request<'_>, archives: bool) -> anyhow::Result<()> {
+pub(super) fn build(request: &ImageRequest<'_>, archives: bool) -> anyhow::Result<()> {
     let lock = request.folders.project.join("Cargo.lock");
     anyhow::ensure!(!request.locked || lock.is_file(), "--locked, but there is no {}", lock.display());
     let (mut rows, mut images) = (Vec::new(), Vec::new());
@@ -36,7 +36,7 @@ pub(super) fn build(request: &Request<'_>, archives: bool) -> anyhow::Result<()>
     Ok(())
 }
 
-fn options(request: &Request<'_>) -> BuildOptions {
+fn options(request: &ImageRequest<'_>) -> BuildOptions {
     BuildOptions {
         network: if request.offline { Network::Offline } else { Network::Allowed },
         rebuild: if request.force { Rebuild::Everything } else { Rebuild::Changed },

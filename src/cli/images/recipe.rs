@@ -10,10 +10,10 @@ use crate::model::units::Bytes;
 use anyhow::{Context, ensure};
 use sha2::{Digest, Sha256};
 
-use super::source::{self, Fetcher, Lock, Wanted};
+use super::source::{self, Fetcher, Lock, SourceSelection};
 use super::step::Step;
 use super::tools::{self, HostTool};
-use super::{Request, Row, built_rows};
+use super::{ImageRequest, Row, built_rows};
 
 /// How one system's images are built.
 pub(super) struct Recipe {
@@ -26,7 +26,7 @@ pub(super) struct Recipe {
     /// The memory of a guest.
     pub(super) mebibytes: u64,
     pub(super) notes: &'static [&'static str],
-    pub(super) plan: fn(&Place) -> Plan,
+    pub(super) plan: fn(&Place) -> BuildPlan,
 }
 
 /// What a plan is made for.
@@ -45,7 +45,7 @@ pub(super) struct Place {
 
 /// What is done for one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct BuildPlan {
     /// Templates and where they go, with `@program@` filled in.
     pub(super) files: Vec<(PathBuf, PathBuf)>,
     /// Commands with the names of their logs.
@@ -56,7 +56,7 @@ pub(super) struct Plan {
 
 impl Recipe {
     /// Builds the programs that were asked for, always anew: what these tools take from elsewhere is not known here.
-    pub(super) fn build(&self, request: &Request<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+    pub(super) fn build(&self, request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
         tools::check(&[tools::FETCH, self.tools].concat(), &format!("building {} images", self.name))?;
         let pin = self.fetch(request, say)?;
         let built = request.programs(self.programs).into_iter().map(|program| {
@@ -67,29 +67,33 @@ impl Recipe {
     }
 
     /// What is built, from the manifests.
-    pub(super) fn list(&self, request: &Request<'_>) -> Vec<Row> {
+    pub(super) fn list(&self, request: &ImageRequest<'_>) -> Vec<Row> {
         built_rows(request.folders, self.name, self.programs)
     }
 
     /// Refreshes the pin.
-    pub(super) fn relock(&self, request: &Request<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    pub(super) fn relock(&self, request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         tools::check(tools::FETCH, "pinning sources")?;
         let changes = source::relock(&self.lock_file(request), &self.fetcher(request), say)?;
         changes.iter().for_each(|change| say(change));
         Ok(())
     }
 
-    fn lock_file(&self, request: &Request<'_>) -> PathBuf {
+    fn lock_file(&self, request: &ImageRequest<'_>) -> PathBuf {
         let own = || request.folders.project.join(format!("guest-images/{0}/{0}.lock", self.name));
         request.lock_file.clone().unwrap_or_else(own)
     }
 
-    fn fetcher(&self, request: &Request<'_>) -> Fetcher {
+    fn fetcher(&self, request: &ImageRequest<'_>) -> Fetcher {
         Fetcher { origin: request.origin.clone(), cache: request.folders.images().join(self.name).join("sources") }
     }
 
     /// The repository's pin and its checkout.
-    fn fetch(&self, request: &Request<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<Option<(Source, PathBuf)>> {
+    fn fetch(
+        &self,
+        request: &ImageRequest<'_>,
+        say: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Option<(Source, PathBuf)>> {
         let Some(name) = self.repository else { return Ok(None) };
         let lock = Lock::load(&self.lock_file(request))?;
         let repository = lock.repository(name)?;
@@ -98,14 +102,14 @@ impl Recipe {
             "{name} is not pinned yet; `cargo xtask images --platform {} --lock` pins it to what upstream has now",
             self.name
         );
-        let wanted = Wanted { repositories: vec![repository], archives: Vec::new() };
+        let wanted = SourceSelection { repositories: vec![repository], archives: Vec::new() };
         let checkout = self.fetcher(request).all(&wanted, say)?.repository(name)?.to_owned();
         Ok(Some((Source { name: name.to_owned(), pin: repository.pin()?.to_owned() }, checkout)))
     }
 
     fn image(
         &self,
-        request: &Request<'_>,
+        request: &ImageRequest<'_>,
         program: Program,
         pin: Option<&(Source, PathBuf)>,
         say: &mut dyn FnMut(&str),
@@ -185,12 +189,12 @@ mod tests {
     use super::*;
     use crate::cli::images::source::Origin;
 
-    fn stand_in(place: &Place) -> Plan {
+    fn stand_in(place: &Place) -> BuildPlan {
         let file = place.folder.join("text");
         let text = file.display().to_string();
         let copy =
             Step::brief(["cp", &text, &place.folder.join("kernel").display().to_string()], Duration::from_secs(9));
-        Plan {
+        BuildPlan {
             files: vec![(place.guests.join("osv/usr.manifest"), file.clone())],
             steps: vec![("copy", copy)],
             kernel: place.folder.join("kernel"),
@@ -198,7 +202,7 @@ mod tests {
         }
     }
 
-    fn recipe(plan: fn(&Place) -> Plan) -> Recipe {
+    fn recipe(plan: fn(&Place) -> BuildPlan) -> Recipe {
         let (monitors, programs): (_, &[Program]) = (&[Monitor::Qemu], &[Program::Hello]);
         Recipe {
             name: "osv",
@@ -212,8 +216,8 @@ mod tests {
         }
     }
 
-    fn request(folders: &Folders) -> Request<'_> {
-        Request {
+    fn request(folders: &Folders) -> ImageRequest<'_> {
+        ImageRequest {
             folders,
             origin: Origin::Cache,
             offline: true,
@@ -242,9 +246,9 @@ mod tests {
 
     #[test]
     fn a_step_that_fails_names_its_log_and_leaves_no_image() {
-        fn fails(place: &Place) -> Plan {
+        fn fails(place: &Place) -> BuildPlan {
             let steps = vec![("break", Step::brief(["ls", "/no-such-folder"], Duration::from_secs(9)))];
-            Plan { steps, ..stand_in(place) }
+            BuildPlan { steps, ..stand_in(place) }
         }
         let dir = tempfile::tempdir().unwrap();
         let folders = folders(dir.path());

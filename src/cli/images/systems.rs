@@ -15,39 +15,39 @@ use crate::model::run::RunId;
 use crate::platform::{Context, Error, LaunchSpec, Milestone, Purpose, registry};
 use anyhow::{Context as _, anyhow};
 
-use super::{Request, Row, short};
+use super::{ImageRequest, Row, short};
 
 /// A boot to the first line: a Debian takes half a minute, emulated on a busy host.
 const BOOT: Duration = Duration::from_secs(300);
 
 /// A guest system of this host's making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SystemKind {
     Null,
     Linux,
     Debian,
 }
 
-impl Kind {
+impl SystemKind {
     const fn name(self) -> &'static str {
         match self {
-            Kind::Null => "null",
-            Kind::Linux => "linux",
-            Kind::Debian => "debian",
+            SystemKind::Null => "null",
+            SystemKind::Linux => "linux",
+            SystemKind::Debian => "debian",
         }
     }
 
     fn programs(self) -> Vec<Program> {
-        let fits = |program: &Program| self != Kind::Null || *program == Program::Hello;
+        let fits = |program: &Program| self != SystemKind::Null || *program == Program::Hello;
         Program::ALL.iter().copied().filter(fits).collect()
     }
 
     fn build(self, folders: &Folders, image: &Image) -> anyhow::Result<System> {
         let mut say = |step: &str| eprintln!("{step}");
         let built = match self {
-            Kind::Null => system::null(folders, &mut say),
-            Kind::Linux => system::linux(folders, image, &mut say),
-            Kind::Debian => system::debian(folders, image, &mut say),
+            SystemKind::Null => system::null(folders, &mut say),
+            SystemKind::Linux => system::linux(folders, image, &mut say),
+            SystemKind::Debian => system::debian(folders, image, &mut say),
         };
         built.with_context(|| format!("build the guest system {} with {}", self.name(), image.program))
     }
@@ -57,7 +57,7 @@ impl Kind {
 ///
 /// # Errors
 /// When one cannot be built, or does not boot.
-pub(super) fn build(kind: Kind, request: &Request<'_>) -> anyhow::Result<Vec<Row>> {
+pub(super) fn build(kind: SystemKind, request: &ImageRequest<'_>) -> anyhow::Result<Vec<Row>> {
     let folders = request.folders;
     if request.force {
         clear(kind, folders)?;
@@ -82,7 +82,7 @@ pub(super) fn build(kind: Kind, request: &Request<'_>) -> anyhow::Result<Vec<Row
 }
 
 /// What there is.
-pub(super) fn list(kind: Kind, request: &Request<'_>) -> Vec<Row> {
+pub(super) fn list(kind: SystemKind, request: &ImageRequest<'_>) -> Vec<Row> {
     let listed = |program: &Program| {
         let built = system::built(request.folders, kind.name(), *program)?;
         Some(row(kind, *program, &built.system, &built.origin))
@@ -90,12 +90,12 @@ pub(super) fn list(kind: Kind, request: &Request<'_>) -> Vec<Row> {
     kind.programs().iter().filter_map(listed).collect()
 }
 
-fn row(kind: Kind, program: Program, system: &System, state: &str) -> Row {
+fn row(kind: SystemKind, program: Program, system: &System, state: &str) -> Row {
     let image = format!("{}:{program}", kind.name());
     Row([image, "qemu".to_owned(), short(&system.digest), system.size.to_string(), state.to_owned()])
 }
 
-fn clear(kind: Kind, folders: &Folders) -> anyhow::Result<()> {
+fn clear(kind: SystemKind, folders: &Folders) -> anyhow::Result<()> {
     let folder = folders.images().join(kind.name());
     match fs::remove_dir_all(&folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -106,7 +106,7 @@ fn clear(kind: Kind, folders: &Folders) -> anyhow::Result<()> {
 }
 
 /// Boots it by the platform that measures it, until the program's first line; what was printed is kept in `smoke.log`.
-fn boot(kind: Kind, image: &Image, folders: &Folders) -> anyhow::Result<String> {
+fn boot(kind: SystemKind, image: &Image, folders: &Folders) -> anyhow::Result<String> {
     let ledger = Arc::new(
         Ledger::open(&folders.state, &RunId::generate(), crate::platform::reap_engines).context("open a ledger")?,
     );
@@ -157,7 +157,7 @@ mod tests {
     fn what_was_built_is_listed_with_its_digest_and_size() {
         let output = tempfile::tempdir().unwrap();
         let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
-        let request = Request {
+        let request = ImageRequest {
             folders: &folders,
             origin: Origin::Cache,
             offline: true,
@@ -166,9 +166,9 @@ mod tests {
             force: false,
             only: Vec::new(),
         };
-        assert_eq!(list(Kind::Null, &request), []);
+        assert_eq!(list(SystemKind::Null, &request), []);
         let built = system::null(&folders, &mut |_| {}).unwrap();
-        let rows = list(Kind::Null, &request);
+        let rows = list(SystemKind::Null, &request);
         let [Row([image, monitor, digest, size, origin])] = rows.as_slice() else { panic!("{rows:?}") };
         assert_eq!((image.as_str(), monitor.as_str()), ("null:hello", "qemu"));
         assert_eq!((digest, size), (&short(&built.digest), &built.size.to_string()));

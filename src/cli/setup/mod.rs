@@ -41,11 +41,11 @@ use crate::model::exit::Exit;
 use anyhow::Context;
 
 pub(in crate::cli) use host::find;
-pub(in crate::cli) use packages::{TOOLS, Tool, Wanted};
+pub(in crate::cli) use packages::{TOOLS, Tool, ToolSelection};
 
 use crate::cli::exit::BadInput;
 use crate::cli::{doctor, images};
-use plan::{Engine, Findings, Plan, Privilege};
+use plan::{Engine, Findings, Privilege, SetupPlan};
 
 /// What decides the plan or how it is done, and is therefore kept when root goes on; sudo leaves out all the rest.
 const KEPT: &[&str] = &["DOCKER_HOST", "FEATHERWEIGHT_STATE", "CARGO_TARGET_DIR", "CC"];
@@ -91,7 +91,7 @@ impl Setup {
         }
         let tools = packages::choose(&self.only).map_err(BadInput)?;
         let findings = host::look(&tools)?;
-        let plan = Plan::of(&findings);
+        let plan = SetupPlan::of(&findings);
         show(&plan);
         let guests = lacks_guests(&tools);
         if guests {
@@ -110,7 +110,7 @@ impl Setup {
     }
 
     /// Asks, and does what was agreed to.
-    fn agreed(&self, plan: &Plan, findings: &Findings) -> anyhow::Result<Exit> {
+    fn agreed(&self, plan: &SetupPlan, findings: &Findings) -> anyhow::Result<Exit> {
         if findings.privilege == Privilege::Ordinary {
             return Err(BadInput("this takes root, and there is no sudo: run it as root".to_owned()).into());
         }
@@ -157,7 +157,7 @@ pub(in crate::cli) fn docker_answers() -> Result<String, String> {
     }
 }
 
-fn show(plan: &Plan) {
+fn show(plan: &SetupPlan) {
     if plan.steps.is_empty() {
         out!("nothing to do");
     }
@@ -185,7 +185,7 @@ fn asked() -> anyhow::Result<bool> {
 }
 
 /// Does the steps. One that fails leaves the others their chance: they fail by themselves where they need it.
-fn carry_out(plan: &Plan, findings: &Findings) -> anyhow::Result<Exit> {
+fn carry_out(plan: &SetupPlan, findings: &Findings) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::on_signals().context("heed Ctrl-C")?;
     let state = Folders::from_env().state;
     let (mut failed, steps) = (0, plan.steps.len());

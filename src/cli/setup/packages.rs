@@ -20,12 +20,12 @@ pub(in crate::cli) struct Tool {
     /// Where to find it when the distribution has none.
     pub(super) home: &'static str,
     /// Whether it is among "all".
-    pub(in crate::cli) wanted: Wanted,
+    pub(in crate::cli) wanted: ToolSelection,
 }
 
 /// When a tool is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Wanted {
+pub(in crate::cli) enum ToolSelection {
     /// Unless others are named.
     Always,
     /// Only when it is named: what builds images that few build.
@@ -40,7 +40,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["gcc"], &["libc6-dev"]], &[&["gcc"], &["glibc-static"]], &[&["gcc"]]],
         service: None,
         home: "https://gcc.gnu.org",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "docker",
@@ -53,7 +53,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         ],
         service: None,
         home: "https://docs.docker.com/engine/install/",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "crun",
@@ -61,7 +61,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["crun"]], &[&["crun"]], &[&["crun"]]],
         service: None,
         home: "https://github.com/containers/crun",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "runc",
@@ -69,7 +69,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["runc"]], &[&["runc"]], &[&["runc"]]],
         service: None,
         home: "https://github.com/opencontainers/runc",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "runsc",
@@ -77,7 +77,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["runsc"]], &[], &[]],
         service: None,
         home: "https://gvisor.dev/docs/user_guide/install/",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "podman",
@@ -86,7 +86,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["podman"], &["containernetworking-plugins", "netavark"]], &[&["podman"]], &[&["podman"]]],
         service: None,
         home: "https://podman.io/docs/installation",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "wrk",
@@ -94,7 +94,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["wrk"]], &[&["wrk"]], &[&["wrk"]]],
         service: None,
         home: "https://github.com/wg/wrk",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "redis",
@@ -106,7 +106,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         ],
         service: Some("redis-server"),
         home: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "nginx",
@@ -114,7 +114,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["nginx-light", "nginx"]], &[&["nginx-core", "nginx"]], &[&["nginx"]]],
         service: Some("nginx"),
         home: "https://nginx.org/en/docs/install.html",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "qemu",
@@ -122,7 +122,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["qemu-system-x86"]], &[&["qemu-system-x86-core"]], &[&["qemu-system-x86"]]],
         service: None,
         home: "https://www.qemu.org/download/",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "mmdebstrap",
@@ -130,7 +130,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["mmdebstrap"]], &[&["mmdebstrap"]], &[]],
         service: None,
         home: "https://gitlab.mister-muffin.de/josch/mmdebstrap",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "e2fsprogs",
@@ -138,7 +138,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [&[&["e2fsprogs"]], &[&["e2fsprogs"]], &[&["e2fsprogs"]]],
         service: None,
         home: "https://e2fsprogs.sourceforge.net",
-        wanted: Wanted::Always,
+        wanted: ToolSelection::Always,
     },
     Tool {
         name: "unikraft",
@@ -146,7 +146,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
         packages: [UNIKRAFT_PACKAGES; 3],
         service: None,
         home: "https://unikraft.org",
-        wanted: Wanted::ByName,
+        wanted: ToolSelection::ByName,
     },
 ];
 
@@ -318,7 +318,7 @@ pub(super) fn choose(names: &[String]) -> Result<Vec<&'static Tool>, String> {
         return Err(format!("--only {unknown}: no such tool; accepted: {known}"));
     }
     let is_chosen = |tool: &&Tool| match names.is_empty() {
-        true => tool.wanted == Wanted::Always,
+        true => tool.wanted == ToolSelection::Always,
         false => names.iter().any(|name| name == tool.name),
     };
     Ok(TOOLS.iter().filter(is_chosen).collect())

@@ -119,7 +119,7 @@ pub(super) enum Need {
 
 /// What setup would do, and what it cannot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct SetupPlan {
     pub(super) steps: Vec<Step>,
     /// What cannot be had here and why, in sentences.
     pub(super) notes: Vec<String>,
@@ -127,7 +127,7 @@ pub(super) struct Plan {
     pub(super) next: Vec<String>,
 }
 
-impl Plan {
+impl SetupPlan {
     /// What has to be done where this was found.
     pub(super) fn of(findings: &Findings) -> Self {
         let mut plan = Self { steps: Vec::new(), notes: Vec::new(), next: Vec::new() };

@@ -50,13 +50,13 @@ fn complete() -> Findings {
 }
 
 /// The steps by their first words.
-fn steps(plan: &Plan) -> Vec<String> {
+fn steps(plan: &SetupPlan) -> Vec<String> {
     plan.steps.iter().map(|step| step.to_string().lines().next().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn where_nothing_is_missing_there_is_nothing_to_do() {
-    let plan = Plan::of(&complete());
+    let plan = SetupPlan::of(&complete());
     assert_eq!((plan.steps, plan.notes), (Vec::new(), Vec::new()));
 }
 
@@ -71,7 +71,7 @@ fn a_bare_host_gets_all_that_its_distribution_has(
     #[case] packages: &str,
     #[case] absent: &[&str],
 ) {
-    let plan = Plan::of(&bare(os_release, ""));
+    let plan = SetupPlan::of(&bare(os_release, ""));
     let install = plan.steps[0].to_string();
     assert!(install.contains(command) && install.contains(packages), "{install}");
     let told: Vec<_> = plan.notes.iter().map(|note| note.split(": ").next().unwrap()).collect();
@@ -83,7 +83,7 @@ fn a_bare_host_gets_all_that_its_distribution_has(
 
 #[test]
 fn an_unknown_system_gets_no_step_and_is_told_where_each_tool_is() {
-    let plan = Plan::of(&bare(OTHER, "docker,wrk"));
+    let plan = SetupPlan::of(&bare(OTHER, "docker,wrk"));
     assert_eq!(plan.steps, []);
     let expected = "wrk: setup knows no package manager of Slackware; https://github.com/wg/wrk";
     assert_eq!((plan.notes.len(), plan.notes[1].as_str()), (2, expected));
@@ -93,7 +93,7 @@ fn an_unknown_system_gets_no_step_and_is_told_where_each_tool_is() {
 #[case::systemd(Init::Systemd, "systemctl start docker")]
 #[case::no_systemd(Init::Other, "cargo xtask setup --stop")]
 fn the_daemon_is_started_by_whatever_starts_services(#[case] init: Init, #[case] expected: &str) {
-    let plan = Plan::of(&Findings { init, ..bare(DEBIAN, "docker") });
+    let plan = SetupPlan::of(&Findings { init, ..bare(DEBIAN, "docker") });
     let start = plan.steps.last().unwrap().to_string();
     assert!(start.contains(expected), "{start}");
     assert_eq!(plan.steps.len(), 2, "no runtime was asked for");
@@ -102,15 +102,15 @@ fn the_daemon_is_started_by_whatever_starts_services(#[case] init: Init, #[case]
 #[test]
 fn stale_lists_are_fetched_first_where_packages_are_missing() {
     let stale = Findings { lists: Lists::Stale, ..bare(DEBIAN, "wrk") };
-    assert_eq!(steps(&Plan::of(&stale)), ["fetch the lists of packages", "install wrk"]);
-    assert_eq!(Plan::of(&Findings { lists: Lists::Stale, ..complete() }).steps, []);
+    assert_eq!(steps(&SetupPlan::of(&stale)), ["fetch the lists of packages", "install wrk"]);
+    assert_eq!(SetupPlan::of(&Findings { lists: Lists::Stale, ..complete() }).steps, []);
 }
 
 #[test]
 fn what_the_package_manager_cannot_install_is_told_and_the_rest_is_installed() {
     let mut findings = bare(DEBIAN, "wrk,qemu");
     findings.packages.insert("qemu", Err("the package manager cannot install qemu-system-x86".to_owned()));
-    let plan = Plan::of(&findings);
+    let plan = SetupPlan::of(&findings);
     assert_eq!(steps(&plan), ["install wrk"]);
     assert_eq!(
         plan.notes,
@@ -132,7 +132,7 @@ fn refusing(lists: Lists) -> Findings {
 
 #[test]
 fn a_tool_that_its_suite_refuses_gets_the_suite_of_backports_first() {
-    let plan = Plan::of(&refusing(Lists::Fresh));
+    let plan = SetupPlan::of(&refusing(Lists::Fresh));
     let added = "add the suite bookworm-backports for qemu, refused without it
      write /etc/apt/sources.list.d/featherweight-backports.list:
        # Written by Featherweight's setup, from the list beside it. It can be removed at any time.
@@ -151,7 +151,7 @@ fn a_tool_that_its_suite_refuses_gets_the_suite_of_backports_first() {
 fn where_nothing_is_refused_no_suite_is_added() {
     let mut findings = refusing(Lists::Fresh);
     findings.packages.insert("qemu", bare(DEBIAN, "qemu").packages["qemu"].clone());
-    assert_eq!(steps(&Plan::of(&findings)), ["install wrk, qemu"]);
+    assert_eq!(steps(&SetupPlan::of(&findings)), ["install wrk, qemu"]);
 }
 
 #[test]
@@ -161,12 +161,12 @@ fn lists_that_are_not_there_yet_may_show_that_the_suite_is_needed() {
         "add the suite bookworm-backports if any of wrk, qemu is refused without it",
         "install wrk, qemu",
     ];
-    assert_eq!(steps(&Plan::of(&refusing(Lists::Stale))), expected);
+    assert_eq!(steps(&SetupPlan::of(&refusing(Lists::Stale))), expected);
 }
 
 #[test]
 fn services_of_new_packages_are_left_off_on_debian_alone() {
-    let install = |os_release| Plan::of(&bare(os_release, "nginx,redis")).steps[0].to_string();
+    let install = |os_release| SetupPlan::of(&bare(os_release, "nginx,redis")).steps[0].to_string();
     assert!(
         install(DEBIAN)
             .ends_with("and leave those of the services redis-server, nginx that are new stopped and disabled")
@@ -184,7 +184,7 @@ fn crun_gets_its_launcher_on_hybrid_hosts_alone(
     #[case] before_reload: usize,
 ) {
     let engine = Engine::Answers { runtimes: vec!["runc".to_owned()] };
-    let plan = Plan::of(&Findings { cgroups, crun_v1, engine, daemon_json: None, ..complete() });
+    let plan = SetupPlan::of(&Findings { cgroups, crun_v1, engine, daemon_json: None, ..complete() });
     assert_eq!(plan.steps.len(), before_reload + 1, "{:?}", steps(&plan));
     assert_eq!(plan.steps[before_reload], Step::Reload(Init::Other));
     assert_eq!(plan.steps[before_reload - 1], Step::Configure { runtimes: vec!["crun", "runsc"] });
@@ -194,7 +194,7 @@ fn crun_gets_its_launcher_on_hybrid_hosts_alone(
 fn a_launcher_in_use_is_built_again_when_it_is_out_of_date_and_a_users_own_is_left() {
     let file = |path: &str| Some(format!(r#"{{"runtimes": {{"crun": {{"path": "{path}"}}, "runsc": {{}}}}}}"#));
     let hybrid = Findings { cgroups: CgroupMode::Hybrid, ..complete() };
-    let plan = |path: &str| Plan::of(&Findings { daemon_json: file(path), ..hybrid.clone() });
+    let plan = |path: &str| SetupPlan::of(&Findings { daemon_json: file(path), ..hybrid.clone() });
     assert_eq!(plan(CRUN_V1).steps, [Step::BuildCrunV1]);
     assert_eq!(plan("/opt/crun").steps, []);
 }
@@ -203,7 +203,7 @@ fn a_launcher_in_use_is_built_again_when_it_is_out_of_date_and_a_users_own_is_le
 fn without_a_compiler_crun_is_left_out_on_hybrid_hosts_with_the_reason() {
     let mut findings = bare(DEBIAN, "docker,crun");
     (findings.cgroups, findings.compiler) = (CgroupMode::Hybrid, Presence::Missing);
-    let plan = Plan::of(&findings);
+    let plan = SetupPlan::of(&findings);
     assert!(!plan.steps.iter().any(|step| matches!(step, Step::Configure { .. } | Step::BuildCrunV1)));
     assert!(plan.notes[0].starts_with("crun as a runtime of Docker's: control groups are hybrid"), "{:?}", plan.notes);
 }
@@ -213,7 +213,7 @@ fn a_gvisor_that_does_not_run_here_is_left_out_with_its_reason() {
     let engine = Engine::Answers { runtimes: vec!["crun".to_owned()] };
     let daemon_json = Some(r#"{"runtimes": {"crun": {}}}"#.to_owned());
     let gvisor = Some(Err("it does not run here".to_owned()));
-    let plan = Plan::of(&Findings { engine, daemon_json, gvisor, ..complete() });
+    let plan = SetupPlan::of(&Findings { engine, daemon_json, gvisor, ..complete() });
     assert_eq!(
         (plan.steps.len(), plan.notes),
         (0, vec!["runsc as a runtime of Docker's: it does not run here".into()])
@@ -223,19 +223,19 @@ fn a_gvisor_that_does_not_run_here_is_left_out_with_its_reason() {
 #[test]
 fn a_daemon_that_has_not_read_its_file_is_reloaded() {
     let engine = Engine::Answers { runtimes: vec!["runc".to_owned()] };
-    let plan = Plan::of(&Findings { engine, init: Init::Systemd, ..complete() });
+    let plan = SetupPlan::of(&Findings { engine, init: Init::Systemd, ..complete() });
     assert_eq!(plan.steps, [Step::Reload(Init::Systemd)]);
 }
 
 #[test]
 fn runtimes_that_the_daemon_knows_from_its_options_are_not_added_to_the_file() {
-    let plan = Plan::of(&Findings { daemon_json: None, ..complete() });
+    let plan = SetupPlan::of(&Findings { daemon_json: None, ..complete() });
     assert_eq!(plan.steps, []);
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_left_alone() {
-    let plan = Plan::of(&Findings { daemon_json: Some("{,}".to_owned()), ..complete() });
+    let plan = SetupPlan::of(&Findings { daemon_json: Some("{,}".to_owned()), ..complete() });
     assert_eq!(plan.steps, []);
     assert!(plan.notes[0].contains("is no JSON") && plan.notes[0].contains("left alone"), "{:?}", plan.notes);
 }
@@ -244,7 +244,7 @@ fn a_file_that_cannot_be_read_is_left_alone() {
 #[case::silent(Engine::Silent { pid: 7 }, "dockerd runs as process 7 and does not answer")]
 #[case::elsewhere(Engine::Elsewhere { host: "tcp://far:2376".into() }, "DOCKER_HOST names tcp://far:2376")]
 fn no_second_daemon_is_started(#[case] engine: Engine, #[case] told: &str) {
-    let plan = Plan::of(&Findings { engine, ..complete() });
+    let plan = SetupPlan::of(&Findings { engine, ..complete() });
     assert_eq!(plan.steps, []);
     assert!(plan.notes[0].contains(told), "{:?}", plan.notes);
 }
@@ -254,5 +254,5 @@ fn no_second_daemon_is_started(#[case] engine: Engine, #[case] told: &str) {
 #[case::an_empty_file(None, 2)]
 fn a_daemon_that_may_not_be_asked_is_judged_by_its_file(#[case] daemon_json: Option<String>, #[case] steps: usize) {
     let findings = Findings { engine: Engine::Closed, daemon_json, privilege: Privilege::Sudo, ..complete() };
-    assert_eq!(Plan::of(&findings).steps.len(), steps);
+    assert_eq!(SetupPlan::of(&findings).steps.len(), steps);
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::entry::short;
 use super::intake::digest_in_short;
-use super::{Entry, HostKey, Kind};
+use super::{Entry, HostKey, SessionKind};
 use crate::model::platform::Accelerator;
 use crate::model::record::Experiment;
 use crate::stats::{ChangePoint, change_points};
@@ -72,7 +72,7 @@ fn key(entry: &Entry) -> Key<'_> {
         case: &entry.case,
         parameters: &entry.parameters,
         metric: &entry.metric,
-        is_run: entry.kind == Kind::Run,
+        is_run: entry.kind == SessionKind::Run,
         accelerator: entry.accelerator,
         anchor: &entry.anchor.id,
     }
@@ -119,8 +119,8 @@ impl<'a> Track<'a> {
     /// What its ratios are against, in words.
     pub fn against(&self) -> String {
         match self.last().kind {
-            Kind::Ab => format!("{}, measured in turn", self.last().anchor.name),
-            Kind::Run => format!("{}, the first of its kind here", self.last().anchor.name),
+            SessionKind::Ab => format!("{}, measured in turn", self.last().anchor.name),
+            SessionKind::Run => format!("{}, the first of its kind here", self.last().anchor.name),
         }
     }
 }

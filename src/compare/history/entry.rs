@@ -18,7 +18,7 @@ pub const SCHEMA: u32 = 1;
 
 named_enum! {
     /// What a session was.
-    pub enum Kind ("session kind") {
+    pub enum SessionKind ("session kind") {
         /// Two arms measured in turn: the ratio is B to A of the same minutes, so that the host's drift cancels.
         Ab = "ab",
         /// A run of its own, held against an earlier one: weaker, since the host's state is in the ratio.
@@ -43,7 +43,7 @@ pub struct Entry {
     /// The session.
     pub session: RunId,
     /// What it was.
-    pub kind: Kind,
+    pub kind: SessionKind,
     /// When it began, RFC 3339 in UTC.
     pub time: String,
     /// The machine.

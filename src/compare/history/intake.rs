@@ -3,14 +3,14 @@
 use super::entry::short;
 use super::host::{digest_of, in_words};
 use super::parameters::parameters;
-use super::{Anchor, Entry, HostKey, Kind, SCHEMA};
+use super::{Anchor, Entry, HostKey, SCHEMA, SessionKind};
 use crate::compare::rule::Verdict;
 use crate::host::HostFacts;
 use crate::model::record::CaseName;
 use crate::model::run::RunId;
 use crate::model::units::Direction;
 use crate::stats::{Estimate, Interval, Level, Sample, median, shift};
-use crate::store::{CaseValues, MetricValues, RunFile, RunOutcome, SlimRun};
+use crate::store::{CaseValues, MetricValues, RunFile, RunOutcome, RunValues};
 
 /// Why a session is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ pub(super) fn ratio(shift: Estimate) -> Option<Estimate> {
 
 /// One line for each metric of each case of `run`, held against the first run among `earlier`, which are that machine's;
 /// where there is none, the run becomes it.
-pub(super) fn of_run(run: &SlimRun, host: &HostKey, earlier: &[Entry]) -> Vec<Entry> {
+pub(super) fn of_run(run: &RunValues, host: &HostKey, earlier: &[Entry]) -> Vec<Entry> {
     let facts = HostFacts::stored(&run.file.host);
     let of = |case| Measured { file: &run.file, host, facts: &facts, case };
     let entries = run.cases.iter().flat_map(|case| case.metrics.iter().map(move |metric| (case, metric)));
@@ -87,7 +87,7 @@ impl Measured<'_> {
         Entry {
             schema: SCHEMA,
             session: file.run.clone(),
-            kind: Kind::Run,
+            kind: SessionKind::Run,
             time: file.started.clone(),
             host: self.host.clone(),
             machine: in_words(facts),

@@ -21,7 +21,7 @@ mod store;
 pub(crate) mod testing;
 
 pub use change::{Change, Track, tracks};
-pub use entry::{Anchor, Entry, Kind, SCHEMA};
+pub use entry::{Anchor, Entry, SCHEMA, SessionKind};
 pub use host::HostKey;
 pub use intake::Refused;
 pub use parse::{ReadError, parse};

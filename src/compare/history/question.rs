@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::session::PROGRAMS;
-use super::{Change, Entry, Kind, Track, parameters};
+use super::{Change, Entry, SessionKind, Track, parameters};
 use crate::compare::rule::Verdict;
 use crate::model::attacker::Attacker;
 use crate::model::record::Experiment;
@@ -59,7 +59,7 @@ pub fn questions(tracks: &[Track<'_>], all: &[Entry]) -> Vec<Question> {
 
 fn question(track: &Track<'_>, change: &Change<'_>, all: &[Entry]) -> Question {
     let (before, after) = (change.before, change.after);
-    let asked = options(after).and_then(|options| Ok(Asked { options, ..arms(before, after)? }));
+    let asked = options(after).and_then(|options| Ok(AbRequest { options, ..arms(before, after)? }));
     let (asked, why_not) = match asked {
         Ok(asked) => (Some(asked), None),
         Err(why) => (None, Some(why)),
@@ -71,7 +71,7 @@ fn question(track: &Track<'_>, change: &Change<'_>, all: &[Entry]) -> Question {
         differences: change.differences.clone(),
         command: asked.as_ref().map(|asked| asked.command(after)).unwrap_or_default(),
         answer: asked.as_ref().and_then(|asked| asked.answer(after, all)),
-        arms: asked.map(|Asked { a, b, of, .. }| Arms { a: a.to_string(), b: b.to_string(), of: of.to_owned() }),
+        arms: asked.map(|AbRequest { a, b, of, .. }| Arms { a: a.to_string(), b: b.to_string(), of: of.to_owned() }),
         why_not,
     }
 }
@@ -109,7 +109,7 @@ impl Question {
 const METRIC: &str = "--metric";
 
 /// What `cargo xtask ab` is asked.
-struct Asked {
+struct AbRequest {
     a: Arm,
     b: Arm,
     /// What alone differs in them.
@@ -118,7 +118,7 @@ struct Asked {
     options: Vec<String>,
 }
 
-impl Asked {
+impl AbRequest {
     fn command(&self, entry: &Entry) -> Vec<String> {
         let (a, b) = (self.a.to_string(), self.b.to_string());
         let words = ["ab", "--a", &a, "--b", &b, "--bench", entry.experiment.name()].map(str::to_owned);
@@ -129,7 +129,7 @@ impl Asked {
     /// The last session that held these arms against each other in that metric and came to a verdict of worth.
     fn answer(&self, after: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)> {
         let is_it = |entry: &&Entry| {
-            entry.kind == Kind::Ab
+            entry.kind == SessionKind::Ab
                 && entry.verdict != Some(Verdict::Invalid)
                 && (&entry.host, &entry.metric, &entry.case) == (&after.host, &after.metric, &after.case)
                 && options(entry).is_ok_and(|options| options == self.options)
@@ -167,7 +167,7 @@ fn options(entry: &Entry) -> Result<Vec<String>, String> {
 }
 
 /// The two arms that differ in what changed, where both can be had here; all else is as it was after.
-fn arms(before: &Entry, after: &Entry) -> Result<Asked, String> {
+fn arms(before: &Entry, after: &Entry) -> Result<AbRequest, String> {
     let arm = arm(after)?;
     let own_guests = arm.settings.guests.is_none() && arm.settings.images.is_none();
     let ask = |key: &str, a: &str, b: &str, of| {
@@ -175,7 +175,7 @@ fn arms(before: &Entry, after: &Entry) -> Result<Asked, String> {
             let mut arm = arm.clone();
             arm.set(key, value).map(|()| arm).map_err(|e| e.to_string())
         };
-        Ok(Asked { a: with(a)?, b: with(b)?, of, options: Vec::new() })
+        Ok(AbRequest { a: with(a)?, b: with(b)?, of, options: Vec::new() })
     };
     let guests_differ = before.image.is_some() && after.image.is_some() && before.image != after.image;
     match (&before.revision, &after.revision) {
@@ -315,7 +315,7 @@ mod tests {
     fn session_of(question: &Question, like: &Entry) -> Entry {
         let arms = question.arms.clone().unwrap();
         Entry {
-            kind: Kind::Ab,
+            kind: SessionKind::Ab,
             session: "20261201-000000-00ab".parse().unwrap(),
             platform: arms.b,
             anchor: super::super::Anchor { id: "x".to_owned(), name: arms.a },

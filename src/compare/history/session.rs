@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::host::{digest_of, hexadecimal, in_words};
 use super::intake::{Refused, UNKNOWN_HOST, ratio};
 use super::parameters::parameters;
-use super::{Anchor, Entry, HostKey, Kind, SCHEMA};
+use super::{Anchor, Entry, HostKey, SCHEMA, SessionKind};
 use crate::compare::live::SessionFile;
 use crate::compare::rule::{Line, Side};
 use crate::host::HostFacts;
@@ -56,7 +56,7 @@ impl Judged<'_> {
         Some(Entry {
             schema: SCHEMA,
             session: file.run.clone(),
-            kind: Kind::Ab,
+            kind: SessionKind::Ab,
             time: file.started.clone(),
             host: self.host.clone(),
             machine: in_words(facts),
@@ -76,9 +76,9 @@ impl Judged<'_> {
             direction: line.direction,
             trials: summary.count,
             median: summary.median,
-            ratio: line.ruling.shift.and_then(ratio),
+            ratio: line.decision.shift.and_then(ratio),
             anchor: self.anchor.clone(),
-            verdict: Some(line.ruling.verdict),
+            verdict: Some(line.decision.verdict),
             simulated: capabilities.is_some_and(|can| can.simulated),
             values: Vec::new(),
         })
@@ -132,14 +132,14 @@ mod tests {
             "count": 30, "median": 7e6, "mean": 7e6, "sd": 1.0, "min": 6e6, "max": 8e6, "interval": null,
         });
         let interval = json!({ "low": 0.04, "high": 0.06, "level": 0.98 });
-        let ruling = json!({
+        let decision = json!({
             "verdict": "REGRESSED", "shift": { "value": 0.05, "interval": interval }, "p": 0.001, "detectable": 0.03,
             "blocks": 50, "reason": null, "failed": false,
         });
         let line = |metric: &str, direction: &str| {
             json!({
                 "case": "boot/hello/0", "metric": metric, "unit": "ns", "direction": direction, "a": summary, "b": summary,
-                "ruling": ruling,
+                "ruling": decision,
             })
         };
         let mut skipped = line("skipped", "lower");
@@ -154,7 +154,7 @@ mod tests {
         let mut file = json!({
             "schema": 1, "run": "20261103-000000-0003", "version": "0.1.0", "command": [],
             "arms": { "a": arm, "b": arm }, "configuration": run_file().configuration,
-            "rule": crate::compare::rule::Rule::USUAL, "asked": { "tolerance": null, "blocks": null, "runs": null },
+            "rule": crate::compare::rule::Rule::DEFAULT, "asked": { "tolerance": null, "blocks": null, "runs": null },
             "metrics": "headline", "null_control": true, "seed": 1, "cases": [], "lanes": [],
             "host": { "cpu_model": "EPYC", "kernel": "6.8" }, "started": "2026-11-03T00:00:00Z", "ended": null, "took": 5,
             "notes": [], "noise": null, "outcome": "complete", "reason": null, "comparison": comparison,

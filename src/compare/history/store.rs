@@ -12,7 +12,7 @@ use super::change::grouped;
 use super::intake::{host_of, of_run};
 use super::{Entry, HostKey, ReadError, Refused, of_session, parse};
 use crate::compare::live::SessionFile;
-use crate::store::{SlimRun, replace};
+use crate::store::{RunValues, replace};
 
 /// A history's folder, which need not exist yet.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl History {
     ///
     /// # Errors
     /// When it cannot be taken, or the file cannot be read or written.
-    pub fn add_run(&self, run: &SlimRun) -> Result<Added, Error> {
+    pub fn add_run(&self, run: &RunValues) -> Result<Added, Error> {
         let host = host_of(&run.file)?;
         let _lock = self.lock()?;
         self.append(&host, |earlier| of_run(run, &host, earlier))

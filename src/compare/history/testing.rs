@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Anchor, Entry, HostKey, Kind, SCHEMA};
+use super::{Anchor, Entry, HostKey, SCHEMA, SessionKind};
 use crate::model::platform::Accelerator;
 use crate::model::record::Experiment;
 use crate::model::units::{Direction, Unit};
@@ -19,7 +19,7 @@ pub(crate) fn entry(n: usize) -> Entry {
     Entry {
         schema: SCHEMA,
         session: format!("202611{day:02}-{hour:02}0000-{n:04x}").parse().expect("an id"),
-        kind: Kind::Run,
+        kind: SessionKind::Run,
         time: format!("2026-11-{day:02}T{hour:02}:00:00Z"),
         host: host(),
         machine: "EPYC, 4 CPUs".to_owned(),

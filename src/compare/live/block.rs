@@ -8,7 +8,7 @@ use crate::model::names::named_enum;
 
 named_enum! {
     /// Which lane a trial ran in.
-    pub enum Which ("arm") {
+    pub enum ArmId ("arm") {
         /// What is compared with.
         A = "a",
         /// What is asked about.
@@ -19,16 +19,16 @@ named_enum! {
 }
 
 /// The lanes of a session.
-pub(super) fn lanes(null_control: bool) -> &'static [Which] {
-    if null_control { &[Which::A, Which::B, Which::Null] } else { &[Which::A, Which::B] }
+pub(super) fn runners(null_control: bool) -> &'static [ArmId] {
+    if null_control { &[ArmId::A, ArmId::B, ArmId::Null] } else { &[ArmId::A, ArmId::B] }
 }
 
 /// The lanes of the trials of one block, `runs` of each. The same for ever, whatever was measured before it.
-pub(super) fn order(seed: u64, case: &str, stage: Stage, block: u32, runs: usize, lanes: &[Which]) -> Vec<Which> {
+pub(super) fn order(seed: u64, case: &str, stage: Stage, block: u32, runs: usize, runners: &[ArmId]) -> Vec<ArmId> {
     let name = format!("{seed}/{case}/{stage:?}/{block}");
     let digest = Sha256::digest(name.as_bytes());
     let seed = digest.iter().take(8).fold(0, |seed: u64, &byte| seed << 8 | u64::from(byte));
-    Shuffler::new(seed).shuffled(lanes.iter().flat_map(|&lane| std::iter::repeat_n(lane, runs)).collect())
+    Shuffler::new(seed).shuffled(runners.iter().flat_map(|&runner| std::iter::repeat_n(runner, runs)).collect())
 }
 
 #[cfg(test)]
@@ -37,19 +37,19 @@ mod tests {
 
     #[test]
     fn an_order_holds_every_lane_as_often_and_never_changes() {
-        let of = |block| order(7, "boot/hello/0", Stage::First, block, 3, lanes(true));
-        let letters = |order: Vec<Which>| order.into_iter().map(|w| &w.name()[..1]).collect::<String>();
+        let of = |block| order(7, "boot/hello/0", Stage::First, block, 3, runners(true));
+        let letters = |order: Vec<ArmId>| order.into_iter().map(|w| &w.name()[..1]).collect::<String>();
         assert_eq!([0, 1, 2].map(|block| letters(of(block))), ["nbnaaanbb", "aabnnbnab", "aanbbbnan"]);
-        for lane in Which::ALL {
-            assert_eq!(of(9).iter().filter(|which| *which == lane).count(), 3);
+        for runner in ArmId::ALL {
+            assert_eq!(of(9).iter().filter(|which| *which == runner).count(), 3);
         }
-        assert_eq!(order(7, "x", Stage::First, 0, 2, lanes(false)).len(), 4);
+        assert_eq!(order(7, "x", Stage::First, 0, 2, runners(false)).len(), 4);
     }
 
     #[test]
     fn what_leads_within_blocks_is_no_lane_for_long() {
-        let first = |block| order(1, "x", Stage::Second, block, 1, lanes(false))[0];
-        let leads = (0..1_000).filter(|&block| first(block) == Which::A).count();
+        let first = |block| order(1, "x", Stage::Second, block, 1, runners(false))[0];
+        let leads = (0..1_000).filter(|&block| first(block) == ArmId::A).count();
         assert!((440..=560).contains(&leads), "{leads}");
     }
 }

@@ -1,8 +1,8 @@
 //! How much busy work is so many percent: by the arm's own trials without it.
 
 use super::error::Stop;
-use super::lanes::{Around, Lanes, Turn};
-use super::{Which, case};
+use super::runners::{ArmRunners, Around, Turn};
+use super::{ArmId, case};
 use crate::model::record::{Outcome, TrialRecord};
 use crate::model::units::{Nanos, Unit};
 use crate::platform::Error;
@@ -16,18 +16,18 @@ const TRIALS: u32 = 20;
 /// # Errors
 /// When the case is about no time, or too few of its trials are good.
 pub(super) fn median(
-    lanes: &mut Lanes,
-    which: Which,
+    runners: &mut ArmRunners,
+    which: ArmId,
     name: &str,
     around: Around<'_>,
 ) -> Result<(Nanos, &'static str), Stop> {
-    let first = lanes.warm_up_one(which, name, around)?;
+    let first = runners.warm_up_one(which, name, around)?;
     let (first, _) = first.map_err(|bad| Stop::input(format!("{which}: {name}: {}", reason(&bad))))?;
     let metric = about(&first).ok_or_else(|| {
         Stop::input(format!("{which}: {name} is about no time to take a share of; inject a time, such as busy:400us"))
     })?;
     let values = (0..TRIALS).map(|block| {
-        let record = lanes.run(Turn { which, name, order: 0, block }, around)?;
+        let record = runners.run(Turn { which, name, order: 0, block }, around)?;
         Ok(record.metric(metric))
     });
     let values: Vec<f64> = values.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect();

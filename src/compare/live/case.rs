@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::metric::{JudgedMetric, Wanted, refused};
-use crate::compare::rule::{Rule, Ruling};
+use super::metric::{JudgedMetric, MetricSelection, refused};
+use crate::compare::rule::{Decision, Rule};
 use crate::measure::plan::PlannedTrial;
 use crate::model::program::Program;
 use crate::model::record::{Case, CaseName, Role};
@@ -22,18 +22,18 @@ pub struct CaseFile {
     pub metrics: Vec<JudgedMetric>,
     /// Why nothing of it is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Ruling>,
+    pub refused: Option<Decision>,
 }
 
 impl CaseFile {
     /// A case that cannot be measured; its lines are those of the metrics asked for, or of the headline.
-    pub(super) fn refused(trial: &PlannedTrial, wanted: &Wanted, rule: Rule, ruling: Ruling) -> Self {
+    pub(super) fn refused(trial: &PlannedTrial, wanted: &MetricSelection, rule: Rule, decision: Decision) -> Self {
         Self {
             name: planned_name(trial),
             rule,
             trial: Nanos(0),
             metrics: refused(wanted, trial.experiment, trial.workload),
-            refused: Some(ruling),
+            refused: Some(decision),
         }
     }
 }

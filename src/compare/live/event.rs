@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{CaseFile, Which};
+use super::{ArmId, CaseFile};
 use crate::compare::rule::{Next, Stage};
 use crate::measure::session::{EngineEvent, Observer};
 use crate::model::record::TrialRecord;
@@ -30,7 +30,7 @@ pub enum Event<'a> {
         /// Its case.
         case: &'a str,
         /// Its lane.
-        which: Which,
+        which: ArmId,
         /// Its record.
         record: &'a TrialRecord,
     },

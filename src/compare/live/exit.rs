@@ -10,9 +10,9 @@ impl SessionFile {
     /// An arm that fails is no regression of its speed, and must not pass for one that works.
     pub fn answer(&self) -> Exit {
         match &self.comparison {
-            Some(said) if said.has_regressed() => Exit::Regression,
-            Some(said) if !said.failures().is_empty() => Exit::Trouble,
-            Some(said) if said.is_skipped() => Exit::NothingRan,
+            Some(summary) if summary.has_regressed() => Exit::Regression,
+            Some(summary) if !summary.failures().is_empty() => Exit::Trouble,
+            Some(summary) if summary.is_skipped() => Exit::NothingRan,
             _ => Exit::Fine,
         }
     }

@@ -13,7 +13,7 @@ use crate::model::units::{Direction, Unit};
 /// The metrics that were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Wanted {
+pub enum MetricSelection {
     /// What the experiment is about.
     #[default]
     Headline,
@@ -28,36 +28,36 @@ pub enum Wanted {
 #[error("`{0}` stands alone; accepted: all, headline, or names of metrics")]
 pub struct MixedMetrics(&'static str);
 
-impl FromStr for Wanted {
+impl FromStr for MetricSelection {
     type Err = MixedMetrics;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         let stands_alone = |word: &&str| names.iter().any(|name| name == word);
         match text {
-            "" | "headline" => Ok(Wanted::Headline),
-            "all" => Ok(Wanted::All),
+            "" | "headline" => Ok(MetricSelection::Headline),
+            "all" => Ok(MetricSelection::All),
             _ => match ["all", "headline"].into_iter().find(stands_alone) {
                 Some(word) => Err(MixedMetrics(word)),
-                None => Ok(Wanted::Named(names)),
+                None => Ok(MetricSelection::Named(names)),
             },
         }
     }
 }
 
-impl TryFrom<String> for Wanted {
+impl TryFrom<String> for MetricSelection {
     type Error = MixedMetrics;
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
     }
 }
 
-impl Wanted {
+impl MetricSelection {
     /// Whether a metric is asked for in a case of that experiment and guest.
     pub(crate) fn has(&self, experiment: Experiment, workload: Program, name: &str, direction: Direction) -> bool {
         match self {
-            Wanted::Headline => headline(experiment, workload).iter().any(|(known, _, _)| *known == name),
-            Wanted::All => direction != Direction::Neutral,
-            Wanted::Named(names) => names.iter().any(|wanted| wanted == name),
+            MetricSelection::Headline => headline(experiment, workload).iter().any(|(known, _, _)| *known == name),
+            MetricSelection::All => direction != Direction::Neutral,
+            MetricSelection::Named(names) => names.iter().any(|wanted| wanted == name),
         }
     }
 
@@ -66,7 +66,7 @@ impl Wanted {
     /// # Errors
     /// Names them, and what is accepted.
     pub fn check(&self, there: &BTreeSet<String>) -> Result<(), String> {
-        let Wanted::Named(names) = self else { return Ok(()) };
+        let MetricSelection::Named(names) = self else { return Ok(()) };
         let unknown: Vec<&str> = names.iter().filter(|name| !there.contains(*name)).map(String::as_str).collect();
         match unknown.is_empty() || there.is_empty() {
             true => Ok(()),
@@ -78,18 +78,18 @@ impl Wanted {
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for MetricSelection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wanted::Headline => f.pad("headline"),
-            Wanted::All => f.pad("all"),
-            Wanted::Named(names) => f.pad(&names.join(",")),
+            MetricSelection::Headline => f.pad("headline"),
+            MetricSelection::All => f.pad("all"),
+            MetricSelection::Named(names) => f.pad(&names.join(",")),
         }
     }
 }
 
-impl From<Wanted> for String {
-    fn from(wanted: Wanted) -> Self {
+impl From<MetricSelection> for String {
+    fn from(wanted: MetricSelection) -> Self {
         wanted.to_string()
     }
 }
@@ -138,7 +138,7 @@ pub(super) fn headline(experiment: Experiment, workload: Program) -> &'static [H
 
 /// The metrics of a case that are judged, by one good trial of each arm.
 pub(super) fn judged(
-    wanted: &Wanted,
+    wanted: &MetricSelection,
     experiment: Experiment,
     workload: Program,
     a: &[Metric],
@@ -160,13 +160,13 @@ pub(super) fn judged(
 }
 
 /// The metrics of a case that neither arm has shown.
-pub(super) fn refused(wanted: &Wanted, experiment: Experiment, workload: Program) -> Vec<JudgedMetric> {
+pub(super) fn refused(wanted: &MetricSelection, experiment: Experiment, workload: Program) -> Vec<JudgedMetric> {
     let all = headline(experiment, workload);
     let of =
         |&(name, unit, direction): &Headline| JudgedMetric { name: name.to_owned(), unit, direction, refused: None };
     match wanted {
-        Wanted::Headline | Wanted::All => all.iter().map(of).collect(),
-        Wanted::Named(names) => {
+        MetricSelection::Headline | MetricSelection::All => all.iter().map(of).collect(),
+        MetricSelection::Named(names) => {
             let known = |name: &String| {
                 let found = all.iter().find(|(known, _, _)| known == name).map(of);
                 // Nothing is told in the unit of what was never measured.
@@ -219,23 +219,24 @@ mod tests {
         #[case] workload: Program,
         #[case] expected: &[&str],
     ) {
-        let names =
-            |wanted: &Wanted| refused(wanted, experiment, workload).into_iter().map(|m| m.name).collect::<Vec<_>>();
-        assert_eq!(names(&Wanted::All), expected);
-        assert_eq!(names(&Wanted::Named(vec!["x".to_owned()])), ["x"]);
+        let names = |wanted: &MetricSelection| {
+            refused(wanted, experiment, workload).into_iter().map(|m| m.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&MetricSelection::All), expected);
+        assert_eq!(names(&MetricSelection::Named(vec!["x".to_owned()])), ["x"]);
     }
 
     #[rstest]
     #[case("boot,all", "`all` stands alone; accepted: all, headline, or names of metrics")]
     #[case("headline,boot", "`headline` stands alone; accepted: all, headline, or names of metrics")]
     fn everything_and_something_is_refused(#[case] text: &str, #[case] why: &str) {
-        assert_eq!(text.parse::<Wanted>().unwrap_err().to_string(), why);
+        assert_eq!(text.parse::<MetricSelection>().unwrap_err().to_string(), why);
     }
 
     #[test]
     fn a_metric_that_is_not_there_is_refused_with_those_that_are() {
         let there = BTreeSet::from(["boot".to_owned(), "removal".to_owned()]);
-        let check = |text: &str| text.parse::<Wanted>().unwrap().check(&there);
+        let check = |text: &str| text.parse::<MetricSelection>().unwrap().check(&there);
         assert_eq!(check("boot,remvoal"), Err("--metric remvoal: no such metric; accepted: boot, removal".to_owned()));
         assert_eq!([check("removal"), check("all"), check("")], [Ok(()), Ok(()), Ok(())]);
     }
@@ -243,9 +244,9 @@ mod tests {
     #[test]
     fn the_metrics_asked_for_read_back() {
         for text in ["headline", "all", "boot,removal"] {
-            let wanted: Wanted = text.parse().unwrap();
+            let wanted: MetricSelection = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&wanted).unwrap(), format!("\"{text}\""));
-            assert_eq!(serde_json::from_str::<Wanted>(&format!("\"{text}\"")).unwrap(), wanted);
+            assert_eq!(serde_json::from_str::<MetricSelection>(&format!("\"{text}\"")).unwrap(), wanted);
         }
     }
 }

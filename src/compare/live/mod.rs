@@ -9,29 +9,29 @@ mod block;
 mod calibrate;
 mod case;
 mod error;
+mod evaluator;
 mod event;
 mod exit;
-mod judging;
-mod lane;
-mod lanes;
 mod metric;
 mod question;
 mod reader;
 mod resume;
-mod said;
+mod runner;
+mod runners;
 mod session;
 mod stage;
 mod store;
+mod summary;
 
 #[cfg(test)]
 mod tests;
 
-pub use block::Which;
+pub use block::ArmId;
 pub use case::CaseFile;
 pub use error::AbError;
 pub use event::{Event, Standing, Watcher};
-pub use metric::{JudgedMetric, MixedMetrics, Wanted};
-pub use question::{Asked, Question};
+pub use metric::{JudgedMetric, MetricSelection, MixedMetrics};
+pub use question::{Question, RuleOverrides};
 pub use reader::{StoredSession, latest_unfinished, list_sessions, read_session, read_session_file, session_folder};
-pub use session::{Outline, Request, Session, Summary};
+pub use session::{Outline, Session, SessionRequest, Summary};
 pub use store::{AbTrial, ArmFile, Arms, SESSION_FILE, SESSION_SCHEMA, SessionFile};

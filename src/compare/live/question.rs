@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::metric::Wanted;
+use super::metric::MetricSelection;
 use crate::compare::rule::Rule;
 use crate::model::configuration::Configuration;
 use crate::model::units::Nanos;
@@ -18,9 +18,9 @@ pub struct Question {
     /// What is measured; its platforms are the arms', and its seed decides the order.
     pub configuration: Configuration,
     /// Which metrics are judged.
-    pub metrics: Wanted,
+    pub metrics: MetricSelection,
     /// The numbers of the rule that were asked for.
-    pub asked: Asked,
+    pub asked: RuleOverrides,
     /// Whether A is measured twice.
     pub null_control: bool,
     /// Measure so many blocks of every case, and judge none.
@@ -29,7 +29,7 @@ pub struct Question {
 
 /// The numbers of the rule as far as they were asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct RuleOverrides {
     /// Differences up to this share are of no interest.
     pub tolerance: Option<f64>,
     /// Blocks of the first stage.
@@ -38,7 +38,7 @@ pub struct Asked {
     pub runs: Option<usize>,
 }
 
-impl Asked {
+impl RuleOverrides {
     /// The rule for trials that take so long each.
     ///
     /// The floor and the target keep their distance from the tolerance: with twice the tolerance, a regression is twice as
@@ -64,9 +64,9 @@ mod tests {
 
     #[test]
     fn a_tolerance_moves_the_floor_and_the_target_with_it() {
-        let of = |millis: u64| Asked::default().rule(Nanos(millis * 1_000_000));
-        assert_eq!([49, 50, 5_000, 5_001].map(of), [Rule::QUICK, Rule::USUAL, Rule::USUAL, Rule::SLOW]);
-        let wide = Asked { tolerance: Some(0.02), blocks: Some(12), runs: None }.rule(Nanos::SECOND);
+        let of = |millis: u64| RuleOverrides::default().rule(Nanos(millis * 1_000_000));
+        assert_eq!([49, 50, 5_000, 5_001].map(of), [Rule::QUICK, Rule::DEFAULT, Rule::DEFAULT, Rule::SLOW]);
+        let wide = RuleOverrides { tolerance: Some(0.02), blocks: Some(12), runs: None }.rule(Nanos::SECOND);
         assert_eq!((wide.tolerance, wide.floor, wide.target, wide.first, wide.runs), (0.02, 0.04, 0.1, 12, 3));
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::store::{AbTrial, SESSION_FILE, SESSION_SCHEMA, SessionFile};
-use super::{Which, block, case};
+use super::{ArmId, block, case};
 use crate::compare::rule::Stage;
 use crate::model::record::SCHEMA;
 use crate::model::run::RunId;
@@ -36,8 +36,8 @@ impl StoredSession {
             attempts.entry((key(trial), trial.attempt)).or_default().push(trial);
         }
         let is_whole = |name: &str, trials: &[&AbTrial]| {
-            let of = |which: Which| trials.iter().filter(|trial| trial.arm == which).count();
-            runs(name) > 0 && block::lanes(self.file.null_control).iter().all(|&which| of(which) == runs(name))
+            let of = |which: ArmId| trials.iter().filter(|trial| trial.arm == which).count();
+            runs(name) > 0 && block::runners(self.file.null_control).iter().all(|&which| of(which) == runs(name))
         };
         let whole = attempts.into_iter().filter(|((key, _), trials)| is_whole(&key.0, trials));
         // A later attempt takes the place of an earlier one.

@@ -56,7 +56,7 @@ pub(super) fn same_platforms(before: &SessionFile, now: &SessionFile) -> Result<
 ///
 /// # Errors
 /// Names what differs.
-pub(super) fn same_surroundings(before: &SessionFile, now: &SessionFile) -> Result<(), AbError> {
+pub(super) fn same_environment(before: &SessionFile, now: &SessionFile) -> Result<(), AbError> {
     let guests = |before: &ArmFile, now: &ArmFile| -> Vec<String> {
         let image = before.images.iter().filter(|image| {
             let here = now.images.iter().find(|here| here.program == image.program);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::Stop;
-use super::judging::Judging;
-use super::lane::{Dress, Opening};
-use super::lanes::Lanes;
+use super::evaluator::Evaluator;
+use super::runner::{Opening, TestHook};
+use super::runners::ArmRunners;
 use super::store::{SESSION_FILE, SessionFile};
-use super::{AbError, Event, Question, StoredSession, Watcher, Which, resume};
+use super::{AbError, ArmId, Event, Question, StoredSession, Watcher, resume};
 use crate::compare::rule::{Rule, Stage};
 use crate::host::Topology;
 use crate::host::folders::Folders;
@@ -26,7 +26,7 @@ use crate::store::{RunOutcome, Writer};
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
-pub enum Request {
+pub enum SessionRequest {
     /// A new session, its folder made under `out`.
     New {
         /// What is compared.
@@ -83,8 +83,8 @@ pub struct Session {
     pub(super) dir: PathBuf,
     pub(super) file: SessionFile,
     pub(super) stored: Option<StoredSession>,
-    pub(super) lanes: Option<Lanes>,
-    pub(super) dress: Dress,
+    pub(super) runners: Option<ArmRunners>,
+    pub(super) dress: TestHook,
     pub(super) problems: Vec<String>,
     pub(super) leftovers: Vec<Leftovers>,
     pub(super) limit: Option<Limit>,
@@ -116,31 +116,31 @@ impl Session {
     /// # Errors
     /// When the request cannot be followed, or nothing can run here.
     pub fn open(
-        request: Request,
+        request: SessionRequest,
         folders: Folders,
         interrupt: Interrupt,
         command: Vec<String>,
     ) -> Result<Self, AbError> {
-        Self::open_dressed(request, folders, interrupt, command, Dress::default())
+        Self::open_dressed(request, folders, interrupt, command, TestHook::default())
     }
 
     pub(super) fn open_dressed(
-        request: Request,
+        request: SessionRequest,
         folders: Folders,
         interrupt: Interrupt,
         command: Vec<String>,
-        dress: Dress,
+        dress: TestHook,
     ) -> Result<Self, AbError> {
         let topology = read_topology()?;
         let usable = placement::usable_cpus().map_err(|e| EngineError::Host(format!("read the CPUs: {e}")))?;
         let (file, dir, stored) = match request {
-            Request::New { question, out } => {
+            SessionRequest::New { question, out } => {
                 let mut file = SessionFile::new(*question, command);
                 pin(&mut file, &folders)?;
                 let dir = out.join(file.run.as_str());
                 (file, dir, None)
             }
-            Request::Resume { name, sessions } => {
+            SessionRequest::Resume { name, sessions } => {
                 let found = resume::find(&name, &sessions)?;
                 (found.file.clone(), found.dir.clone(), Some(found))
             }
@@ -156,7 +156,7 @@ impl Session {
             dir,
             file,
             stored,
-            lanes: None,
+            runners: None,
             dress,
             problems: Vec::new(),
             leftovers: Vec::new(),
@@ -169,32 +169,32 @@ impl Session {
 
     /// Opens the lanes, and refuses what cannot be measured or gone on with.
     fn admit(&mut self) -> Result<(), AbError> {
-        let lanes = self.open_lanes(Stage::First)?;
+        let runners = self.open_lanes(Stage::First)?;
         let mut here = self.file.clone();
-        lanes.describe(&mut here);
+        runners.describe(&mut here);
         if self.stored.is_some() {
             // Read again now that nobody else can be adding to it.
             let stored = resume::find(&self.dir.to_string_lossy(), &self.dir)?;
             resume::same_platforms(&stored.file, &here)?;
             (self.file, self.stored) = (stored.file.clone(), Some(stored));
         } else {
-            for which in [Which::A, Which::B] {
+            for which in [ArmId::A, ArmId::B] {
                 self.file.arm_mut(which).entry.clone_from(&here.arm(which).entry);
             }
         }
-        let nothing_fits = lanes.names(self.file.configuration.filter.as_deref()).is_empty();
+        let nothing_fits = runners.names(self.file.configuration.filter.as_deref()).is_empty();
         match &self.file.configuration.filter {
             _ if !nothing_fits => {}
-            Some(word) if !lanes.names(None).is_empty() => {
+            Some(word) if !runners.names(None).is_empty() => {
                 return Err(AbError::Input(format!("no case's name contains `{word}`; --dry-run prints the names")));
             }
-            _ => return Err(AbError::nothing(lanes.all())),
+            _ => return Err(AbError::nothing(runners.all())),
         }
-        self.lanes = Some(lanes);
+        self.runners = Some(runners);
         Ok(())
     }
 
-    pub(super) fn open_lanes(&self, stage: Stage) -> Result<Lanes, EngineError> {
+    pub(super) fn open_lanes(&self, stage: Stage) -> Result<ArmRunners, EngineError> {
         let opening = Opening {
             configuration: &self.file.configuration,
             topology: &self.topology,
@@ -203,19 +203,19 @@ impl Session {
             dress: &self.dress,
             stage,
         };
-        Lanes::open(&self.file.arms, self.file.null_control, &opening)
+        ArmRunners::open(&self.file.arms, self.file.null_control, &opening)
     }
 
     /// What it will measure, case by case.
     pub fn outline(&self) -> Vec<Outline> {
-        let Some(lanes) = &self.lanes else { return Vec::new() };
+        let Some(runners) = &self.runners else { return Vec::new() };
         let of = |name: String| {
-            let each = || lanes.all().iter().filter_map(|lane| lane.find(&name)).map(|trial| trial.estimate);
+            let each = || runners.all().iter().filter_map(|runner| runner.find(&name)).map(|trial| trial.estimate);
             let rule = self.file.asked.rule(each().max().unwrap_or_default());
             let block = Nanos(each().map(|trial| trial.0).sum::<u64>() * rule.runs as u64);
-            Outline { skipped: lanes.missing(&name), name, rule, block }
+            Outline { skipped: runners.missing(&name), name, rule, block }
         };
-        lanes.names(self.file.configuration.filter.as_deref()).into_iter().map(of).collect()
+        runners.names(self.file.configuration.filter.as_deref()).into_iter().map(of).collect()
     }
 
     /// Its description so far.
@@ -230,11 +230,11 @@ impl Session {
     pub fn run(mut self, limit: Option<Duration>, watcher: &mut dyn Watcher) -> Result<Summary, AbError> {
         let began = Instant::now();
         self.limit = limit.map(|asked| Limit { asked, at: began + asked });
-        let mut judging = match &self.stored {
-            Some(stored) => Judging::replayed(stored),
-            None => Judging::new(&self.file),
+        let mut evaluator = match &self.stored {
+            Some(stored) => Evaluator::replayed(stored),
+            None => Evaluator::new(&self.file),
         };
-        let ended = self.stages(&mut judging, watcher).map_err(|stop| match stop {
+        let ended = self.stages(&mut evaluator, watcher).map_err(|stop| match stop {
             // This very process has measured already: that is worth more than a plain refusal.
             Stop::Refused(error) if self.has_measured => Stop::Trouble(error.to_string()),
             other => other,
@@ -246,7 +246,7 @@ impl Session {
         }
         self.file.took = self.file.took + began.elapsed().into();
         let is_out_of_time = matches!(ended, Err(Stop::OutOfTime(_)));
-        self.conclude(ended, &judging);
+        self.conclude(ended, &evaluator);
         let written = Writer::open(&self.dir).and_then(|writer| writer.describe_in(SESSION_FILE, &self.file));
         self.problems.extend(written.err().map(|e| format!("write {}: {e}", self.dir.display())));
         watcher.notice(&Event::Ended { outcome: self.file.outcome, dir: &self.dir });
@@ -262,27 +262,27 @@ impl Session {
         }
     }
 
-    fn stages(&mut self, judging: &mut Judging, watcher: &mut dyn Watcher) -> Result<(), Stop> {
+    fn stages(&mut self, evaluator: &mut Evaluator, watcher: &mut dyn Watcher) -> Result<(), Stop> {
         let is_new = self.file.cases.is_empty();
-        if is_new || !judging.open(Stage::First).is_empty() {
-            self.stage(Stage::First, judging, watcher)?;
+        if is_new || !evaluator.open(Stage::First).is_empty() {
+            self.stage(Stage::First, evaluator, watcher)?;
         }
-        if !judging.open(Stage::Second).is_empty() {
+        if !evaluator.open(Stage::Second).is_empty() {
             self.close_lanes();
-            self.stage(Stage::Second, judging, watcher)?;
+            self.stage(Stage::Second, evaluator, watcher)?;
         }
         Ok(())
     }
 
     fn close_lanes(&mut self) {
-        if let Some(lanes) = self.lanes.take() {
-            let left = lanes.close(&mut self.problems);
+        if let Some(runners) = self.runners.take() {
+            let left = runners.close(&mut self.problems);
             self.leftovers.extend(left);
         }
     }
 
     /// Writes down how it ended, and what is to be said.
-    fn conclude(&mut self, ended: Result<(), Stop>, judging: &Judging) {
+    fn conclude(&mut self, ended: Result<(), Stop>, evaluator: &Evaluator) {
         self.file.ended = Some(now());
         (self.file.outcome, self.file.reason) = match &ended {
             Ok(()) => (RunOutcome::Complete, None),
@@ -294,16 +294,16 @@ impl Session {
         }
         if self.file.record.is_some() {
             // Nobody else would say so: there is no comparison.
-            self.problems.extend(judging.gaps());
+            self.problems.extend(evaluator.gaps());
         }
         let is_judged = self.file.record.is_none() && matches!(ended, Ok(()) | Err(Stop::OutOfTime(_)));
-        self.file.comparison = is_judged.then(|| super::said::comparison(&self.file, judging));
+        self.file.comparison = is_judged.then(|| super::summary::comparison(&self.file, evaluator));
     }
 }
 
 /// Makes the revisions of the arms' guests commits; their names stay what the user wrote.
 pub(super) fn pin(file: &mut SessionFile, folders: &Folders) -> Result<(), AbError> {
-    for which in [Which::A, Which::B] {
+    for which in [ArmId::A, ArmId::B] {
         let settings = &mut file.arm_mut(which).arm.settings;
         *settings = arm::pinned(settings, folders).map_err(|e| AbError::Input(e.to_string()))?;
     }
@@ -314,11 +314,11 @@ pub(super) fn pin(file: &mut SessionFile, folders: &Folders) -> Result<(), AbErr
 fn reap_lanes(folders: &Folders, file: &SessionFile) -> Result<(), EngineError> {
     let failed =
         |source: io::Error| EngineError::Folder { what: "reap the ledgers in", path: folders.state.clone(), source };
-    if file.lanes.is_empty() || !Path::new(&folders.state).is_dir() {
+    if file.runners.is_empty() || !Path::new(&folders.state).is_dir() {
         return Ok(());
     }
     let known = ledger::list(&folders.state).map_err(failed)?;
-    let dead = known.into_iter().filter(|(run, state)| *state == RunState::Dead && file.lanes.contains(run));
+    let dead = known.into_iter().filter(|(run, state)| *state == RunState::Dead && file.runners.contains(run));
     dead.into_iter().try_for_each(|(run, _)| {
         ledger::reap(&folders.state, &run, crate::platform::reap_engines).map(drop).map_err(failed)
     })

@@ -5,31 +5,31 @@ use std::time::{Duration, Instant};
 
 use super::calibrate;
 use super::error::Stop;
+use super::evaluator::Evaluator;
 use super::event::Relay;
-use super::judging::Judging;
-use super::lanes::{Around, Lanes, Turn, Warm};
-use super::metric::{JudgedMetric, Wanted, judged};
+use super::metric::{JudgedMetric, MetricSelection, judged};
 use super::reader::BlockKey;
+use super::runners::{ArmRunners, Around, Turn, Warm};
 use super::store::{AbTrial, SESSION_FILE};
-use super::{AbError, CaseFile, Event, Session, StoredSession, Watcher, Which, block, case, resume};
-use crate::compare::rule::{Ruling, Stage, Verdict};
+use super::{AbError, ArmId, CaseFile, Event, Session, StoredSession, Watcher, block, case, resume};
+use crate::compare::rule::{Decision, Stage, Verdict};
 use crate::host::placement;
-use crate::measure::session::{EngineError, Surroundings, host_facts, needs};
+use crate::measure::session::{EngineError, RunEnvironment, host_facts, needs};
 use crate::model::record::{Outcome, TrialRecord};
 use crate::store::{NoiseGuard, RunOutcome, Writer};
 
 /// What the rounds of a stage work with.
 struct Rounds<'a> {
     stage: Stage,
-    lanes: &'a mut Lanes,
+    runners: &'a mut ArmRunners,
     around: Around<'a>,
-    sheet: &'a mut Sheet,
-    judging: &'a mut Judging,
+    log: &'a mut BlockLog,
+    evaluator: &'a mut Evaluator,
     watcher: &'a mut dyn Watcher,
 }
 
 /// Where the blocks of a stage go.
-struct Sheet {
+struct BlockLog {
     writer: Writer,
     order: u64,
     /// How often each block was begun before.
@@ -40,16 +40,21 @@ struct Sheet {
 
 impl Session {
     /// Measures one stage, with the lanes that are open or with new ones.
-    pub(super) fn stage(&mut self, stage: Stage, judging: &mut Judging, watcher: &mut dyn Watcher) -> Result<(), Stop> {
+    pub(super) fn stage(
+        &mut self,
+        stage: Stage,
+        evaluator: &mut Evaluator,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Stop> {
         if stage == Stage::First {
             self.calibrate(watcher).map_err(|stop| self.or_interrupted(stop))?;
         }
-        let mut lanes = match self.lanes.take() {
-            Some(lanes) => lanes,
+        let mut runners = match self.runners.take() {
+            Some(runners) => runners,
             None => self.open_lanes(stage)?,
         };
-        let ended = self.in_lanes(stage, &mut lanes, judging, watcher).map_err(|stop| self.or_interrupted(stop));
-        self.lanes = Some(lanes);
+        let ended = self.in_lanes(stage, &mut runners, evaluator, watcher).map_err(|stop| self.or_interrupted(stop));
+        self.runners = Some(runners);
         ended
     }
 
@@ -60,39 +65,40 @@ impl Session {
 
     /// Makes busy work that is a share of the median a time, by trials without it.
     fn calibrate(&mut self, watcher: &mut dyn Watcher) -> Result<(), Stop> {
-        let is_unresolved = |which: &Which| self.file.arm(*which).arm.settings.is_unresolved();
-        let unresolved: Vec<Which> = [Which::A, Which::B].into_iter().filter(is_unresolved).collect();
+        let is_unresolved = |which: &ArmId| self.file.arm(*which).arm.settings.is_unresolved();
+        let unresolved: Vec<ArmId> = [ArmId::A, ArmId::B].into_iter().filter(is_unresolved).collect();
         if unresolved.is_empty() {
             return Ok(());
         }
-        let Some(mut lanes) = self.lanes.take() else { return Ok(()) };
+        let Some(mut runners) = self.runners.take() else { return Ok(()) };
         watcher.notice(&Event::Preparing("calibrating what is injected"));
-        let names = lanes.names(self.file.configuration.filter.as_deref());
-        let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| lanes.missing(name).is_none()).collect();
-        let ended = self.calibrate_in(&mut lanes, &unresolved, &names, watcher);
-        self.leftovers.extend(lanes.close(&mut self.problems));
+        let names = runners.names(self.file.configuration.filter.as_deref());
+        let names: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| runners.missing(name).is_none()).collect();
+        let ended = self.calibrate_in(&mut runners, &unresolved, &names, watcher);
+        self.leftovers.extend(runners.close(&mut self.problems));
         ended?;
-        let lanes = self.open_lanes(Stage::First)?;
+        let runners = self.open_lanes(Stage::First)?;
         // What is set on them is another now.
-        lanes.describe(&mut self.file);
-        self.lanes = Some(lanes);
+        runners.describe(&mut self.file);
+        self.runners = Some(runners);
         Ok(())
     }
 
     fn calibrate_in(
         &mut self,
-        lanes: &mut Lanes,
-        unresolved: &[Which],
+        runners: &mut ArmRunners,
+        unresolved: &[ArmId],
         names: &[&str],
         watcher: &mut dyn Watcher,
     ) -> Result<(), Stop> {
         // Without a case that both can run, there is nothing to inject into.
         let [name, others @ ..] = names else { return Ok(()) };
-        lanes.prepare(&mut Relay(watcher))?;
+        runners.prepare(&mut Relay(watcher))?;
         let topology = self.topology.clone();
         let around = Around { topology: &topology, sampler: None };
         for &which in unresolved {
-            let (median, metric) = calibrate::median(lanes, which, name, around)?;
+            let (median, metric) = calibrate::median(runners, which, name, around)?;
             let arm = self.file.arm_mut(which);
             arm.arm.settings.resolve_busy(median);
             let mut note =
@@ -109,30 +115,30 @@ impl Session {
     fn in_lanes(
         &mut self,
         stage: Stage,
-        lanes: &mut Lanes,
-        judging: &mut Judging,
+        runners: &mut ArmRunners,
+        evaluator: &mut Evaluator,
         watcher: &mut dyn Watcher,
     ) -> Result<(), Stop> {
-        lanes.prepare(&mut Relay(watcher))?;
-        let mut sheet = self.begin(lanes)?;
-        let burdens = lanes.burdens();
-        let mut surroundings = Surroundings::prepare(
+        runners.prepare(&mut Relay(watcher))?;
+        let mut log = self.begin(runners)?;
+        let resource_costs = runners.resource_costs();
+        let mut environment = RunEnvironment::prepare(
             &self.file.configuration,
             &self.topology,
-            &needs(&self.file.configuration, &lanes.plan(), &burdens),
+            &needs(&self.file.configuration, &runners.plan(), &resource_costs),
             &self.held.0,
             &self.dir,
             &self.folders,
             &mut Relay(watcher),
         )?;
-        self.measure_noise(&mut surroundings, watcher);
+        self.measure_noise(&mut environment, watcher);
         let topology = self.topology.clone();
-        let around = Around { topology: &topology, sampler: surroundings.sampler() };
-        let rounds = Rounds { stage, lanes: &mut *lanes, around, sheet: &mut sheet, judging, watcher: &mut *watcher };
+        let around = Around { topology: &topology, sampler: environment.sampler() };
+        let rounds = Rounds { stage, runners: &mut *runners, around, log: &mut log, evaluator, watcher: &mut *watcher };
         let ended = self.rounds(rounds);
-        lanes.clear(&mut self.problems);
-        self.measure_noise(&mut surroundings, watcher);
-        let noise = surroundings.close(&mut self.problems);
+        runners.clear(&mut self.problems);
+        self.measure_noise(&mut environment, watcher);
+        let noise = environment.close(&mut self.problems);
         self.file.noise = NoiseGuard::of_both(self.file.noise.take(), noise);
         // Whoever is opened next must find the CPUs that this process had.
         let unpinned = placement::pin_current_thread(&self.usable);
@@ -141,19 +147,19 @@ impl Session {
     }
 
     /// A user who wants to stop does not wait for the noise guard.
-    fn measure_noise(&self, surroundings: &mut Surroundings, watcher: &mut dyn Watcher) {
+    fn measure_noise(&self, environment: &mut RunEnvironment, watcher: &mut dyn Watcher) {
         if !self.interrupt.is_raised() {
-            surroundings.measure_noise(&mut Relay(watcher));
+            environment.measure_noise(&mut Relay(watcher));
         }
     }
 
     /// Opens the session's folder, and makes sure that the lanes are what they were.
-    fn begin(&mut self, lanes: &Lanes) -> Result<Sheet, Stop> {
+    fn begin(&mut self, runners: &ArmRunners) -> Result<BlockLog, Stop> {
         let mut here = self.file.clone();
         here.host = host_facts(&self.folders);
-        lanes.describe(&mut here);
-        resume::same_surroundings(&self.file, &here)?;
-        here.lanes.extend(lanes.run_ids());
+        runners.describe(&mut here);
+        resume::same_environment(&self.file, &here)?;
+        here.runners.extend(runners.run_ids());
         here.outcome = RunOutcome::Running;
         self.file = here;
         let failed =
@@ -163,7 +169,7 @@ impl Session {
         // What earlier stages wrote is counted as what an earlier process wrote.
         let stored = super::read_session(&self.dir).map_err(AbError::from)?;
         let order = stored.trials.iter().map(|trial| trial.record.order + 1).max().unwrap_or(0);
-        Ok(Sheet { writer, order, attempts: StoredSession::attempts(&stored), spans: BTreeMap::new() })
+        Ok(BlockLog { writer, order, attempts: StoredSession::attempts(&stored), spans: BTreeMap::new() })
     }
 
     fn rounds(&mut self, mut rounds: Rounds<'_>) -> Result<(), Stop> {
@@ -174,12 +180,12 @@ impl Session {
             Stage::Second => Event::Preparing("there is something: everything is provisioned anew and measured again"),
         });
         loop {
-            let open = rounds.judging.open(stage);
+            let open = rounds.evaluator.open(stage);
             if open.is_empty() {
                 return Ok(());
             }
             for index in open {
-                if rounds.judging.is_open(index, stage) {
+                if rounds.evaluator.is_open(index, stage) {
                     self.block(index, &mut rounds)?;
                 }
             }
@@ -190,32 +196,32 @@ impl Session {
     fn warm_up(&mut self, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
         if self.file.cases.is_empty() {
             self.file.cases = self.first_trials(rounds)?;
-            self.describe(rounds.sheet)?;
-            *rounds.judging = Judging::new(&self.file);
+            self.describe(rounds.log)?;
+            *rounds.evaluator = Evaluator::new(&self.file);
             return Ok(());
         }
-        for index in rounds.judging.open(rounds.stage) {
+        for index in rounds.evaluator.open(rounds.stage) {
             // What cannot run now shows in its blocks.
-            rounds.lanes.warm_up(&rounds.judging.cases[index].file.name, rounds.around)?;
+            rounds.runners.warm_up(&rounds.evaluator.cases[index].file.name, rounds.around)?;
         }
         Ok(())
     }
 
-    fn describe(&self, sheet: &Sheet) -> Result<(), Stop> {
-        let written = sheet.writer.describe_in(SESSION_FILE, &self.file);
+    fn describe(&self, log: &BlockLog) -> Result<(), Stop> {
+        let written = log.writer.describe_in(SESSION_FILE, &self.file);
         written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))
     }
 
     /// Runs every case once in every lane: what works, how long it takes, which metrics it has.
     fn first_trials(&self, rounds: &mut Rounds<'_>) -> Result<Vec<CaseFile>, Stop> {
         let mut cases = Vec::new();
-        for name in rounds.lanes.names(self.file.configuration.filter.as_deref()) {
+        for name in rounds.runners.names(self.file.configuration.filter.as_deref()) {
             rounds.watcher.notice(&Event::Preparing(&format!("{name}: a first trial of each arm")));
-            cases.push(self.first_trial(&name, rounds.lanes, rounds.around)?);
+            cases.push(self.first_trial(&name, rounds.runners, rounds.around)?);
         }
         let shown = |name: &String| cases.iter().any(|case| case.metrics.iter().any(|metric| metric.name == *name));
         match &self.file.metrics {
-            Wanted::Named(wanted) if !wanted.iter().all(shown) => {
+            MetricSelection::Named(wanted) if !wanted.iter().all(shown) => {
                 let unknown: Vec<&str> = wanted.iter().filter(|name| !shown(name)).map(String::as_str).collect();
                 let problem = "is no metric of these cases; --metric all judges every one there is";
                 Err(Stop::input(format!("--metric {}: {problem}", unknown.join(","))))
@@ -224,28 +230,28 @@ impl Session {
         }
     }
 
-    fn first_trial(&self, name: &str, lanes: &mut Lanes, around: Around<'_>) -> Result<CaseFile, Stop> {
-        let refused = match lanes.missing(name) {
-            Some(why) => Ruling::without_numbers(Verdict::Skipped, why),
+    fn first_trial(&self, name: &str, runners: &mut ArmRunners, around: Around<'_>) -> Result<CaseFile, Stop> {
+        let refused = match runners.missing(name) {
+            Some(why) => Decision::without_numbers(Verdict::Skipped, why),
             None => {
-                let warm = lanes.warm_up(name, around)?;
+                let warm = runners.warm_up(name, around)?;
                 match unable(&warm) {
-                    Some(ruling) => ruling,
+                    Some(decision) => decision,
                     None => return Ok(self.able(name, &warm)),
                 }
             }
         };
-        let planned = lanes.all().iter().find_map(|lane| lane.find(name));
+        let planned = runners.all().iter().find_map(|runner| runner.find(name));
         let planned = planned.ok_or_else(|| Stop::Trouble(format!("{name} is not planned")))?;
         Ok(CaseFile::refused(planned, &self.file.metrics, self.file.rule, refused))
     }
 
     /// A case of which every lane has shown a good trial.
-    fn able(&self, name: &str, warm: &[(Which, Warm)]) -> CaseFile {
-        let of = |which: Which| warm.iter().find(|(of, _)| *of == which).and_then(|(_, warm)| warm.as_ref().ok());
+    fn able(&self, name: &str, warm: &[(ArmId, Warm)]) -> CaseFile {
+        let of = |which: ArmId| warm.iter().find(|(of, _)| *of == which).and_then(|(_, warm)| warm.as_ref().ok());
         let trial = warm.iter().filter_map(|(_, warm)| warm.as_ref().ok()).map(|(_, took)| *took).max();
         let trial = trial.unwrap_or_default();
-        let metrics = of(Which::A).zip(of(Which::B)).map(|((a, _), (b, _))| self.judged(a, b)).unwrap_or_default();
+        let metrics = of(ArmId::A).zip(of(ArmId::B)).map(|((a, _), (b, _))| self.judged(a, b)).unwrap_or_default();
         CaseFile { name: name.to_owned(), rule: self.file.asked.rule(trial), trial, metrics, refused: None }
     }
 
@@ -256,32 +262,32 @@ impl Session {
     }
 
     fn block(&mut self, index: usize, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
-        let (stage, case) = (rounds.stage, &rounds.judging.cases[index]);
+        let (stage, case) = (rounds.stage, &rounds.evaluator.cases[index]);
         let (name, runs, number) = (case.file.name.clone(), case.file.rule.runs, case.done(stage) as u32);
         self.check_time(rounds.span(&case.file))?;
         let began = Instant::now();
-        let attempt = rounds.sheet.attempts.get(&(name.clone(), stage, number)).map_or(0, |last| last + 1);
+        let attempt = rounds.log.attempts.get(&(name.clone(), stage, number)).map_or(0, |last| last + 1);
         let mut trials = Vec::new();
-        for which in block::order(self.file.seed, &name, stage, number, runs, block::lanes(self.file.null_control)) {
+        for which in block::order(self.file.seed, &name, stage, number, runs, block::runners(self.file.null_control)) {
             if self.interrupt.is_raised() {
                 return Err(Stop::Interrupted);
             }
-            let turn = Turn { which, name: &name, order: rounds.sheet.order, block: number };
-            let record = rounds.lanes.run(turn, rounds.around)?;
+            let turn = Turn { which, name: &name, order: rounds.log.order, block: number };
+            let record = rounds.runners.run(turn, rounds.around)?;
             let trial = AbTrial::new(record, &self.file.run, turn, stage, attempt);
             self.keep(&trial, rounds)?;
             trials.push(trial);
         }
-        rounds.judging.cases[index].take(stage, &trials.iter().collect::<Vec<_>>());
-        rounds.sheet.spans.entry(name).or_default().push(began.elapsed());
+        rounds.evaluator.cases[index].take(stage, &trials.iter().collect::<Vec<_>>());
+        rounds.log.spans.entry(name).or_default().push(began.elapsed());
         rounds.tell(index);
         Ok(())
     }
 
     fn keep(&mut self, trial: &AbTrial, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
-        let written = rounds.sheet.writer.append(trial);
+        let written = rounds.log.writer.append(trial);
         written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))?;
-        rounds.sheet.order += 1;
+        rounds.log.order += 1;
         self.has_measured = true;
         if trial.record.outcome != Outcome::Ok {
             let case = case::name(&trial.record.case);
@@ -302,17 +308,17 @@ impl Session {
 impl Rounds<'_> {
     /// How long a block of that case takes: as long as its others did, or as its first trial lets expect.
     fn span(&self, case: &CaseFile) -> Duration {
-        match self.sheet.spans.get(&case.name).map(Vec::as_slice) {
+        match self.log.spans.get(&case.name).map(Vec::as_slice) {
             Some(spans @ [_, ..]) => spans.iter().sum::<Duration>() / spans.len() as u32,
-            _ => Duration::from(case.trial) * (case.rule.runs * self.lanes.all().len()) as u32,
+            _ => Duration::from(case.trial) * (case.rule.runs * self.runners.all().len()) as u32,
         }
     }
 
     /// Tells of a block of the case of that index.
     fn tell(&mut self, index: usize) {
-        let cases = &self.judging.cases;
+        let cases = &self.evaluator.cases;
         let done: usize = cases.iter().map(|case| case.done(self.stage)).sum();
-        let left: Vec<usize> = (0..cases.len()).map(|case| self.judging.left(case, self.stage)).collect();
+        let left: Vec<usize> = (0..cases.len()).map(|case| self.evaluator.left(case, self.stage)).collect();
         let span = cases.iter().zip(&left).map(|(case, left)| self.span(&case.file) * *left as u32).sum();
         self.watcher.notice(&Event::Block {
             case: &cases[index].file.name,
@@ -320,22 +326,23 @@ impl Rounds<'_> {
             done,
             most: done + left.iter().sum::<usize>(),
             left: span,
-            standing: &self.judging.standing(index),
+            standing: &self.evaluator.standing(index),
         });
     }
 }
 
 /// What is said of a case that a lane could not run once; `None` where all could.
-fn unable(warm: &[(Which, Warm)]) -> Option<Ruling> {
-    let bad: Vec<(Which, &TrialRecord)> =
+fn unable(warm: &[(ArmId, Warm)]) -> Option<Decision> {
+    let bad: Vec<(ArmId, &TrialRecord)> =
         warm.iter().filter_map(|(which, warm)| Some((*which, warm.as_ref().err()?))).collect();
     let skipped = bad.iter().filter(|(_, trial)| trial.outcome == Outcome::Skipped).count();
     let verdict = if skipped > 0 { Verdict::Skipped } else { Verdict::Invalid };
-    let said = |(which, trial): &(Which, &TrialRecord)| match trial.outcome {
+    let summary = |(which, trial): &(ArmId, &TrialRecord)| match trial.outcome {
         Outcome::Skipped => format!("{which}: {}", calibrate::reason(trial)),
         _ => format!("{which}: not one good trial: {}", calibrate::reason(trial)),
     };
-    let reasons: Vec<String> = bad.iter().map(said).collect();
-    let ruling = || Ruling { failed: skipped < bad.len(), ..Ruling::without_numbers(verdict, reasons.join("; ")) };
-    (!bad.is_empty()).then(ruling)
+    let reasons: Vec<String> = bad.iter().map(summary).collect();
+    let decision =
+        || Decision { failed: skipped < bad.len(), ..Decision::without_numbers(verdict, reasons.join("; ")) };
+    (!bad.is_empty()).then(decision)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Asked, CaseFile, Question, Wanted, Which};
+use super::{ArmId, CaseFile, MetricSelection, Question, RuleOverrides};
 use crate::compare::rule::{Comparison, Rule, Stage};
 use crate::guest::Image;
 use crate::measure::session::now;
@@ -39,9 +39,9 @@ pub struct SessionFile {
     /// The rule for trials of about a second. Each case has its own.
     pub rule: Rule,
     /// What of the rule was asked for.
-    pub asked: Asked,
+    pub asked: RuleOverrides,
     /// Which metrics are judged.
-    pub metrics: Wanted,
+    pub metrics: MetricSelection,
     /// Whether A is measured twice.
     pub null_control: bool,
     /// So many blocks are measured and none is judged.
@@ -52,7 +52,8 @@ pub struct SessionFile {
     /// The cases; empty until every one has run once.
     pub cases: Vec<CaseFile>,
     /// The run ids of the lanes, those of crashed parts of the session included.
-    pub lanes: Vec<RunId>,
+    #[serde(rename = "lanes")]
+    pub runners: Vec<RunId>,
     /// Facts of the host by name; unknown ones are null.
     pub host: BTreeMap<String, Value>,
     /// When it began, RFC 3339 in UTC.
@@ -105,7 +106,7 @@ pub struct AbTrial {
     #[serde(flatten)]
     pub record: TrialRecord,
     /// The lane.
-    pub arm: Which,
+    pub arm: ArmId,
     /// The stage.
     pub stage: Stage,
     /// The block within the case and the stage, from 0.
@@ -138,7 +139,7 @@ impl SessionFile {
             null_control,
             record,
             cases: Vec::new(),
-            lanes: Vec::new(),
+            runners: Vec::new(),
             host: BTreeMap::new(),
             started: now(),
             ended: None,
@@ -152,18 +153,18 @@ impl SessionFile {
     }
 
     /// The arm of a lane.
-    pub fn arm(&self, which: Which) -> &ArmFile {
+    pub fn arm(&self, which: ArmId) -> &ArmFile {
         match which {
-            Which::A | Which::Null => &self.arms.a,
-            Which::B => &self.arms.b,
+            ArmId::A | ArmId::Null => &self.arms.a,
+            ArmId::B => &self.arms.b,
         }
     }
 
     /// As [`SessionFile::arm`], to be changed.
-    pub(super) fn arm_mut(&mut self, which: Which) -> &mut ArmFile {
+    pub(super) fn arm_mut(&mut self, which: ArmId) -> &mut ArmFile {
         match which {
-            Which::A | Which::Null => &mut self.arms.a,
-            Which::B => &mut self.arms.b,
+            ArmId::A | ArmId::Null => &mut self.arms.a,
+            ArmId::B => &mut self.arms.b,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ruling, Verdict};
+use super::{Decision, Verdict};
 use crate::model::exit::Exit;
 use crate::model::units::{Direction, Nanos, Unit};
 use crate::stats::Summary;
@@ -51,7 +51,8 @@ pub struct Line {
     /// B's trials.
     pub b: Option<Summary>,
     /// What is said of them.
-    pub ruling: Ruling,
+    #[serde(rename = "ruling")]
+    pub decision: Decision,
 }
 
 impl Comparison {
@@ -69,19 +70,20 @@ impl Comparison {
 
     /// Whether one metric of one case has regressed: exit code 1.
     pub fn has_regressed(&self) -> bool {
-        self.lines.iter().any(|line| line.ruling.verdict == Verdict::Regressed)
+        self.lines.iter().any(|line| line.decision.verdict == Verdict::Regressed)
     }
 
     /// Whether not one line has a shift that can be used: each is INVALID, SKIPPED or without numbers.
     pub fn says_nothing(&self) -> bool {
-        let is_of_use =
-            |ruling: &Ruling| ruling.shift.is_some() && !matches!(ruling.verdict, Verdict::Invalid | Verdict::Skipped);
-        !self.lines.iter().any(|line| is_of_use(&line.ruling))
+        let is_of_use = |decision: &Decision| {
+            decision.shift.is_some() && !matches!(decision.verdict, Verdict::Invalid | Verdict::Skipped)
+        };
+        !self.lines.iter().any(|line| is_of_use(&line.decision))
     }
 
     /// Whether nothing could be measured at all.
     pub fn is_skipped(&self) -> bool {
-        self.lines.iter().all(|line| line.ruling.verdict == Verdict::Skipped)
+        self.lines.iter().all(|line| line.decision.verdict == Verdict::Skipped)
     }
 
     /// The cases of which A has a number and B has none.
@@ -96,7 +98,7 @@ impl Comparison {
 
     /// The cases in which an arm failed, each with the reason: `boot/hello/0: b: not one good trial: ...`.
     pub fn failures(&self) -> BTreeSet<String> {
-        let failed = self.lines.iter().filter(|line| line.ruling.failed);
-        failed.map(|line| format!("{}: {}", line.case, line.ruling.reason.as_deref().unwrap_or_default())).collect()
+        let failed = self.lines.iter().filter(|line| line.decision.failed);
+        failed.map(|line| format!("{}: {}", line.case, line.decision.reason.as_deref().unwrap_or_default())).collect()
     }
 }

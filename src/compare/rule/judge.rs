@@ -4,7 +4,7 @@
 //! false alarm has to happen twice. A stage ends early where what is left of it could not change its answer any more,
 //! which costs no error rate (curtailment: Lan, Simon & Halperin 1982, 10.1080/07474948208836014).
 
-use super::{Rule, Ruling, Verdict};
+use super::{Decision, Rule, Verdict};
 use crate::model::units::Direction;
 use crate::stats::{self, Level, Sample, hodges_lehmann, sign_flip};
 
@@ -36,7 +36,7 @@ pub enum Next {
     /// Measure on: this stage takes up to so many blocks more.
     Measure(Stage, usize),
     /// Nothing that could be measured would change it.
-    Done(Ruling),
+    Done(Decision),
 }
 
 /// The differences of one metric of one case, in the order of measuring.
@@ -106,10 +106,10 @@ impl Judge {
     }
 
     /// The ruling as if nothing more could be measured.
-    pub fn ruling(&self) -> Ruling {
+    pub fn decision(&self) -> Decision {
         match self.next() {
-            Next::Done(ruling) => ruling,
-            Next::Measure(..) => Ruling {
+            Next::Done(decision) => decision,
+            Next::Measure(..) => Decision {
                 reason: Some("stopped before enough blocks were measured".to_owned()),
                 ..self.ruled(Verdict::Inconclusive, None)
             },
@@ -149,7 +149,7 @@ impl Judge {
         if hopeless { Suspicion::None } else { Suspicion::Open }
     }
 
-    fn without_suspicion(&self) -> Ruling {
+    fn without_suspicion(&self) -> Decision {
         self.ruled(self.without_difference(), None)
     }
 
@@ -183,12 +183,12 @@ impl Judge {
         !all.is_empty() && centre(&all) >= self.rule.floor.ln_1p()
     }
 
-    fn ruled(&self, verdict: Verdict, confirmed: Option<Side>) -> Ruling {
+    fn ruled(&self, verdict: Verdict, confirmed: Option<Side>) -> Decision {
         let shift = self.shift();
         let stage = if confirmed.is_some() { &self.second } else { &self.first };
         let towards = |shift: stats::Estimate| if shift.value < 0.0 { Side::Better } else { Side::Worse };
         let side = confirmed.or(shift.map(towards));
-        Ruling {
+        Decision {
             verdict,
             shift,
             p: side.map(|side| sign_flip(&side.of(stage), self.rule.bound())),

@@ -14,4 +14,4 @@ mod tests;
 pub use comparison::{Comparison, Line, Side};
 pub use judge::{Judge, Next, Stage, block_difference};
 pub use rule::Rule;
-pub use verdict::{Ruling, Verdict};
+pub use verdict::{Decision, Verdict};

@@ -42,7 +42,7 @@ const SLOW: Nanos = Nanos(5_000_000_000);
 
 impl Rule {
     /// The rule for trials of up to about five seconds.
-    pub const USUAL: Rule = Rule {
+    pub const DEFAULT: Rule = Rule {
         tolerance: 0.01,
         floor: 0.02,
         target: 0.05,
@@ -55,17 +55,17 @@ impl Rule {
 
     /// The rule for quick trials, of which more in a block cost little: the medians of nine have a block's difference vary by less
     /// than two thirds of what those of three do.
-    pub const QUICK: Rule = Rule { runs: 9, ..Rule::USUAL };
+    pub const QUICK: Rule = Rule { runs: 9, ..Rule::DEFAULT };
 
     /// The rule for slow trials: one run of each arm in a block, and fewer blocks.
-    pub const SLOW: Rule = Rule { runs: 1, first: 20, second: (20, 120), ..Rule::USUAL };
+    pub const SLOW: Rule = Rule { runs: 1, first: 20, second: (20, 120), ..Rule::DEFAULT };
 
     /// The rule for trials that take so long each: quick ones below 50 ms, slow ones above 5 s.
     pub fn for_trials_of(time: Nanos) -> Rule {
         match time {
             quick if quick < QUICK => Rule::QUICK,
             slow if slow > SLOW => Rule::SLOW,
-            _ => Rule::USUAL,
+            _ => Rule::DEFAULT,
         }
     }
 

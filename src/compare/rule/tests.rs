@@ -23,11 +23,11 @@ fn blocks(n: usize, centre: f64, spread: f64) -> Vec<f64> {
 }
 
 /// Feeds differences until the judge has enough of them.
-fn judged(rule: Rule, mut source: impl FnMut(usize) -> f64) -> (Ruling, usize) {
+fn judged(rule: Rule, mut source: impl FnMut(usize) -> f64) -> (Decision, usize) {
     let mut judge = Judge::new(rule);
     for i in 0..=rule.most_blocks() {
         match judge.next() {
-            Next::Done(ruling) => return (ruling, i),
+            Next::Done(decision) => return (decision, i),
             Next::Measure(stage, left) => {
                 assert!(left > 0, "there is something left to measure");
                 judge.push(stage, source(i));
@@ -37,9 +37,9 @@ fn judged(rule: Rule, mut source: impl FnMut(usize) -> f64) -> (Ruling, usize) {
     panic!("the session never ends");
 }
 
-fn of(centre: f64, spread: f64) -> (Ruling, usize) {
-    let all = blocks(Rule::USUAL.most_blocks(), centre, spread);
-    judged(Rule::USUAL, |i| all[i])
+fn of(centre: f64, spread: f64) -> (Decision, usize) {
+    let all = blocks(Rule::DEFAULT.most_blocks(), centre, spread);
+    judged(Rule::DEFAULT, |i| all[i])
 }
 
 #[test]
@@ -68,22 +68,22 @@ fn a_certain_difference_below_the_floor_is_no_regression() {
 
 #[test]
 fn what_is_not_there_the_second_time_is_no_regression() {
-    let (ruling, _) = judged(Rule::USUAL, |i| if i < 30 { 0.05 + i as f64 / 1e5 } else { -0.001 * i as f64 });
-    assert!(matches!(ruling.verdict, Verdict::Inconclusive | Verdict::Equivalent), "{ruling:?}");
+    let (decision, _) = judged(Rule::DEFAULT, |i| if i < 30 { 0.05 + i as f64 / 1e5 } else { -0.001 * i as f64 });
+    assert!(matches!(decision.verdict, Verdict::Inconclusive | Verdict::Equivalent), "{decision:?}");
 }
 
 #[test]
 fn a_session_that_stops_half_way_is_inconclusive() {
-    let mut judge = Judge::new(Rule::USUAL);
-    assert_eq!(judge.ruling().verdict, Verdict::Inconclusive);
+    let mut judge = Judge::new(Rule::DEFAULT);
+    assert_eq!(judge.decision().verdict, Verdict::Inconclusive);
     blocks(12, 0.5, 0.01).into_iter().for_each(|d| judge.push(Stage::First, d));
     assert!(matches!(judge.next(), Next::Measure(Stage::First, 18)));
-    assert_eq!(judge.ruling().verdict, Verdict::Inconclusive);
+    assert_eq!(judge.decision().verdict, Verdict::Inconclusive);
 }
 
 #[test]
 fn what_comes_after_the_first_stage_changes_nothing_in_it() {
-    let mut judge = Judge::new(Rule::USUAL);
+    let mut judge = Judge::new(Rule::DEFAULT);
     blocks(30, 0.05, 0.02).into_iter().for_each(|d| judge.push(Stage::First, d));
     let after = judge.clone();
     assert!(matches!(judge.next(), Next::Measure(Stage::Second, _)));
@@ -93,26 +93,26 @@ fn what_comes_after_the_first_stage_changes_nothing_in_it() {
 
 #[test]
 fn a_comparison_says_nothing_without_a_shift_that_can_be_used() {
-    let line = |ruling: Ruling| Line {
+    let line = |decision: Decision| Line {
         case: "boot/hello/0".to_owned(),
         metric: "boot".to_owned(),
         unit: crate::model::units::Unit::Nanos,
         direction: crate::model::units::Direction::Lower,
         a: None,
         b: None,
-        ruling,
+        decision,
     };
-    let of = |rulings: &[&Ruling]| Comparison {
+    let of = |decisions: &[&Decision]| Comparison {
         a: Side::default(),
         b: Side::default(),
         notes: Vec::new(),
         not_comparable: Vec::new(),
-        lines: rulings.iter().map(|&ruling| line(ruling.clone())).collect(),
+        lines: decisions.iter().map(|&decision| line(decision.clone())).collect(),
         took: None,
     };
     let (judged, _) = self::of(0.0, 0.002);
-    let invalid = Ruling { failed: true, ..judged.clone().invalid("b: not one good trial") };
-    let [open, skipped] = [Verdict::Inconclusive, Verdict::Skipped].map(|v| Ruling::without_numbers(v, "why"));
+    let invalid = Decision { failed: true, ..judged.clone().invalid("b: not one good trial") };
+    let [open, skipped] = [Verdict::Inconclusive, Verdict::Skipped].map(|v| Decision::without_numbers(v, "why"));
     assert!([&[][..], &[&invalid], &[&open], &[&skipped, &invalid]].map(of).iter().all(Comparison::says_nothing));
     assert!(!of(&[&skipped, &judged]).says_nothing());
     assert_eq!([of(&[&skipped]), of(&[&skipped, &invalid])].map(|c| c.is_skipped()), [true, false]);
@@ -122,7 +122,7 @@ fn a_comparison_says_nothing_without_a_shift_that_can_be_used() {
 
 #[test]
 fn every_stage_can_reach_its_alpha() {
-    for rule in [Rule::QUICK, Rule::USUAL, Rule::SLOW] {
+    for rule in [Rule::QUICK, Rule::DEFAULT, Rule::SLOW] {
         assert!(0.5f64.powi(rule.first as i32) < rule.futility);
         assert!(0.5f64.powi(rule.second.0 as i32) < rule.alpha);
     }
@@ -130,7 +130,7 @@ fn every_stage_can_reach_its_alpha() {
 
 #[test]
 fn the_second_stage_grows_with_the_spread_within_its_limits() {
-    let rule = Rule::USUAL;
+    let rule = Rule::DEFAULT;
     assert_eq!([0.0, 0.01, f64::NAN].map(|sigma| rule.second_stage(sigma)), [30; 3]);
     assert_eq!(rule.second_stage(1.0), 160);
     // ((2.054 + 1.96) 1.15 1.3 0.05 / (ln 1.05 - ln 1.01))^2 = 59.7
@@ -140,12 +140,12 @@ fn the_second_stage_grows_with_the_spread_within_its_limits() {
 #[test]
 fn a_null_control_that_differs_is_told() {
     let of = |centre: f64| {
-        let mut judge = Judge::new(Rule::USUAL);
+        let mut judge = Judge::new(Rule::DEFAULT);
         blocks(30, centre, 0.005).into_iter().for_each(|d| judge.push(Stage::First, d));
         judge.differs()
     };
     assert_eq!([-0.05, -0.015, 0.0, 0.015, 0.05].map(of), [true, false, false, false, true]);
-    assert!(!Judge::new(Rule::USUAL).differs());
+    assert!(!Judge::new(Rule::DEFAULT).differs());
 }
 
 #[test]
@@ -168,8 +168,8 @@ proptest! {
         values in prop::collection::vec(-0.2..0.2f64, 190),
         centre in -0.1..0.1f64,
     ) {
-        let (there, n) = judged(Rule::USUAL, |i| values[i] + centre);
-        let (back, m) = judged(Rule::USUAL, |i| -(values[i] + centre));
+        let (there, n) = judged(Rule::DEFAULT, |i| values[i] + centre);
+        let (back, m) = judged(Rule::DEFAULT, |i| -(values[i] + centre));
         prop_assert_eq!((there.verdict, n), (back.verdict.mirrored(), m));
         let (there, back) = (there.shift.unwrap(), back.shift.unwrap());
         prop_assert_eq!(there.value, -back.value);
@@ -177,15 +177,15 @@ proptest! {
 
     #[test]
     fn stopping_early_changes_no_verdict(values in prop::collection::vec(-0.1..0.1f64, 190), centre in -0.08..0.08f64) {
-        let (early, n) = judged(Rule::USUAL, |i| values[i] + centre);
+        let (early, n) = judged(Rule::DEFAULT, |i| values[i] + centre);
         // The whole of the stage that it stopped in.
         let rest = |from: usize, to: usize| values[from..to].iter().map(|v| v + centre).collect::<Vec<_>>();
-        let mut judge = Judge::new(Rule::USUAL);
+        let mut judge = Judge::new(Rule::DEFAULT);
         rest(0, 30).into_iter().for_each(|d| judge.push(Stage::First, d));
         if n > 30 && let Next::Measure(Stage::Second, planned) = judge.next() {
             rest(30, 30 + planned).into_iter().for_each(|d| judge.push(Stage::Second, d));
         }
-        let whole = judge.ruling();
+        let whole = judge.decision();
         let decided = |v: Verdict| matches!(v, Verdict::Regressed | Verdict::Improved);
         prop_assert_eq!(decided(early.verdict), decided(whole.verdict));
     }

@@ -25,7 +25,7 @@ named_enum! {
 
 /// A verdict with what it stands on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ruling {
+pub struct Decision {
     /// What is said.
     pub verdict: Verdict,
     /// How much worse B is than A, as a natural logarithm of the slowdown, with its 98 % interval: 0.05 is about 5 % worse,
@@ -45,7 +45,7 @@ pub struct Ruling {
     pub failed: bool,
 }
 
-impl Ruling {
+impl Decision {
     /// A ruling without numbers: what could not be measured, or not be used.
     pub fn without_numbers(verdict: Verdict, reason: impl Into<String>) -> Self {
         Self { verdict, shift: None, p: None, detectable: None, blocks: 0, reason: Some(reason.into()), failed: false }

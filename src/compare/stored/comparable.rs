@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::matching::{Found, Key, Pairing, names, platforms};
+use super::matching::{CaseSamples, Key, Pairing, names, platforms};
 use crate::host::{HostFacts, differences};
 use crate::model::configuration::Configuration;
 use crate::model::platform::{Accelerator, Capabilities, PlatformId};
 use crate::model::record::Experiment;
-use crate::store::{CaseValues, RunFile, RunOutcome, SlimRun};
+use crate::store::{CaseValues, RunFile, RunOutcome, RunValues};
 
-type Cases<'a> = BTreeMap<Key, Found<'a>>;
+type Cases<'a> = BTreeMap<Key, CaseSamples<'a>>;
 
 /// How many names a sentence shows.
 const SHOWN: usize = 4;
 
 /// Why the two runs cannot be held against each other, one sentence each; empty when they can.
-pub(super) fn obstacles(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>)) -> Vec<String> {
+pub(super) fn obstacles(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>)) -> Vec<String> {
     let (mine, other) = (&a.0.file, &b.0.file);
     let common: Vec<&Key> = a.1.keys().filter(|key| b.1.contains_key(key)).collect();
     let mut all = asks_otherwise(&mine.configuration, &other.configuration);
@@ -89,8 +89,10 @@ pub(super) fn capabilities(file: &RunFile, id: &PlatformId) -> Option<Capabiliti
 }
 
 /// The accelerators of one case, where they differ.
-fn accelerators(a: &Found<'_>, b: &Found<'_>) -> Option<String> {
-    let of = |found: &Found<'_>| -> BTreeSet<Accelerator> { found.values.iter().map(|v| v.case.accelerator).collect() };
+fn accelerators(a: &CaseSamples<'_>, b: &CaseSamples<'_>) -> Option<String> {
+    let of = |found: &CaseSamples<'_>| -> BTreeSet<Accelerator> {
+        found.values.iter().map(|v| v.case.accelerator).collect()
+    };
     let list = |all: BTreeSet<Accelerator>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let (mine, other) = (of(a), of(b));
     (mine != other).then(|| format!("{} against {}", list(mine), list(other)))
@@ -113,7 +115,7 @@ pub fn other_host(run: &RunFile, other: &HostFacts) -> Vec<String> {
 }
 
 /// What a reader must know before any line.
-pub(super) fn notes(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>), pairing: Pairing) -> Vec<String> {
+pub(super) fn notes(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>), pairing: Pairing) -> Vec<String> {
     let (mine, other) = (a.0, b.0);
     let mut all = vec![format!(
         "stored runs of {} and {}: what drifted in between counts as a difference, so this claims less than `cargo xtask ab`",
@@ -140,8 +142,9 @@ pub(super) fn notes(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>), pairin
 /// The cases of which the measured guest is another.
 fn other_guests(a: &Cases<'_>, b: &Cases<'_>) -> Option<String> {
     let images =
-        |found: &Found<'_>| -> BTreeSet<String> { found.values.iter().map(|v| v.case.image.clone()).collect() };
-    let differ = |(key, found): &(&Key, &Found<'_>)| b.get(key).is_some_and(|other| images(other) != images(found));
+        |found: &CaseSamples<'_>| -> BTreeSet<String> { found.values.iter().map(|v| v.case.image.clone()).collect() };
+    let differ =
+        |(key, found): &(&Key, &CaseSamples<'_>)| b.get(key).is_some_and(|other| images(other) != images(found));
     let differing: Vec<&Key> = a.iter().filter(differ).map(|(key, _)| key).collect();
     (!differing.is_empty()).then(|| {
         let cases = cases(differing.into_iter());
@@ -149,14 +152,14 @@ fn other_guests(a: &Cases<'_>, b: &Cases<'_>) -> Option<String> {
     })
 }
 
-fn incomplete(name: &str, run: &SlimRun) -> Option<String> {
+fn incomplete(name: &str, run: &RunValues) -> Option<String> {
     let (trials, planned) = (run.cases.iter().map(|case| case.counts.trials()).sum::<usize>(), run.file.planned);
     let ended = run.file.outcome;
     (ended != RunOutcome::Complete).then(|| format!("{name} is not complete ({ended}): {trials} of {planned} trials"))
 }
 
 /// The trials that are missing from the numbers, and those whose numbers deserve caution.
-fn losses(name: &str, run: &SlimRun) -> Option<String> {
+fn losses(name: &str, run: &RunValues) -> Option<String> {
     let sum = |of: fn(&CaseValues) -> usize| run.cases.iter().map(of).sum::<usize>();
     let (failed, flagged) = (sum(|case| case.counts.failed), sum(|case| case.counts.flagged));
     (failed + flagged > 0).then(|| {

@@ -9,7 +9,7 @@ use crate::model::configuration::Configuration;
 pub fn flagged_alone(configuration: &Configuration, compared: &Compared, seed: u64) -> Option<Configuration> {
     let lines = compared.comparison.lines.iter().zip(&compared.keys);
     let flagged: Vec<&Key> =
-        lines.filter(|(line, _)| line.ruling.verdict == Verdict::Regressed).map(|(_, key)| key).collect();
+        lines.filter(|(line, _)| line.decision.verdict == Verdict::Regressed).map(|(_, key)| key).collect();
     if flagged.is_empty() {
         return None;
     }
@@ -30,30 +30,30 @@ pub fn flagged_alone(configuration: &Configuration, compared: &Compared, seed: u
 /// The first comparison with only those regressions that the second, of a run of that name, shows again.
 pub fn confirmed(mut first: Compared, second: &Compared, run: &str) -> Compared {
     for (line, key) in first.comparison.lines.iter_mut().zip(&first.keys) {
-        if line.ruling.verdict != Verdict::Regressed {
+        if line.decision.verdict != Verdict::Regressed {
             continue;
         }
         let mut again = second.comparison.lines.iter().zip(&second.keys);
         let again = again.find(|(other, k)| *k == key && other.metric == line.metric).map(|(other, _)| other);
-        let again_flagged = again.is_some_and(|other| other.ruling.verdict == Verdict::Regressed);
-        line.ruling.reason = Some(told(again, second, run));
+        let again_flagged = again.is_some_and(|other| other.decision.verdict == Verdict::Regressed);
+        line.decision.reason = Some(told(again, second, run));
         if !again_flagged {
-            line.ruling.verdict = Verdict::Inconclusive;
+            line.decision.verdict = Verdict::Inconclusive;
         }
     }
     first
 }
 
 fn told(again: Option<&Line>, second: &Compared, run: &str) -> String {
-    let percent = |line: &Line| line.ruling.shift.map(|shift| format!("{:+.1} %", 100.0 * shift.value.exp_m1()));
+    let percent = |line: &Line| line.decision.shift.map(|shift| format!("{:+.1} %", 100.0 * shift.value.exp_m1()));
     match again {
-        Some(line) if line.ruling.verdict == Verdict::Regressed => {
+        Some(line) if line.decision.verdict == Verdict::Regressed => {
             format!("measured again, everything provisioned anew: {} in run {run}", percent(line).unwrap_or_default())
         }
         Some(line) => {
             let change = percent(line).map(|change| format!(", {change}")).unwrap_or_default();
-            let why = line.ruling.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("not confirmed: measured again in run {run} it is {}{change}{why}", line.ruling.verdict)
+            let why = line.decision.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("not confirmed: measured again in run {run} it is {}{change}{why}", line.decision.verdict)
         }
         None => {
             let why = second.comparison.not_comparable.first().map(|why| format!(": {why}")).unwrap_or_default();

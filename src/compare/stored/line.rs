@@ -1,9 +1,9 @@
 //! One metric of one case of two runs: from their values to a verdict.
 
-use super::matching::{Found, Key, Metric};
+use super::conditions::RunConditions;
+use super::matching::{CaseSamples, Key, Metric};
 use super::past::Band;
-use super::surroundings::Surroundings;
-use crate::compare::rule::{Line, Rule, Ruling, Verdict};
+use crate::compare::rule::{Decision, Line, Rule, Verdict};
 use crate::model::units::Direction;
 use crate::stats::{self, Estimate, Level, Sample, Summary, rank_sum, shift, summarize};
 
@@ -14,19 +14,19 @@ pub const FEWEST: u32 = 5;
 pub(super) fn line(
     key: &Key,
     metric: &Metric,
-    (a, b): (&Found<'_>, &Found<'_>),
-    surroundings: &Surroundings,
+    (a, b): (&CaseSamples<'_>, &CaseSamples<'_>),
+    conditions: &RunConditions,
     band: Band,
     rule: &Rule,
 ) -> Line {
     let [mine, other] = [a, b].map(|found| found.series(&metric.name));
-    let ruling = match (&mine, &other) {
+    let decision = match (&mine, &other) {
         (Some(mine), Some(other)) if (mine.unit, mine.direction) != (other.unit, other.direction) => {
-            Ruling::without_numbers(Verdict::Skipped, "the runs give it in different units")
+            Decision::without_numbers(Verdict::Skipped, "the runs give it in different units")
         }
         (Some(mine), Some(other)) => match (logs(metric, &mine.values), logs(metric, &other.values)) {
-            (Some(a), Some(b)) => Judgement { a, b, surroundings, band, rule }.ruling(metric),
-            _ => Ruling::without_numbers(Verdict::Skipped, "a value that is not above zero has no ratio"),
+            (Some(a), Some(b)) => Judgement { a, b, conditions, band, rule }.decision(metric),
+            _ => Decision::without_numbers(Verdict::Skipped, "a value that is not above zero has no ratio"),
         },
         (mine, other) => absent(mine.is_some(), other.is_some(), (a, b)),
     };
@@ -37,7 +37,7 @@ pub(super) fn line(
         direction: metric.direction,
         a: mine.and_then(|series| summary(series.values)),
         b: other.and_then(|series| summary(series.values)),
-        ruling,
+        decision,
     }
 }
 
@@ -47,14 +47,14 @@ fn summary(values: Vec<f64>) -> Option<Summary> {
 
 /// What is said where a side has no number: one that was good and is not any more cannot be told from noise here, and
 /// is no "no difference" either.
-fn absent(mine: bool, other: bool, (a, b): (&Found<'_>, &Found<'_>)) -> Ruling {
-    let tell = |found: &Found<'_>, who: &str| {
+fn absent(mine: bool, other: bool, (a, b): (&CaseSamples<'_>, &CaseSamples<'_>)) -> Decision {
+    let tell = |found: &CaseSamples<'_>, who: &str| {
         found.trouble(who).unwrap_or_else(|| format!("{who} does not have it, or a value of it that has no ratio"))
     };
     match (mine, other) {
-        (true, _) => Ruling::without_numbers(Verdict::Inconclusive, tell(b, "B")),
-        (false, true) => Ruling::without_numbers(Verdict::Inconclusive, tell(a, "A")),
-        (false, false) => Ruling::without_numbers(Verdict::Skipped, format!("{}; {}", tell(a, "A"), tell(b, "B"))),
+        (true, _) => Decision::without_numbers(Verdict::Inconclusive, tell(b, "B")),
+        (false, true) => Decision::without_numbers(Verdict::Inconclusive, tell(a, "A")),
+        (false, false) => Decision::without_numbers(Verdict::Skipped, format!("{}; {}", tell(a, "A"), tell(b, "B"))),
     }
 }
 
@@ -68,13 +68,13 @@ fn logs(metric: &Metric, values: &[f64]) -> Option<Sample> {
 struct Judgement<'a> {
     a: Sample,
     b: Sample,
-    surroundings: &'a Surroundings,
+    conditions: &'a RunConditions,
     band: Band,
     rule: &'a Rule,
 }
 
 impl Judgement<'_> {
-    fn ruling(&self, metric: &Metric) -> Ruling {
+    fn decision(&self, metric: &Metric) -> Decision {
         let shift = shift(&self.a, &self.b, Level::P98);
         // Of the side that the shift is on; the other side's is that of the arms exchanged.
         let p = match shift.value >= 0.0 {
@@ -82,7 +82,7 @@ impl Judgement<'_> {
             false => rank_sum(&self.b, &self.a, self.rule.bound()),
         };
         let (verdict, reason) = self.verdict(metric, &shift, p);
-        Ruling {
+        Decision {
             verdict,
             shift: Some(shift),
             p: Some(p),
@@ -95,7 +95,7 @@ impl Judgement<'_> {
 
     fn verdict(&self, metric: &Metric, shift: &Estimate, p: f64) -> (Verdict, Option<String>) {
         let judged = |verdict, reason: Option<String>| (verdict, reason);
-        if let Some(reason) = self.surroundings.invalid.as_ref().filter(|_| !self.surroundings.simulated) {
+        if let Some(reason) = self.conditions.invalid.as_ref().filter(|_| !self.conditions.simulated) {
             return judged(Verdict::Invalid, Some(reason.clone()));
         }
         let Some(interval) = shift.interval else {
@@ -129,7 +129,7 @@ impl Judgement<'_> {
 
     /// What speaks of the host itself: unwatched, or its speed differs by more than `limit`, a logarithm.
     fn host_speed(&self, metric: &Metric, limit: f64) -> Option<String> {
-        let around = self.surroundings;
+        let around = self.conditions;
         if around.simulated {
             return None;
         }

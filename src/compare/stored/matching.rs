@@ -8,7 +8,7 @@ use crate::model::placement::Placement;
 use crate::model::platform::PlatformId;
 use crate::model::record::{Case, CaseName, Experiment, Role, neighbour};
 use crate::model::units::{Direction, Unit};
-use crate::store::{CaseValues, MetricValues, SlimRun};
+use crate::store::{CaseValues, MetricValues, RunValues};
 
 /// A case without what two runs of it may differ in: its image, its accelerator, and, where two platforms are compared,
 /// its platform.
@@ -43,7 +43,7 @@ pub(super) enum Pairing {
 
 /// The trials of one case of one run.
 #[derive(Debug, Clone)]
-pub(super) struct Found<'a> {
+pub(super) struct CaseSamples<'a> {
     /// The trials; of several images or accelerators where a run is mixed.
     pub(super) values: Vec<&'a CaseValues>,
     /// The references of the same blocks, where the case is measured against them.
@@ -74,7 +74,7 @@ impl Pairing {
     ///
     /// # Errors
     /// Says why there is nothing to put together.
-    pub(super) fn of(a: &SlimRun, b: &SlimRun) -> Result<Self, String> {
+    pub(super) fn of(a: &RunValues, b: &RunValues) -> Result<Self, String> {
         let (mine, theirs) = (platforms(a), platforms(b));
         for (name, run) in [("A", a), ("B", b)] {
             if run.cases.is_empty() {
@@ -92,7 +92,7 @@ impl Pairing {
 }
 
 /// The platforms that have trials, each once.
-pub(super) fn platforms(run: &SlimRun) -> Vec<&PlatformId> {
+pub(super) fn platforms(run: &RunValues) -> Vec<&PlatformId> {
     let mut all: Vec<&PlatformId> = run.cases.iter().map(|values| &values.case.platform).collect();
     all.sort_unstable();
     all.dedup();
@@ -104,10 +104,11 @@ pub(super) fn names(platforms: &[&PlatformId]) -> String {
 }
 
 /// The cases of a run by what makes them comparable.
-pub(super) fn keyed(run: &SlimRun, pairing: Pairing) -> BTreeMap<Key, Found<'_>> {
-    let mut all: BTreeMap<Key, Found<'_>> = BTreeMap::new();
+pub(super) fn keyed(run: &RunValues, pairing: Pairing) -> BTreeMap<Key, CaseSamples<'_>> {
+    let mut all: BTreeMap<Key, CaseSamples<'_>> = BTreeMap::new();
     for values in &run.cases {
-        let found = all.entry(Key::of(&values.case, values.role, pairing)).or_insert_with(|| Found::new(run, values));
+        let found =
+            all.entry(Key::of(&values.case, values.role, pairing)).or_insert_with(|| CaseSamples::new(run, values));
         found.values.push(values);
     }
     all
@@ -145,8 +146,8 @@ impl fmt::Display for Key {
     }
 }
 
-impl<'a> Found<'a> {
-    fn new(run: &'a SlimRun, values: &CaseValues) -> Self {
+impl<'a> CaseSamples<'a> {
+    fn new(run: &'a RunValues, values: &CaseValues) -> Self {
         let is_beside = values.case.experiment == Experiment::Isolation && values.role != Role::Reference;
         let reference = |other: &&CaseValues| {
             let case = Case { attacker: None, image: other.case.image.clone(), ..values.case.clone() };
@@ -175,11 +176,11 @@ impl<'a> Found<'a> {
         let Some(one) = self.one() else {
             return Some(format!("{who} mixes trials of {} images or accelerators in this case", self.values.len()));
         };
-        barren(one, who, "trials").or_else(|| {
+        no_successful_trials(one, who, "trials").or_else(|| {
             let reference = self.is_relative().then_some(self.reference)?;
             match reference {
                 None => Some(format!("{who} has no reference to hold it against")),
-                Some(reference) => barren(reference, who, "references"),
+                Some(reference) => no_successful_trials(reference, who, "references"),
             }
         })
     }
@@ -215,7 +216,7 @@ impl<'a> Found<'a> {
 }
 
 /// Why `who` has no number of a case; `None` where a trial of it is good. `what` says what the trials are.
-fn barren(values: &CaseValues, who: &str, what: &str) -> Option<String> {
+fn no_successful_trials(values: &CaseValues, who: &str, what: &str) -> Option<String> {
     let reason = values.reason.as_deref().unwrap_or("no reason is recorded");
     match (values.counts.ok, values.counts.failed) {
         (0, 0) => Some(format!("{who} skipped its {what}: {reason}")),

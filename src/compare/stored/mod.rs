@@ -7,12 +7,12 @@
 
 pub mod baseline;
 mod comparable;
+mod conditions;
 mod confirm;
 mod line;
 mod matching;
 mod metrics;
 mod past;
-mod surroundings;
 
 #[cfg(test)]
 mod tests;
@@ -26,12 +26,12 @@ pub use past::Past;
 
 use std::collections::BTreeMap;
 
-use crate::compare::live::Wanted;
-use crate::compare::rule::{Comparison, Line, Rule, Ruling, Side, Verdict};
-use crate::store::SlimRun;
+use crate::compare::live::MetricSelection;
+use crate::compare::rule::{Comparison, Decision, Line, Rule, Side, Verdict};
+use crate::store::RunValues;
 use comparable::{facts, notes, obstacles};
-use matching::{Found, Pairing, keyed};
-use surroundings::Surroundings;
+use conditions::RunConditions;
+use matching::{CaseSamples, Pairing, keyed};
 
 /// What is asked of two runs.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub struct Question<'a> {
     /// When a difference is one; of the rule, what is about blocks does not apply.
     pub rule: Rule,
     /// Which metrics.
-    pub metrics: Wanted,
+    pub metrics: MetricSelection,
     /// What sessions of the same thing differed by on this host.
     pub past: &'a Past,
 }
@@ -54,8 +54,8 @@ pub struct Compared {
 }
 
 /// Compares the run `b` with the run `a`, which are called so.
-pub fn compare(a: (&str, &SlimRun), b: (&str, &SlimRun), question: &Question<'_>) -> Compared {
-    let side = |name: &str, run: &SlimRun| Side { name: name.to_owned(), facts: facts(&run.file) };
+pub fn compare(a: (&str, &RunValues), b: (&str, &RunValues), question: &Question<'_>) -> Compared {
+    let side = |name: &str, run: &RunValues| Side { name: name.to_owned(), facts: facts(&run.file) };
     let mut comparison = Comparison {
         a: side(a.0, a.1),
         b: side(b.0, b.1),
@@ -84,21 +84,21 @@ pub fn compare(a: (&str, &SlimRun), b: (&str, &SlimRun), question: &Question<'_>
     Compared { comparison, keys }
 }
 
-type Cases<'a> = BTreeMap<Key, Found<'a>>;
+type Cases<'a> = BTreeMap<Key, CaseSamples<'a>>;
 
 /// A line a metric of every case that both runs have, in the order of the cases.
-fn lines(a: (&SlimRun, &Cases<'_>), b: (&SlimRun, &Cases<'_>), question: &Question<'_>) -> Vec<(Key, Line)> {
+fn lines(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>), question: &Question<'_>) -> Vec<(Key, Line)> {
     let mut all = Vec::new();
     for (key, mine) in a.1 {
         let Some(other) = b.1.get(key) else { continue };
-        let surroundings = Surroundings::of((a.0, mine), (b.0, other));
-        let own = [mine, other].map(Found::key);
+        let conditions = RunConditions::of((a.0, mine), (b.0, other));
+        let own = [mine, other].map(CaseSamples::key);
         for metric in metrics::chosen(&question.metrics, key, mine, other) {
             let band = question.past.band([&own[0], &own[1]], &metric);
-            all.push((key.clone(), line::line(key, &metric, (mine, other), &surroundings, band, &question.rule)));
+            all.push((key.clone(), line::line(key, &metric, (mine, other), &conditions, band, &question.rule)));
         }
         if metrics_are_missing(&all, key) {
-            all.push((key.clone(), barren(key, mine, other)));
+            all.push((key.clone(), no_successful_trials(key, mine, other)));
         }
     }
     all
@@ -109,7 +109,7 @@ fn metrics_are_missing(lines: &[(Key, Line)], key: &Key) -> bool {
 }
 
 /// The line of a case of which neither run has a number.
-fn barren(key: &Key, a: &Found<'_>, b: &Found<'_>) -> Line {
+fn no_successful_trials(key: &Key, a: &CaseSamples<'_>, b: &CaseSamples<'_>) -> Line {
     let reason = match (a.trouble("A"), b.trouble("B")) {
         (Some(a), Some(b)) => format!("{a}; {b}"),
         (Some(one), None) | (None, Some(one)) => one,
@@ -122,6 +122,6 @@ fn barren(key: &Key, a: &Found<'_>, b: &Found<'_>) -> Line {
         direction: crate::model::units::Direction::Neutral,
         a: None,
         b: None,
-        ruling: Ruling::without_numbers(Verdict::Skipped, reason),
+        decision: Decision::without_numbers(Verdict::Skipped, reason),
     }
 }

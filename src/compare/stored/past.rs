@@ -14,7 +14,7 @@ use super::matching::{Key, Metric, Pairing, keyed};
 use crate::model::run::RunId;
 use crate::model::units::Unit;
 use crate::stats::{Sample, median};
-use crate::store::{RunOutcome, SlimRun, TRIALS_FILE, own_runs, read_slim};
+use crate::store::{RunOutcome, RunValues, TRIALS_FILE, own_runs, read_values};
 
 /// How much two runs of the same thing may differ.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub(super) struct Band {
 
 /// What is assumed where nothing is known: the medians of the tenths of each recording in `fixtures/recordings`, seconds to
 /// minutes apart on one quiet host, lie up to 4.6 % from the median of all (one of the forty, Docker's last, 23 %).
-const USUAL: f64 = 0.05;
+const DEFAULT_BAND: f64 = 0.05;
 /// The same for what no clock tells: an image has one size, and the memory of the same pages is the same.
 const EXACT: f64 = 0.01;
 /// How many standard deviations of a session's median make the band: two sessions differ by more in one of thirty.
@@ -47,7 +47,7 @@ pub struct Past {
 
 impl Past {
     /// What the runs under `runs` tell that are older than `a` and `b`, and ask the same as they do on the same host.
-    pub fn load(runs: &Path, a: &SlimRun, b: &SlimRun) -> Self {
+    pub fn load(runs: &Path, a: &RunValues, b: &RunValues) -> Self {
         let mut past = Self::default();
         let before = (&a.file.run).min(&b.file.run);
         let small = |dir: &Path| fs::metadata(dir.join(TRIALS_FILE)).is_ok_and(|file| file.len() <= RUN_BYTES);
@@ -57,7 +57,7 @@ impl Past {
             name.and_then(|name| name.parse::<RunId>().ok()).is_some_and(|run| run < *before)
         };
         let dirs = own_runs(runs).rev().filter(|dir| earlier(dir) && small(dir)).take(RUNS);
-        for run in dirs.filter_map(|dir| read_slim(&dir).ok()) {
+        for run in dirs.filter_map(|dir| read_values(&dir).ok()) {
             if is_alike(a, &run) && is_alike(b, &run) {
                 past.add(&run);
             }
@@ -66,7 +66,7 @@ impl Past {
     }
 
     /// Takes the medians of a session.
-    pub(super) fn add(&mut self, run: &SlimRun) {
+    pub(super) fn add(&mut self, run: &RunValues) {
         let revision = host(&run.file).revision;
         for (key, found) in keyed(run, Pairing::Same) {
             let Some(values) = found.one() else { continue };
@@ -95,7 +95,7 @@ impl Past {
     }
 
     fn band_of(&self, key: &Key, metric: &Metric) -> Band {
-        let least = if matches!(metric.unit, Unit::Bytes | Unit::Count) { EXACT } else { USUAL };
+        let least = if matches!(metric.unit, Unit::Bytes | Unit::Count) { EXACT } else { DEFAULT_BAND };
         let usual = || Band { share: least, source: "the usual, for want of earlier sessions".to_owned() };
         let Some((sd, sessions)) = self.spread(key, &metric.name) else { return usual() };
         match (WIDTH * sd).exp_m1() {
@@ -121,7 +121,7 @@ impl Past {
 }
 
 /// Whether a run is a session of the same question on the same host that is fit to tell.
-fn is_alike(like: &SlimRun, run: &SlimRun) -> bool {
+fn is_alike(like: &RunValues, run: &RunValues) -> bool {
     let quiet = run.file.noise.as_ref().is_none_or(|noise| noise.invalid.is_empty());
     quiet
         && run.file.outcome == RunOutcome::Complete

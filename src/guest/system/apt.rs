@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::kernel::Found;
+use super::kernel::KernelPackage;
 use crate::guest::build::BuildError;
 use crate::guest::build::error::first_lines;
 
@@ -76,7 +76,7 @@ impl Sources {
 }
 
 /// Fetches the kernel into `folder`, which is empty.
-pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<Found, BuildError> {
+pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<KernelPackage, BuildError> {
     let architecture = text(run(Command::new("dpkg").arg("--print-architecture"))?);
     let packages = packages(architecture.trim())?;
     progress(&format!("fetch {}", packages.join(", ")));
@@ -91,7 +91,9 @@ pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Res
     let modules = modules.into_iter().find(|path| path.is_dir());
     let image = root.join("boot").join(format!("vmlinuz-{version}"));
     match modules {
-        Some(modules) if image.is_file() => Ok(Found { image, modules: Some(modules), package: names(folder)? }),
+        Some(modules) if image.is_file() => {
+            Ok(KernelPackage { image, modules: Some(modules), package: names(folder)? })
+        }
         _ => Err(BuildError::NoKernel { reason: format!("{} hold no kernel {version}", packages.join(", ")) }),
     }
 }

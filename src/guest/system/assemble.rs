@@ -28,7 +28,7 @@ const INITRD: &str = "initrd.cpio";
 
 /// Which of the guest systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SystemKind {
     Linux,
     Debian,
 }
@@ -57,30 +57,30 @@ impl Record for Guest {
     }
 }
 
-impl Kind {
+impl SystemKind {
     fn name(self) -> &'static str {
         match self {
-            Kind::Linux => "linux",
-            Kind::Debian => "debian",
+            SystemKind::Linux => "linux",
+            SystemKind::Debian => "debian",
         }
     }
 
     /// What its modules are needed for.
     fn uses(self) -> &'static [&'static str] {
         match self {
-            Kind::Linux => &["pci", "mmio", "net"],
-            Kind::Debian => &["pci", "mmio", "net", "disk"],
+            SystemKind::Linux => &["pci", "mmio", "net"],
+            SystemKind::Debian => &["pci", "mmio", "net", "disk"],
         }
     }
 
     /// The memory of an instance; measured, see `docs/guests.md`.
     fn memory(self, program: Program) -> Bytes {
         let mebibytes = match (self, program) {
-            (Kind::Debian, _) => 512,
+            (SystemKind::Debian, _) => 512,
             // Its three arrays of 64 MiB, and what it takes without.
-            (Kind::Linux, Program::Stream) => 320,
-            (Kind::Linux, Program::Redis | Program::Sqlite) => 192,
-            (Kind::Linux, _) => 128,
+            (SystemKind::Linux, Program::Stream) => 320,
+            (SystemKind::Linux, Program::Redis | Program::Sqlite) => 192,
+            (SystemKind::Linux, _) => 128,
         };
         Bytes(mebibytes << 20)
     }
@@ -88,7 +88,7 @@ impl Kind {
 
 /// What an initial RAM disk is made from.
 struct Parts<'a> {
-    kind: Kind,
+    kind: SystemKind,
     kernel: &'a Kernel,
     /// The kernel's folder.
     folder: &'a Path,
@@ -98,7 +98,7 @@ struct Parts<'a> {
 
 /// The system of that kind with the program of `image`; what is missing or changed is built.
 pub(super) fn ensure(
-    kind: Kind,
+    kind: SystemKind,
     folders: &Folders,
     image: &Image,
     progress: &mut dyn FnMut(&str),
@@ -107,7 +107,7 @@ pub(super) fn ensure(
     make_folder(&folder)?;
     let folder = folder.canonicalize().map_err(BuildError::file("find", &folder))?;
     let kernel = kernel::ensure(folders, progress)?;
-    let disk = (kind == Kind::Debian).then(|| disk::ensure(folders, progress)).transpose()?;
+    let disk = (kind == SystemKind::Debian).then(|| disk::ensure(folders, progress)).transpose()?;
     let init = first_process(folders, progress)?;
     let _lock = lock(&folder, progress)?;
     let parts = Parts { kind, kernel: &kernel, folder: &kernel::folder(folders), init: &init, image };
@@ -124,7 +124,7 @@ pub(super) fn ensure(
 }
 
 /// What was built before of that kind with `program`, if it is still there.
-pub(super) fn built(kind: Kind, folders: &Folders, program: Program) -> Option<Built> {
+pub(super) fn built(kind: SystemKind, folders: &Folders, program: Program) -> Option<Built> {
     let folder = folders.images().join(kind.name()).join(program.name());
     let guest: Guest = record::load(&folder)?;
     let is_whole = guest.initrd.is_intact(&folder)
@@ -254,7 +254,7 @@ mod tests {
 
     use super::*;
     use crate::guest::system::cpio::tests as cpio;
-    use crate::guest::system::kernel::{Found, take};
+    use crate::guest::system::kernel::{KernelPackage, take};
     use crate::guest::system::modules::tests::tree;
 
     /// A kernel, a first process and a program, none of which runs.
@@ -275,7 +275,7 @@ mod tests {
                 fs::write(folder.path().join(name), name).unwrap();
                 fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
             }
-            let found = Found {
+            let found = KernelPackage {
                 image: folder.path().join("init"),
                 modules: Some(modules.path().into()),
                 package: "p 1".into(),
@@ -285,20 +285,20 @@ mod tests {
             Self { folder, kernel, image }
         }
 
-        fn with<T>(&self, kind: Kind, act: impl FnOnce(&Parts) -> T) -> T {
+        fn with<T>(&self, kind: SystemKind, act: impl FnOnce(&Parts) -> T) -> T {
             let init = self.folder.path().join("init");
             act(&Parts { kind, kernel: &self.kernel, folder: self.folder.path(), init: &init, image: &self.image })
         }
 
         fn key(&self) -> String {
-            self.with(Kind::Linux, |parts| parts.key(None).unwrap())
+            self.with(SystemKind::Linux, |parts| parts.key(None).unwrap())
         }
     }
 
     #[test]
     fn the_ram_disk_holds_one_program_and_what_it_takes_to_run_it() {
         let fake = Fake::new();
-        let archive = fake.with(Kind::Linux, |parts| parts.initrd().unwrap());
+        let archive = fake.with(SystemKind::Linux, |parts| parts.initrd().unwrap());
         let entries: String =
             cpio::read(&archive).into_iter().map(|(path, mode, _)| format!("{mode:06o} {path}\n")).collect();
         insta::assert_snapshot!(entries);
@@ -312,8 +312,8 @@ mod tests {
             let list = cpio::read(&archive).into_iter().find(|(path, ..)| path == "modules/list").unwrap().2;
             String::from_utf8(list).unwrap()
         };
-        assert!(!list(Kind::Linux).contains("virtio_blk"));
-        assert!(list(Kind::Debian).contains("disk virtio_blk.ko\n"));
+        assert!(!list(SystemKind::Linux).contains("virtio_blk"));
+        assert!(list(SystemKind::Debian).contains("disk virtio_blk.ko\n"));
     }
 
     #[test]
@@ -322,8 +322,8 @@ mod tests {
         let first = fake.key();
         assert_eq!(fake.key(), first);
         let disk = Part::of(fake.folder.path(), "init").unwrap();
-        assert_ne!(fake.with(Kind::Linux, |parts| parts.key(Some(&disk)).unwrap()), first);
-        assert_ne!(fake.with(Kind::Debian, |parts| parts.key(None).unwrap()), first);
+        assert_ne!(fake.with(SystemKind::Linux, |parts| parts.key(Some(&disk)).unwrap()), first);
+        assert_ne!(fake.with(SystemKind::Debian, |parts| parts.key(None).unwrap()), first);
         fake.image.digest = "another".into();
         let second = fake.key();
         assert_ne!(second, first);
@@ -338,7 +338,7 @@ mod tests {
     fn what_was_built_is_read_back_and_gives_the_same_system() {
         let fake = Fake::new();
         let folder = tempfile::tempdir().unwrap();
-        let built = fake.with(Kind::Linux, |parts| parts.build("key".into(), None, folder.path()).unwrap());
+        let built = fake.with(SystemKind::Linux, |parts| parts.build("key".into(), None, folder.path()).unwrap());
         assert_eq!(record::load::<Guest>(folder.path()), Some(built.clone()));
         assert!(built.initrd.is_intact(folder.path()));
         let system = built.system(folder.path(), &Folders::from_env());
@@ -351,11 +351,11 @@ mod tests {
         let (fake, output) = (Fake::new(), tempfile::tempdir().unwrap());
         let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
         let (shared, own) = (kernel::folder(&folders), folders.images().join("linux/nginx"));
-        let listed = |program| built(Kind::Linux, &folders, program);
+        let listed = |program| built(SystemKind::Linux, &folders, program);
         assert_eq!(listed(Program::Nginx), None);
         fs::create_dir_all(&own).unwrap();
         fs::create_dir_all(&shared).unwrap();
-        let guest = fake.with(Kind::Linux, |parts| parts.build("key".into(), None, &own).unwrap());
+        let guest = fake.with(SystemKind::Linux, |parts| parts.build("key".into(), None, &own).unwrap());
         assert_eq!(listed(Program::Nginx), None, "its kernel is gone");
         fs::rename(Kernel::path(fake.folder.path()), Kernel::path(&shared)).unwrap();
         let built = listed(Program::Nginx).unwrap();

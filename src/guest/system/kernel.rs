@@ -53,7 +53,7 @@ impl Record for Kernel {
 
 /// A kernel that was found somewhere.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct KernelPackage {
     pub(super) image: PathBuf,
     /// `None` when all that is needed is built in.
     pub(super) modules: Option<PathBuf>,
@@ -119,7 +119,7 @@ pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Resul
 }
 
 /// Puts the kernel and the modules that guests need into `folder`, and the record last.
-pub(super) fn take(found: &Found, source: String, folder: &Path) -> Result<Kernel, BuildError> {
+pub(super) fn take(found: &KernelPackage, source: String, folder: &Path) -> Result<Kernel, BuildError> {
     let chosen: Chosen = match &found.modules {
         Some(modules) => Tree::read(modules)?.choose(modules::WANTED)?,
         None => Vec::new(),
@@ -169,11 +169,13 @@ impl Source {
         }
     }
 
-    fn find(&self, scratch: &Path, progress: &mut dyn FnMut(&str)) -> Result<Found, BuildError> {
+    fn find(&self, scratch: &Path, progress: &mut dyn FnMut(&str)) -> Result<KernelPackage, BuildError> {
         match self {
-            Source::Named { image, modules } => {
-                Ok(Found { image: image.clone(), modules: modules.clone(), package: image.display().to_string() })
-            }
+            Source::Named { image, modules } => Ok(KernelPackage {
+                image: image.clone(),
+                modules: modules.clone(),
+                package: image.display().to_string(),
+            }),
             Source::Distribution if tools::find("apt-get").is_some() => apt::fetch_kernel(scratch, progress),
             Source::Distribution => {
                 let running = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -184,7 +186,7 @@ impl Source {
 }
 
 /// The host's own kernel, where an ordinary user may read it: the running one, else the last of those installed.
-fn of_host(root: &Path, running: &str) -> Result<Found, BuildError> {
+fn of_host(root: &Path, running: &str) -> Result<KernelPackage, BuildError> {
     let tree = root.join("lib/modules");
     let mut versions: Vec<String> = fs::read_dir(&tree)
         .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
@@ -196,7 +198,7 @@ fn of_host(root: &Path, running: &str) -> Result<Found, BuildError> {
         let images = [root.join("boot").join(format!("vmlinuz-{version}")), modules.join(FILE)];
         if let Some(image) = images.into_iter().find(|image| fs::File::open(image).is_ok()) {
             let package = format!("the host's {version}");
-            return Ok(Found { image, modules: Some(modules), package });
+            return Ok(KernelPackage { image, modules: Some(modules), package });
         }
     }
     let reason = "there is no apt-get here, and no kernel that this user may read in /boot or /lib/modules".to_owned();

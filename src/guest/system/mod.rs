@@ -22,7 +22,7 @@ pub mod unikraft;
 
 use std::path::{Path, PathBuf};
 
-use self::assemble::Kind;
+use self::assemble::SystemKind;
 pub use self::disk::disk_is_here;
 pub use self::elf::elf_kernel;
 pub use self::kernel::kernel_is_here;
@@ -63,8 +63,8 @@ pub struct Built {
 pub fn built(folders: &Folders, system: &str, program: Program) -> Option<Built> {
     match system {
         "null" if null_runs(program) => null::built(folders),
-        "linux" => assemble::built(Kind::Linux, folders, program),
-        "debian" => assemble::built(Kind::Debian, folders, program),
+        "linux" => assemble::built(SystemKind::Linux, folders, program),
+        "debian" => assemble::built(SystemKind::Debian, folders, program),
         _ => None,
     }
 }
@@ -82,7 +82,7 @@ pub fn linux(folders: &Folders, image: &Image, progress: &mut dyn FnMut(&str)) -
     if let Images::Fixed(folder) = &folders.images {
         return fixed(folder, built(folders, "linux", image.program), image.program);
     }
-    assemble::ensure(Kind::Linux, folders, image, progress)
+    assemble::ensure(SystemKind::Linux, folders, image, progress)
 }
 
 /// The standard virtual machine with the program of `image`: the same kernel, and a Debian with systemd on a disk, that
@@ -93,5 +93,5 @@ pub fn debian(folders: &Folders, image: &Image, progress: &mut dyn FnMut(&str)) 
     if let Images::Fixed(folder) = &folders.images {
         return fixed(folder, built(folders, "debian", image.program), image.program);
     }
-    assemble::ensure(Kind::Debian, folders, image, progress)
+    assemble::ensure(SystemKind::Debian, folders, image, progress)
 }

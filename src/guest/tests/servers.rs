@@ -19,13 +19,13 @@ use crate::host::folders::Folders;
 use crate::model::program::Program;
 
 /// A server image, a folder for its files and an address that nobody uses.
-struct Stand {
+struct ServerRoot {
     image: Image,
     folder: TempDir,
     address: SocketAddr,
 }
 
-impl Stand {
+impl ServerRoot {
     /// `None` where the server is not installed.
     fn of(program: Program) -> Option<Self> {
         let image = server(program)?;
@@ -101,34 +101,34 @@ fn a_server_is_ready_when_it_answers_and_leaves_nothing_behind(
     #[case] program: Program,
     #[case] (question, begins, ends): (&str, &str, &str),
 ) {
-    let Some(stand) = Stand::of(program) else { return };
-    let mut guest = stand.launch(&["deadline=30"]);
+    let Some(root) = ServerRoot::of(program) else { return };
+    let mut guest = root.launch(&["deadline=30"]);
     wait_ready(|| guest.line());
-    let answer = stand.ask(question);
+    let answer = root.ask(question);
     assert!(answer.starts_with(begins) && answer.ends_with(ends), "{answer}");
     guest.terminate();
     let (lines, status) = guest.finish();
     assert_eq!(status.code(), Some(143), "{lines:?}");
-    assert!(stand.is_gone());
-    assert_eq!(names(stand.folder.path()), Vec::<String>::new());
+    assert!(root.is_gone());
+    assert_eq!(names(root.folder.path()), Vec::<String>::new());
 }
 
 #[rstest]
 #[case(Program::Nginx)]
 #[case(Program::Redis)]
 fn no_library_that_the_image_has_is_loaded_from_elsewhere(#[case] program: Program) {
-    let Some(stand) = Stand::of(program) else { return };
-    let mut guest = stand.launch(&["deadline=30"]);
+    let Some(root) = ServerRoot::of(program) else { return };
+    let mut guest = root.launch(&["deadline=30"]);
     wait_ready(|| guest.line());
     let pids = descendants(guest.pid());
     assert!(!pids.is_empty());
     for pid in pids {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
         let files = maps.lines().filter_map(|line| line.find(" /").map(|at| Path::new(&line[at + 1..])));
-        let (own, others): (Vec<_>, Vec<_>) = files.partition(|path| path.starts_with(&stand.image.rootfs));
+        let (own, others): (Vec<_>, Vec<_>) = files.partition(|path| path.starts_with(&root.image.rootfs));
         assert!(own.iter().any(|path| path.ends_with("fw/lib/libc.so.6")), "{own:?}");
         // The name service of a bare host may have modules of its own, for looking up a user.
-        let lib = stand.image.rootfs.join("fw/lib");
+        let lib = root.image.rootfs.join("fw/lib");
         let foreign: Vec<_> = others.iter().filter(|path| lib.join(path.file_name().unwrap()).exists()).collect();
         assert_eq!(foreign, Vec::<&&Path>::new());
     }
@@ -138,22 +138,22 @@ fn no_library_that_the_image_has_is_loaded_from_elsewhere(#[case] program: Progr
 #[case(Program::Nginx)]
 #[case(Program::Redis)]
 fn as_the_first_process_it_ends_by_a_signal_and_at_its_deadline(#[case] program: Program) {
-    let Some(stand) = Stand::of(program) else { return };
+    let Some(root) = ServerRoot::of(program) else { return };
     for (more, signal, code) in [("deadline=30", Some(Signal::SIGINT), 130), ("deadline=1", None, 124)] {
-        let arguments = stand.arguments();
+        let arguments = root.arguments();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain([more]).collect();
-        let Some(mut first) = First::launch_binary(&stand.image.binary(), &arguments) else { return };
+        let Some(mut first) = First::launch_binary(&root.image.binary(), &arguments) else { return };
         wait_ready(|| first.line());
         signal.map_or(Ok(()), |signal| kill(first.pid, signal)).unwrap();
         assert_eq!(first.finish().1, code);
-        assert!(stand.is_gone());
+        assert!(root.is_gone());
     }
 }
 
 #[test]
 fn a_server_that_dies_is_an_error() {
-    let Some(stand) = Stand::of(Program::Redis) else { return };
-    let mut guest = stand.launch(&["deadline=30"]);
+    let Some(root) = ServerRoot::of(Program::Redis) else { return };
+    let mut guest = root.launch(&["deadline=30"]);
     wait_ready(|| guest.line());
     let server = descendants(guest.pid())[0];
     kill(Pid::from_raw(server as i32), Signal::SIGKILL).unwrap();
@@ -163,17 +163,17 @@ fn a_server_that_dies_is_an_error() {
 
 #[test]
 fn a_server_whose_starter_is_killed_ends_with_all_its_processes() {
-    let Some(stand) = Stand::of(Program::Nginx) else { return };
-    let mut guest = stand.launch(&["deadline=30"]);
+    let Some(root) = ServerRoot::of(Program::Nginx) else { return };
+    let mut guest = root.launch(&["deadline=30"]);
     wait_ready(|| guest.line());
     // The master listens before there is a worker, which is the one that answers.
-    stand.ask(NGINX.0);
+    root.ask(NGINX.0);
     let pids = descendants(guest.pid());
     assert_eq!(pids.len(), 2, "master and worker");
     kill(Pid::from_raw(guest.pid() as i32), Signal::SIGKILL).unwrap();
     // The output ends when the last process that holds it has ended.
     guest.finish();
-    assert!(stand.is_gone());
+    assert!(root.is_gone());
 }
 
 #[rstest]
@@ -183,8 +183,8 @@ fn a_server_whose_starter_is_killed_ends_with_all_its_processes() {
 #[case("listen=::1", "not an IPv4 address")]
 #[case("dir=", "no value")]
 fn a_bad_argument_is_refused(#[case] argument: &str, #[case] why: &str) {
-    let Some(stand) = Stand::of(Program::Nginx) else { return };
-    let (lines, status) = stand.launch(&[argument]).finish();
+    let Some(root) = ServerRoot::of(Program::Nginx) else { return };
+    let (lines, status) = root.launch(&[argument]).finish();
     let error = GuestLine::Error(format!("argument `{argument}`: {why}"));
     assert_eq!((lines, status.code()), (vec![GuestLine::Main, error], Some(2)));
 }
@@ -193,10 +193,10 @@ fn a_bad_argument_is_refused(#[case] argument: &str, #[case] why: &str) {
 #[case(Program::Nginx)]
 #[case(Program::Redis)]
 fn an_address_in_use_is_an_error_and_no_stranger_is_taken_for_the_server(#[case] program: Program) {
-    let Some(stand) = Stand::of(program) else { return };
-    let _stranger = TcpListener::bind(stand.address).unwrap();
-    let (lines, status) = stand.launch(&[]).finish();
-    let expected = format!("listen on {}: Address already in use", stand.address);
+    let Some(root) = ServerRoot::of(program) else { return };
+    let _stranger = TcpListener::bind(root.address).unwrap();
+    let (lines, status) = root.launch(&[]).finish();
+    let expected = format!("listen on {}: Address already in use", root.address);
     assert_eq!((error_in(&lines), status.code()), (expected.as_str(), Some(1)));
 }
 
@@ -204,8 +204,8 @@ fn an_address_in_use_is_an_error_and_no_stranger_is_taken_for_the_server(#[case]
 #[case::missing("dir=/no/such/folder", "/no/such/folder: No such file or directory")]
 #[case::means_something_else("dir=/a\"; include /b", "/a\"; include /b: Invalid argument")]
 fn a_folder_that_will_not_do_is_an_error(#[case] argument: &str, #[case] error: &str) {
-    let Some(stand) = Stand::of(Program::Redis) else { return };
-    let (lines, status) = stand.launch(&[argument]).finish();
+    let Some(root) = ServerRoot::of(Program::Redis) else { return };
+    let (lines, status) = root.launch(&[argument]).finish();
     assert_eq!((error_in(&lines), status.code()), (error, Some(1)));
 }
 

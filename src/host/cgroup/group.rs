@@ -113,7 +113,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// Names the file that cannot be opened.
-    pub fn open_doors(&self) -> io::Result<Vec<OwnedFd>> {
+    pub fn open_cgroup_fds(&self) -> io::Result<Vec<OwnedFd>> {
         let open = |dir: &PathBuf| {
             let path = dir.join("cgroup.procs");
             OpenOptions::new().write(true).open(&path).map(OwnedFd::from).map_err(|e| at("open", &path, e))

@@ -196,15 +196,15 @@ fn real(version: Version) -> Option<(Cgroup, Cgroup)> {
 
 /// A process that joined `group` between fork and exec.
 fn member(group: &Cgroup) -> Child {
-    let doors = group.open_doors().expect("opened");
-    let numbers: Vec<_> = doors.iter().map(AsRawFd::as_raw_fd).collect();
+    let cgroup_fds = group.open_cgroup_fds().expect("opened");
+    let numbers: Vec<_> = cgroup_fds.iter().map(AsRawFd::as_raw_fd).collect();
     let mut command = Command::new("sleep");
     command.arg("60");
     let join = move || {
-        for &door in &numbers {
+        for &fd in &numbers {
             // SAFETY: the descriptors are open in the child, which has a copy of the parent's table.
-            let door = unsafe { std::os::fd::BorrowedFd::borrow_raw(door) };
-            rustix::io::write(door, b"0")?;
+            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+            rustix::io::write(fd, b"0")?;
         }
         Ok(())
     };

@@ -8,7 +8,7 @@ use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
 use super::address::{LOOPBACK_INDEX, Slot};
 use super::namespace::Namespace;
-use super::netlink::Request;
+use super::netlink::NetlinkRequest;
 use crate::model::units::Nanos;
 
 /// The queue's name.
@@ -35,18 +35,18 @@ pub fn can_delay() -> io::Result<()> {
 }
 
 /// What delays every packet to the instance at `slot`. For the run's namespace.
-pub(super) fn on_port(slot: Slot, span: Nanos) -> Vec<Request> {
+pub(super) fn on_port(slot: Slot, span: Nanos) -> Vec<NetlinkRequest> {
     vec![queue(&slot.port_name(), slot.port_index(), NETEM, options(span))]
 }
 
 /// A queue of that kind in place of the link's own.
-pub(super) fn queue(link: &str, index: u32, kind: &str, options: Vec<u8>) -> Request {
+pub(super) fn queue(link: &str, index: u32, kind: &str, options: Vec<u8>) -> NetlinkRequest {
     let mut message = TcMessage::with_index(index as i32);
     message.header.parent = TcHandle::ROOT;
     message.attributes =
         vec![TcAttribute::Kind(kind.to_owned()), TcAttribute::Other(DefaultNla::new(OPTIONS, options))];
     let what = format!("put the queue {kind} on {link}");
-    Request { what, message: RouteNetlinkMessage::NewQueueDiscipline(message), flags: NLM_F_CREATE | NLM_F_EXCL }
+    NetlinkRequest { what, message: RouteNetlinkMessage::NewQueueDiscipline(message), flags: NLM_F_CREATE | NLM_F_EXCL }
 }
 
 /// `struct tc_netem_qopt` with the delay in ticks, as old kernels read it, and behind it the delay in nanoseconds.

@@ -41,12 +41,12 @@ use crate::model::units::Nanos;
 #[derive(Debug)]
 pub struct RunNetwork {
     ports: u32,
-    made: Mutex<Option<Made>>,
+    made: Mutex<Option<Links>>,
 }
 
 /// What there is once the first instance was attached.
 #[derive(Debug)]
-struct Made {
+struct Links {
     namespace: Arc<Namespace>,
     socket: Socket,
     bridges: u32,
@@ -97,7 +97,7 @@ impl RunNetwork {
     /// A free place in the network, and the namespace that it is in.
     fn take(&self) -> io::Result<(Slot, Arc<Namespace>)> {
         let mut made = self.lock();
-        let made = Made::ensure(&mut made)?;
+        let made = Links::ensure(&mut made)?;
         Ok((made.take(self.ports)?, Arc::clone(&made.namespace)))
     }
 
@@ -112,7 +112,7 @@ impl RunNetwork {
     /// Connects `namespace` to a bridge.
     fn plug(&self, namespace: &Namespace) -> io::Result<Slot> {
         let mut made = self.lock();
-        let made = Made::ensure(&mut made)?;
+        let made = Links::ensure(&mut made)?;
         let slot = made.take(self.ports)?;
         let plugged = made.socket.ask(request::plug(slot, namespace));
         match plugged {
@@ -142,12 +142,12 @@ impl RunNetwork {
         self.lock().as_ref().map_or(Ok(()), |made| made.socket.ask(delay::on_port(slot, span)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Made>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Links>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Made {
+impl Links {
     fn ensure(made: &mut Option<Self>) -> io::Result<&mut Self> {
         match made {
             Some(made) => Ok(made),

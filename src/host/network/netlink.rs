@@ -13,7 +13,7 @@ const REPLY_BYTES: usize = 8 << 10;
 
 /// Something that the kernel is asked for.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct NetlinkRequest {
     /// What it is, with its object, for an error.
     pub(super) what: String,
     /// The message.
@@ -37,7 +37,7 @@ impl Socket {
     ///
     /// # Errors
     /// The first that failed, by its name; the kernel has tried those behind it all the same.
-    pub(super) fn ask(&self, requests: Vec<Request>) -> io::Result<()> {
+    pub(super) fn ask(&self, requests: Vec<NetlinkRequest>) -> io::Result<()> {
         let names: Vec<String> = requests.iter().map(|request| request.what.clone()).collect();
         let mut text = Vec::new();
         requests.into_iter().enumerate().for_each(|(number, request)| request.write(number, &mut text));
@@ -73,7 +73,7 @@ impl Socket {
     }
 }
 
-impl Request {
+impl NetlinkRequest {
     /// Appends it to `text`, each message at a multiple of four bytes.
     fn write(self, number: usize, text: &mut Vec<u8>) {
         let mut header = NetlinkHeader::default();

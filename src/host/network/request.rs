@@ -15,15 +15,15 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::address::{ETH0_INDEX, LOOPBACK_INDEX, Mac, PREFIX, Slot, bridge_index, bridge_name, gateway, gateway_mac};
 use super::namespace::Namespace;
-use super::netlink::Request;
+use super::netlink::NetlinkRequest;
 
 /// What the run's own namespace needs.
-pub(super) fn found() -> Vec<Request> {
+pub(super) fn found() -> Vec<NetlinkRequest> {
     vec![set_up("the loopback", LOOPBACK_INDEX)]
 }
 
 /// A bridge with its address. It forwards at once, since it looks neither for loops nor for groups of listeners.
-pub(super) fn bridge(bridge: u32) -> Vec<Request> {
+pub(super) fn bridge(bridge: u32) -> Vec<NetlinkRequest> {
     let name = bridge_name(bridge);
     let quiet = vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::MulticastSnooping(false)];
     let mut link = up(bridge_index(bridge));
@@ -40,7 +40,7 @@ pub(super) fn bridge(bridge: u32) -> Vec<Request> {
 
 /// A pair between the bridge of `slot` and `eth0` in `namespace`, and all that the bridge's side knows of it. For the
 /// run's namespace.
-pub(super) fn plug(slot: Slot, namespace: &Namespace) -> Vec<Request> {
+pub(super) fn plug(slot: Slot, namespace: &Namespace) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut eth0 = LinkMessage::default();
     // It cannot be up from the beginning, when it has no other end yet (`veth_open`, `drivers/net/veth.c`).
@@ -69,39 +69,42 @@ pub(super) fn plug(slot: Slot, namespace: &Namespace) -> Vec<Request> {
 
 /// Takes back what [`plug`] did, and what [`plug_tap`] did to a tap that stays. With one end of a pair the kernel removes
 /// the other, and what the bridge knows of it.
-pub(super) fn unplug(slot: Slot) -> Vec<Request> {
+pub(super) fn unplug(slot: Slot) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut port = LinkMessage::default();
     port.header.index = slot.port_index();
-    let link =
-        Request { what: format!("remove the link {name}"), message: RouteNetlinkMessage::DelLink(port), flags: 0 };
+    let link = NetlinkRequest {
+        what: format!("remove the link {name}"),
+        message: RouteNetlinkMessage::DelLink(port),
+        flags: 0,
+    };
     std::iter::once(link).chain(forget(slot)).collect()
 }
 
 /// Makes the tap of `slot` a port of its bridge, with all that the bridge's side knows of what is behind it. For the
 /// run's namespace.
-pub(super) fn plug_tap(slot: Slot) -> Vec<Request> {
+pub(super) fn plug_tap(slot: Slot) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut port = up(slot.port_index());
     port.attributes =
         vec![LinkAttribute::Address(slot.port_mac().to_vec()), LinkAttribute::Controller(bridge_index(slot.bridge))];
     let what = format!("put the tap {name} on its bridge");
     vec![
-        Request { what, message: RouteNetlinkMessage::SetLink(port), flags: 0 },
+        NetlinkRequest { what, message: RouteNetlinkMessage::SetLink(port), flags: 0 },
         forwarding(&name, slot),
         neighbour(&bridge_name(slot.bridge), bridge_index(slot.bridge), slot.address(), slot.mac()),
     ]
 }
 
 /// Forgets who is behind `slot`.
-pub(super) fn forget(slot: Slot) -> Vec<Request> {
+pub(super) fn forget(slot: Slot) -> Vec<NetlinkRequest> {
     let own = neighbour_message(bridge_index(slot.bridge), slot.address());
     let what = format!("forget the neighbour {}", slot.address());
-    vec![Request { what, message: RouteNetlinkMessage::DelNeighbour(own), flags: 0 }]
+    vec![NetlinkRequest { what, message: RouteNetlinkMessage::DelNeighbour(own), flags: 0 }]
 }
 
 /// What an instance's own namespace needs once `eth0` is in it.
-pub(super) fn furnish(slot: Slot) -> Vec<Request> {
+pub(super) fn furnish(slot: Slot) -> Vec<NetlinkRequest> {
     vec![
         set_up("the loopback", LOOPBACK_INDEX),
         set_up("eth0", ETH0_INDEX),
@@ -111,8 +114,8 @@ pub(super) fn furnish(slot: Slot) -> Vec<Request> {
 }
 
 /// Sets a link up that is there; a loopback gets its address by that, too.
-fn set_up(link: &str, index: u32) -> Request {
-    Request { what: format!("set {link} up"), message: RouteNetlinkMessage::SetLink(up(index)), flags: 0 }
+fn set_up(link: &str, index: u32) -> NetlinkRequest {
+    NetlinkRequest { what: format!("set {link} up"), message: RouteNetlinkMessage::SetLink(up(index)), flags: 0 }
 }
 
 /// A link with that number that is up.
@@ -124,7 +127,7 @@ fn up(index: u32) -> LinkMessage {
     link
 }
 
-fn address(link: &str, index: u32, own: Ipv4Addr) -> Request {
+fn address(link: &str, index: u32, own: Ipv4Addr) -> NetlinkRequest {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.prefix_len = PREFIX;
@@ -135,12 +138,16 @@ fn address(link: &str, index: u32, own: Ipv4Addr) -> Request {
 }
 
 /// The hardware address of a neighbour, for good.
-fn neighbour(link: &str, index: u32, other: Ipv4Addr, mac: Mac) -> Request {
+fn neighbour(link: &str, index: u32, other: Ipv4Addr, mac: Mac) -> NetlinkRequest {
     let mut message = neighbour_message(index, other);
     message.header.state = NeighbourState::Permanent;
     message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
     let message = RouteNetlinkMessage::NewNeighbour(message);
-    Request { what: format!("tell {link} of its neighbour {other}"), message, flags: NLM_F_CREATE | NLM_F_REPLACE }
+    NetlinkRequest {
+        what: format!("tell {link} of its neighbour {other}"),
+        message,
+        flags: NLM_F_CREATE | NLM_F_REPLACE,
+    }
 }
 
 fn neighbour_message(index: u32, other: Ipv4Addr) -> NeighbourMessage {
@@ -153,7 +160,7 @@ fn neighbour_message(index: u32, other: Ipv4Addr) -> NeighbourMessage {
 }
 
 /// Tells the bridge behind which of its ports the instance is (`bridge fdb add … master static`, `bridge(8)`).
-fn forwarding(link: &str, slot: Slot) -> Request {
+fn forwarding(link: &str, slot: Slot) -> NetlinkRequest {
     let mut message = NeighbourMessage::default();
     message.header.family = AddressFamily::Bridge;
     message.header.ifindex = slot.port_index();
@@ -162,9 +169,13 @@ fn forwarding(link: &str, slot: Slot) -> Request {
     message.attributes = vec![NeighbourAttribute::LinkLayerAddress(slot.mac().to_vec())];
     let message = RouteNetlinkMessage::NewNeighbour(message);
     // The pair is up at once, and its first packet may have taught the bridge already.
-    Request { what: format!("tell the bridge what is behind {link}"), message, flags: NLM_F_CREATE | NLM_F_REPLACE }
+    NetlinkRequest {
+        what: format!("tell the bridge what is behind {link}"),
+        message,
+        flags: NLM_F_CREATE | NLM_F_REPLACE,
+    }
 }
 
-fn create(what: String, message: RouteNetlinkMessage) -> Request {
-    Request { what, message, flags: NLM_F_CREATE | NLM_F_EXCL }
+fn create(what: String, message: RouteNetlinkMessage) -> NetlinkRequest {
+    NetlinkRequest { what, message, flags: NLM_F_CREATE | NLM_F_EXCL }
 }

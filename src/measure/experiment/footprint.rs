@@ -26,7 +26,7 @@ pub(super) fn run(
         background.look_again(stage);
     }
     let image = stage.image(trial.workload)?;
-    measured.metrics.push(bytes("image_size", stage.platform.made_of(image).size.0 as f64));
+    measured.metrics.push(bytes("image_size", stage.platform.boot_artifact(image).size.0 as f64));
     measured.metrics.extend(background.start_each().map(|each| time("start_per_instance", each)));
     measured.metrics.extend(host_metrics(background, trial.background));
     measured.metrics.extend(instance_metrics(stage, background.members())?);

@@ -94,7 +94,7 @@ fn of_the_guest(error: Error) -> Result<Error, Error> {
 
 /// What a search has found, in steps, with all that it tried, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Found {
+struct SearchResult {
     least: u64,
     sufficient: Vec<u64>,
     insufficient: Vec<u64>,
@@ -103,8 +103,8 @@ struct Found {
 /// The least number of steps at which `boots`, given that it does with `most` and never with none: halved, then confirmed,
 /// and a step less refuted. What is not confirmed is a step too little; where a step less is confirmed, a boot has failed
 /// for another reason, and what lies below is halved again. `None` if it does not boot with `most`, either.
-fn search<E>(most: u64, boots: impl FnMut(u64) -> Result<bool, E>) -> Result<Option<Found>, E> {
-    let found = Found { least: most, ..Found::default() };
+fn search<E>(most: u64, boots: impl FnMut(u64) -> Result<bool, E>) -> Result<Option<SearchResult>, E> {
+    let found = SearchResult { least: most, ..SearchResult::default() };
     let mut search = Search { boots, found, verdicts: BTreeMap::new() };
     search.halve()?;
     loop {
@@ -126,7 +126,7 @@ fn search<E>(most: u64, boots: impl FnMut(u64) -> Result<bool, E>) -> Result<Opt
 /// A search under way.
 struct Search<B> {
     boots: B,
-    found: Found,
+    found: SearchResult,
     /// What is confirmed and what is refuted.
     verdicts: BTreeMap<u64, bool>,
 }
@@ -166,7 +166,7 @@ impl<E, B: FnMut(u64) -> Result<bool, E>> Search<B> {
     }
 }
 
-impl Found {
+impl SearchResult {
     /// The largest memory that did not suffice is a step below; where a single step suffices there is none.
     fn metrics(&self, own: Bytes) -> Vec<Metric> {
         let bytes = |steps: u64| (STEP.0 * steps) as f64;
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    fn found(most: u64, boots: impl Fn(u64) -> bool) -> Option<Found> {
+    fn found(most: u64, boots: impl Fn(u64) -> bool) -> Option<SearchResult> {
         search(most, |steps| Ok::<_, Error>(boots(steps))).expect("no probe is in error")
     }
 
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn where_one_step_suffices_nothing_was_too_little() {
-        let names = |found: &Found| found.metrics(Bytes(64 << 20)).into_iter().map(|m| m.name).collect::<Vec<_>>();
+        let names =
+            |found: &SearchResult| found.metrics(Bytes(64 << 20)).into_iter().map(|m| m.name).collect::<Vec<_>>();
         let least = found(4, |_| true).unwrap();
         assert_eq!((least.least, names(&least)), (1, vec!["minimum_memory".to_owned(), "guest_memory".to_owned()]));
         assert_eq!(names(&found(4, |steps| steps > 1).unwrap())[2], "insufficient_memory");

@@ -17,7 +17,7 @@ use crate::store::Skip;
 
 /// What this machine offers.
 #[derive(Debug, Clone)]
-pub struct Offer {
+pub struct HostSupport {
     /// The platforms asked for, with what they can do, or why they cannot run here.
     pub platforms: Vec<(PlatformId, Result<Capabilities, Unavailable>)>,
     /// The placements asked for, or why this host does not have them.
@@ -27,7 +27,7 @@ pub struct Offer {
     pub workloads: Vec<(Program, Result<(), Unavailable>)>,
 }
 
-impl Offer {
+impl HostSupport {
     /// Whether a platform that can do `capabilities` can measure `workload` as it is asked for; or why not.
     fn fits(&self, configuration: &Configuration, capabilities: Capabilities, workload: Program) -> Result<(), String> {
         if configuration.network_of(workload) != Networking::None && !capabilities.network {
@@ -37,30 +37,30 @@ impl Offer {
         if configuration.minimum && !capabilities.own_memory {
             return Err("--minimum: guests share the host's memory on this platform".to_owned());
         }
-        match self.lacking(workload) {
+        match self.missing_guests(workload) {
             Some(why) if !capabilities.simulated => Err(format!("{workload}: {why}")),
             _ => Ok(()),
         }
     }
 
     /// Why this host cannot measure `workload`; `None` when it can.
-    fn lacking(&self, workload: Program) -> Option<&Unavailable> {
+    fn missing_guests(&self, workload: Program) -> Option<&Unavailable> {
         self.workloads.iter().find(|(program, _)| *program == workload)?.1.as_ref().err()
     }
 }
 
 /// Plans the run that `configuration` asks for, on what the machine offers. Pure.
-pub fn build(configuration: &Configuration, offer: &Offer) -> Plan {
+pub fn build(configuration: &Configuration, host_support: &HostSupport) -> Plan {
     let mut builder = Builder {
         configuration,
         shuffler: Shuffler::new(configuration.seed),
         trials: Vec::new(),
-        skips: skips(configuration, offer),
+        skips: skips(configuration, host_support),
     };
-    let stands = stands(configuration, offer);
+    let stands = stands(configuration, host_support);
     for pass in 0..configuration.runs {
         match configuration.experiment {
-            Experiment::Isolation => builder.isolation_pass(pass, &stands, &offer.placements),
+            Experiment::Isolation => builder.isolation_pass(pass, &stands, &host_support.placements),
             _ => builder.ladder_pass(pass, &stands),
         }
     }
@@ -69,36 +69,36 @@ pub fn build(configuration: &Configuration, offer: &Offer) -> Plan {
 
 /// A platform that can run here, and the guests that it can measure.
 #[derive(Debug, Clone)]
-struct Stand {
+struct Target {
     platform: PlatformId,
     fork: bool,
     workloads: Vec<Program>,
 }
 
-fn stands(configuration: &Configuration, offer: &Offer) -> Vec<Stand> {
-    let stand = |(id, capabilities): &(PlatformId, Result<Capabilities, Unavailable>)| {
+fn stands(configuration: &Configuration, host_support: &HostSupport) -> Vec<Target> {
+    let target = |(id, capabilities): &(PlatformId, Result<Capabilities, Unavailable>)| {
         let capabilities = *capabilities.as_ref().ok()?;
         let workloads: Vec<_> = configuration
             .measured()
             .into_iter()
-            .filter(|&w| offer.fits(configuration, capabilities, w).is_ok())
+            .filter(|&w| host_support.fits(configuration, capabilities, w).is_ok())
             .collect();
-        Some(Stand { platform: id.clone(), fork: capabilities.fork, workloads }).filter(|s| !s.workloads.is_empty())
+        Some(Target { platform: id.clone(), fork: capabilities.fork, workloads }).filter(|s| !s.workloads.is_empty())
     };
-    offer.platforms.iter().filter_map(stand).collect()
+    host_support.platforms.iter().filter_map(target).collect()
 }
 
-fn skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
-    let platforms = offer.platforms.iter().filter_map(|(id, capabilities)| {
+fn skips(configuration: &Configuration, host_support: &HostSupport) -> Vec<Skip> {
+    let platforms = host_support.platforms.iter().filter_map(|(id, capabilities)| {
         let reason = capabilities.as_ref().err()?.to_string();
         Some(Skip { platform: Some(id.clone()), placement: None, reason })
     });
-    let workloads = workload_skips(configuration, offer);
-    let placements = offer.placements.iter().filter_map(|(placement, here)| {
+    let workloads = workload_skips(configuration, host_support);
+    let placements = host_support.placements.iter().filter_map(|(placement, here)| {
         let reason = here.as_ref().err()?.clone();
         Some(Skip { platform: None, placement: Some(*placement), reason })
     });
-    let forks = offer.platforms.iter().filter_map(|(id, capabilities)| {
+    let forks = host_support.platforms.iter().filter_map(|(id, capabilities)| {
         let asked = configuration.measured().iter().any(|&w| configuration.attackers_of(w).contains(&Attacker::Fork));
         let cannot = !capabilities.as_ref().ok()?.fork && asked;
         let reason = "the fork attacker: guests cannot fork on this platform".to_owned();
@@ -108,16 +108,18 @@ fn skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
 }
 
 /// A guest that no real platform here can measure is told of once; one that some cannot, for each of them.
-fn workload_skips(configuration: &Configuration, offer: &Offer) -> Vec<Skip> {
+fn workload_skips(configuration: &Configuration, host_support: &HostSupport) -> Vec<Skip> {
     let real = |c: &Result<Capabilities, Unavailable>| c.as_ref().is_ok_and(|c| !c.simulated);
     let mut skips = Vec::new();
     for workload in configuration.measured() {
-        if let Some(why) = offer.lacking(workload).filter(|_| offer.platforms.iter().any(|(_, c)| real(c))) {
+        if let Some(why) =
+            host_support.missing_guests(workload).filter(|_| host_support.platforms.iter().any(|(_, c)| real(c)))
+        {
             skips.push(Skip { platform: None, placement: None, reason: format!("{workload}: {why}") });
             continue;
         }
-        skips.extend(offer.platforms.iter().filter_map(|(id, capabilities)| {
-            let reason = offer.fits(configuration, *capabilities.as_ref().ok()?, workload).err()?;
+        skips.extend(host_support.platforms.iter().filter_map(|(id, capabilities)| {
+            let reason = host_support.fits(configuration, *capabilities.as_ref().ok()?, workload).err()?;
             Some(Skip { platform: Some(id.clone()), placement: None, reason })
         }));
     }
@@ -139,10 +141,10 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn ladder_pass(&mut self, pass: u32, stands: &[Stand]) {
-        for stand in self.shuffler.shuffled(stands.to_vec()) {
-            for workload in self.shuffler.shuffled(stand.workloads.clone()) {
-                self.ladder(pass, &stand.platform, workload);
+    fn ladder_pass(&mut self, pass: u32, stands: &[Target]) {
+        for target in self.shuffler.shuffled(stands.to_vec()) {
+            for workload in self.shuffler.shuffled(target.workloads.clone()) {
+                self.ladder(pass, &target.platform, workload);
             }
         }
     }
@@ -172,28 +174,28 @@ impl Builder<'_> {
         self.trials.push(PlannedTrial { victims, ..trial });
     }
 
-    fn isolation_pass(&mut self, pass: u32, stands: &[Stand], placements: &[(Placement, Result<(), String>)]) {
+    fn isolation_pass(&mut self, pass: u32, stands: &[Target], placements: &[(Placement, Result<(), String>)]) {
         let mut blocks = Vec::new();
-        for stand in stands {
+        for target in stands {
             for (placement, _) in placements.iter().filter(|(_, here)| here.is_ok()) {
-                blocks.extend(stand.workloads.iter().map(|&workload| (stand, *placement, workload)));
+                blocks.extend(target.workloads.iter().map(|&workload| (target, *placement, workload)));
             }
         }
-        for (stand, placement, workload) in self.shuffler.shuffled(blocks) {
-            self.block(pass, stand, placement, workload);
+        for (target, placement, workload) in self.shuffler.shuffled(blocks) {
+            self.block(pass, target, placement, workload);
         }
     }
 
     /// One reference, one placebo and every attacker once, in random order.
-    fn block(&mut self, pass: u32, stand: &Stand, placement: Placement, workload: Program) {
+    fn block(&mut self, pass: u32, target: &Target, placement: Placement, workload: Program) {
         let attackers = self.configuration.attackers_of(workload).iter().copied();
         let mut members: Vec<_> = attackers
-            .filter(|&attacker| stand.fork || attacker != Attacker::Fork)
+            .filter(|&attacker| target.fork || attacker != Attacker::Fork)
             .map(|attacker| (Role::Measured, Some(attacker)))
             .collect();
         members.extend([(Role::Reference, None), (Role::Placebo, None)]);
         for (role, attacker) in self.shuffler.shuffled(members) {
-            let trial = self.trial(pass, &stand.platform, workload);
+            let trial = self.trial(pass, &target.platform, workload);
             self.trials.push(PlannedTrial { role, attacker, placement, ..trial });
         }
     }

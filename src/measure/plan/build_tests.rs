@@ -23,17 +23,17 @@ fn configuration(experiment: Experiment) -> Configuration {
 }
 
 /// With servers, on platforms that have a network.
-fn with_servers(experiment: Experiment) -> (Configuration, Offer) {
+fn with_servers(experiment: Experiment) -> (Configuration, HostSupport) {
     let workloads = vec![Program::Sqlite, Program::Nginx, Program::Redis];
     let server_attackers = vec![Attacker::Prime, Attacker::Stream];
-    let mut offer = offer();
-    for (_, capabilities) in &mut offer.platforms {
+    let mut host_support = host_support();
+    for (_, capabilities) in &mut host_support.platforms {
         *capabilities = capabilities.clone().map(|c| Capabilities { network: true, simulated: false, ..c });
     }
-    (Configuration { workloads, server_attackers, ..configuration(experiment) }, offer)
+    (Configuration { workloads, server_attackers, ..configuration(experiment) }, host_support)
 }
 
-fn lacking(what: &str) -> Result<(), Unavailable> {
+fn missing_guests(what: &str) -> Result<(), Unavailable> {
     Err(Unavailable { reason: format!("{what} is missing"), cure: format!("install {what}") })
 }
 
@@ -50,8 +50,8 @@ fn can(fork: bool) -> Result<Capabilities, Unavailable> {
     })
 }
 
-fn offer() -> Offer {
-    Offer {
+fn host_support() -> HostSupport {
+    HostSupport {
         platforms: vec![(PlatformId::new("a"), can(true)), (PlatformId::new("b"), can(true))],
         placements: vec![
             (Placement::SameThread, Ok(())),
@@ -64,7 +64,7 @@ fn offer() -> Offer {
 
 #[test]
 fn a_ladder_measures_every_level_of_every_platform_in_every_pass() {
-    let plan = build(&configuration(Experiment::Boot), &offer());
+    let plan = build(&configuration(Experiment::Boot), &host_support());
     assert_eq!(plan.trials.len(), 2 * 2 * 3 * 3);
     let cases: BTreeSet<_> = plan.trials.iter().map(|t| (t.platform.clone(), t.background, t.trial)).collect();
     assert_eq!(cases.len(), plan.trials.len());
@@ -74,14 +74,14 @@ fn a_ladder_measures_every_level_of_every_platform_in_every_pass() {
 fn growth_rises_in_every_pass() {
     let mut configuration = configuration(Experiment::Footprint);
     configuration.ladder_order = LadderOrder::Growth;
-    let plan = build(&configuration, &offer());
+    let plan = build(&configuration, &host_support());
     let levels: Vec<u32> = plan.trials.iter().map(|t| t.background).collect();
     assert_eq!(levels, [0, 10, 50].repeat(4));
 }
 
 #[test]
 fn every_isolation_block_has_its_own_reference_and_placebo() {
-    let plan = build(&configuration(Experiment::Isolation), &offer());
+    let plan = build(&configuration(Experiment::Isolation), &host_support());
     assert_eq!(plan.trials.len(), 2 * 2 * 2 * (7 + 2));
     for block in plan.trials.chunks(9) {
         let same = |t: &PlannedTrial| {
@@ -96,10 +96,10 @@ fn every_isolation_block_has_its_own_reference_and_placebo() {
 
 #[test]
 fn what_cannot_be_had_is_skipped_with_its_reason() {
-    let mut offer = offer();
-    offer.platforms[1].1 = Err(Unavailable { reason: "not root".into(), cure: "run as root".into() });
-    offer.platforms[0].1 = can(false);
-    let plan = build(&configuration(Experiment::Isolation), &offer);
+    let mut host_support = host_support();
+    host_support.platforms[1].1 = Err(Unavailable { reason: "not root".into(), cure: "run as root".into() });
+    host_support.platforms[0].1 = can(false);
+    let plan = build(&configuration(Experiment::Isolation), &host_support);
     let reasons: Vec<_> = plan.skips.iter().map(|s| s.reason.as_str()).collect();
     assert_eq!(
         reasons,
@@ -112,15 +112,15 @@ fn what_cannot_be_had_is_skipped_with_its_reason() {
 fn a_filter_keeps_the_references_of_what_it_keeps() {
     let mut configuration = configuration(Experiment::Isolation);
     configuration.filter = Some("a/sqlite/same-thread/prime".into());
-    let plan = build(&configuration, &offer());
+    let plan = build(&configuration, &host_support());
     assert_eq!(plan.trials.len(), 2 * 3);
     assert!(plan.trials.iter().all(|t| t.platform.as_str() == "a" && t.placement == Placement::SameThread));
 }
 
 #[test]
 fn every_server_has_blocks_of_its_own_with_its_own_attackers() {
-    let (configuration, offer) = with_servers(Experiment::Isolation);
-    let plan = build(&configuration, &offer);
+    let (configuration, host_support) = with_servers(Experiment::Isolation);
+    let plan = build(&configuration, &host_support);
     assert_eq!(plan.trials.len(), 2 * 2 * 2 * ((7 + 2) + 2 * (2 + 2)));
     let case = |t: &PlannedTrial| (t.platform.clone(), t.workload, t.placement, t.trial);
     let blocks: Vec<_> = plan.trials.chunk_by(|a, b| case(a) == case(b)).collect();
@@ -136,8 +136,8 @@ fn every_server_has_blocks_of_its_own_with_its_own_attackers() {
 
 #[test]
 fn every_workload_climbs_its_own_ladder_and_has_its_own_crowd() {
-    let (configuration, offer) = with_servers(Experiment::Scalability);
-    let plan = build(&Configuration { victims: vec![2], ..configuration }, &offer);
+    let (configuration, host_support) = with_servers(Experiment::Scalability);
+    let plan = build(&Configuration { victims: vec![2], ..configuration }, &host_support);
     assert_eq!(plan.trials.len(), 2 * 2 * 3 * (3 + 1));
     let idle: BTreeSet<_> = plan.trials.iter().map(|t| (t.workload, t.idle(), t.is_driven())).collect();
     let expected = [(Program::Sqlite, Program::Sleep, false), (Program::Nginx, Program::Nginx, true)];
@@ -146,9 +146,9 @@ fn every_workload_climbs_its_own_ladder_and_has_its_own_crowd() {
 
 #[test]
 fn a_tool_that_is_missing_is_told_once_and_the_rest_is_measured() {
-    let (configuration, mut offer) = with_servers(Experiment::Scalability);
-    offer.workloads = vec![(Program::Nginx, lacking("wrk")), (Program::Redis, Ok(()))];
-    let plan = build(&configuration, &offer);
+    let (configuration, mut host_support) = with_servers(Experiment::Scalability);
+    host_support.workloads = vec![(Program::Nginx, missing_guests("wrk")), (Program::Redis, Ok(()))];
+    let plan = build(&configuration, &host_support);
     let reasons: Vec<_> = plan.skips.iter().map(|s| s.reason.as_str()).collect();
     assert!(reasons.contains(&"nginx: wrk is missing; install wrk"), "{reasons:?}");
     assert_eq!(reasons.iter().filter(|r| r.starts_with("nginx")).count(), 1);
@@ -158,20 +158,20 @@ fn a_tool_that_is_missing_is_told_once_and_the_rest_is_measured() {
 
 #[test]
 fn a_simulated_platform_needs_no_tool() {
-    let (configuration, mut offer) = with_servers(Experiment::Scalability);
-    offer.platforms.truncate(1);
-    offer.platforms[0].1 = can(true).map(|c| Capabilities { network: true, ..c });
-    offer.workloads = vec![(Program::Nginx, lacking("wrk"))];
-    let plan = build(&configuration, &offer);
+    let (configuration, mut host_support) = with_servers(Experiment::Scalability);
+    host_support.platforms.truncate(1);
+    host_support.platforms[0].1 = can(true).map(|c| Capabilities { network: true, ..c });
+    host_support.workloads = vec![(Program::Nginx, missing_guests("wrk"))];
+    let plan = build(&configuration, &host_support);
     assert!(plan.trials.iter().any(|t| t.workload == Program::Nginx));
     assert!(!plan.skips.iter().any(|s| s.reason.contains("wrk")));
 }
 
 #[test]
 fn servers_are_skipped_where_instances_have_no_network() {
-    let (configuration, mut offer) = with_servers(Experiment::Scalability);
-    offer.platforms[1].1 = can(true);
-    let plan = build(&configuration, &offer);
+    let (configuration, mut host_support) = with_servers(Experiment::Scalability);
+    host_support.platforms[1].1 = can(true);
+    let plan = build(&configuration, &host_support);
     let skips = plan.skips.iter().filter(|s| s.platform.as_ref().is_some_and(|p| p.as_str() == "b"));
     let reasons: Vec<_> = skips.map(|s| s.reason.as_str()).collect();
     let expected = |server| format!("{server}: instances have no network on this platform; name another platform");
@@ -182,27 +182,29 @@ fn servers_are_skipped_where_instances_have_no_network() {
 
 #[test]
 fn the_smallest_memory_is_looked_for_where_guests_have_their_own() {
-    let mut offer = offer();
-    offer.platforms[0].1 = can(true).map(|c| Capabilities { own_memory: true, ..c });
+    let mut host_support = host_support();
+    host_support.platforms[0].1 = can(true).map(|c| Capabilities { own_memory: true, ..c });
     let ladder = Configuration { ladder: vec![0], ..configuration(Experiment::Footprint) };
     let minimum = Configuration { minimum: true, ..ladder.clone() };
-    let plan = build(&minimum, &offer);
+    let plan = build(&minimum, &host_support);
     let trials: Vec<_> = plan.trials.iter().map(ToString::to_string).collect();
     assert_eq!(trials, ["footprint/a/sleep/0", "footprint/a/sleep/0"], "one a pass");
     let both = Configuration { workloads: vec![Program::Sleep, Program::Redis], ..minimum };
-    let skips = build(&both, &offer).skips;
+    let skips = build(&both, &host_support).skips;
     let skips: Vec<_> = skips.iter().map(ToString::to_string).filter(|skip| skip.contains("--minimum")).collect();
     assert_eq!(skips, ["b: --minimum: guests share the host's memory on this platform"], "once");
-    assert!(plan.estimate() > build(&ladder, &offer).estimate(), "it takes many boots");
+    assert!(plan.estimate() > build(&ladder, &host_support).estimate(), "it takes many boots");
 }
 
 #[test]
 fn a_longer_load_takes_longer() {
-    let (configuration, offer) = with_servers(Experiment::Scalability);
+    let (configuration, host_support) = with_servers(Experiment::Scalability);
     let mut longer = configuration.clone();
     longer.load.seconds += 10;
-    let nginx = build(&configuration, &offer).trials.iter().filter(|t| t.workload == Program::Nginx).count() as u64;
-    let grown = build(&longer, &offer).estimate().saturating_sub(build(&configuration, &offer).estimate());
+    let nginx =
+        build(&configuration, &host_support).trials.iter().filter(|t| t.workload == Program::Nginx).count() as u64;
+    let grown =
+        build(&longer, &host_support).estimate().saturating_sub(build(&configuration, &host_support).estimate());
     assert_eq!(grown, Nanos(nginx * 10 * Nanos::SECOND.0));
 }
 
@@ -210,7 +212,7 @@ fn a_longer_load_takes_longer() {
 fn the_parallel_mode_comes_with_scalability() {
     let mut configuration = configuration(Experiment::Scalability);
     configuration.victims = vec![1, 2, 4];
-    let plan = build(&configuration, &offer());
+    let plan = build(&configuration, &host_support());
     assert_eq!(plan.trials.iter().filter(|t| t.victims > 1).count(), 2 * 2 * 2);
     assert!(plan.estimate() > Nanos(0));
 }
@@ -218,7 +220,7 @@ fn the_parallel_mode_comes_with_scalability() {
 proptest! {
     #[test]
     fn a_plan_is_the_same_for_the_same_seed_and_a_permutation_for_another(seed: u64, other: u64) {
-        let plan = |seed| build(&Configuration { seed, ..configuration(Experiment::Isolation) }, &offer());
+        let plan = |seed| build(&Configuration { seed, ..configuration(Experiment::Isolation) }, &host_support());
         prop_assert_eq!(plan(seed), plan(seed));
         let cases = |plan: Plan| plan.trials.iter().map(|t| (t.to_string(), t.trial)).collect::<BTreeSet<_>>();
         prop_assert_eq!(cases(plan(seed)), cases(plan(other)));
@@ -226,7 +228,7 @@ proptest! {
 
     #[test]
     fn orders_count_up(seed: u64) {
-        let plan = build(&Configuration { seed, ..configuration(Experiment::Boot) }, &offer());
+        let plan = build(&Configuration { seed, ..configuration(Experiment::Boot) }, &host_support());
         prop_assert!(plan.trials.iter().enumerate().all(|(i, t)| t.order == i as u64));
     }
 }

@@ -5,6 +5,6 @@ mod estimate;
 mod shuffle;
 mod trial;
 
-pub use build::{Offer, build};
+pub use build::{HostSupport, build};
 pub(crate) use shuffle::Shuffler;
 pub use trial::{Plan, PlannedTrial};

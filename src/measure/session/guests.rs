@@ -20,7 +20,7 @@ pub(crate) struct Guests {
     /// Those that were built.
     pub(crate) images: Vec<Image>,
     /// Those that a platform, or none at all, can be given.
-    lacking: Vec<(Option<PlatformId>, Program, Unavailable)>,
+    missing_guests: Vec<(Option<PlatformId>, Program, Unavailable)>,
 }
 
 impl Guests {
@@ -37,14 +37,14 @@ impl Guests {
     ) -> Result<Self, EngineError> {
         let needed = needed(plan);
         if platforms.iter().all(|platform| platform.capabilities().simulated) {
-            return Ok(Self { images: needed.into_iter().map(fake::image).collect(), lacking: Vec::new() });
+            return Ok(Self { images: needed.into_iter().map(fake::image).collect(), missing_guests: Vec::new() });
         }
         let (servers, ours): (Vec<_>, Vec<_>) = needed.into_iter().partition(|program| program.is_server());
         let mut build = |programs: &[Program]| {
             arm::guests(settings, folders, programs, &mut |text| observer.notice(&EngineEvent::Preparing(text)))
         };
         let images = build(&ours).map_err(|e| EngineError::Host(e.to_string()))?;
-        let mut guests = Self { images, lacking: Vec::new() };
+        let mut guests = Self { images, missing_guests: Vec::new() };
         for server in servers {
             match build(&[server]) {
                 Ok(images) => guests.images.extend(images),
@@ -67,7 +67,7 @@ impl Guests {
                     return Err(EngineError::Host(error.to_string()));
                 }
                 Err(Error::Unavailable(why)) => {
-                    self.lacking.push((Some(platform.id().clone()), image.program, why));
+                    self.missing_guests.push((Some(platform.id().clone()), image.program, why));
                 }
                 Err(error) => self.lack(Some(platform.id().clone()), image.program, error.to_string()),
             }
@@ -78,7 +78,7 @@ impl Guests {
     /// What the platforms make of the guests, where that is more than their images: digests by `qemu:linux/nginx`.
     pub(crate) fn made(&self, platforms: &[Box<dyn Platform>]) -> BTreeMap<String, String> {
         let of = |platform: &dyn Platform, image: &Image| {
-            let made = platform.made_of(image).digest;
+            let made = platform.boot_artifact(image).digest;
             (made != image.digest).then(|| (format!("{}/{}", platform.id(), image.program), made))
         };
         platforms
@@ -88,14 +88,14 @@ impl Guests {
     }
 
     /// The guests that `platform` cannot be given, and why.
-    pub(crate) fn lacking(&self, platform: &PlatformId) -> Vec<(Program, Unavailable)> {
+    pub(crate) fn missing_guests(&self, platform: &PlatformId) -> Vec<(Program, Unavailable)> {
         let here = |(of, _, _): &&(Option<PlatformId>, _, _)| of.as_ref().is_none_or(|of| of == platform);
-        self.lacking.iter().filter(here).map(|(_, program, why)| (*program, why.clone())).collect()
+        self.missing_guests.iter().filter(here).map(|(_, program, why)| (*program, why.clone())).collect()
     }
 
     /// What is lacking, in words.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
-        self.lacking.iter().map(|(platform, program, why)| match platform {
+        self.missing_guests.iter().map(|(platform, program, why)| match platform {
             Some(platform) => format!("warning: {platform}: no guest {program}: {why}"),
             None => format!("warning: no guest {program}: {why}"),
         })
@@ -103,7 +103,7 @@ impl Guests {
 
     fn lack(&mut self, platform: Option<PlatformId>, program: Program, reason: String) {
         let cure = "cargo xtask doctor tells what is missing".to_owned();
-        self.lacking.push((platform, program, Unavailable { reason, cure }));
+        self.missing_guests.push((platform, program, Unavailable { reason, cure }));
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::host::Topology;
 use crate::host::placement;
-use crate::measure::plan::Offer;
+use crate::measure::plan::HostSupport;
 use crate::measure::session::EngineError;
 use crate::model::configuration::Configuration;
 use crate::model::platform::{PlatformFacts, PlatformId, Unavailable};
@@ -15,12 +15,12 @@ use crate::platform::{Context, Error, Platform, registry};
 use crate::store::PlatformEntry;
 
 /// Opens the platforms that can run here and asks what they, the host and its tools offer.
-pub(crate) fn offer(
+pub(crate) fn host_support(
     configuration: &Configuration,
     context: &Context,
     topology: &Topology,
     generator: &dyn LoadGenerator,
-) -> (Vec<Box<dyn Platform>>, Vec<PlatformEntry>, Offer) {
+) -> (Vec<Box<dyn Platform>>, Vec<PlatformEntry>, HostSupport) {
     let (mut opened, mut entries, mut offered) = (Vec::new(), Vec::new(), Vec::new());
     for id in &configuration.platforms {
         match open_platform(id, context) {
@@ -37,9 +37,12 @@ pub(crate) fn offer(
         let here = placement::assign(topology, wanted).map(drop).map_err(|e| e.to_string());
         (wanted, here)
     });
-    let offer =
-        Offer { platforms: offered, placements: placements.collect(), workloads: drivable(configuration, generator) };
-    (opened, entries, offer)
+    let host_support = HostSupport {
+        platforms: offered,
+        placements: placements.collect(),
+        workloads: drivable(configuration, generator),
+    };
+    (opened, entries, host_support)
 }
 
 /// The servers that are to be driven, and whether the host's tools can. Booting and weighing them needs no tool.

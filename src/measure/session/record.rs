@@ -71,7 +71,7 @@ pub(super) fn case(stage: &Stage<'_>, trial: &PlannedTrial) -> Result<Case, Erro
 /// The digest of what a guest's instance is made from; empty for one that cannot be had here, whose trials are skipped.
 fn digest(stage: &Stage<'_>, program: Program) -> Result<String, Error> {
     match stage.image(program) {
-        Ok(image) => Ok(stage.platform.made_of(image).digest),
+        Ok(image) => Ok(stage.platform.boot_artifact(image).digest),
         Err(Error::Unavailable(_)) => Ok(String::new()),
         Err(error) => Err(error),
     }

@@ -116,7 +116,7 @@ pub(super) fn recorded(
 ///
 /// # Errors
 /// Names what differs.
-pub(super) fn same_surroundings(
+pub(super) fn same_environment(
     dir: &Path,
     before: &RunFile,
     images: &[Image],

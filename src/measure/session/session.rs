@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::environment::{self, RunEnvironment, host_facts};
 use super::guests::Guests;
 use super::resume::{self, ResumeError};
-use super::surroundings::{self, Surroundings, host_facts};
 use super::{EngineEvent, Observer};
 use crate::host::Topology;
 use crate::host::folders::Folders;
@@ -16,7 +16,7 @@ use crate::host::interrupt::Interrupt;
 use crate::host::ledger::{self, Ledger, Leftovers, RunState};
 use crate::host::sampler::Sampler;
 use crate::measure::plan::{self, Plan, PlannedTrial};
-use crate::measure::session::host_support::{offer, read_topology};
+use crate::measure::session::host_support::{host_support, read_topology};
 use crate::measure::session::record;
 use crate::measure::trial::Background;
 use crate::measure::trial::Stage;
@@ -30,7 +30,7 @@ use crate::store::{NoiseGuard, RunFile, RunOutcome, Skip, StoredRun, Writer, rea
 
 /// What is to be run.
 #[derive(Debug, Clone)]
-pub enum Request {
+pub enum RunRequest {
     /// A new run, its folder made under `out`.
     New {
         /// What it is asked to do.
@@ -119,20 +119,20 @@ impl Session {
     /// # Errors
     /// When the request cannot be followed, or nothing can run here.
     pub fn open(
-        request: Request,
+        request: RunRequest,
         folders: Folders,
         interrupt: Interrupt,
         command: Vec<String>,
     ) -> Result<Self, EngineError> {
         let topology = read_topology()?;
         let (file, dir, stored, ledger) = match request {
-            Request::New { configuration, out, confirms } => {
+            RunRequest::New { configuration, out, confirms } => {
                 let file = RunFile { confirms, ..new_file(*configuration, command) };
                 let dir = out.join(format!("{}-{}", file.run, file.experiment()));
                 let ledger = open_ledger(&folders, &file.run)?;
                 (file, dir, None, ledger)
             }
-            Request::Resume { experiment, name, runs } => {
+            RunRequest::Resume { experiment, name, runs } => {
                 let found = resume::find(experiment, &name, &runs)?;
                 let ledger = open_ledger(&folders, &found.file.run)?;
                 // Read again now that nobody else can be adding to it.
@@ -144,9 +144,9 @@ impl Session {
         };
         let context = Context::new(Arc::clone(&ledger), interrupt.clone());
         let generator = Tools::new(context.clone());
-        let (platforms, entries, offer) = offer(&file.configuration, &context, &topology, &generator);
+        let (platforms, entries, host_support) = host_support(&file.configuration, &context, &topology, &generator);
         let file = RunFile { platforms: entries, ..file };
-        let plan = plan::build(&file.configuration, &offer);
+        let plan = plan::build(&file.configuration, &host_support);
         let mut session =
             Self { folders, interrupt, ledger, platforms, topology, generator, plan, dir, file, done: BTreeSet::new() };
         session.admit(stored.as_ref()).inspect_err(|_| drop(session.ledger.close()))?;
@@ -185,20 +185,20 @@ impl Session {
         let guests = Guests::build(&self.plan, &self.platforms, &Settings::default(), &self.folders, observer);
         let mut guests = guests.inspect_err(|_| drop(self.ledger.close()))?;
         let began = self.begin(&mut guests, observer).inspect_err(|_| drop(self.ledger.close()));
-        let (mut writer, mut surroundings) = began?;
+        let (mut writer, mut environment) = began?;
         let begun = EngineEvent::Begun { run: &self.file.run, dir: &self.dir, plan: &self.plan, done: self.done.len() };
         observer.notice(&begun);
         for skip in &self.file.skips {
             observer.notice(&EngineEvent::Preparing(&format!("skipped: {skip}")));
         }
-        self.measure_noise(&mut surroundings, observer);
+        self.measure_noise(&mut environment, observer);
 
-        let mut background = Background::new(surroundings.background_count());
-        let ended = self.trials(&guests, surroundings.sampler(), &mut background, &mut writer, observer);
+        let mut background = Background::new(environment.background_count());
+        let ended = self.trials(&guests, environment.sampler(), &mut background, &mut writer, observer);
         let mut problems = self.clear(&mut background);
 
-        self.measure_noise(&mut surroundings, observer);
-        let noise = surroundings.close(&mut problems);
+        self.measure_noise(&mut environment, observer);
+        let noise = environment.close(&mut problems);
         self.file.noise = NoiseGuard::of_both(self.file.noise.take(), noise);
         let leftovers = self.close_platforms(&mut problems);
         (self.file.outcome, self.file.reason) = outcome_of(ended);
@@ -212,9 +212,9 @@ impl Session {
     }
 
     /// A user who wants to stop does not wait for the noise guard.
-    fn measure_noise(&self, surroundings: &mut Surroundings, observer: &mut dyn Observer) {
+    fn measure_noise(&self, environment: &mut RunEnvironment, observer: &mut dyn Observer) {
         if !self.interrupt.is_raised() {
-            surroundings.measure_noise(observer);
+            environment.measure_noise(observer);
         }
     }
 
@@ -223,21 +223,21 @@ impl Session {
         &mut self,
         guests: &mut Guests,
         observer: &mut dyn Observer,
-    ) -> Result<(Writer, Surroundings), EngineError> {
+    ) -> Result<(Writer, RunEnvironment), EngineError> {
         guests.prepare(&self.platforms)?;
         guests.warnings().for_each(|warning| observer.notice(&EngineEvent::Preparing(&warning)));
         let images = &guests.images;
         let folder = |source| EngineError::Folder { what: "write the run's folder", path: self.dir.clone(), source };
         let host = host_facts(&self.folders);
         let made = guests.made(&self.platforms);
-        resume::same_surroundings(&self.dir, &self.file, images, &made, &host)?;
+        resume::same_environment(&self.dir, &self.file, images, &made, &host)?;
         let writer = Writer::open(&self.dir).map_err(folder)?;
         self.file.host = host;
-        let burdens: Vec<_> = self.platforms.iter().map(|platform| platform.burden()).collect();
-        let surroundings = Surroundings::prepare(
+        let resource_costs: Vec<_> = self.platforms.iter().map(|platform| platform.resource_cost()).collect();
+        let environment = RunEnvironment::prepare(
             &self.file.configuration,
             &self.topology,
-            &surroundings::needs(&self.file.configuration, &self.plan, &burdens),
+            &environment::needs(&self.file.configuration, &self.plan, &resource_costs),
             &self.ledger,
             &self.dir,
             &self.folders,
@@ -248,7 +248,7 @@ impl Session {
         self.file.planned = self.plan.trials.len() as u64;
         self.file.outcome = RunOutcome::Running;
         writer.describe(&self.file).map_err(folder)?;
-        Ok((writer, surroundings))
+        Ok((writer, environment))
     }
 
     /// The loop over the trials: run, record at once, tell.
@@ -285,7 +285,7 @@ impl Session {
             platform: self.platform(&trial.platform)?,
             ledger: &self.ledger,
             images: &guests.images,
-            lacking: &guests.lacking(&trial.platform),
+            missing_guests: &guests.missing_guests(&trial.platform),
             host_generator: &self.generator,
             configuration: &self.file.configuration,
             topology: &self.topology,

@@ -24,7 +24,7 @@ pub struct Background {
 
 /// What idles in the background.
 #[derive(Debug, Clone, PartialEq)]
-struct Kind {
+struct BackgroundKind {
     platform: PlatformId,
     program: Program,
     network: Networking,
@@ -35,7 +35,7 @@ struct Kind {
 /// A level that was reached and settled on.
 #[derive(Debug, Clone)]
 struct Level {
-    kind: Kind,
+    kind: BackgroundKind,
     /// The host with no instance of ours, before the ladder of this platform began.
     empty: HostContext,
     context: HostContext,
@@ -71,7 +71,7 @@ impl Background {
     /// When an instance cannot be started, does not get ready, has ended since or cannot be removed. Then all are ended,
     /// and the next call begins from an empty host: one that hangs or has died would pass for a background otherwise.
     pub fn ensure(&mut self, stage: &Stage<'_>, trial: &PlannedTrial, limits: Option<Limits>) -> Result<(), Error> {
-        let kind = Kind {
+        let kind = BackgroundKind {
             platform: stage.platform.id().clone(),
             program: trial.idle(),
             network: stage.configuration.network_of(trial.workload),
@@ -145,7 +145,7 @@ impl Background {
     }
 
     /// Begins the ladder of another platform, or of other instances, from an empty host.
-    fn move_to(&mut self, stage: &Stage<'_>, kind: Kind) -> Result<(), Error> {
+    fn move_to(&mut self, stage: &Stage<'_>, kind: BackgroundKind) -> Result<(), Error> {
         match &mut self.at {
             Some(level) if level.kind == kind => return Ok(()),
             // Nobody lives, so the host is as empty as it was.

@@ -33,7 +33,7 @@ pub struct Stage<'a> {
     /// The guests.
     pub images: &'a [Image],
     /// The guests that this platform cannot be given, and why.
-    pub lacking: &'a [(Program, Unavailable)],
+    pub missing_guests: &'a [(Program, Unavailable)],
     /// What drives servers, where the platform does not bring its own.
     pub host_generator: &'a dyn LoadGenerator,
     /// What was asked for.
@@ -77,7 +77,7 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// When this platform cannot be given it; when it was not built for this run, which is a fault of the harness.
     pub fn image(&self, program: Program) -> Result<&Image, Error> {
-        if let Some((_, why)) = self.lacking.iter().find(|(lacking, _)| *lacking == program) {
+        if let Some((_, why)) = self.missing_guests.iter().find(|(missing_guests, _)| *missing_guests == program) {
             return Err(why.clone().into());
         }
         let found = self.images.iter().find(|image| image.program == program);

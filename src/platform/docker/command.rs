@@ -26,14 +26,14 @@ pub(super) fn run(container: &Container, engine: &Address, run: &RunId, output: 
 
 /// The version of the command, as it says it.
 pub(super) fn client_version() -> Result<String, Unavailable> {
-    let lacking = |reason: String| Unavailable {
+    let missing_guests = |reason: String| Unavailable {
         reason: format!("the docker command does not run: {reason}"),
         cure: "install docker-cli (Debian, Ubuntu: docker.io)".to_owned(),
     };
     let output = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).output();
-    let output = output.map_err(|e| lacking(e.to_string()))?;
+    let output = output.map_err(|e| missing_guests(e.to_string()))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-        false => Err(lacking(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+        false => Err(missing_guests(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
     }
 }

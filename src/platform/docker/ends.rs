@@ -10,7 +10,7 @@ use crate::host::clock::{Clock, HostClock};
 use crate::host::ledger::CONTAINER_LABEL;
 use crate::model::run::RunId;
 use crate::platform::engine_api::{Engine, Happening, Subscription};
-use crate::platform::process::exit_notice::{Told, Word, exit_of_code};
+use crate::platform::process::exit_notice::{ExitNotice, Notification, exit_of_code};
 
 /// How far back the stream begins, in seconds: the engine's clock is known to the second only.
 const EARLIER: i64 = 2;
@@ -26,7 +26,7 @@ pub(super) struct Ends {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    all: BTreeMap<String, Arc<Told>>,
+    all: BTreeMap<String, Arc<ExitNotice>>,
     /// Whether the stream flows.
     hearing: bool,
 }
@@ -41,8 +41,8 @@ impl Ends {
 
     /// From now on tells what happens to the container `name`. Begins the stream if it does not flow: at first, and
     /// again after the engine was lost.
-    pub(super) fn expect(&self, engine: &Engine, run: &RunId, name: &str) -> io::Result<Arc<Told>> {
-        let told = Arc::new(Told::new()?);
+    pub(super) fn expect(&self, engine: &Engine, run: &RunId, name: &str) -> io::Result<Arc<ExitNotice>> {
+        let told = Arc::new(ExitNotice::new()?);
         let mut subscription = self.subscription.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waiting = lock(&self.waiting);
         waiting.all.insert(name.to_owned(), Arc::clone(&told));
@@ -71,19 +71,19 @@ fn hear(waiting: &Mutex<Waiting>, happening: Happening) {
         Happening::Started(name) => waiting.with(&name, |told| told.tell_started(at)),
         Happening::Died { name, code } => {
             let exit = exit_of_code(i32::try_from(code).unwrap_or(i32::MAX));
-            waiting.with(&name, |told| told.tell(Word::Ended { at, exit }));
+            waiting.with(&name, |told| told.tell(Notification::Ended { at, exit }));
         }
         Happening::Lost(why) => {
             waiting.hearing = false;
             for told in waiting.all.values() {
-                told.tell(Word::Lost(why.to_string()));
+                told.tell(Notification::Lost(why.to_string()));
             }
         }
     }
 }
 
 impl Waiting {
-    fn with(&self, name: &str, tell: impl FnOnce(&Told)) {
+    fn with(&self, name: &str, tell: impl FnOnce(&ExitNotice)) {
         if let Some(told) = self.all.get(name) {
             tell(told);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::networks::Port;
-use super::shared::{Keeper, Shared};
+use super::shared::{EngineOwner, Shared};
 use super::{command, remains};
 use crate::guest::GuestLine;
 use crate::host::cgroup::{Cgroup, Controller, Hierarchies};
@@ -21,7 +21,7 @@ use crate::model::platform::Networking;
 use crate::model::program::Program;
 use crate::platform::engine_api::{self, Attachment, Container, Network, Pending, Seen};
 use crate::platform::link::Link;
-use crate::platform::process::exit_notice::{Told, Word, exit_of_code, passed_on};
+use crate::platform::process::exit_notice::{ExitNotice, Notification, exit_of_code, passed_on};
 use crate::platform::process::watch::{KILL_PATIENCE, Patience, Process, Watch, pid, pipe};
 use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit, LaunchSpec, Milestone, Purpose};
@@ -37,7 +37,7 @@ const END_PATIENCE: Duration = Duration::from_secs(60);
 pub(in crate::platform) struct DockerInstance {
     shared: Arc<Shared>,
     watch: Watch,
-    told: Arc<Told>,
+    told: Arc<ExitNotice>,
     /// The writing end of its output, until somebody has taken it.
     output: Option<OwnedFd>,
     attachment: Option<Attachment>,
@@ -163,7 +163,7 @@ impl DockerInstance {
             let patience = if is_created { Patience::Interruptible } else { Patience::Cleanup };
             let told = self.watch.pump(Some(self.told.fd()), deadline, patience);
             let told = told.map_err(|e| e.to_string())?;
-            if told && let Some(Word::Lost(reason)) = self.told.listen() {
+            if told && let Some(Notification::Lost(reason)) = self.told.listen() {
                 return Err(reason);
             }
         }
@@ -234,7 +234,7 @@ impl DockerInstance {
     fn ask_for_the_end(&self, name: &str) {
         let exit = self.shared.engine.inspect(name).ok().and_then(|seen| seen.exit);
         if let Some(exit) = exit.and_then(|code| i32::try_from(code).ok()).map(exit_of_code) {
-            self.told.tell(Word::Ended { at: HostClock.now(), exit });
+            self.told.tell(Notification::Ended { at: HostClock.now(), exit });
         } else {
             self.watch.kill();
         }
@@ -253,7 +253,7 @@ impl DockerInstance {
     fn remove(&mut self) -> Result<(), String> {
         self.attachment = None;
         let removed = self.shared.engine.remove(self.watch.name());
-        if let (Err(_), Some(id), Keeper::Run { service }) = (&removed, &self.id, &self.shared.keeper) {
+        if let (Err(_), Some(id), EngineOwner::Run { service }) = (&removed, &self.id, &self.shared.keeper) {
             // Its service may be gone, and it not.
             service.end_container(id);
         }
@@ -276,8 +276,8 @@ impl Place {
     fn find(shared: &Shared, spec: &LaunchSpec, watch: &mut Watch) -> Result<Self, String> {
         match (spec.network, &shared.keeper) {
             (Networking::None, _) => Ok(Place::None),
-            (Networking::Bridge, Keeper::User) => shared.networks.port(shared).map(Place::Port),
-            (Networking::Bridge, Keeper::Run { .. }) => {
+            (Networking::Bridge, EngineOwner::User) => shared.networks.port(shared).map(Place::Port),
+            (Networking::Bridge, EngineOwner::Run { .. }) => {
                 watch.stamp(Event::Spawn);
                 Link::connect(&shared.context, spec).map(Place::Link).map_err(|e| e.to_string())
             }

@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 use command::client_version;
 use instance::DockerInstance;
-use shared::{Keeper, Shared};
+use shared::{EngineOwner, Shared};
 
 use super::bundle::SANDBOX_TASKS;
-use super::{Burden, Context, Error, Instance, LaunchSpec, Platform, Purpose};
+use super::{Context, Error, Instance, LaunchSpec, Platform, Purpose, ResourceCost};
 use crate::guest::Image;
 use crate::host::clock::{Clock, HostClock};
 use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId, Unavailable};
@@ -68,7 +68,7 @@ impl Docker {
     /// The platform for one run, over the engine that `DOCKER_HOST` names; with `runtime` instead of the engine's
     /// default.
     pub fn new(context: &Context, start: Start, runtime: Option<&str>) -> Self {
-        let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::USUAL));
+        let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::DEFAULT));
         Self::over(engine, context, start, runtime)
     }
 
@@ -81,7 +81,7 @@ impl Docker {
         let ask = |engine: Engine| engine.facts().map(|facts| (engine, facts));
         let shared = engine
             .and_then(ask)
-            .map(|(engine, facts)| Arc::new(Shared::new(&id, engine, facts, context, Keeper::User)));
+            .map(|(engine, facts)| Arc::new(Shared::new(&id, engine, facts, context, EngineOwner::User)));
         let runtime = runtime.map(str::to_owned);
         Self { id, start, runtime, clock: HostClock, shared: shared.map_err(|e| unavailable(&e)) }
     }
@@ -163,17 +163,23 @@ impl Platform for Docker {
         Ok(PlatformFacts { version: format!("Docker Engine {}", facts.version), notes })
     }
 
-    fn burden(&self) -> Burden {
+    fn resource_cost(&self) -> ResourceCost {
         let Some(shared) = self.shared.as_ref().ok().filter(|shared| shared.engine.address().is_local()) else {
             // Another host bears it.
-            return Burden { tasks: 0, memory: Bytes(0), forking: 0, is_elsewhere: true, ..Burden::default() };
+            return ResourceCost {
+                tasks: 0,
+                memory: Bytes(0),
+                forking: 0,
+                is_elsewhere: true,
+                ..ResourceCost::default()
+            };
         };
         let guest = match self.kernel(&shared.facts) {
-            Kernel::Host => Burden::default(),
-            Kernel::Sandbox => Burden::of_sandbox(),
-            Kernel::Machine => Burden { memory: MACHINE_MEMORY, ..Burden::of_sandbox() },
+            Kernel::Host => ResourceCost::default(),
+            Kernel::Sandbox => ResourceCost::of_sandbox(),
+            Kernel::Machine => ResourceCost { memory: MACHINE_MEMORY, ..ResourceCost::of_sandbox() },
         };
-        Burden {
+        ResourceCost {
             tasks: guest.tasks + SHIM_TASKS,
             // By version 2 of the control groups shims learn that memory ran out by inotify, by version 1 without.
             inotify: shared.facts.cgroups.ends_with("version 2").into(),

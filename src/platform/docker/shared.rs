@@ -23,7 +23,7 @@ const TMPFS: &str = "rw,exec,nosuid,nodev,mode=1777";
 
 /// Whose an engine is.
 #[derive(Debug)]
-pub(in crate::platform) enum Keeper {
+pub(in crate::platform) enum EngineOwner {
     /// The user's: whatever is made in it is written down by name, and removed.
     User,
     /// The run's own, which ends with its platform, and all that is in it. Containers join the run's network.
@@ -49,7 +49,7 @@ pub(in crate::platform) struct Shared {
     settled: Once,
     pub(super) context: Context,
     /// Dropped last, when nobody is connected any more.
-    pub(super) keeper: Keeper,
+    pub(super) keeper: EngineOwner,
 }
 
 impl Shared {
@@ -58,7 +58,7 @@ impl Shared {
         engine: Engine,
         facts: Facts,
         context: &Context,
-        keeper: Keeper,
+        keeper: EngineOwner,
     ) -> Self {
         let (ledger, interrupt) = (Arc::clone(&context.ledger), context.interrupt.clone());
         let ends = Ends::new(facts.time.as_deref());
@@ -72,8 +72,8 @@ impl Shared {
     /// Whether an engine of the run's own still listens; that of the user is not asked.
     pub(in crate::platform) fn lives(&self) -> bool {
         match &self.keeper {
-            Keeper::User => true,
-            Keeper::Run { service } => service.lives(),
+            EngineOwner::User => true,
+            EngineOwner::Run { service } => service.lives(),
         }
     }
 
@@ -130,8 +130,8 @@ impl Shared {
             runtime: runtime.map(str::to_owned),
             network,
             cgroup_parent: match &self.keeper {
-                Keeper::User => None,
-                Keeper::Run { service } => Some(service.cgroup_parent()),
+                EngineOwner::User => None,
+                EngineOwner::Run { service } => Some(service.cgroup_parent()),
             },
             tmpfs: (GUEST_DIR.to_owned(), TMPFS.to_owned()),
         }
@@ -140,8 +140,8 @@ impl Shared {
     /// Writes a resource into the ledger, unless it ends with the engine, which stands there itself.
     pub(super) fn write_down(&self, resource: &Resource) -> io::Result<()> {
         match self.keeper {
-            Keeper::User => self.ledger.record(resource),
-            Keeper::Run { .. } => Ok(()),
+            EngineOwner::User => self.ledger.record(resource),
+            EngineOwner::Run { .. } => Ok(()),
         }
     }
 
@@ -154,7 +154,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Keeper::Run { .. } = self.keeper {
+        if let EngineOwner::Run { .. } = self.keeper {
             return;
         }
         let images = std::mem::take(self.images.get_mut().unwrap_or_else(PoisonError::into_inner));

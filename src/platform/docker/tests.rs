@@ -158,7 +158,7 @@ fn a_network_whose_making_failed_leaves_its_name_unused() {
 
 /// The engine of this host, if it has one; else says why not.
 fn engine() -> Option<Engine> {
-    let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::USUAL));
+    let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::DEFAULT));
     engine.inspect_err(|why| eprintln!("skipped: {why}")).ok()
 }
 

@@ -21,7 +21,7 @@ pub struct Patience {
 
 impl Patience {
     /// Generous for an engine that works on a busy host: only one that hangs is as slow.
-    pub const USUAL: Patience = Patience {
+    pub const DEFAULT: Patience = Patience {
         greeting: Duration::from_secs(5),
         ordinary: Duration::from_secs(30),
         slow: Duration::from_secs(60),

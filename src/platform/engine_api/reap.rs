@@ -31,7 +31,7 @@ pub fn reap(resources: &[Resource], run: &RunId, left: &mut Leftovers) -> io::Re
 fn remove_from(engine: &str, resources: &[Resource], run: &RunId, left: &mut Leftovers) -> io::Result<()> {
     let written = written(engine, resources, run)?;
     let address: Address = engine.parse().map_err(io::Error::other)?;
-    let engine = Engine::connect(&address, Patience::USUAL).map_err(io::Error::other)?;
+    let engine = Engine::connect(&address, Patience::DEFAULT).map_err(io::Error::other)?;
     let mut outcomes = Vec::new();
     let mut each = |listed: Result<Vec<String>, Error>,
                     written: &BTreeSet<String>,

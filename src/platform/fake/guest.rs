@@ -21,7 +21,7 @@ const NEEDED: Bytes = Bytes(23 << 20);
 
 /// What a guest is launched into.
 #[derive(Debug)]
-pub(super) struct Surroundings {
+pub(super) struct GuestContext {
     /// When it is asked for.
     pub(super) spawn: Nanos,
     /// The number of the launch.
@@ -48,7 +48,7 @@ pub(super) struct Timeline {
     busy: bool,
 }
 
-impl Surroundings {
+impl GuestContext {
     /// The guest's life; `Err` with the reason when its arguments make no sense.
     pub(super) fn timeline(&self, spec: &LaunchSpec) -> Result<Timeline, String> {
         let busy = Nanos(argument(spec, "busy")?.unwrap_or(0));

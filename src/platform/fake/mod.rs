@@ -108,7 +108,7 @@ impl FakePlatform {
     fn timeline(&self, number: u64, spec: &LaunchSpec) -> Result<Timeline, Error> {
         let world = lock(&self.world);
         let rivals = rivals(&world, spec.cpus.as_ref());
-        let mut timeline = guest::Surroundings { spawn: self.clock.now(), number, living: world.len() as u64, rivals }
+        let mut timeline = guest::GuestContext { spawn: self.clock.now(), number, living: world.len() as u64, rivals }
             .timeline(spec)
             .map_err(|reason| Error::failed(format!("launch {} on fake", spec.name), reason))?;
         if self.script.hang.contains(&number) {

@@ -177,10 +177,10 @@ mod tests {
     #[test]
     fn what_firecracker_adds_has_room() {
         // 2,047 bytes, less the words around it.
-        let room = |bytes: usize| {
+        let monitor = |bytes: usize| {
             line(GuestSystem::Linux, &spec(Program::Hello, &[&"x".repeat(bytes)]), None, none()).map(|line| line.len())
         };
-        let most = (1..2047).rev().find_map(|bytes| room(bytes).ok());
+        let most = (1..2047).rev().find_map(|bytes| monitor(bytes).ok());
         assert_eq!(most, Some(2047 - ADDED_BYTES));
     }
 }

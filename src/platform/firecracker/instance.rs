@@ -5,7 +5,7 @@ use std::io;
 use crate::host::cgroup::Cgroup;
 use crate::host::network::Tap;
 use crate::model::units::Bytes;
-use crate::platform::machine::{self, Complaints, Ended, Knocking};
+use crate::platform::machine::{self, Complaints, Ended, PortProbe};
 use crate::platform::process::watch::{Watch, threads_of};
 use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit, GuestThread, ThreadRole};
@@ -26,7 +26,7 @@ pub(super) struct FirecrackerInstance {
     pub(super) complaints: Complaints,
     pub(super) memory: Bytes,
     /// What says for its guest that it is ready.
-    pub(super) knocking: Option<Knocking>,
+    pub(super) knocking: Option<PortProbe>,
 }
 
 impl FirecrackerInstance {

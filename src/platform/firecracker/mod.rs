@@ -19,15 +19,15 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use instance::FirecrackerInstance;
-use start::Plan;
+use start::LaunchPlan;
 use vmm::Vmm;
 
 pub use flavour::Flavour;
 pub(super) use vmm::kvm;
 
-use super::machine::{Knocking, Overhead, Room, kernel_for_guests, memory_of};
+use super::machine::{MonitorContext, Overhead, PortProbe, kernel_for_guests, memory_of};
 use super::qemu::GuestSystem;
-use super::{Burden, Context, Endpoint, Error, Instance, LaunchSpec, Made, Platform};
+use super::{BootArtifact, Context, Endpoint, Error, Instance, LaunchSpec, Platform, ResourceCost};
 use crate::guest::system::unikernel::Monitor;
 use crate::guest::system::{System, unikraft};
 use crate::guest::{Image, system};
@@ -53,21 +53,21 @@ pub struct Firecracker {
     context: Context,
     clock: HostClock,
     folders: Folders,
-    room: Room,
+    monitor_context: MonitorContext,
     vmm: OnceLock<Result<Vmm, Unavailable>>,
 }
 
 impl Firecracker {
     /// The platform of `flavour` for one run.
     pub fn new(context: Context, flavour: Flavour) -> Self {
-        let room = Room::new(&context);
+        let monitor_context = MonitorContext::new(&context);
         Self {
             id: PlatformId::new(format!("firecracker:{flavour}")),
             flavour,
             context,
             clock: HostClock,
             folders: Folders::from_env(),
-            room,
+            monitor_context,
             vmm: OnceLock::new(),
         }
     }
@@ -113,18 +113,18 @@ impl Firecracker {
 
     /// Writes all down, makes what a machine needs and starts it.
     fn start(&self, spec: &LaunchSpec, vmm: &Vmm) -> io::Result<FirecrackerInstance> {
-        let system = self.room.prepared(&spec.image)?;
+        let system = self.monitor_context.prepared(&spec.image)?;
         let memory = config::whole_mebibytes(memory_of(spec, &system));
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
         let (read, write) = pipe()?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let cgroup = self.room.confine(spec, memory, OVERHEAD)?;
+        let cgroup = self.monitor_context.confine(spec, memory, OVERHEAD)?;
         let mut instance = FirecrackerInstance::new(watch, cgroup, memory)?;
-        let plan = Plan { vmm, flavour: self.flavour, system: &system, spec, context: &self.context };
+        let plan = LaunchPlan { vmm, flavour: self.flavour, system: &system, spec, context: &self.context };
         match self.connect(spec, &mut instance).and_then(|()| plan.boot(&mut instance, &write)) {
             Ok(()) => {
                 let console = self.flavour.system.is_ready_by_port(spec.image.program).then_some(write);
-                instance.knocking = Knocking::begin(instance.endpoint.as_ref(), console);
+                instance.knocking = PortProbe::begin(instance.endpoint.as_ref(), console);
                 Ok(instance)
             }
             Err(e) => {
@@ -174,9 +174,9 @@ impl Platform for Firecracker {
         }
     }
 
-    fn burden(&self) -> Burden {
+    fn resource_cost(&self) -> ResourceCost {
         let tasks = 2 + u64::from(self.flavour.vcpus);
-        Burden { tasks, neighbours: 1, memory: self.flavour.system.idle_memory(), ..Burden::default() }
+        ResourceCost { tasks, neighbours: 1, memory: self.flavour.system.idle_memory(), ..ResourceCost::default() }
     }
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
@@ -191,11 +191,11 @@ impl Platform for Firecracker {
     }
 
     fn prepare(&self, image: &Image) -> Result<(), Error> {
-        self.room.prepare(&self.id, image, |image| self.build(image))
+        self.monitor_context.prepare(&self.id, image, |image| self.build(image))
     }
 
-    fn made_of(&self, image: &Image) -> Made {
-        self.room.made_of(image)
+    fn boot_artifact(&self, image: &Image) -> BootArtifact {
+        self.monitor_context.boot_artifact(image)
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {

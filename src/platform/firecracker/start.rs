@@ -22,7 +22,7 @@ use crate::platform::{Context, LaunchSpec};
 
 /// A machine that is about to be started.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(super) struct LaunchPlan<'a> {
     pub(super) vmm: &'a Vmm,
     pub(super) flavour: Flavour,
     pub(super) system: &'a System,
@@ -30,14 +30,14 @@ pub(super) struct Plan<'a> {
     pub(super) context: &'a Context,
 }
 
-impl Plan<'_> {
+impl LaunchPlan<'_> {
     /// Starts the process, which boots at once; the spawn event is stamped just before the clone.
     pub(super) fn boot(&self, instance: &mut FirecrackerInstance, output: &OwnedFd) -> io::Result<()> {
         let configuration = self.configuration(instance)?;
         let program = CString::new(self.vmm.program.as_os_str().as_bytes())?;
         let words = config::arguments(&self.spec.name, FIRST_PASSED, FIRST_PASSED + 1).into_iter().map(CString::new);
         let words = words.collect::<Result<Vec<_>, _>>()?;
-        let doors = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.open_doors())?;
+        let cgroup_fds = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.open_cgroup_fds())?;
         let input = File::open("/dev/null")?;
         let netns = match (&instance.tap, self.context.network.netns()) {
             (Some(_), Some(path)) => Some(File::open(path)?),
@@ -52,7 +52,7 @@ impl Plan<'_> {
             error: Some(instance.complaints.as_fd()),
             passed: &[instance.log.as_fd(), configuration.as_fd()],
             cpus: self.spec.cpus.as_ref(),
-            doors: &doors,
+            cgroup_fds: &cgroup_fds,
             rlimits: &[],
             hides: None,
             netns: netns.as_ref().map(AsFd::as_fd),

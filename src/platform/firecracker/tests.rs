@@ -34,13 +34,13 @@ echo "FW main"
 echo "FW exit code 3"
 "#;
 
-struct Stage {
+struct Fixture {
     folder: TempDir,
     context: Context,
     platform: Firecracker,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(&folder.path().join("state"), &RunId::generate(), crate::platform::reap_engines)
@@ -68,7 +68,7 @@ impl Stage {
             size: Bytes(0),
             memory: Bytes(128 << 20),
         };
-        self.platform.room.keep(&spec.image, system);
+        self.platform.monitor_context.keep(&spec.image, system);
         LaunchSpec { name: self.context.ledger.instance_name(), network, ..spec }
     }
 
@@ -96,9 +96,9 @@ fn wait(instance: &mut Box<dyn Instance>, milestone: Milestone) -> Result<(), Er
 
 #[test]
 fn a_machine_boots_tells_its_end_and_is_gone() {
-    let stage = Stage::new();
-    let spec = LaunchSpec { memory: Some(Bytes(24 << 20)), ..stage.spec(&["do=exit"], Networking::None) };
-    let mut instance = stage.launch(&spec);
+    let fixture = Fixture::new();
+    let spec = LaunchSpec { memory: Some(Bytes(24 << 20)), ..fixture.spec(&["do=exit"], Networking::None) };
+    let mut instance = fixture.launch(&spec);
     assert_eq!((instance.guest_memory(), instance.endpoint()), (Some(Bytes(24 << 20)), None));
     wait(&mut instance, Milestone::Main).expect("its first line");
     wait(&mut instance, Milestone::Exit).expect("its end");
@@ -110,15 +110,15 @@ fn a_machine_boots_tells_its_end_and_is_gone() {
     let lines = format!("{:?}", stopped.lines);
     assert!(lines.contains("vcpu_count\\\":2") && lines.contains("mem_size_mib\\\":24"), "{lines}");
     assert!(lines.contains("fw.run=/fw/probe -- do=exit deadline=9 dir=/tmp"), "{lines}");
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn a_machine_that_hangs_is_killed_and_its_threads_are_where_it_was_placed() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let cpu = crate::host::placement::usable_cpus().expect("asked").iter().next().expect("one");
-    let spec = LaunchSpec { cpus: Some(CpuSet::one(cpu)), ..stage.spec(&["do=hang"], Networking::None) };
-    let mut instance = stage.launch(&spec);
+    let spec = LaunchSpec { cpus: Some(CpuSet::one(cpu)), ..fixture.spec(&["do=hang"], Networking::None) };
+    let mut instance = fixture.launch(&spec);
     wait(&mut instance, Milestone::Main).expect("its first line");
     let threads = instance.threads();
     assert!(threads.iter().all(|thread| thread.role == ThreadRole::Vmm) && !threads.is_empty(), "{threads:?}");
@@ -129,49 +129,49 @@ fn a_machine_that_hangs_is_killed_and_its_threads_are_where_it_was_placed() {
     instance.kill();
     wait(&mut instance, Milestone::Exit).expect("its end");
     assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn what_the_monitor_complains_about_is_told() {
-    let stage = Stage::new();
-    let mut instance = stage.launch(&stage.spec(&["do=fail"], Networking::None));
+    let fixture = Fixture::new();
+    let mut instance = fixture.launch(&fixture.spec(&["do=fail"], Networking::None));
     let why = wait(&mut instance, Milestone::Main).expect_err("it never says a word").to_string();
     assert!(why.contains("without a word") && why.contains("no such kernel; Error: bad configuration"), "{why}");
     let why = instance.stop().expect_err("nobody knows how its program ended").to_string();
     assert!(why.contains("exited with code 152") && why.contains("no such kernel"), "{why}");
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn a_guest_that_ends_without_a_word_is_a_failure() {
-    let stage = Stage::new();
-    let mut instance = stage.launch(&stage.spec(&["do=silent"], Networking::None));
+    let fixture = Fixture::new();
+    let mut instance = fixture.launch(&fixture.spec(&["do=silent"], Networking::None));
     let why = wait(&mut instance, Milestone::Exit).expect_err("no word").to_string();
     assert!(why.contains("without a word") && why.contains("Kernel panic"), "{why}");
     instance.stop().expect_err("nobody knows how its program ended");
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn a_monitor_that_cannot_be_started_leaves_nothing() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let none = Vmm { program: "/no/such/program".into(), version: String::new(), note: None };
-    stage.platform.vmm = OnceLock::from(Ok(none));
-    let spec = stage.spec(&[], Networking::None);
-    let why = stage.platform.launch(&spec).expect_err("no program").to_string();
+    fixture.platform.vmm = OnceLock::from(Ok(none));
+    let spec = fixture.spec(&[], Networking::None);
+    let why = fixture.platform.launch(&spec).expect_err("no program").to_string();
     assert!(why.contains(&spec.name) && why.contains("execute the program"), "{why}");
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn a_machine_is_in_the_namespace_of_its_tap() {
-    let stage = Stage::new();
-    if let Err(why) = stage.context.network.attach_lasting_tap() {
+    let fixture = Fixture::new();
+    if let Err(why) = fixture.context.network.attach_lasting_tap() {
         return eprintln!("skipped: no tap can be made: {why}");
     }
-    let spec = stage.spec(&[], Networking::Bridge);
-    let mut instance = stage.launch(&spec);
+    let spec = fixture.spec(&[], Networking::Bridge);
+    let mut instance = fixture.launch(&spec);
     let endpoint = instance.endpoint().expect("it listens");
     wait(&mut instance, Milestone::Exit).expect("its end");
     let lines = format!("{:?}", instance.lines());
@@ -183,5 +183,5 @@ fn a_machine_is_in_the_namespace_of_its_tap() {
         fs::read_to_string("/proc/thread-self/net/dev")
     });
     assert!(!links.expect("entered").expect("read").contains("fw0p1"), "its tap is gone");
-    stage.close();
+    fixture.close();
 }

@@ -2,14 +2,14 @@
 
 pub(super) mod append;
 mod complaints;
-mod knock;
-mod room;
+mod monitor;
+mod port_probe;
 
 use std::io;
 
 pub(super) use complaints::Complaints;
-pub(super) use knock::Knocking;
-pub(super) use room::{Overhead, Room, kernel_for_guests};
+pub(super) use monitor::{MonitorContext, Overhead, kernel_for_guests};
+pub(super) use port_probe::PortProbe;
 
 use super::{Error, Exit, LaunchSpec};
 use crate::guest::system::System;

@@ -89,7 +89,7 @@ impl Native {
         listen: Option<SocketAddr>,
     ) -> io::Result<Watch> {
         let (read, write) = pipe()?;
-        let doors = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_doors)?;
+        let cgroup_fds = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_cgroup_fds)?;
         let rlimits = match (spec.limits, cgroup) {
             (Some(limits), None) => rlimits(limits),
             _ => Vec::new(),
@@ -108,7 +108,7 @@ impl Native {
             error: None,
             passed: &[],
             cpus: spec.cpus.as_ref(),
-            doors: &doors,
+            cgroup_fds: &cgroup_fds,
             rlimits: &rlimits,
             hides: None,
             netns: None,

@@ -17,14 +17,14 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use instance::OciInstance;
-use runtime::{Command, Files, Kind, Runtime};
+use runtime::{Command, Files, Runtime, RuntimeKind};
 use rustix::process::{PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 
-use super::bundle::{self, Surroundings, Swap};
+use super::bundle::{self, BundleOptions, Swap};
 use super::groups::Groups;
 use super::link::Link;
-use super::{Burden, Context, Error, Instance, LaunchSpec, Platform};
+use super::{Context, Error, Instance, LaunchSpec, Platform, ResourceCost};
 use crate::guest::Image;
 use crate::host::cgroup::{CgroupMode, Hierarchies};
 use crate::host::clock::{Clock, HostClock};
@@ -65,7 +65,7 @@ impl Oci {
             let set = self.context.settings.runtime.as_deref();
             let mut runtime = Runtime::find(&self.name, set, self.context.ledger.run())?;
             let groups = self.groups()?;
-            if groups.mode() == CgroupMode::Hybrid && runtime.kind == Kind::Namespaces {
+            if groups.mode() == CgroupMode::Hybrid && runtime.kind == RuntimeKind::Namespaces {
                 runtime.hides = self.stumbles(&runtime, groups)?;
             }
             Ok(Arc::new(runtime))
@@ -105,8 +105,8 @@ impl Oci {
         Files { bundle: dir.join("bundles").join(name), states: dir.join("states").join(name) }
     }
 
-    fn config(&self, spec: &LaunchSpec, groups: &Groups, kind: Kind, netns: Option<&Path>) -> Value {
-        let around = Surroundings {
+    fn config(&self, spec: &LaunchSpec, groups: &Groups, kind: RuntimeKind, netns: Option<&Path>) -> Value {
+        let around = BundleOptions {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),
@@ -116,7 +116,7 @@ impl Oci {
             quota: self.context.settings.quota(spec),
         };
         let mut config = bundle::config(spec, &around);
-        if let (Kind::Sandbox, Some(limits)) = (kind, spec.limits) {
+        if let (RuntimeKind::Sandbox, Some(limits)) = (kind, spec.limits) {
             config["linux"]["resources"]["pids"]["limit"] = json!(limits.pids + bundle::SANDBOX_TASKS);
         }
         config
@@ -151,11 +151,11 @@ fn ask(instance: &mut OciInstance, output: io::PipeWriter) -> Result<(), Error> 
     drop(output);
     watch.stamp(Event::Created);
     match runtime.kind {
-        Kind::Sandbox => {
+        RuntimeKind::Sandbox => {
             helpers.push(made);
             helpers.extend(leaders(&cgroup.procs()));
         }
-        Kind::Namespaces => drop(made.reap()),
+        RuntimeKind::Namespaces => drop(made.reap()),
     }
     let process = read_process(&files.pid(), runtime).map_err(|e| Error::failed("watch its process", e))?;
     watch.follow(process);
@@ -180,7 +180,7 @@ impl Platform for Oci {
     /// One launch a CPU at once: on two CPUs, two took 14 ms (runc 1.1.5) and 7 ms (crun 1.8.1) a sleeper where one took
     /// 45 and 11, and four were no quicker than two (60 sleepers, `examples/bare_loop.rs`).
     fn capabilities(&self) -> Capabilities {
-        let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == Kind::Sandbox);
+        let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == RuntimeKind::Sandbox);
         Capabilities {
             accelerator: Accelerator::None,
             fork: true,
@@ -193,9 +193,9 @@ impl Platform for Oci {
         }
     }
 
-    fn burden(&self) -> Burden {
-        let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == Kind::Sandbox);
-        if own_kernel { Burden::of_sandbox() } else { Burden::default() }
+    fn resource_cost(&self) -> ResourceCost {
+        let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == RuntimeKind::Sandbox);
+        if own_kernel { ResourceCost::of_sandbox() } else { ResourceCost::default() }
     }
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
@@ -208,7 +208,7 @@ impl Platform for Oci {
         if let Some(mount) = &runtime.hides {
             notes.push(format!("runs without {}: it refuses the hybrid mode", mount.to_string_lossy()));
         }
-        if runtime.kind == Kind::Sandbox {
+        if runtime.kind == RuntimeKind::Sandbox {
             notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
         }
         Ok(PlatformFacts { version: runtime.version.clone(), notes })

@@ -36,14 +36,14 @@ pub(super) struct Runtime {
     /// What it says of itself.
     pub(super) version: String,
     /// How it keeps guests apart.
-    pub(super) kind: Kind,
+    pub(super) kind: RuntimeKind,
     /// A mount that it would stumble over.
     pub(super) hides: Option<CString>,
 }
 
 /// How a runtime keeps its guests apart from the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RuntimeKind {
     /// By namespaces: they are processes of this host's kernel.
     Namespaces,
     /// By a kernel of its own in a process, gVisor's sentry, with a helper for files, its gofer.
@@ -82,7 +82,7 @@ impl Runtime {
         let path = settings::program(set, || tools::find(name).ok_or_else(missing))?;
         let version = tools::version(&path, &["--version"], VERSION_PATIENCE)
             .ok_or_else(|| broken(format!("{} does not tell its version", path.display())))?;
-        let kind = if version.starts_with("runsc") { Kind::Sandbox } else { Kind::Namespaces };
+        let kind = if version.starts_with("runsc") { RuntimeKind::Sandbox } else { RuntimeKind::Namespaces };
         let environment = vec![c_string(format!("{RUN_VARIABLE}={run}")), c_string(search_path())];
         Ok(Self { program: c_string(path.as_os_str()), environment, version, kind, hides: None })
     }
@@ -90,8 +90,8 @@ impl Runtime {
     /// Whether a guest is ended by an exit code or a signal of its process.
     pub(super) fn tells(&self) -> Tells {
         match self.kind {
-            Kind::Namespaces => Tells::Signal,
-            Kind::Sandbox => Tells::Code,
+            RuntimeKind::Namespaces => Tells::Signal,
+            RuntimeKind::Sandbox => Tells::Code,
         }
     }
 
@@ -144,7 +144,7 @@ impl Runtime {
             error: None,
             passed: &[],
             cpus: None,
-            doors: &[],
+            cgroup_fds: &[],
             rlimits: &[],
             hides: self.hides.as_deref(),
             netns: None,
@@ -161,7 +161,7 @@ impl Runtime {
     fn options(&self, files: &Files) -> Vec<String> {
         let mut options = vec!["--root".to_owned(), text(&files.states)];
         options.extend(["--log".to_owned(), text(&files.log()), "--log-format".to_owned(), "json".to_owned()]);
-        if self.kind == Kind::Sandbox {
+        if self.kind == RuntimeKind::Sandbox {
             // The platform of the sandbox stays its own choice: ptrace until 2023, then systrap. Its network is taken
             // from the namespace only if it does not take that for the host's own, which it does on kernels where
             // every namespace has /proc/sys/net/core/rmem_default (seen with 20221219 and 20240729 on 6.18).
@@ -285,21 +285,21 @@ mod tests {
 
     #[rstest]
     #[case(
-        Kind::Namespaces,
+        RuntimeKind::Namespaces,
         Command::Create,
         "--root /b/states --log /b/runtime.log --log-format json create --bundle /b --pid-file /b/pid fw-1"
     )]
     #[case(
-        Kind::Sandbox,
+        RuntimeKind::Sandbox,
         Command::Start,
         "--root /b/states --log /b/runtime.log --log-format json --network=none start fw-1"
     )]
     #[case(
-        Kind::Namespaces,
+        RuntimeKind::Namespaces,
         Command::DeleteByForce,
         "--root /b/states --log /b/runtime.log --log-format json delete --force fw-1"
     )]
-    fn commands_have_their_options(#[case] kind: Kind, #[case] command: Command, #[case] expected: &str) {
+    fn commands_have_their_options(#[case] kind: RuntimeKind, #[case] command: Command, #[case] expected: &str) {
         let (program, environment) = (CString::default(), Vec::new());
         let runtime = Runtime { program, environment, version: String::new(), kind, hides: None };
         let words: Vec<_> = runtime.arguments("fw-1", command, &files(Path::new("/b"))).collect();

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::docker::instance::DockerInstance;
-use super::docker::shared::{Keeper, Shared};
+use super::docker::shared::{EngineOwner, Shared};
 use super::groups::Groups;
-use super::{Burden, Context, Error, Instance, LaunchSpec, Platform};
+use super::{Context, Error, Instance, LaunchSpec, Platform, ResourceCost};
 use crate::guest::Image;
 use crate::host::cgroup::{CgroupMode, Hierarchies};
 use crate::host::clock::{Clock, HostClock};
@@ -116,9 +116,15 @@ impl Podman {
         let settings = Settings::new(&self.context.ledger, &name, &programs, hides(&programs, groups));
         let service =
             Service::start(&self.context.ledger, groups, &name, settings).map_err(|e| failed(e.to_string()))?;
-        let engine = Engine::connect(&service.address(), Patience::USUAL).map_err(|e| failed(e.to_string()))?;
+        let engine = Engine::connect(&service.address(), Patience::DEFAULT).map_err(|e| failed(e.to_string()))?;
         let facts = engine.facts().map_err(|e| failed(e.to_string()))?;
-        Ok(Arc::new(Shared::new(&self.id, engine, facts, &self.context, Keeper::Run { service: Box::new(service) })))
+        Ok(Arc::new(Shared::new(
+            &self.id,
+            engine,
+            facts,
+            &self.context,
+            EngineOwner::Run { service: Box::new(service) },
+        )))
     }
 }
 
@@ -187,12 +193,12 @@ impl Platform for Podman {
         Ok(PlatformFacts { version: podman, notes })
     }
 
-    fn burden(&self) -> Burden {
+    fn resource_cost(&self) -> ResourceCost {
         // Its monitor, conmon, lives beside it, and by version 2 of the control groups learns by inotify that memory ran out.
         let watched = self.groups.as_ref().is_ok_and(|groups| groups.mode() == CgroupMode::V2);
         let own_kernel = self.has_own_kernel();
-        let guest = if own_kernel { Burden::of_sandbox() } else { Burden::default() };
-        Burden { tasks: guest.tasks + 2, inotify: watched.into(), ..guest }
+        let guest = if own_kernel { ResourceCost::of_sandbox() } else { ResourceCost::default() };
+        ResourceCost { tasks: guest.tasks + 2, inotify: watched.into(), ..guest }
     }
 
     fn clock(&self) -> &dyn Clock {

@@ -20,13 +20,13 @@ pub(in crate::platform) enum Ending {
     /// The monitor of a machine, in which a guest system tells how its program ended.
     Machine(Process),
     /// Somebody's word.
-    Told(Arc<Told>),
+    ExitNotice(Arc<ExitNotice>),
 }
 
 /// What somebody on another thread has told of an instance. Invariant: its descriptor is readable from the moment that
 /// something is told until it is listened to.
 #[derive(Debug)]
-pub(in crate::platform) struct Told {
+pub(in crate::platform) struct ExitNotice {
     bell: OwnedFd,
     news: Mutex<News>,
 }
@@ -35,12 +35,12 @@ pub(in crate::platform) struct Told {
 struct News {
     created: Option<Nanos>,
     started: Option<Nanos>,
-    word: Option<Word>,
+    word: Option<Notification>,
 }
 
 /// The last word about an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::platform) enum Word {
+pub(in crate::platform) enum Notification {
     /// It ended.
     Ended {
         /// When that was heard.
@@ -57,7 +57,7 @@ impl Ending {
     pub(in crate::platform) fn process(&self) -> Option<&Process> {
         match self {
             Ending::Process(process) | Ending::Command(process) | Ending::Machine(process) => Some(process),
-            Ending::Told(_) => None,
+            Ending::ExitNotice(_) => None,
         }
     }
 
@@ -65,7 +65,7 @@ impl Ending {
     pub(in crate::platform) fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Ending::Process(process) | Ending::Command(process) | Ending::Machine(process) => process.handle.as_fd(),
-            Ending::Told(told) => told.bell.as_fd(),
+            Ending::ExitNotice(told) => told.bell.as_fd(),
         }
     }
 
@@ -76,12 +76,12 @@ impl Ending {
             Ending::Command(process) => process.peek_exit().map(passed_on),
             // Its code is the monitor's own.
             Ending::Machine(process) => process.peek_exit().filter(|exit| matches!(exit, Exit::Signal(_))),
-            Ending::Told(told) => told.exit(),
+            Ending::ExitNotice(told) => told.exit(),
         }
     }
 }
 
-impl Told {
+impl ExitNotice {
     /// Nothing is told yet.
     pub(in crate::platform) fn new() -> io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
@@ -101,9 +101,9 @@ impl Told {
     }
 
     /// Tells the last word; the first one counts, but an end is better than none.
-    pub(in crate::platform) fn tell(&self, word: Word) {
+    pub(in crate::platform) fn tell(&self, word: Notification) {
         let mut news = self.news();
-        if !matches!(news.word, Some(Word::Ended { .. })) {
+        if !matches!(news.word, Some(Notification::Ended { .. })) {
             news.word = Some(word);
         }
         drop(news);
@@ -111,7 +111,7 @@ impl Told {
     }
 
     /// The last word, if it is told. From now on the descriptor is silent until something more is told.
-    pub(in crate::platform) fn listen(&self) -> Option<Word> {
+    pub(in crate::platform) fn listen(&self) -> Option<Notification> {
         // Before the asking, so that what is told meanwhile rings again. Empty already is as good.
         let _ = rustix::io::read(&self.bell, &mut [0; 8]);
         self.news().word.clone()
@@ -135,7 +135,7 @@ impl Told {
     /// How it ended.
     pub(in crate::platform) fn exit(&self) -> Option<Exit> {
         match self.news().word {
-            Some(Word::Ended { exit, .. }) => Some(exit),
+            Some(Notification::Ended { exit, .. }) => Some(exit),
             _ => None,
         }
     }
@@ -185,10 +185,10 @@ mod tests {
     use crate::platform::process::watch::{Watch, pipe};
     use crate::platform::{Error, Milestone};
 
-    fn watched() -> (Watch, Arc<Told>, OwnedFd) {
+    fn watched() -> (Watch, Arc<ExitNotice>, OwnedFd) {
         let (read, write) = pipe().expect("a pipe");
         let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
-        let told = Arc::new(Told::new().expect("an eventfd"));
+        let told = Arc::new(ExitNotice::new().expect("an eventfd"));
         watch.follow_told(Arc::clone(&told));
         (watch, told, write)
     }
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn lines_that_arrive_after_the_word_of_the_end_come_before_it() {
         let (mut watch, told, write) = watched();
-        told.tell(Word::Ended { at: HostClock.now(), exit: Exit::Code(0) });
+        told.tell(Notification::Ended { at: HostClock.now(), exit: Exit::Code(0) });
         let late = std::thread::spawn(move || {
             rustix::io::write(&write, b"FW main\n").expect("written");
         });
@@ -235,12 +235,12 @@ mod tests {
     #[test]
     fn a_wait_ends_when_the_end_can_no_longer_be_told() {
         let (mut watch, told, _write) = watched();
-        told.tell(Word::Lost("the engine fell silent".to_owned()));
+        told.tell(Notification::Lost("the engine fell silent".to_owned()));
         for outcome in [watch.wait_for(Milestone::Main, far()), watch.wait_exit(Duration::from_secs(600))] {
             let error = outcome.expect_err("lost").to_string();
             assert!(error.contains("fell silent") && error.contains("fw-test"), "{error}");
         }
-        told.tell(Word::Ended { at: HostClock.now(), exit: Exit::Code(3) });
+        told.tell(Notification::Ended { at: HostClock.now(), exit: Exit::Code(3) });
         assert_eq!(told.exit(), Some(Exit::Code(3)), "what is learned later is kept all the same");
     }
 }

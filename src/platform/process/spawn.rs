@@ -39,7 +39,7 @@ pub(in crate::platform) struct Start<'a> {
     /// The CPUs it may run on.
     pub(in crate::platform) cpus: Option<&'a CpuSet>,
     /// Files of the control groups it joins: it writes `0` to each.
-    pub(in crate::platform) doors: &'a [OwnedFd],
+    pub(in crate::platform) cgroup_fds: &'a [OwnedFd],
     /// Limits by `setrlimit(2)`: resource and value.
     pub(in crate::platform) rlimits: &'a [(libc::__rlimit_resource_t, u64)],
     /// A mount point that is empty for it, in a mount namespace of its own.
@@ -58,7 +58,7 @@ struct Child {
     error: RawFd,
     passed: Vec<RawFd>,
     cpus: Option<libc::cpu_set_t>,
-    doors: Vec<RawFd>,
+    cgroup_fds: Vec<RawFd>,
     rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
     hides: Option<*const libc::c_char>,
     netns: Option<RawFd>,
@@ -115,7 +115,7 @@ impl Child {
             error: start.error.unwrap_or(start.output).as_raw_fd(),
             passed: start.passed.iter().map(AsRawFd::as_raw_fd).collect(),
             cpus: start.cpus.map(kernel_set),
-            doors: start.doors.iter().map(AsRawFd::as_raw_fd).collect(),
+            cgroup_fds: start.cgroup_fds.iter().map(AsRawFd::as_raw_fd).collect(),
             rlimits: start.rlimits.iter().map(limit).collect(),
             hides: start.hides.map(CStr::as_ptr),
             netns: start.netns.map(|netns| netns.as_raw_fd()),
@@ -159,8 +159,8 @@ impl Child {
             if libc::setsid() < 0 {
                 return "setsid";
             }
-            for &door in &self.doors {
-                if libc::write(door, c"0".as_ptr().cast(), 1) != 1 {
+            for &fd in &self.cgroup_fds {
+                if libc::write(fd, c"0".as_ptr().cast(), 1) != 1 {
                     return "join the cgroup";
                 }
             }
@@ -271,7 +271,7 @@ mod tests {
             error: None,
             passed: &[],
             cpus: None,
-            doors: &[],
+            cgroup_fds: &[],
             rlimits: &[],
             hides: None,
             netns: None,
@@ -314,7 +314,7 @@ mod tests {
             error: None,
             passed: &passed,
             cpus: None,
-            doors: &[],
+            cgroup_fds: &[],
             rlimits: &[],
             hides: None,
             netns: None,

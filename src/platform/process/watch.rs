@@ -15,7 +15,7 @@ use crate::host::interrupt::Interrupt;
 use crate::model::event::{Event, Events};
 use crate::model::units::Nanos;
 use crate::platform::process::console::Console;
-use crate::platform::process::exit_notice::{Ending, Told, Word, exit_of_status};
+use crate::platform::process::exit_notice::{Ending, ExitNotice, Notification, exit_of_status};
 use crate::platform::process::orphan::Tells;
 use crate::platform::process::poll::poll_four;
 use crate::platform::{Error, Exit, GuestThread, Milestone, StampedLine, ThreadRole};
@@ -34,7 +34,7 @@ pub(in crate::platform) struct Watch {
     ending: Option<Ending>,
     /// Why its end will never be told.
     lost: Option<String>,
-    after_word: AfterWord,
+    after_word: ExitBehavior,
     interrupt: Interrupt,
     events: Events,
 }
@@ -52,7 +52,7 @@ pub(in crate::platform) struct Process {
 
 /// What a machine does once its guest system has told how its program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::platform) enum AfterWord {
+pub(in crate::platform) enum ExitBehavior {
     /// It ends by itself.
     Ends,
     /// It may stay on, and is ended.
@@ -72,7 +72,15 @@ impl Watch {
     /// Watches the instance `name`, whose output comes from `pipe` and whose process is not known yet.
     pub(in crate::platform) fn new(name: &str, pipe: OwnedFd, interrupt: &Interrupt) -> Self {
         let (name, console, interrupt) = (name.to_owned(), Console::new(pipe), interrupt.clone());
-        Self { name, console, ending: None, lost: None, after_word: AfterWord::Ends, interrupt, events: Events::new() }
+        Self {
+            name,
+            console,
+            ending: None,
+            lost: None,
+            after_word: ExitBehavior::Ends,
+            interrupt,
+            events: Events::new(),
+        }
     }
 
     pub(in crate::platform) fn name(&self) -> &str {
@@ -104,7 +112,7 @@ impl Watch {
     }
 
     /// From now on watches the end of `monitor`, and takes the word of the guest system in it for how its program ended.
-    pub(in crate::platform) fn follow_machine(&mut self, monitor: Process, after: AfterWord) {
+    pub(in crate::platform) fn follow_machine(&mut self, monitor: Process, after: ExitBehavior) {
         self.ending = Some(Ending::Machine(monitor));
         self.after_word = after;
     }
@@ -115,8 +123,8 @@ impl Watch {
     }
 
     /// From now on waits for the end to be told, too.
-    pub(in crate::platform) fn follow_told(&mut self, told: Arc<Told>) {
-        self.ending = Some(Ending::Told(told));
+    pub(in crate::platform) fn follow_told(&mut self, told: Arc<ExitNotice>) {
+        self.ending = Some(Ending::ExitNotice(told));
     }
 
     /// Reads its output no more.
@@ -212,7 +220,7 @@ impl Watch {
     }
 
     fn learn_end(&mut self) {
-        let Some(Ending::Told(told)) = &self.ending else {
+        let Some(Ending::ExitNotice(told)) = &self.ending else {
             self.stamp(Event::Exit);
             if matches!(self.ending, Some(Ending::Machine(_))) && self.exit().is_none() {
                 self.lost = Some("the machine stopped without a word on how its program ended".to_owned());
@@ -221,8 +229,8 @@ impl Watch {
         };
         match told.listen() {
             None => {}
-            Some(Word::Lost(reason)) => self.lost = Some(reason),
-            Some(Word::Ended { at, .. }) => {
+            Some(Notification::Lost(reason)) => self.lost = Some(reason),
+            Some(Notification::Ended { at, .. }) => {
                 self.hear_last_words();
                 let last = self.console.lines().last().map_or(at, |line| line.at);
                 self.stamp_at(Event::Exit, at.max(last));
@@ -260,7 +268,7 @@ impl Watch {
         for (event, at) in self.console.events() {
             self.events.entry(event).or_insert(at);
         }
-        if self.after_word == AfterWord::MayStay && self.console.exit().is_some() {
+        if self.after_word == ExitBehavior::MayStay && self.console.exit().is_some() {
             self.kill();
         }
         if let (Some(Ending::Machine(_)), Some(at)) = (&self.ending, self.console.opened()) {

@@ -35,7 +35,7 @@ fn a_deadline_tells_what_was_awaited_and_what_was_seen() {
 }
 
 /// A machine whose monitor is `program`, and the writing end of its console.
-fn machine(program: &str, argument: &str, after: AfterWord) -> (Watch, OwnedFd) {
+fn machine(program: &str, argument: &str, after: ExitBehavior) -> (Watch, OwnedFd) {
     use rustix::process::{PidfdFlags, pidfd_open};
     let (read, write) = pipe().expect("a pipe");
     #[expect(clippy::zombie_processes, reason = "the watch reaps it")]
@@ -53,7 +53,7 @@ fn far() -> Nanos {
 
 #[test]
 fn a_machine_that_may_stay_on_is_ended_once_its_program_has() {
-    let (mut watch, write) = machine("sleep", "600", AfterWord::MayStay);
+    let (mut watch, write) = machine("sleep", "600", ExitBehavior::MayStay);
     rustix::io::write(&write, b"FW main\nFW exit code 3\n").expect("written");
     watch.wait_for(Milestone::Exit, far()).expect("it ends");
     assert_eq!(watch.exit(), Some(Exit::Code(3)), "the program's, not the signal that ended the monitor");
@@ -62,7 +62,7 @@ fn a_machine_that_may_stay_on_is_ended_once_its_program_has() {
 
 #[test]
 fn a_machine_that_stops_without_a_word_is_a_failure() {
-    let (mut watch, _write) = machine("true", "", AfterWord::Ends);
+    let (mut watch, _write) = machine("true", "", ExitBehavior::Ends);
     let error = watch.wait_for(Milestone::Exit, far()).expect_err("nobody told").to_string();
     assert!(error.contains("without a word"), "{error}");
     assert_eq!(watch.exit(), None, "that its monitor ended well says nothing of its program");

@@ -28,7 +28,7 @@ const DONE: &str = "FW exit code 0";
 
 /// What executes guests here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct Detected {
     /// Hardware virtualisation, or emulation.
     pub accelerator: Accelerator,
     /// Why it is not the hardware.
@@ -52,7 +52,7 @@ pub fn probe(
     program: &Path,
     version: &str,
     wanted: Option<Accelerator>,
-) -> Result<Found, Unavailable> {
+) -> Result<Detected, Unavailable> {
     let guest = system::null(folders, &mut |_| {}).map_err(|e| Unavailable {
         reason: format!("the guest that tries the accelerators cannot be built: {e}"),
         cure: "cargo xtask doctor tells what is missing".to_owned(),
@@ -95,13 +95,13 @@ struct Refusal {
 fn choose(
     wanted: Option<Accelerator>,
     mut works: impl FnMut(Accelerator) -> Result<(), String>,
-) -> Result<Found, String> {
+) -> Result<Detected, String> {
     match wanted {
-        Some(accelerator) => works(accelerator).map(|()| Found { accelerator, note: None }),
+        Some(accelerator) => works(accelerator).map(|()| Detected { accelerator, note: None }),
         None => match works(Accelerator::Kvm) {
-            Ok(()) => Ok(Found { accelerator: Accelerator::Kvm, note: None }),
+            Ok(()) => Ok(Detected { accelerator: Accelerator::Kvm, note: None }),
             Err(why) => works(Accelerator::Tcg)
-                .map(|()| Found { accelerator: Accelerator::Tcg, note: Some(format!("no KVM: {why}")) })
+                .map(|()| Detected { accelerator: Accelerator::Tcg, note: Some(format!("no KVM: {why}")) })
                 .map_err(|neither| format!("{why}; {neither}")),
         },
     }
@@ -201,7 +201,7 @@ mod tests {
         let output = tempfile::tempdir().expect("a folder");
         let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
         let found = probe(&folders, &program, "a version", Some(Accelerator::Tcg)).expect("it executes");
-        assert_eq!(found, Found { accelerator: Accelerator::Tcg, note: None });
+        assert_eq!(found, Detected { accelerator: Accelerator::Tcg, note: None });
         // Kept: a program that is none is not asked again on the same host, and asked on another.
         let none = Path::new("/no/such/program");
         assert_eq!(probe(&folders, none, "a version", Some(Accelerator::Tcg)), Ok(found));

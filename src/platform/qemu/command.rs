@@ -14,7 +14,7 @@ use crate::model::units::Bytes;
 const DEBUG_EXIT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
 
 /// That of Unikraft's driver (`plat/kvm/x86`, pull request 1019) and of Solo5's (`bindings/virtio/platform.c`).
-const USUAL_DEBUG_EXIT: &str = "isa-debug-exit,iobase=0x501,iosize=2";
+const DEFAULT_DEBUG_EXIT: &str = "isa-debug-exit,iobase=0x501,iosize=2";
 
 /// MiB of translated code that emulation keeps. The usual gigabyte grows to some 60 MiB in a booted Linux; with 32 an idle
 /// one takes a tenth less memory and boots as fast, with 8 it boots half as fast again (measured, QEMU 10.0.2).
@@ -114,7 +114,7 @@ fn accelerator(machine: &Machine<'_>) -> String {
 
 fn debug_exit(system: GuestSystem) -> &'static str {
     match system {
-        GuestSystem::Unikraft | GuestSystem::Mirage => USUAL_DEBUG_EXIT,
+        GuestSystem::Unikraft | GuestSystem::Mirage => DEFAULT_DEBUG_EXIT,
         _ => DEBUG_EXIT,
     }
 }

@@ -6,7 +6,7 @@ use crate::model::names::named_enum;
 use crate::model::platform::Accelerator;
 use crate::model::program::Program;
 use crate::model::units::Bytes;
-use crate::platform::process::watch::AfterWord;
+use crate::platform::process::watch::ExitBehavior;
 
 named_enum! {
     /// What boots in the machine.
@@ -82,8 +82,8 @@ impl GuestSystem {
     }
 
     /// What its machine does once its program has ended. Unikraft's may be left on (its elfloader's notes of 0.17).
-    pub(in crate::platform) const fn after_word(self) -> AfterWord {
-        if matches!(self, GuestSystem::Unikraft) { AfterWord::MayStay } else { AfterWord::Ends }
+    pub(in crate::platform) const fn after_word(self) -> ExitBehavior {
+        if matches!(self, GuestSystem::Unikraft) { ExitBehavior::MayStay } else { ExitBehavior::Ends }
     }
 
     /// Whether nothing but its port tells that a server in it serves.

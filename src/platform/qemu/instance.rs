@@ -8,7 +8,7 @@ use crate::host::clock::{Clock, HostClock};
 use crate::host::network::Tap;
 use crate::model::event::Event;
 use crate::model::units::{Bytes, Nanos};
-use crate::platform::machine::{self, Complaints, Ended, Knocking};
+use crate::platform::machine::{self, Complaints, Ended, PortProbe};
 use crate::platform::process::watch::{Watch, threads_of};
 use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit, GuestThread, ThreadRole};
@@ -26,7 +26,7 @@ pub(super) struct QemuInstance {
     /// What QEMU itself has to say; its guest speaks elsewhere.
     pub(super) complaints: Complaints,
     /// What says for its guest that it is ready.
-    pub(super) knocking: Option<Knocking>,
+    pub(super) knocking: Option<PortProbe>,
     memory: Bytes,
 }
 

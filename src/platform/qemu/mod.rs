@@ -18,13 +18,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use instance::QemuInstance;
-use start::{Plan, Vmm};
+use start::{LaunchPlan, Vmm};
 
-pub use accelerator::{Found, probe};
+pub use accelerator::{Detected, probe};
 pub use flavour::{Flavour, GuestSystem, MachineType};
 
-use super::machine::{Knocking, Overhead, Room, kernel_for_guests, memory_of};
-use super::{Burden, Context, Endpoint, Error, Instance, LaunchSpec, Made, Platform};
+use super::machine::{MonitorContext, Overhead, PortProbe, kernel_for_guests, memory_of};
+use super::{BootArtifact, Context, Endpoint, Error, Instance, LaunchSpec, Platform, ResourceCost};
 use crate::guest::system::System;
 use crate::guest::system::unikernel::{self, Monitor, UnikernelError};
 use crate::guest::{Image, system};
@@ -55,21 +55,21 @@ pub struct Qemu {
     context: Context,
     clock: HostClock,
     folders: Folders,
-    room: Room,
+    monitor_context: MonitorContext,
     vmm: OnceLock<Result<Vmm, Unavailable>>,
 }
 
 impl Qemu {
     /// The platform of `flavour`, whose name is `name`, for one run.
     pub fn new(context: Context, name: &str, flavour: Flavour) -> Self {
-        let room = Room::new(&context);
+        let monitor_context = MonitorContext::new(&context);
         Self {
             id: PlatformId::new(format!("qemu:{name}")),
             flavour,
             context,
             clock: HostClock,
             folders: Folders::from_env(),
-            room,
+            monitor_context,
             vmm: OnceLock::new(),
         }
     }
@@ -147,23 +147,23 @@ impl Qemu {
     /// Writes all down, makes what a machine needs and starts it.
     fn start(&self, spec: &LaunchSpec) -> Result<QemuInstance, Error> {
         let failed = |e: io::Error| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
-        let (vmm, system) = (self.vmm()?, self.room.prepared(&spec.image).map_err(failed)?);
+        let (vmm, system) = (self.vmm()?, self.monitor_context.prepared(&spec.image).map_err(failed)?);
         let memory = memory_of(spec, &system);
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
         let (read, write) = pipe().map_err(failed)?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let cgroup = self.room.confine(spec, memory, self.overhead()).map_err(failed)?;
+        let cgroup = self.monitor_context.confine(spec, memory, self.overhead()).map_err(failed)?;
         let mut instance = QemuInstance::new(watch, cgroup, memory).map_err(failed)?;
         let by_port = self.flavour.system.is_ready_by_port(spec.image.program);
         let console = by_port.then(|| write.try_clone()).transpose().map_err(failed)?;
         let run = self.context.ledger.run();
         let words = self.context.settings.words().collect();
-        let machine = Plan { vmm, flavour: self.flavour, system: &system, memory, spec, words, run };
+        let machine = LaunchPlan { vmm, flavour: self.flavour, system: &system, memory, spec, words, run };
         let started =
             self.connect(spec, &mut instance).map_err(failed).and_then(|()| machine.boot(&mut instance, write));
         match started {
             Ok(()) => {
-                instance.knocking = Knocking::begin(instance.endpoint.as_ref(), console);
+                instance.knocking = PortProbe::begin(instance.endpoint.as_ref(), console);
                 Ok(instance)
             }
             Err(e) => {
@@ -231,12 +231,12 @@ impl Platform for Qemu {
         }
     }
 
-    fn burden(&self) -> Burden {
-        Burden {
+    fn resource_cost(&self) -> ResourceCost {
+        ResourceCost {
             tasks: 5 + u64::from(self.flavour.vcpus),
             neighbours: 1,
             memory: self.flavour.system.idle_memory(),
-            ..Burden::default()
+            ..ResourceCost::default()
         }
     }
 
@@ -254,11 +254,11 @@ impl Platform for Qemu {
     }
 
     fn prepare(&self, image: &Image) -> Result<(), Error> {
-        self.room.prepare(&self.id, image, |image| self.build(image))
+        self.monitor_context.prepare(&self.id, image, |image| self.build(image))
     }
 
-    fn made_of(&self, image: &Image) -> Made {
-        self.room.made_of(image)
+    fn boot_artifact(&self, image: &Image) -> BootArtifact {
+        self.monitor_context.boot_artifact(image)
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::accelerator::{self, Found};
+use super::accelerator::{self, Detected};
 use super::append;
 use super::command::{self, Card, Machine};
 use super::flavour::Flavour;
@@ -64,7 +64,7 @@ impl Vmm {
         let program = settings::program(set, || tools::find(PROGRAM).ok_or_else(missing))?;
         let version = tools::version(&program, &["--version"], ASK);
         let version = version.ok_or_else(|| lacks(format!("{PROGRAM} tells no version"), "install it again"))?;
-        let Found { accelerator, note } = accelerator::probe(folders, &program, &version, wanted)?;
+        let Detected { accelerator, note } = accelerator::probe(folders, &program, &version, wanted)?;
         let tsc_khz = if accelerator == Accelerator::Tcg { tsc_khz() } else { None };
         Ok(Self { program, version, accelerator, note, tsc_khz })
     }
@@ -72,7 +72,7 @@ impl Vmm {
 
 /// A machine that is about to be started.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(super) struct LaunchPlan<'a> {
     pub(super) vmm: &'a Vmm,
     pub(super) flavour: Flavour,
     pub(super) system: &'a System,
@@ -83,7 +83,7 @@ pub(super) struct Plan<'a> {
     pub(super) run: &'a RunId,
 }
 
-impl Plan<'_> {
+impl LaunchPlan<'_> {
     /// Starts the machine and waits until its monitor has said who it is; the guest executes meanwhile. A guest that is
     /// quicker than its monitor's answers has nothing to be asked about any more.
     pub(super) fn boot(&self, instance: &mut QemuInstance, output: OwnedFd) -> Result<(), Error> {
@@ -133,7 +133,7 @@ impl Plan<'_> {
         };
         let program = CString::new(self.vmm.program.as_os_str().as_bytes())?;
         let words = command::arguments(&machine).into_iter().map(CString::new).collect::<Result<Vec<_>, _>>()?;
-        let doors = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.open_doors())?;
+        let cgroup_fds = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.open_cgroup_fds())?;
         let (input, complaints) = (File::open("/dev/null")?, &instance.complaints);
         let passed: Vec<_> =
             [monitor.as_fd()].into_iter().chain(instance.tap.as_ref().and_then(|tap| tap.fd())).collect();
@@ -146,7 +146,7 @@ impl Plan<'_> {
             error: Some(complaints.as_fd()),
             passed: &passed,
             cpus: self.spec.cpus.as_ref(),
-            doors: &doors,
+            cgroup_fds: &cgroup_fds,
             rlimits: &[],
             hides: None,
             netns: None,

@@ -22,9 +22,9 @@ use std::time::Duration;
 use instance::Solo5Instance;
 
 use super::firecracker;
-use super::machine::{Overhead, Room, memory_of};
+use super::machine::{MonitorContext, Overhead, memory_of};
 use super::qemu::GuestSystem;
-use super::{Burden, Context, Error, Instance, LaunchSpec, Made, Platform};
+use super::{BootArtifact, Context, Error, Instance, LaunchSpec, Platform, ResourceCost};
 use crate::guest::Image;
 use crate::guest::system::unikernel::Monitor;
 use crate::guest::system::{System, mirage};
@@ -39,7 +39,7 @@ use crate::model::program::Program;
 use crate::model::run::RUN_VARIABLE;
 use crate::model::units::Bytes;
 use crate::platform::process::spawn::{self, Start};
-use crate::platform::process::watch::{AfterWord, Process, Watch, pipe};
+use crate::platform::process::watch::{ExitBehavior, Process, Watch, pipe};
 use crate::platform::process::watched::Watched;
 
 /// What a monitor, of one thread and without devices, may use besides its guest's memory, generously.
@@ -77,21 +77,21 @@ pub struct Solo5 {
     context: Context,
     clock: HostClock,
     folders: Folders,
-    room: Room,
+    monitor_context: MonitorContext,
     vmm: OnceLock<Result<Vmm, Unavailable>>,
 }
 
 impl Solo5 {
     /// The platform `solo5:FLAVOUR` with `monitor` for one run.
     pub fn new(context: Context, flavour: &str, monitor: Monitor) -> Self {
-        let room = Room::new(&context);
+        let monitor_context = MonitorContext::new(&context);
         Self {
             id: PlatformId::new(format!("solo5:{flavour}")),
             monitor,
             context,
             clock: HostClock,
             folders: Folders::from_env(),
-            room,
+            monitor_context,
             vmm: OnceLock::new(),
         }
     }
@@ -137,12 +137,12 @@ impl Solo5 {
 
     /// Writes all down, makes what a machine needs and starts it.
     fn start(&self, spec: &LaunchSpec, vmm: &Vmm) -> io::Result<Solo5Instance> {
-        let system = self.room.prepared(&spec.image)?;
+        let system = self.monitor_context.prepared(&spec.image)?;
         let memory = mirage::whole_pages(memory_of(spec, &system));
         self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
         let (read, write) = pipe()?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let cgroup = self.room.confine(spec, memory, OVERHEAD)?;
+        let cgroup = self.monitor_context.confine(spec, memory, OVERHEAD)?;
         let mut instance = Solo5Instance::new(watch, cgroup, self.monitor, memory)?;
         match self.boot(spec, vmm, &system, &mut instance, &write) {
             Ok(()) => Ok(instance),
@@ -165,7 +165,7 @@ impl Solo5 {
         let program = CString::new(vmm.program.as_os_str().as_bytes())?;
         let words = mirage::solo5_arguments(instance.memory, &system.kernel).into_iter().map(CString::new);
         let words = words.collect::<Result<Vec<_>, _>>()?;
-        let doors = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), Cgroup::open_doors)?;
+        let cgroup_fds = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), Cgroup::open_cgroup_fds)?;
         let input = File::open("/dev/null")?;
         let start = Start {
             program: program.clone(),
@@ -176,14 +176,14 @@ impl Solo5 {
             error: Some(instance.complaints.as_fd()),
             passed: &[],
             cpus: spec.cpus.as_ref(),
-            doors: &doors,
+            cgroup_fds: &cgroup_fds,
             rlimits: &[],
             hides: None,
             netns: None,
         };
         instance.watch.stamp(Event::Spawn);
         let (pid, handle) = spawn::start(&start)?;
-        instance.watch.follow_machine(Process::new(pid, handle), AfterWord::Ends);
+        instance.watch.follow_machine(Process::new(pid, handle), ExitBehavior::Ends);
         Ok(())
     }
 }
@@ -225,8 +225,8 @@ impl Platform for Solo5 {
         }
     }
 
-    fn burden(&self) -> Burden {
-        Burden { memory: GuestSystem::Mirage.idle_memory(), ..Burden::default() }
+    fn resource_cost(&self) -> ResourceCost {
+        ResourceCost { memory: GuestSystem::Mirage.idle_memory(), ..ResourceCost::default() }
     }
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
@@ -247,12 +247,12 @@ impl Platform for Solo5 {
         }
         let built = mirage::system(&self.guests(), image.program, self.monitor);
         let system = built.map_err(|e| Error::Unavailable(not_built(e.to_string())))?;
-        self.room.keep(image, system);
+        self.monitor_context.keep(image, system);
         Ok(())
     }
 
-    fn made_of(&self, image: &Image) -> Made {
-        self.room.made_of(image)
+    fn boot_artifact(&self, image: &Image) -> BootArtifact {
+        self.monitor_context.boot_artifact(image)
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {

@@ -25,13 +25,13 @@ const HANG: Duration = Duration::from_secs(30);
 /// It shows its arguments and does what the kernel, a script here, says.
 const STAND_IN: &str = "#!/bin/sh\n[ \"$2\" = -- ] || exit 64\necho \"$@\"\n. \"$3\"\n";
 
-struct Stage {
+struct Fixture {
     folder: TempDir,
     context: Context,
     platform: Solo5,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let ledger = Ledger::open(&folder.path().join("state"), &RunId::generate(), crate::platform::reap_engines)
@@ -96,8 +96,8 @@ fn a_name_tells_the_monitor(#[case] name: &str, #[case] known: Option<Monitor>) 
 
 #[test]
 fn a_machine_boots_tells_its_end_and_is_gone() {
-    let stage = Stage::new();
-    let mut instance = stage.launch("echo FW main\necho FW exit code 3\nexit 3\n");
+    let fixture = Fixture::new();
+    let mut instance = fixture.launch("echo FW main\necho FW exit code 3\nexit 3\n");
     assert_eq!((instance.guest_memory(), instance.endpoint()), (Some(Bytes(32 << 20)), None));
     wait(&mut instance, Milestone::Main).expect("its first line");
     wait(&mut instance, Milestone::Exit).expect("its end");
@@ -107,16 +107,16 @@ fn a_machine_boots_tells_its_end_and_is_gone() {
     assert_eq!(stopped.events.keys().copied().collect::<Vec<_>>(), [Spawn, Guest, Main, Ended, Gone]);
     let lines = format!("{:?}", stopped.lines);
     assert!(lines.contains("--mem=32 -- ") && lines.contains("mirage/sleep/kernel\""), "{lines}");
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn a_machine_that_sleeps_is_killed_and_is_where_it_was_placed() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let cpu = crate::host::placement::usable_cpus().expect("asked").iter().next().expect("one");
-    let spec = stage.spec("echo FW main\necho FW ready\nexec sleep 60\n");
+    let spec = fixture.spec("echo FW main\necho FW ready\nexec sleep 60\n");
     let spec = LaunchSpec { cpus: Some(CpuSet::one(cpu)), memory: Some(Bytes((23 << 20) + 1)), ..spec };
-    let mut instance = stage.platform.launch(&spec).expect("it launches");
+    let mut instance = fixture.platform.launch(&spec).expect("it launches");
     assert_eq!(instance.guest_memory(), Some(Bytes(24 << 20)));
     wait(&mut instance, Milestone::Ready).expect("it sleeps");
     let [thread] = instance.threads()[..] else { panic!("{:?}", instance.threads()) };
@@ -124,26 +124,26 @@ fn a_machine_that_sleeps_is_killed_and_is_where_it_was_placed() {
     let status = fs::read_to_string(format!("/proc/{}/status", thread.tid)).expect("it lives");
     assert!(status.contains(&format!("Cpus_allowed_list:\t{cpu}\n")), "{status}");
     assert_eq!(instance.stop().expect("stopped").exit, Exit::Signal(9));
-    stage.close();
+    fixture.close();
 }
 
 #[rstest]
 #[case::no_word("echo unsuitable >&2; exit 1", "spt exited with code 1; the monitor: unsuitable")]
 #[case::another_word("echo FW exit code 0; exit 255", "ends with code 0, and solo5-spt exited with code 255")]
 fn a_guest_that_fails_in_its_system_is_a_failure(#[case] kernel: &str, #[case] told: &str) {
-    let stage = Stage::new();
-    let mut instance = stage.launch(kernel);
+    let fixture = Fixture::new();
+    let mut instance = fixture.launch(kernel);
     wait(&mut instance, Milestone::Main).expect_err("it never says so");
     let why = instance.stop().expect_err("nobody knows how its program ended").to_string();
     assert!(why.contains(told), "{why}");
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn what_these_unikernels_cannot_do_is_refused() {
-    let stage = Stage::new();
-    let spec = stage.spec("");
-    let refused = |spec: LaunchSpec| match stage.platform.launch(&spec) {
+    let fixture = Fixture::new();
+    let spec = fixture.spec("");
+    let refused = |spec: LaunchSpec| match fixture.platform.launch(&spec) {
         Err(Error::Unavailable(why)) => why.reason,
         other => panic!("{other:?}"),
     };
@@ -151,24 +151,24 @@ fn what_these_unikernels_cannot_do_is_refused() {
     assert!(networked.contains("no network"), "{networked}");
     let told = refused(LaunchSpec { arguments: vec!["rows=5".to_owned()], ..spec });
     assert!(told.contains("`rows=5`"), "{told}");
-    stage.close();
+    fixture.close();
 }
 
 #[test]
 fn what_is_missing_is_told_with_its_cure() {
-    let stage = Stage::new();
-    let none = stage.platform.check().expect_err("nothing is built").to_string();
+    let fixture = Fixture::new();
+    let none = fixture.platform.check().expect_err("nothing is built").to_string();
     assert!(none.contains("not built for solo5-spt; ") && none.contains("images --platform mirage"), "{none}");
-    stage.spec("");
-    assert_eq!(stage.platform.check().expect("it is built").notes, ["accelerator: none"]);
-    let left_out = |program| match stage.platform.prepare(&crate::platform::fake::image(program)) {
+    fixture.spec("");
+    assert_eq!(fixture.platform.check().expect("it is built").notes, ["accelerator: none"]);
+    let left_out = |program| match fixture.platform.prepare(&crate::platform::fake::image(program)) {
         Err(Error::Unavailable(why)) => why.reason,
         other => panic!("{other:?}"),
     };
     assert_eq!(left_out(Program::Sqlite), "there is no sqlite in OCaml here");
     assert!(left_out(Program::Hello).contains("hello is not built"), "{}", left_out(Program::Hello));
-    let hvt = Solo5::new(stage.context.clone(), "mirage", Monitor::Solo5Hvt);
+    let hvt = Solo5::new(fixture.context.clone(), "mirage", Monitor::Solo5Hvt);
     assert_eq!(hvt.capabilities().accelerator, Accelerator::Kvm);
     drop(hvt);
-    stage.close();
+    fixture.close();
 }

@@ -21,7 +21,7 @@ use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
-use super::message::{Reply, Request, receive, send};
+use super::message::{LauncherRequest, Reply, receive, send};
 use crate::host::clock::{Clock, HostClock};
 use crate::host::output;
 use crate::platform::Exit;
@@ -81,9 +81,9 @@ struct Launcher {
 }
 
 impl Launcher {
-    fn answer(&mut self, socket: BorrowedFd<'_>, request: Request, file: Option<OwnedFd>) -> io::Result<()> {
+    fn answer(&mut self, socket: BorrowedFd<'_>, request: LauncherRequest, file: Option<OwnedFd>) -> io::Result<()> {
         let reply = match request {
-            Request::Launch { name, bundle, states } => {
+            LauncherRequest::Launch { name, bundle, states } => {
                 let output = file.ok_or_else(|| io::Error::other("a launch came without its output"))?;
                 match create(&name, &bundle, &states, output) {
                     Ok((container, pid)) => {
@@ -96,7 +96,7 @@ impl Launcher {
                     }
                 }
             }
-            Request::Remove { name } => self.remove(&name),
+            LauncherRequest::Remove { name } => self.remove(&name),
         };
         send(socket, &reply, None)
     }

@@ -22,7 +22,7 @@ const LONGEST: usize = 32 << 10;
 /// What the harness asks a launcher for.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase")]
-pub(super) enum Request {
+pub(super) enum LauncherRequest {
     /// Create and start a container; its output comes as a file beside the message. Answered by [`Reply::Created`],
     /// then [`Reply::Started`].
     Launch {
@@ -46,7 +46,7 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// The container exists; its process waits to be started.
     Created {
-        /// The process, in the host's process namespace. It is not reaped before [`Request::Remove`].
+        /// The process, in the host's process namespace. It is not reaped before [`LauncherRequest::Remove`].
         pid: i32,
     },
     /// The container runs.
@@ -118,10 +118,10 @@ mod tests {
     fn a_message_arrives_with_its_file() {
         let (here, there) = channel().expect("a channel");
         let (read, write) = io::pipe().expect("a pipe");
-        send(here.as_fd(), &Request::Remove { name: "fw-1".into() }, Some(write.as_fd())).expect("sent");
+        send(here.as_fd(), &LauncherRequest::Remove { name: "fw-1".into() }, Some(write.as_fd())).expect("sent");
         drop(write);
-        let (request, file) = receive::<Request>(there.as_fd()).expect("received").expect("a message");
-        assert!(matches!(request, Request::Remove { name } if name == "fw-1"));
+        let (request, file) = receive::<LauncherRequest>(there.as_fd()).expect("received").expect("a message");
+        assert!(matches!(request, LauncherRequest::Remove { name } if name == "fw-1"));
         File::from(file.expect("a file")).write_all(b"through").expect("written");
         let mut text = String::new();
         File::from(OwnedFd::from(read)).read_to_string(&mut text).expect("read");
@@ -132,6 +132,6 @@ mod tests {
     fn the_end_of_the_other_side_is_no_message() {
         let (here, there) = channel().expect("a channel");
         drop(here);
-        assert!(receive::<Request>(there.as_fd()).expect("received").is_none());
+        assert!(receive::<LauncherRequest>(there.as_fd()).expect("received").is_none());
     }
 }

@@ -20,7 +20,7 @@ pub use launcher::launcher_entry;
 use nix::sched::CloneFlags;
 use pool::{Order, Pool, remove_dirs};
 
-use super::bundle::{self, Surroundings, Swap};
+use super::bundle::{self, BundleOptions, Swap};
 use super::groups::Groups;
 use super::link::Link;
 use super::{Context, Error, Instance, LaunchSpec, Platform};
@@ -83,7 +83,7 @@ impl Youki {
         }
         let link = Link::connect(&self.context, spec)?;
         let netns = link.netns();
-        let around = Surroundings {
+        let around = BundleOptions {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),

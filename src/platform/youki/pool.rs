@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::launcher;
-use super::message::{Reply, Request, channel, receive, send};
+use super::message::{LauncherRequest, Reply, channel, receive, send};
 use crate::host::clock::{Clock, HostClock};
 use crate::host::ledger::Resource;
 use crate::model::event::Event;
@@ -83,7 +83,7 @@ impl Pool {
         let (index, mut slot) = self.take_idle();
         let launcher = self.running(&mut slot)?;
         let Order { bundle, states, output } = order;
-        let request = Request::Launch { name: watch.name().to_owned(), bundle, states };
+        let request = LauncherRequest::Launch { name: watch.name().to_owned(), bundle, states };
         watch.stamp(Event::Spawn);
         let launched = send(launcher.socket.as_fd(), &request, Some(output)).and_then(|()| launcher.await_start(watch));
         self.retire_if_lost(&mut slot, &launched);
@@ -94,7 +94,7 @@ impl Pool {
     pub(super) fn remove(&self, maker: LauncherId, watch: &mut Watch) -> io::Result<Exit> {
         let mut slot = self.lock(maker.0);
         let launcher = slot.as_mut().ok_or_else(|| lost("ended before"))?;
-        let request = Request::Remove { name: watch.name().to_owned() };
+        let request = LauncherRequest::Remove { name: watch.name().to_owned() };
         let removed =
             send(launcher.socket.as_fd(), &request, None).and_then(|()| match launcher.await_reply(watch)? {
                 Reply::Removed { exit } => Ok(exit),
@@ -155,13 +155,13 @@ impl Launcher {
 
     /// Waits until the container runs.
     fn await_start(&mut self, watch: &mut Watch) -> io::Result<()> {
-        let mut lacking = None;
+        let mut missing_guests = None;
         loop {
             match self.await_reply(watch)? {
-                Reply::Created { pid } => lacking = follow(watch, pid).err(),
+                Reply::Created { pid } => missing_guests = follow(watch, pid).err(),
                 Reply::Started { at } => {
                     watch.stamp_at(Event::Guest, at);
-                    return lacking.map_or(Ok(()), |e| self.give_up(watch, &e));
+                    return missing_guests.map_or(Ok(()), |e| self.give_up(watch, &e));
                 }
                 other => return Err(unexpected(other)),
             }
@@ -171,7 +171,7 @@ impl Launcher {
     /// Has a container removed that was killed, since it cannot be watched: the launcher and its other containers are
     /// all right.
     fn give_up(&mut self, watch: &mut Watch, why: &io::Error) -> io::Result<()> {
-        send(self.socket.as_fd(), &Request::Remove { name: watch.name().to_owned() }, None)?;
+        send(self.socket.as_fd(), &LauncherRequest::Remove { name: watch.name().to_owned() }, None)?;
         self.await_reply(watch)?;
         Err(io::Error::new(ANSWERED, format!("watch its process: {why}")))
     }

@@ -9,7 +9,7 @@ const MOST: usize = 10;
 
 /// The kinds of annotation.
 #[derive(Clone, Copy)]
-enum Kind {
+enum AnnotationLevel {
     Error,
     Warning,
     Notice,
@@ -20,34 +20,34 @@ pub(super) fn github(comparison: &Comparison) -> String {
     let refused = not_comparable.map(|reason| ("Not comparable".to_owned(), reason.clone())).collect();
     let lines = ranked(comparison);
     let of = |verdict: Verdict, word: &str| -> Vec<(String, String)> {
-        let lines = lines.iter().filter(|line| line.ruling.verdict == verdict);
+        let lines = lines.iter().filter(|line| line.decision.verdict == verdict);
         lines.map(|line| (format!("{word}: {} {}", line.case, line.metric), told(line, counted(comparison)))).collect()
     };
-    let invalid: Vec<&Line> = lines.iter().copied().filter(|l| l.ruling.verdict == Verdict::Invalid).collect();
+    let invalid: Vec<&Line> = lines.iter().copied().filter(|l| l.decision.verdict == Verdict::Invalid).collect();
     let invalid = reasons(&invalid).into_iter();
     let invalid = invalid.map(|(_, reason, names)| ("Invalid".to_owned(), format!("{}: {reason}", few(&names))));
     let parts = [
-        annotations(Kind::Error, refused, MOST),
-        annotations(Kind::Error, of(Verdict::Regressed, "Regression"), MOST),
-        annotations(Kind::Warning, invalid.collect(), MOST),
-        annotations(Kind::Notice, of(Verdict::Improved, "Improvement"), MOST - 1),
-        command(Kind::Notice, "Featherweight", &format!("{} {}", headline(comparison), counts(comparison))),
+        annotations(AnnotationLevel::Error, refused, MOST),
+        annotations(AnnotationLevel::Error, of(Verdict::Regressed, "Regression"), MOST),
+        annotations(AnnotationLevel::Warning, invalid.collect(), MOST),
+        annotations(AnnotationLevel::Notice, of(Verdict::Improved, "Improvement"), MOST - 1),
+        command(AnnotationLevel::Notice, "Featherweight", &format!("{} {}", headline(comparison), counts(comparison))),
     ];
     parts.concat()
 }
 
 /// `+5.2 % (98 % +4.1 % to +6.3 %): 7.19 ms (…) against 7.56 ms (…), 60 blocks`.
 fn told(line: &Line, counted: &str) -> String {
-    let change = whole_change(line.ruling.shift.as_ref());
+    let change = whole_change(line.decision.shift.as_ref());
     let [a, b] = [&line.a, &line.b].map(|side| {
         let (value, spread) = quantity(side.as_ref(), line.unit);
         if spread.is_empty() { value } else { format!("{value} ({spread})") }
     });
-    let reason = line.ruling.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
-    format!("{change}: {a} against {b}, {} {counted}{reason}", line.ruling.blocks)
+    let reason = line.decision.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
+    format!("{change}: {a} against {b}, {} {counted}{reason}", line.decision.blocks)
 }
 
-fn annotations(kind: Kind, mut all: Vec<(String, String)>, most: usize) -> String {
+fn annotations(kind: AnnotationLevel, mut all: Vec<(String, String)>, most: usize) -> String {
     if all.len() > most {
         let rest: Vec<String> = all.split_off(most - 1).into_iter().map(|(title, _)| title).collect();
         all.push((format!("{} more", rest.len()), few(&rest)));
@@ -55,11 +55,11 @@ fn annotations(kind: Kind, mut all: Vec<(String, String)>, most: usize) -> Strin
     all.iter().map(|(title, message)| command(kind, title, message)).collect()
 }
 
-fn command(kind: Kind, title: &str, message: &str) -> String {
+fn command(kind: AnnotationLevel, title: &str, message: &str) -> String {
     let kind = match kind {
-        Kind::Error => "error",
-        Kind::Warning => "warning",
-        Kind::Notice => "notice",
+        AnnotationLevel::Error => "error",
+        AnnotationLevel::Warning => "warning",
+        AnnotationLevel::Notice => "notice",
     };
     format!("::{kind} title={}::{}\n", property(title), data(message.trim()))
 }

@@ -22,13 +22,13 @@ struct File<'a> {
     b: &'a Side,
     notes: &'a [String],
     not_comparable: &'a [String],
-    lines: Vec<Told<'a>>,
+    lines: Vec<ComparisonJson<'a>>,
     took: Option<Nanos>,
 }
 
 /// A line, and its change and smallest visible effect in per cent.
 #[derive(Serialize)]
-struct Told<'a> {
+struct ComparisonJson<'a> {
     #[serde(flatten)]
     line: &'a Line,
     change: Option<Change>,
@@ -60,11 +60,11 @@ pub(super) fn json(comparison: &Comparison) -> String {
     serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
 }
 
-fn told(line: &Line) -> Told<'_> {
-    Told {
+fn told(line: &Line) -> ComparisonJson<'_> {
+    ComparisonJson {
         line,
-        change: line.ruling.shift.as_ref().map(change),
-        detectable_percent: line.ruling.detectable.map(|effect| 100.0 * effect),
+        change: line.decision.shift.as_ref().map(change),
+        detectable_percent: line.decision.detectable.map(|effect| 100.0 * effect),
     }
 }
 

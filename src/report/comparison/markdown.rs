@@ -46,7 +46,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
 
 /// What a reader has to look at.
 fn is_remarkable(line: &Line) -> bool {
-    matches!(line.ruling.verdict, Verdict::Regressed | Verdict::Improved | Verdict::Invalid)
+    matches!(line.decision.verdict, Verdict::Regressed | Verdict::Improved | Verdict::Invalid)
 }
 
 fn sides(page: &mut Page, comparison: &Comparison) {
@@ -110,11 +110,11 @@ fn row(line: &Line) -> String {
     let numbers = [
         quantity(line.a.as_ref(), line.unit),
         quantity(line.b.as_ref(), line.unit),
-        change(line.ruling.shift.as_ref()),
+        change(line.decision.shift.as_ref()),
     ];
     let [a, b, change] = numbers.map(|(value, beside)| stacked(&escape(&value), &beside));
     let said = stacked(&said.0, &said.1);
-    let blocks = line.ruling.blocks;
+    let blocks = line.decision.blocks;
     format!("| {} | {} | {a} | {b} | {change} | {said} | {blocks} |\n", escape(&line.case), escape(&line.metric))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::compare::rule::{Line, Ruling, Side, Verdict};
+use crate::compare::rule::{Decision, Line, Side, Verdict};
 use crate::model::units::{Direction, Nanos, Unit};
 use crate::stats::{Estimate, Interval, Summary};
 
@@ -21,7 +21,7 @@ fn line(case: &str, metric: &str, verdict: Verdict, shift: f64) -> Line {
         direction: Direction::Lower,
         a: Some(summary(7.19e6, 90)),
         b: Some(summary(7.19e6 * shift.exp(), 90)),
-        ruling: Ruling {
+        decision: Decision {
             verdict,
             shift: Some(Estimate { value: shift, interval: Some(interval) }),
             p: Some(0.0004),
@@ -48,10 +48,10 @@ fn every_verdict() -> Comparison {
         ..line("scalability/youki/nginx/0", "throughput", Verdict::Improved, -0.065)
     };
     let noisy = line("boot/docker/hello/10", "boot", Verdict::Regressed, 0.3);
-    let noisy = Line { ruling: noisy.ruling.invalid("CPU 1 after the run: others had 50 % of its time"), ..noisy };
-    let skipped = Ruling::without_numbers(Verdict::Skipped, "no `podman` in PATH");
+    let noisy = Line { decision: noisy.decision.invalid("CPU 1 after the run: others had 50 % of its time"), ..noisy };
+    let skipped = Decision::without_numbers(Verdict::Skipped, "no `podman` in PATH");
     let skipped =
-        Line { a: None, b: None, ruling: skipped, ..line("boot/podman/hello/0", "boot", Verdict::Skipped, 0.0) };
+        Line { a: None, b: None, decision: skipped, ..line("boot/podman/hello/0", "boot", Verdict::Skipped, 0.0) };
     let single =
         Line { a: Some(summary(7e6, 1)), ..line("boot/youki/hello/0", "removal", Verdict::Inconclusive, 0.02) };
     Comparison {
@@ -108,7 +108,7 @@ fn what_is_refused_says_why_in_every_format() {
 #[test]
 fn what_is_all_invalid_is_not_called_free_of_regressions() {
     let invalid = |mut line: Line| {
-        line.ruling.verdict = Verdict::Invalid;
+        line.decision.verdict = Verdict::Invalid;
         line
     };
     let lines = every_verdict().lines.into_iter().map(invalid).collect();
@@ -118,8 +118,8 @@ fn what_is_all_invalid_is_not_called_free_of_regressions() {
 
 #[test]
 fn what_b_has_lost_is_in_the_headline() {
-    let lost = Ruling::without_numbers(Verdict::Inconclusive, "not one of B's 12 trials is good: no main line");
-    let lost = Line { b: None, ruling: lost, ..line("boot/hello/9", "boot", Verdict::Inconclusive, 0.0) };
+    let lost = Decision::without_numbers(Verdict::Inconclusive, "not one of B's 12 trials is good: no main line");
+    let lost = Line { b: None, decision: lost, ..line("boot/hello/9", "boot", Verdict::Inconclusive, 0.0) };
     let same = line("boot/hello/0", "boot", Verdict::Equivalent, 0.0);
     let told = |lines| {
         let text = printed(&Comparison { lines, ..every_verdict() }, Format::Markdown);
@@ -144,7 +144,7 @@ fn a_comment_is_never_too_long_for_github() {
     for i in 0..2_000 {
         let verdict = Verdict::ALL[i % Verdict::ALL.len()];
         let mut line = line(&format!("isolation/youki/sqlite/same-thread/{i}"), "insert_time", verdict, 0.1);
-        line.ruling.reason = Some(format!("reason {i}, which is a sentence of its own & tells what happened"));
+        line.decision.reason = Some(format!("reason {i}, which is a sentence of its own & tells what happened"));
         long.lines.push(line);
     }
     long.notes = (0..100).map(|i| format!("note {i}")).collect();
@@ -180,7 +180,7 @@ fn colours_are_for_terminals_alone() {
 fn nothing_that_is_named_breaks_out_of_its_place() {
     let mut hostile = every_verdict();
     hostile.lines[5].case = "a|b<script>\n::error::x,y:z%".into();
-    hostile.lines[5].ruling.reason = Some("1\r\n2".into());
+    hostile.lines[5].decision.reason = Some("1\r\n2".into());
     let annotation = printed(&hostile, Format::Github).lines().next().unwrap_or_default().to_owned();
     assert!(annotation.starts_with("::error title=Regression%3A a|b<script>%0A%3A%3Aerror%3A%3Ax%2Cy%3Az%25 boot::"));
     assert!(annotation.ends_with("; 1%0D%0A2"), "{annotation}");
@@ -205,8 +205,8 @@ fn github_shows_ten_annotations_of_a_kind_and_the_last_tells_of_the_rest() {
 #[test]
 fn numbers_that_are_none_are_not_printed() {
     let mut odd = every_verdict();
-    odd.lines[5].ruling.shift = Some(Estimate { value: f64::MAX, interval: None });
-    odd.lines[5].ruling.detectable = Some(f64::NAN);
+    odd.lines[5].decision.shift = Some(Estimate { value: f64::MAX, interval: None });
+    odd.lines[5].decision.detectable = Some(f64::NAN);
     for format in [Format::Text, Format::Markdown, Format::Github] {
         let text = printed(&odd, format);
         assert!(!text.contains("NaN") && !text.contains("inf"), "{format}: {text}");

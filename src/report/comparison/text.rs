@@ -85,10 +85,10 @@ fn row(line: &Line) -> Vec<Cell> {
     let numbers = [
         quantity(line.a.as_ref(), line.unit),
         quantity(line.b.as_ref(), line.unit),
-        change(line.ruling.shift.as_ref()),
+        change(line.decision.shift.as_ref()),
     ];
     let [a, b, change] = numbers.map(|number| Cell::new(stacked(number)));
-    let blocks = Cell::new(line.ruling.blocks);
+    let blocks = Cell::new(line.decision.blocks);
     vec![Cell::new(&line.case), Cell::new(&line.metric), a, b, change, said, blocks]
 }
 

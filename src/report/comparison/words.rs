@@ -25,13 +25,13 @@ const MANY_TIMES: f64 = 100.0;
 /// The lines, what regressed first; those of one verdict in their own order.
 pub(super) fn ranked(comparison: &Comparison) -> Vec<&Line> {
     let mut lines: Vec<&Line> = comparison.lines.iter().collect();
-    lines.sort_by_key(|line| ORDER.iter().position(|verdict| *verdict == line.ruling.verdict));
+    lines.sort_by_key(|line| ORDER.iter().position(|verdict| *verdict == line.decision.verdict));
     lines
 }
 
 /// How often each verdict was given, those that were.
 pub(super) fn verdicts(comparison: &Comparison) -> Vec<(Verdict, usize)> {
-    let times = |verdict: Verdict| comparison.lines.iter().filter(|l| l.ruling.verdict == verdict).count();
+    let times = |verdict: Verdict| comparison.lines.iter().filter(|l| l.decision.verdict == verdict).count();
     ORDER.into_iter().map(|verdict| (verdict, times(verdict))).filter(|(_, n)| *n > 0).collect()
 }
 
@@ -130,26 +130,26 @@ fn signed(share: f64) -> String {
 
 /// What an inconclusive line could have seen: `could see 4.2 %`.
 pub(super) fn seen(line: &Line) -> Option<String> {
-    let effect = line.ruling.detectable.filter(|effect| effect.is_finite())?;
+    let effect = line.decision.detectable.filter(|effect| effect.is_finite())?;
     let share = signed(effect);
     Some(format!("could see {}", share.trim_start_matches('+')))
 }
 
 /// The verdict, and beside it what an inconclusive one could have seen.
 pub(super) fn verdict(line: &Line) -> (String, String) {
-    let beside = if line.ruling.verdict == Verdict::Inconclusive { seen(line) } else { None };
-    (line.ruling.verdict.to_string(), beside.unwrap_or_default())
+    let beside = if line.decision.verdict == Verdict::Inconclusive { seen(line) } else { None };
+    (line.decision.verdict.to_string(), beside.unwrap_or_default())
 }
 
 /// Why lines are what they are, each reason once with all lines that it holds of, in the order of the lines.
 pub(super) fn reasons<'a>(lines: &[&'a Line]) -> Vec<(Verdict, &'a str, Vec<String>)> {
     let mut all: Vec<(Verdict, &str, Vec<String>)> = Vec::new();
     for line in lines {
-        let Some(reason) = line.ruling.reason.as_deref() else { continue };
+        let Some(reason) = line.decision.reason.as_deref() else { continue };
         let name = format!("{} {}", line.case, line.metric);
-        match all.iter_mut().find(|(verdict, told, _)| (*verdict, *told) == (line.ruling.verdict, reason)) {
+        match all.iter_mut().find(|(verdict, told, _)| (*verdict, *told) == (line.decision.verdict, reason)) {
             Some((_, _, names)) => names.push(name),
-            None => all.push((line.ruling.verdict, reason, vec![name])),
+            None => all.push((line.decision.verdict, reason, vec![name])),
         }
     }
     all

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Figure, STYLE, Sheet};
+use super::{Figure, STYLE, StyleSheet};
 
 /// The width of every drawing, in its own units.
 pub(super) const WIDTH: f64 = 760.0;
@@ -74,11 +74,11 @@ impl Canvas {
     }
 
     /// The whole document for `figure`.
-    pub(super) fn document(self, figure: &Figure, height: f64, sheet: Sheet) -> String {
+    pub(super) fn document(self, figure: &Figure, height: f64, sheet: StyleSheet) -> String {
         let (id, width, height) = (escape(&figure.id), short(WIDTH), short(height));
         let style = match sheet {
-            Sheet::Own => format!("<style>{STYLE}</style>"),
-            Sheet::Page => String::new(),
+            StyleSheet::Own => format!("<style>{STYLE}</style>"),
+            StyleSheet::Page => String::new(),
         };
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"fw\" role=\"img\" viewBox=\"0 0 {width} {height}\" \

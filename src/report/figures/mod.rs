@@ -205,7 +205,7 @@ pub enum Bar {
 
 /// Where a drawing's style sheet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sheet {
+pub enum StyleSheet {
     /// Inside the drawing, which stands alone.
     Own,
     /// In the page around it, which has [`STYLE`] once.
@@ -213,7 +213,7 @@ pub enum Sheet {
 }
 
 /// Draws `figure`.
-pub fn svg(figure: &Figure, sheet: Sheet) -> String {
+pub fn svg(figure: &Figure, sheet: StyleSheet) -> String {
     let mut canvas = Canvas::default();
     let height = match &figure.plot {
         Plot::Lines(chart) => lines::draw(&mut canvas, chart),

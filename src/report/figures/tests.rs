@@ -39,17 +39,17 @@ fn bars(bars: Vec<Bar>, arrangement: Arrangement) -> Figure {
 
 #[test]
 fn a_drawing_stands_alone_and_escapes_what_it_is_given() {
-    insta::assert_snapshot!(svg(&ladder(3), Sheet::Own));
+    insta::assert_snapshot!(svg(&ladder(3), StyleSheet::Own));
 }
 
 #[test]
 fn inside_a_page_a_drawing_brings_no_sheet_of_its_own() {
-    assert!(!svg(&ladder(3), Sheet::Page).contains("<style>"));
+    assert!(!svg(&ladder(3), StyleSheet::Page).contains("<style>"));
 }
 
 #[test]
 fn many_levels_become_a_band_instead_of_error_bars() {
-    let drawing = svg(&ladder(1000), Sheet::Page);
+    let drawing = svg(&ladder(1000), StyleSheet::Page);
     assert_eq!(drawing.matches("fw-band").count(), 1);
     assert_eq!(drawing.matches("fw-e ").count(), 0);
     assert_eq!(drawing.matches("<g><title>").count(), 1000);
@@ -61,7 +61,7 @@ fn the_last_label_of_an_axis_is_not_cut_off() {
     if let Plot::Lines(chart) = &mut figure.plot {
         chart.series[0].points[1].x = 1e6;
     }
-    let drawing = svg(&figure, Sheet::Page);
+    let drawing = svg(&figure, StyleSheet::Page);
     let label = drawing.split("<text").find(|text| text.contains(">1,000,000<")).unwrap();
     let middle: f64 = label.split("x=\"").nth(1).and_then(|x| x.split('"').next()?.parse().ok()).unwrap();
     assert!(middle + canvas::text_width("1,000,000") / 2.0 < canvas::WIDTH, "{middle}");
@@ -72,7 +72,7 @@ fn a_missing_bar_is_a_dash_and_a_victim_that_stopped_is_a_word() {
     let value = Bar::Value { value: 1.9, spread: Some((1.8, 2.0)), hover: "1.9".into() };
     let drawing = svg(
         &bars(vec![value, Bar::Missing, Bar::Word("DNR".into(), "did not respond".into())], Arrangement::Grouped),
-        Sheet::Page,
+        StyleSheet::Page,
     );
     assert!(drawing.contains(">—<") && drawing.contains(">DNR<"));
     assert_eq!(drawing.matches("class=\"fw-f0\"").count(), 2, "one bar and its legend");
@@ -87,7 +87,7 @@ fn crowded(series: usize, groups: usize) -> (String, Vec<f64>) {
     if let Plot::Bars(chart) = &mut figure.plot {
         chart.series = (0..series).map(of).collect();
     }
-    let drawing = svg(&figure, Sheet::Page);
+    let drawing = svg(&figure, StyleSheet::Page);
     let bars = drawing.split("<g><title>").skip(1);
     let width = |g: &str| g.split("width=\"").nth(1)?.split('"').next()?.parse().ok();
     let widths = bars.filter_map(width).collect();
@@ -113,9 +113,9 @@ fn nine_series_have_nine_colours() {
 #[test]
 fn charts_without_data_are_still_drawings() {
     let mut empty = ladder(0);
-    assert!(svg(&empty, Sheet::Own).ends_with("</svg>\n"));
+    assert!(svg(&empty, StyleSheet::Own).ends_with("</svg>\n"));
     empty = bars(Vec::new(), Arrangement::Stacked);
-    assert!(svg(&empty, Sheet::Own).ends_with("</svg>\n"));
+    assert!(svg(&empty, StyleSheet::Own).ends_with("</svg>\n"));
 }
 
 fn track(values: &[f64], steps: Vec<Step>) -> Figure {
@@ -131,7 +131,7 @@ fn step(at: usize) -> Step {
 
 #[test]
 fn a_track_has_a_point_a_session_a_level_on_each_side_of_a_step_and_their_titles() {
-    let drawing = svg(&track(&[1.0, 1.0, 1.05, 1.05], vec![step(2)]), Sheet::Page);
+    let drawing = svg(&track(&[1.0, 1.0, 1.05, 1.05], vec![step(2)]), StyleSheet::Page);
     assert_eq!(drawing.matches("<title>commit &lt;a&gt;</title>").count(), 4);
     assert_eq!(drawing.matches("<title>between a &amp; b</title>").count(), 1);
     assert_eq!(drawing.matches("fw-l fw-c1").count(), 2);
@@ -141,7 +141,7 @@ fn a_track_has_a_point_a_session_a_level_on_each_side_of_a_step_and_their_titles
 #[test]
 fn a_track_of_one_session_or_none_is_still_a_drawing() {
     for values in [&[][..], &[1.0]] {
-        let drawing = svg(&track(values, Vec::new()), Sheet::Own);
+        let drawing = svg(&track(values, Vec::new()), StyleSheet::Own);
         assert!(drawing.ends_with("</svg>\n") && !drawing.contains("NaN"));
     }
 }
@@ -151,10 +151,10 @@ proptest::proptest! {
     fn no_value_however_odd_breaks_a_drawing(value in proptest::num::f64::ANY, low in proptest::num::f64::ANY) {
         for arrangement in [Arrangement::Grouped, Arrangement::Stacked] {
             let bar = Bar::Value { value, spread: Some((low, value)), hover: String::new() };
-            let drawing = svg(&bars(vec![bar], arrangement), Sheet::Page);
+            let drawing = svg(&bars(vec![bar], arrangement), StyleSheet::Page);
             proptest::prop_assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
         }
-        let drawing = svg(&track(&[value, low, value], vec![step(1), step(9)]), Sheet::Page);
+        let drawing = svg(&track(&[value, low, value], vec![step(1), step(9)]), StyleSheet::Page);
         proptest::prop_assert!(!drawing.contains("NaN") && !drawing.contains("inf"));
     }
 }

@@ -16,7 +16,7 @@ use crate::store::RunOutcome;
 #[derive(Debug)]
 pub(super) struct Bar {
     bar: ProgressBar,
-    told: Told,
+    told: DecidedMetrics,
 }
 
 impl Bar {
@@ -24,7 +24,7 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         let style = ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len} blocks  {msg}");
         bar.set_style(style.expect("the template is well formed").progress_chars("=> "));
-        Self { bar, told: Told::new() }
+        Self { bar, told: DecidedMetrics::new() }
     }
 }
 
@@ -54,13 +54,13 @@ impl Watcher for Bar {
 /// Plain lines for logs: one for every verdict and one for every tenth of a stage.
 #[derive(Debug)]
 pub(super) struct Lines {
-    told: Told,
+    told: DecidedMetrics,
     tenth: Option<(Stage, usize)>,
 }
 
 impl Lines {
     pub(super) fn new() -> Self {
-        Self { told: Told::new(), tenth: None }
+        Self { told: DecidedMetrics::new(), tenth: None }
     }
 }
 
@@ -85,12 +85,12 @@ impl Watcher for Lines {
 
 /// The verdicts that were told, and since when.
 #[derive(Debug)]
-struct Told {
+struct DecidedMetrics {
     began: Instant,
     metrics: BTreeSet<(String, String)>,
 }
 
-impl Told {
+impl DecidedMetrics {
     fn new() -> Self {
         Self { began: Instant::now(), metrics: BTreeSet::new() }
     }
@@ -103,9 +103,9 @@ impl Told {
     fn verdicts(&mut self, case: &str, standing: &[Standing]) -> Vec<String> {
         let mut lines = Vec::new();
         for metric in standing {
-            let Next::Done(ruling) = &metric.next else { continue };
+            let Next::Done(decision) = &metric.next else { continue };
             if self.metrics.insert((case.to_owned(), metric.metric.clone())) {
-                let (verdict, blocks, elapsed) = (ruling.verdict, ruling.blocks, self.elapsed());
+                let (verdict, blocks, elapsed) = (decision.verdict, decision.blocks, self.elapsed());
                 lines.push(format!("{case} {}: {verdict}, {blocks} blocks, after {elapsed}", shift(metric)));
             }
         }
@@ -170,7 +170,7 @@ fn shift(standing: &Standing) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::rule::{Ruling, Verdict};
+    use crate::compare::rule::{Decision, Verdict};
     use crate::stats::{Estimate, Interval};
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
         let shift = Some(Estimate { value: 0.02f64.ln_1p(), interval });
         let of = |name: &str, next| Standing { metric: name.to_owned(), shift, next };
         let open = of("boot", Next::Measure(Stage::First, 3));
-        let done = of("whole", Next::Done(Ruling::without_numbers(Verdict::Equivalent, "")));
+        let done = of("whole", Next::Done(Decision::without_numbers(Verdict::Equivalent, "")));
         let unknown = Standing { shift: None, ..open.clone() };
         assert_eq!(stand(&[open, done.clone()]), "boot slowdown +2.0 % (+1.0 to +3.0)");
         assert_eq!((stand(&[done]), stand(&[unknown])), ("decided".to_owned(), "boot unknown".to_owned()));
@@ -187,10 +187,10 @@ mod tests {
 
     #[test]
     fn a_verdict_is_told_once() {
-        let ruling = Ruling { blocks: 12, ..Ruling::without_numbers(Verdict::Equivalent, "") };
+        let decision = Decision { blocks: 12, ..Decision::without_numbers(Verdict::Equivalent, "") };
         let of = |name: &str, next| Standing { metric: name.to_owned(), shift: None, next };
-        let (open, done) = (of("whole", Next::Measure(Stage::First, 3)), of("boot", Next::Done(ruling)));
-        let mut told = Told::new();
+        let (open, done) = (of("whole", Next::Measure(Stage::First, 3)), of("boot", Next::Done(decision)));
+        let mut told = DecidedMetrics::new();
         let first = told.verdicts("boot/hello/0", &[done.clone(), open.clone()]);
         let [line] = first.as_slice() else { panic!("{first:?}") };
         assert!(line.starts_with("boot/hello/0 boot unknown: EQUIVALENT, 12 blocks, after "), "{line}");

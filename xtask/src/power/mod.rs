@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::power::proof::Picked;
 use anyhow::Context;
 use featherweight::host::folders::Folders;
-use featherweight::report::figures::{Sheet, svg};
+use featherweight::report::figures::{StyleSheet, svg};
 use featherweight::store::replace;
 
 use self::lab::Lab;
@@ -141,7 +141,7 @@ fn write(docs: &Path, tables: &[Table], figures: &[featherweight::report::figure
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     for figure in figures {
         let file = dir.join(format!("{}.svg", figure.id));
-        replace(&file, svg(figure, Sheet::Own).as_bytes()).with_context(|| format!("write {}", file.display()))?;
+        replace(&file, svg(figure, StyleSheet::Own).as_bytes()).with_context(|| format!("write {}", file.display()))?;
     }
     replace(&path, text.as_bytes()).with_context(|| format!("write {}", path.display()))?;
     println!("{}: {} tables, {} figures", path.display(), tables.len(), figures.len());

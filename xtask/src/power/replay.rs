@@ -72,7 +72,7 @@ impl Tape {
 
     /// The rule that `ab` would take.
     pub(super) fn rule(&self) -> Rule {
-        self.seconds().map_or(Rule::USUAL, |seconds| Rule::for_trials_of(Nanos((seconds * 1e9) as u64)))
+        self.seconds().map_or(Rule::DEFAULT, |seconds| Rule::for_trials_of(Nanos((seconds * 1e9) as u64)))
     }
 
     fn seconds(&self) -> Option<f64> {

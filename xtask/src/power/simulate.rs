@@ -27,7 +27,7 @@ const BLOCKS: [usize; 4] = [10, 20, 30, 50];
 impl Host {
     /// The drifting host of the methodology.
     pub(super) fn drifting() -> Self {
-        Self { name: "drifting host".to_owned(), model: NoiseModel::DRIFTING, rule: Rule::USUAL }
+        Self { name: "drifting host".to_owned(), model: NoiseModel::DRIFTING, rule: Rule::DEFAULT }
     }
 
     fn source(&self, effect: f64) -> impl Fn(&mut Random) -> Simulated + Sync + '_ {

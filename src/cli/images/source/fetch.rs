@@ -32,7 +32,7 @@ pub(in crate::cli::images) struct Fetcher {
 
 /// What a build wants.
 #[derive(Debug, Clone, Default)]
-pub(in crate::cli::images) struct Wanted<'a> {
+pub(in crate::cli::images) struct SourceSelection<'a> {
     pub(in crate::cli::images) repositories: Vec<&'a Repository>,
     pub(in crate::cli::images) archives: Vec<&'a Archive>,
 }
@@ -58,7 +58,7 @@ impl Fetcher {
     /// Everything that could not be had, each with the reason, and how to do without network.
     pub(in crate::cli::images) fn all(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &SourceSelection<'_>,
         say: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Sources> {
         let silent = self.silent(wanted);
@@ -83,7 +83,7 @@ impl Fetcher {
     }
 
     /// The hosts that do not answer, of those that are needed now.
-    fn silent(&self, wanted: &Wanted<'_>) -> BTreeMap<String, String> {
+    fn silent(&self, wanted: &SourceSelection<'_>) -> BTreeMap<String, String> {
         if self.origin != Origin::Upstream {
             return BTreeMap::new();
         }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn fetch(fetcher: &Fetcher, repository: &Repository, archive: &Archive) -> anyhow::Result<Sources> {
-        fetcher.all(&Wanted { repositories: vec![repository], archives: vec![archive] }, &mut |_| ())
+        fetcher.all(&SourceSelection { repositories: vec![repository], archives: vec![archive] }, &mut |_| ())
     }
 
     #[test]
@@ -294,7 +294,7 @@ mod tests {
         let server = Server::start();
         let fetcher = Fetcher { origin: Origin::Upstream, cache: dir.path().join("cache") };
         let good = archive(&server.url("good.tar.gz"));
-        let wanted = Wanted { archives: vec![&good], ..Wanted::default() };
+        let wanted = SourceSelection { archives: vec![&good], ..SourceSelection::default() };
         assert_eq!(fs::read(&fetcher.all(&wanted, &mut |_| ()).unwrap().archives["good.tar.gz"]).unwrap(), b"abc");
         assert_eq!(fetcher.pin(&good, &mut |_| ()).unwrap(), ABC);
     }

@@ -12,6 +12,6 @@ mod relock;
 pub(super) mod testing;
 
 pub(super) use asked::addresses;
-pub(super) use fetch::{Fetcher, Origin, Sources, Wanted};
+pub(super) use fetch::{Fetcher, Origin, SourceSelection, Sources};
 pub(super) use lock::Lock;
 pub(super) use relock::relock;

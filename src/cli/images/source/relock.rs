@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::asked;
-use super::fetch::{Fetcher, Wanted};
+use super::fetch::{Fetcher, SourceSelection};
 use super::lock::{Lock, Repository};
 
 /// Pins everything and saves the lock when all of it is pinned; what has changed, one line each.
@@ -45,7 +45,7 @@ pub(in crate::cli::images) fn relock(
 /// The repository at another commit, fetched.
 fn at(old: &Repository, commit: String, fetcher: &Fetcher, say: &mut dyn FnMut(&str)) -> anyhow::Result<Repository> {
     let mut new = Repository { commit: Some(commit), tree: None, ..old.clone() };
-    fetcher.all(&Wanted { repositories: vec![&new], ..Wanted::default() }, say)?;
+    fetcher.all(&SourceSelection { repositories: vec![&new], ..SourceSelection::default() }, say)?;
     new.tree = Some(fetcher.tree(&new)?);
     Ok(new)
 }

@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use super::make::Make;
 use super::tree::{self, Tree};
 use super::{config, jobs, repositories};
-use crate::cli::images::source::{Fetcher, Lock, Sources, Wanted, addresses};
-use crate::cli::images::{Request, Row, smoke};
+use crate::cli::images::source::{Fetcher, Lock, Sources, SourceSelection, addresses};
+use crate::cli::images::{ImageRequest, Row, smoke};
 
 /// What a tool may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ const TOOLCHAIN: &[&str] = &["gcc", "ld", "make"];
 
 /// What every image of a run shares.
 pub(super) struct Builder<'a> {
-    request: &'a Request<'a>,
+    request: &'a ImageRequest<'a>,
     lock: &'a Lock,
     fetcher: Fetcher,
     output: PathBuf,
@@ -36,7 +36,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(request: &'a Request<'a>, lock: &'a Lock, fetcher: Fetcher) -> anyhow::Result<Self> {
+    pub(super) fn new(request: &'a ImageRequest<'a>, lock: &'a Lock, fetcher: Fetcher) -> anyhow::Result<Self> {
         let output = request.folders.images().join(NAME);
         fs::create_dir_all(&output).with_context(|| format!("make {}", output.display()))?;
         let version = |name: &&str| tools::version(&tools::find(name)?, &["--version"], PATIENCE);
@@ -131,7 +131,7 @@ impl<'a> Builder<'a> {
         names.sort_unstable();
         names.dedup();
         let repositories = names.iter().map(|name| self.lock.repository(name)).collect::<anyhow::Result<_>>()?;
-        let wanted = Wanted { repositories, archives: self.lock.archives_of(&names) };
+        let wanted = SourceSelection { repositories, archives: self.lock.archives_of(&names) };
         let sources = self.fetcher.all(&wanted, say)?;
         wanted.archives.iter().try_for_each(|archive| {
             let makefile = sources.repository(&archive.of)?.join("Makefile.uk");

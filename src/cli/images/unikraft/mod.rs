@@ -20,7 +20,7 @@ use anyhow::{Context, ensure};
 use self::build::Builder;
 use super::source::{self, Fetcher, Lock};
 use super::tools::{self, HostTool, tool};
-use super::{Request, Row};
+use super::{ImageRequest, Row};
 
 /// What upstream's build calls, beside what fetches. `wget` is never called for what is pinned, but looked for.
 const TOOLS: &[HostTool] = &[
@@ -37,7 +37,7 @@ const TOOLS: &[HostTool] = &[
 ];
 
 /// Builds what is missing or changed of the programs that were asked for.
-pub(super) fn build(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+pub(super) fn build(request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
     let lock = Lock::load(&lock_file(request))?;
     let programs = request.programs(PROGRAMS);
     let asked = if request.locked { PROGRAMS } else { programs.as_slice() };
@@ -47,7 +47,7 @@ pub(super) fn build(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> anyhow:
 }
 
 /// Refreshes the pins.
-pub(super) fn relock(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+pub(super) fn relock(request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     tools::check(tools::FETCH, "pinning sources")?;
     let path = lock_file(request);
     let changes = source::relock(&path, &fetcher(request), say)?;
@@ -57,7 +57,7 @@ pub(super) fn relock(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> anyhow
 }
 
 /// What is built, from the manifests.
-pub(super) fn list(request: &Request<'_>) -> Vec<Row> {
+pub(super) fn list(request: &ImageRequest<'_>) -> Vec<Row> {
     super::built_rows(request.folders, NAME, PROGRAMS)
 }
 
@@ -81,11 +81,11 @@ fn refuse_unpinned(lock: &Lock, programs: &[Program]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fetcher(request: &Request<'_>) -> Fetcher {
+fn fetcher(request: &ImageRequest<'_>) -> Fetcher {
     Fetcher { origin: request.origin.clone(), cache: request.folders.images().join(NAME).join("sources") }
 }
 
-fn lock_file(request: &Request<'_>) -> PathBuf {
+fn lock_file(request: &ImageRequest<'_>) -> PathBuf {
     let own = || request.folders.project.join("guest-images/unikraft/unikraft.lock");
     request.lock_file.clone().unwrap_or_else(own)
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::cli::images::Request;
+use crate::cli::images::ImageRequest;
 use crate::cli::images::source::Origin;
 use crate::cli::images::source::testing::repository;
 
@@ -80,7 +80,7 @@ impl StandIn {
     }
 
     fn build(&self, origin: Origin) -> Result<Vec<String>, String> {
-        let request = Request {
+        let request = ImageRequest {
             folders: &self.folders,
             origin,
             offline: false,

@@ -5,15 +5,15 @@ use serde_json::Value;
 use super::*;
 use crate::model::record::{Experiment, Outcome, TrialRecord};
 use crate::store::testing::{record, run_file};
-use crate::store::{NoiseGuard, Writer, read_slim};
+use crate::store::{NoiseGuard, Writer, read_values};
 
 /// A complete run of that id whose boots took about that many nanoseconds.
-fn run(id: &str, about: f64) -> SlimRun {
+fn run(id: &str, about: f64) -> RunValues {
     stored(id, about, |_| {})
 }
 
 /// The same with that change to its trials, as it is read again.
-fn stored(id: &str, about: f64, change: impl Fn(&mut TrialRecord)) -> SlimRun {
+fn stored(id: &str, about: f64, change: impl Fn(&mut TrialRecord)) -> RunValues {
     let mut file = run_file();
     file.run = id.parse().unwrap();
     file.host = [("cpu_model", "EPYC"), ("kernel", "6.8.0"), ("revision", "abcdef")]
@@ -28,10 +28,10 @@ fn stored(id: &str, about: f64, change: impl Fn(&mut TrialRecord)) -> SlimRun {
         change(&mut trial);
         writer.append(&trial).unwrap();
     }
-    read_slim(dir.path()).unwrap()
+    read_values(dir.path()).unwrap()
 }
 
-fn of(run: &SlimRun, earlier: &[Entry]) -> Vec<Entry> {
+fn of(run: &RunValues, earlier: &[Entry]) -> Vec<Entry> {
     of_run(run, &host_of(&run.file).unwrap(), earlier)
 }
 
@@ -48,7 +48,7 @@ fn the_first_run_is_the_anchor_of_those_after_it() {
 
 #[test]
 fn more_of_what_is_better_is_a_ratio_below_one() {
-    let faster = |mut run: SlimRun| {
+    let faster = |mut run: RunValues| {
         run.cases[0].metrics[0].direction = Direction::Higher;
         run
     };

@@ -1,6 +1,6 @@
 //! Whole sessions on the fake platform: what is found, what is not, what goes wrong, what is gone on with.
 
-mod judging;
+mod evaluator;
 mod resumption;
 mod stored;
 mod verdicts;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::lane::Dress;
+use super::runner::TestHook;
 use super::*;
 use crate::compare::rule::{Comparison, Line, Stage, Verdict};
 use crate::guest::Image;
@@ -24,7 +24,7 @@ use crate::model::platform::{Capabilities, PlatformFacts, PlatformId, Unavailabl
 use crate::platform::arm::Arm;
 use crate::platform::fake::{FakePlatform, Script};
 use crate::platform::load_generator::LoadGenerator;
-use crate::platform::{Context, Error, Instance, LaunchSpec, Made, Platform, registry};
+use crate::platform::{BootArtifact, Context, Error, Instance, LaunchSpec, Platform, registry};
 use crate::store::RunOutcome;
 use crate::store::testing::run_file;
 
@@ -63,16 +63,16 @@ impl Rig {
         }
     }
 
-    fn ask(&self, question: Question) -> Request {
-        Request::New { question: Box::new(question), out: self.folders().comparisons() }
+    fn ask(&self, question: Question) -> SessionRequest {
+        SessionRequest::New { question: Box::new(question), out: self.folders().comparisons() }
     }
 
-    fn resume(&self, name: &str) -> Request {
-        Request::Resume { name: name.to_owned(), sessions: self.folders().comparisons() }
+    fn resume(&self, name: &str) -> SessionRequest {
+        SessionRequest::Resume { name: name.to_owned(), sessions: self.folders().comparisons() }
     }
 
     /// Opens and runs on a thread of its own: a session may pin its thread.
-    fn try_run(&self, request: Request, dress: Dress, limit: Option<Duration>) -> Result<Summary, AbError> {
+    fn try_run(&self, request: SessionRequest, dress: TestHook, limit: Option<Duration>) -> Result<Summary, AbError> {
         let run = || {
             let session =
                 Session::open_dressed(request, self.folders(), self.interrupt.clone(), vec!["test".to_owned()], dress)?;
@@ -83,7 +83,7 @@ impl Rig {
         ended
     }
 
-    fn run_dressed(&self, request: Request, dress: Dress) -> Ran {
+    fn run_dressed(&self, request: SessionRequest, dress: TestHook) -> Ran {
         let summary = self.try_run(request, dress, None).expect("it begins");
         assert!(summary.problems.is_empty() && summary.leftovers.is_empty(), "{:?}", summary.problems);
         let stored = read_session(&summary.dir).expect("it is readable");
@@ -92,7 +92,7 @@ impl Rig {
     }
 
     fn run(&self, question: Question) -> Ran {
-        self.run_dressed(self.ask(question), Dress::default())
+        self.run_dressed(self.ask(question), TestHook::default())
     }
 }
 
@@ -106,17 +106,17 @@ impl Ran {
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
-        self.comparison().lines.iter().map(|line| line.ruling.verdict).collect()
+        self.comparison().lines.iter().map(|line| line.decision.verdict).collect()
     }
 
     fn reason(&self, metric: &str) -> &str {
-        self.line(metric).ruling.reason.as_deref().expect("it has a reason")
+        self.line(metric).decision.reason.as_deref().expect("it has a reason")
     }
 
     /// The lanes of every whole block, in the order of measuring.
-    fn orders(&self) -> Vec<((String, Stage, u32), Vec<Which>)> {
-        let lanes = |trials: Vec<&AbTrial>| trials.into_iter().map(|trial| trial.arm).collect();
-        self.stored.blocks().into_iter().map(|(key, trials)| (key, lanes(trials))).collect()
+    fn orders(&self) -> Vec<((String, Stage, u32), Vec<ArmId>)> {
+        let runners = |trials: Vec<&AbTrial>| trials.into_iter().map(|trial| trial.arm).collect();
+        self.stored.blocks().into_iter().map(|(key, trials)| (key, runners(trials))).collect()
     }
 }
 
@@ -127,8 +127,8 @@ fn question(a: &str, b: &str) -> Question {
         a: arm(a),
         b: arm(b),
         configuration: Configuration { ladder: vec![0], ..run_file().configuration },
-        metrics: Wanted::Headline,
-        asked: Asked { runs: Some(1), blocks: Some(12), tolerance: None },
+        metrics: MetricSelection::Headline,
+        asked: RuleOverrides { runs: Some(1), blocks: Some(12), tolerance: None },
         null_control: true,
         record: None,
     }
@@ -136,13 +136,13 @@ fn question(a: &str, b: &str) -> Question {
 
 /// Puts `with` in the place of the platforms of some lanes.
 fn dressed(
-    with: impl Fn(Which, Stage, &Context, Box<dyn Platform>) -> Box<dyn Platform> + Send + Sync + 'static,
-) -> Dress {
-    Dress(Arc::new(with))
+    with: impl Fn(ArmId, Stage, &Context, Box<dyn Platform>) -> Box<dyn Platform> + Send + Sync + 'static,
+) -> TestHook {
+    TestHook(Arc::new(with))
 }
 
 /// The lane `wanted` on a platform of which these launches fail.
-fn failing(wanted: Which, launches: impl Fn(u64) -> bool + Send + Sync + 'static) -> Dress {
+fn failing(wanted: ArmId, launches: impl Fn(u64) -> bool + Send + Sync + 'static) -> TestHook {
     dressed(move |which, _, context, platform| {
         let fail_launch = (0..1_000).filter(|&launch| launches(launch)).collect();
         match which == wanted {
@@ -170,7 +170,7 @@ impl std::fmt::Debug for Meddled {
 }
 
 /// All lanes on platforms whose launches are counted together, with `with` told the number of each.
-fn meddled(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> Dress {
+fn meddled(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> TestHook {
     let launches = Arc::<AtomicU64>::default();
     let with: Arc<Meddler> = Arc::new(with);
     dressed(move |_, _, _, platform| {
@@ -179,7 +179,7 @@ fn meddled(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> Dress
 }
 
 /// Platforms that make something else of their guests in each stage.
-fn made_anew() -> Dress {
+fn made_anew() -> TestHook {
     dressed(|_, stage, _, platform| {
         let made = Some(format!("made in the {stage:?}"));
         Box::new(Meddled { platform, launches: Arc::default(), with: Arc::new(|_, _| {}), made })
@@ -202,9 +202,9 @@ impl Platform for Meddled {
     fn prepare(&self, image: &Image) -> Result<(), Error> {
         self.platform.prepare(image)
     }
-    fn made_of(&self, image: &Image) -> Made {
-        let made = self.platform.made_of(image);
-        Made { digest: self.made.clone().unwrap_or(made.digest), ..made }
+    fn boot_artifact(&self, image: &Image) -> BootArtifact {
+        let made = self.platform.boot_artifact(image);
+        BootArtifact { digest: self.made.clone().unwrap_or(made.digest), ..made }
     }
     fn load_generator(&self) -> Option<&dyn LoadGenerator> {
         self.platform.load_generator()
@@ -217,7 +217,7 @@ impl Platform for Meddled {
 }
 
 /// A lane as its arm is, but with `inject` in it.
-fn injected(wanted: Which, inject: &'static str) -> Dress {
+fn injected(wanted: ArmId, inject: &'static str) -> TestHook {
     dressed(move |which, _, context, platform| {
         if which != wanted {
             return platform;

@@ -8,7 +8,7 @@ use super::*;
 use crate::host::ledger::Ledger;
 
 /// Raises `interrupt` when the launch of that number is asked for.
-fn interrupted_at(rig: &Rig, at: u64) -> Dress {
+fn interrupted_at(rig: &Rig, at: u64) -> TestHook {
     let interrupt = rig.interrupt.clone();
     meddled(move |launch, _| {
         if launch == at {
@@ -38,7 +38,7 @@ fn an_interrupted_session_comes_to_the_same_blocks_and_verdicts(#[case] at: u64)
     let whole = Rig::new().run(question("fake", "fake,inject=busy:250us"));
     let (rig, torn) = interrupted(at);
     assert!(torn.summary.file.comparison.is_none());
-    let ran = rig.run_dressed(rig.resume("last"), Dress::default());
+    let ran = rig.run_dressed(rig.resume("last"), TestHook::default());
     assert_eq!((ran.summary.dir.clone(), ran.stored.file.outcome), (torn.summary.dir.clone(), RunOutcome::Complete));
     assert_eq!((ran.orders(), ran.verdicts()), (whole.orders(), whole.verdicts()));
     assert_eq!(ran.stored.trials[..torn.stored.trials.len()], torn.stored.trials, "what was recorded is as it was");
@@ -53,10 +53,10 @@ fn a_session_whose_harness_was_killed_goes_on() {
     edit(&torn.summary.dir.join(SESSION_FILE), |text| text.replace("\"interrupted\"", "\"running\""));
     let trials = torn.summary.dir.join(crate::store::TRIALS_FILE);
     edit(&trials, |text| text[..text.len() - 7].to_owned());
-    for run in std::iter::once(&torn.stored.file.run).chain(&torn.stored.file.lanes) {
+    for run in std::iter::once(&torn.stored.file.run).chain(&torn.stored.file.runners) {
         drop(Ledger::open(&rig.folders().state, run, crate::platform::reap_engines).expect("what a crash leaves"));
     }
-    let ran = rig.run_dressed(rig.resume("last"), Dress::default());
+    let ran = rig.run_dressed(rig.resume("last"), TestHook::default());
     assert_eq!((ran.verdicts(), ran.stored.warnings), (vec![Verdict::Regressed; 2], Vec::new()));
 }
 
@@ -74,7 +74,7 @@ fn a_session_that_does_not_fit_is_refused_and_untouched(#[case] from: &str, #[ca
         text.replacen(from, to, 1)
     });
     let before = fs::read(&file).expect("readable");
-    let error = rig.try_run(rig.resume(torn.stored.file.run.as_str()), Dress::default(), None).expect_err("refused");
+    let error = rig.try_run(rig.resume(torn.stored.file.run.as_str()), TestHook::default(), None).expect_err("refused");
     let text = error.to_string();
     assert!(text.starts_with("--resume: ") && text.contains(reason), "{text}");
     assert_eq!(fs::read(&file).expect("readable"), before);
@@ -93,7 +93,7 @@ fn a_second_stage_that_is_refused_keeps_what_was_measured(#[case] torn: Option<u
     assert_eq!((summary.file.outcome, summary.exit()), (RunOutcome::Stopped, Exit::Trouble));
     let stored = read_session(&summary.dir).expect("it is there");
     assert_eq!((stored.file, stored.trials.len()), (summary.file, 36), "a first stage of twelve blocks");
-    let ran = rig.run_dressed(rig.resume("last"), Dress::default());
+    let ran = rig.run_dressed(rig.resume("last"), TestHook::default());
     assert_eq!(ran.verdicts(), [Verdict::Regressed; 2]);
 }
 
@@ -107,9 +107,9 @@ fn a_program_that_was_built_anew_is_another() {
         entry.facts.notes.push(format!("set: runtime=/x, SHA-256 {digest}"));
         file
     };
-    let refused = resume::same_surroundings(&of("00ff"), &of("11ff")).expect_err("refused").to_string();
+    let refused = resume::same_environment(&of("00ff"), &of("11ff")).expect_err("refused").to_string();
     assert!(refused.contains("SHA-256 00ff and is ") && refused.contains("SHA-256 11ff"), "{refused}");
-    assert!(resume::same_surroundings(&of("00ff"), &of("00ff")).is_ok());
+    assert!(resume::same_environment(&of("00ff"), &of("00ff")).is_ok());
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn an_arm_keeps_its_name_and_its_revision_is_a_commit() {
 #[test]
 fn nothing_unfinished_and_a_session_in_progress_are_refused() {
     let rig = Rig::new();
-    let none = rig.try_run(rig.resume("last"), Dress::default(), None).expect_err("refused").to_string();
+    let none = rig.try_run(rig.resume("last"), TestHook::default(), None).expect_err("refused").to_string();
     assert!(none.starts_with("--resume: no unfinished session under "), "{none}");
     let (rig, torn) = interrupted(12);
     let held = Ledger::open(&rig.folders().state, &torn.stored.file.run, crate::platform::reap_engines)

@@ -10,8 +10,8 @@ fn the_same_arm_twice_does_not_differ() {
     let ran = rig.run(question("fake", "fake"));
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
     assert_eq!((ran.stored.file.outcome, ran.line("boot").case.as_str()), (RunOutcome::Complete, "boot/hello/0"));
-    let blocks = ran.line("boot").ruling.blocks;
-    assert_eq!(ran.stored.trials.len(), blocks * 3, "one run of each lane in a block");
+    let blocks = ran.line("boot").decision.blocks;
+    assert_eq!(ran.stored.trials.len(), blocks * 3, "one run of each runner in a block");
     assert_eq!(ran.line("boot").a.map(|a| a.count), Some(blocks));
     let orders: Vec<u64> = ran.stored.trials.iter().map(|trial| trial.record.order).collect();
     assert_eq!(orders, (0..orders.len() as u64).collect::<Vec<_>>());
@@ -26,17 +26,17 @@ fn what_is_slower_has_regressed_and_swapped_it_has_improved() {
     let back = rig.run(question(slow, plain));
     assert_eq!((there.verdicts(), back.verdicts()), (vec![Verdict::Regressed; 2], vec![Verdict::Improved; 2]));
     assert!(there.comparison().has_regressed() && !back.comparison().has_regressed());
-    let shift = |ran: &Ran| ran.line("boot").ruling.shift.expect("it is known").value;
+    let shift = |ran: &Ran| ran.line("boot").decision.shift.expect("it is known").value;
     assert!((shift(&there) - 1.05f64.ln()).abs() < 0.01, "{}", shift(&there));
     assert!((shift(&there) + shift(&back)).abs() < 0.01);
-    assert_eq!(there.stored.file.lanes.len(), 6, "the second stage opened every lane anew");
+    assert_eq!(there.stored.file.runners.len(), 6, "the second stage opened every runner anew");
 }
 
 #[test]
 fn a_share_of_busy_work_is_calibrated_and_said() {
     let rig = Rig::new();
     let ran = rig.run(question("fake", "fake,inject=busy:10%"));
-    assert_eq!(ran.line("boot").ruling.verdict, Verdict::Regressed);
+    assert_eq!(ran.line("boot").decision.verdict, Verdict::Regressed);
     let note = ran.comparison().notes.iter().find(|note| note.contains("by the median boot")).expect("it is said");
     assert!(note.contains("boot/hello/0 without it") && note.contains("inject=busy:"), "{note}");
     assert!(!ran.stored.file.arms.b.arm.settings.is_unresolved());
@@ -56,13 +56,13 @@ fn a_calibration_by_one_case_of_several_says_so() {
 #[test]
 fn a_null_control_that_differs_makes_the_case_invalid() {
     let rig = Rig::new();
-    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), injected(Which::Null, "busy:500us"));
+    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), injected(ArmId::Null, "busy:500us"));
     assert_eq!(ran.verdicts(), [Verdict::Invalid; 2]);
     assert!(ran.reason("boot").contains("A measured once more, is 10."), "{}", ran.reason("boot"));
     let without = Question { null_control: false, ..question("fake", "fake") };
-    let ran = rig.run_dressed(rig.ask(without), injected(Which::Null, "busy:500us"));
+    let ran = rig.run_dressed(rig.ask(without), injected(ArmId::Null, "busy:500us"));
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
-    assert!(ran.stored.trials.iter().all(|trial| trial.arm != Which::Null));
+    assert!(ran.stored.trials.iter().all(|trial| trial.arm != ArmId::Null));
 }
 
 #[rstest]
@@ -75,7 +75,7 @@ fn an_arm_that_fails_is_told_by_its_reason(
     #[case] reason: &str,
 ) {
     let rig = Rig::new();
-    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(Which::B, launches));
+    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(ArmId::B, launches));
     assert_eq!(ran.verdicts(), [verdict; 2]);
     assert!(ran.reason("boot").contains(reason), "{}", ran.reason("boot"));
     let blocks = ran.stored.blocks().len();
@@ -87,9 +87,9 @@ fn an_arm_that_fails_is_told_by_its_reason(
 }
 
 #[rstest]
-#[case::a(Which::A)]
-#[case::the_null_control(Which::Null)]
-fn an_arm_that_fails_is_trouble_whichever_it_is(#[case] which: Which) {
+#[case::a(ArmId::A)]
+#[case::the_null_control(ArmId::Null)]
+fn an_arm_that_fails_is_trouble_whichever_it_is(#[case] which: ArmId) {
     let rig = Rig::new();
     let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(which, |_| true));
     assert_eq!((ran.verdicts(), ran.summary.exit()), (vec![Verdict::Invalid; 2], Exit::Trouble));
@@ -102,7 +102,7 @@ fn a_regression_speaks_over_trouble_and_noise_is_none() {
     assert_eq!(slower.exit(), Exit::Regression);
     slower.problems.push("something".to_owned());
     assert_eq!(slower.exit(), Exit::Regression);
-    let mut same = rig.run_dressed(rig.ask(question("fake", "fake")), injected(Which::Null, "busy:500us")).summary;
+    let mut same = rig.run_dressed(rig.ask(question("fake", "fake")), injected(ArmId::Null, "busy:500us")).summary;
     assert_eq!(same.exit(), Exit::Fine, "a null control that differs is no regression");
     same.problems.push("something".to_owned());
     assert_eq!(same.exit(), Exit::Trouble);
@@ -115,7 +115,7 @@ fn every_trial_of_a_footprint_starts_its_instances_anew() {
     let experiment = crate::model::record::Experiment::Footprint;
     let workloads = vec![crate::model::program::Program::Sleep];
     let configuration = Configuration { experiment, workloads, ladder: vec![2], ..asked.configuration.clone() };
-    let asked = Asked { runs: Some(2), ..asked.asked };
+    let asked = RuleOverrides { runs: Some(2), ..asked.asked };
     let ran = rig.run(Question { configuration, asked, record: Some(2), ..question("fake", "fake") });
     assert_eq!(ran.stored.trials.len(), 12);
     let is_fresh = |trial: &AbTrial| trial.record.metric("start_per_instance").is_some();
@@ -125,9 +125,9 @@ fn every_trial_of_a_footprint_starts_its_instances_anew() {
 #[test]
 fn a_trial_that_fails_now_and_then_costs_its_block_alone() {
     let rig = Rig::new();
-    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(Which::B, |launch| launch == 3));
+    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(ArmId::B, |launch| launch == 3));
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
-    assert_eq!(ran.stored.blocks().len(), ran.line("boot").ruling.blocks + 1);
+    assert_eq!(ran.stored.blocks().len(), ran.line("boot").decision.blocks + 1);
 }
 
 #[rstest]
@@ -151,7 +151,8 @@ fn what_one_arm_cannot_run_is_skipped_with_the_reason() {
     assert_eq!(ran.verdicts(), [Verdict::Skipped; 2]);
     assert!(ran.comparison().says_nothing() && ran.reason("boot").starts_with("b: "), "{}", ran.reason("boot"));
     assert!(ran.reason("boot").contains("moon") && ran.stored.trials.is_empty());
-    let nothing = rig.try_run(rig.ask(question("oci:moon", "oci:moon")), Dress::default(), None).expect_err("refused");
+    let nothing =
+        rig.try_run(rig.ask(question("oci:moon", "oci:moon")), TestHook::default(), None).expect_err("refused");
     assert!(matches!(nothing, AbError::NothingToRun(_)), "{nothing}");
 }
 
@@ -179,7 +180,7 @@ fn a_recording_has_its_blocks_and_no_verdict() {
 fn a_recording_of_an_arm_that_fails_says_so() {
     let rig = Rig::new();
     let asked = rig.ask(Question { record: Some(50), ..question("fake", "fake") });
-    let summary = rig.try_run(asked, failing(Which::B, |launch| launch > 0), None).expect("it begins");
+    let summary = rig.try_run(asked, failing(ArmId::B, |launch| launch > 0), None).expect("it begins");
     let [problem] = summary.problems.as_slice() else { panic!("{:?}", summary.problems) };
     assert!(problem.starts_with("boot/hello/0: b: not one good trial"), "{problem}");
 }
@@ -188,19 +189,19 @@ fn a_recording_of_an_arm_that_fails_says_so() {
 fn a_session_whose_time_is_over_is_inconclusive_and_can_be_gone_on_with() {
     let rig = Rig::new();
     let asked = rig.ask(question("fake", "fake"));
-    let summary = rig.try_run(asked, Dress::default(), Some(Duration::ZERO)).expect("it begins");
+    let summary = rig.try_run(asked, TestHook::default(), Some(Duration::ZERO)).expect("it begins");
     assert!(summary.is_out_of_time && summary.file.outcome == RunOutcome::Stopped);
     let comparison = summary.file.comparison.expect("there is an answer");
-    assert_eq!(comparison.lines[0].ruling.verdict, Verdict::Inconclusive);
-    assert_eq!(comparison.lines[0].ruling.reason.as_deref(), Some("the time limit of 0 s was over first"));
-    let ran = rig.run_dressed(rig.resume("last"), Dress::default());
+    assert_eq!(comparison.lines[0].decision.verdict, Verdict::Inconclusive);
+    assert_eq!(comparison.lines[0].decision.reason.as_deref(), Some("the time limit of 0 s was over first"));
+    let ran = rig.run_dressed(rig.resume("last"), TestHook::default());
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
 }
 
 #[test]
 fn every_metric_that_can_improve_is_judged_when_all_are_asked_for() {
     let rig = Rig::new();
-    let ran = rig.run(Question { metrics: Wanted::All, ..question("fake", "fake") });
+    let ran = rig.run(Question { metrics: MetricSelection::All, ..question("fake", "fake") });
     let names: Vec<&str> = ran.comparison().lines.iter().map(|line| line.metric.as_str()).collect();
     assert_eq!(names, ["boot", "boot_whole", "removal"]);
 }
@@ -212,7 +213,7 @@ fn what_makes_no_sense_is_refused_and_nothing_is_left(#[case] change: fn(&mut Qu
     let rig = Rig::new();
     let mut asked = question("fake", "fake");
     change(&mut asked);
-    let error = rig.try_run(rig.ask(asked), Dress::default(), None).expect_err("refused");
+    let error = rig.try_run(rig.ask(asked), TestHook::default(), None).expect_err("refused");
     assert!(error.to_string().starts_with(message), "{error}");
     assert_eq!(error.exit(), Exit::BadInput);
     assert!(list_sessions(&rig.folders().comparisons()).is_empty(), "`--resume last` would be refused once more");

@@ -74,21 +74,21 @@ pub(super) fn case(background: u32, metrics: Vec<MetricValues>) -> CaseValues {
 }
 
 /// A complete boot run on `native` on a quiet host.
-pub(super) fn run(cases: Vec<CaseValues>) -> SlimRun {
+pub(super) fn run(cases: Vec<CaseValues>) -> RunValues {
     let mut file = run_file();
     file.noise = Some(guard(100_000));
     file.platforms = vec![platform("native", false)];
     file.configuration.platforms = vec![PlatformId::new("native")];
-    SlimRun { dir: "run".into(), file, cases, warnings: Vec::new() }
+    RunValues { dir: "run".into(), file, cases, warnings: Vec::new() }
 }
 
 /// A run of one case whose boot took `centre` nanoseconds.
-pub(super) fn boots(n: u32, centre: f64) -> SlimRun {
+pub(super) fn boots(n: u32, centre: f64) -> RunValues {
     run(vec![case(0, vec![metric("boot", values(n, centre, 0.02))])])
 }
 
 /// An isolation run: a reference and an attacked victim of `slowdown`, on a host that takes `pace` as long.
-pub(super) fn isolation(slowdown: f64, pace: f64) -> SlimRun {
+pub(super) fn isolation(slowdown: f64, pace: f64) -> RunValues {
     let alone = values(20, 1e9 * pace, 0.02);
     let loaded = values(20, 1e9 * pace * slowdown, 0.01);
     let mut cases = [(None, Role::Reference, alone), (Some(Attacker::Prime), Role::Measured, loaded)].map(
@@ -105,20 +105,20 @@ pub(super) fn isolation(slowdown: f64, pace: f64) -> SlimRun {
     run
 }
 
-pub(super) fn compared(a: &SlimRun, b: &SlimRun) -> Compared {
-    asked(a, b, Wanted::Headline)
+pub(super) fn compared(a: &RunValues, b: &RunValues) -> Compared {
+    asked(a, b, MetricSelection::Headline)
 }
 
-pub(super) fn asked(a: &SlimRun, b: &SlimRun, metrics: Wanted) -> Compared {
-    compare(("a", a), ("b", b), &Question { rule: Rule::USUAL, metrics, past: &Past::default() })
+pub(super) fn asked(a: &RunValues, b: &RunValues, metrics: MetricSelection) -> Compared {
+    compare(("a", a), ("b", b), &Question { rule: Rule::DEFAULT, metrics, past: &Past::default() })
 }
 
 /// The only line of a comparison.
-pub(super) fn ruling(a: &SlimRun, b: &SlimRun) -> Ruling {
+pub(super) fn decision(a: &RunValues, b: &RunValues) -> Decision {
     let comparison = compared(a, b).comparison;
     assert!(comparison.not_comparable.is_empty(), "{:?}", comparison.not_comparable);
     match comparison.lines.as_slice() {
-        [line] => line.ruling.clone(),
+        [line] => line.decision.clone(),
         lines => panic!("one line, not {lines:?}"),
     }
 }

@@ -6,9 +6,9 @@ use super::*;
 use crate::model::configuration::LadderOrder;
 use crate::store::RunOutcome;
 
-type Change = fn(&mut SlimRun);
+type Change = fn(&mut RunValues);
 
-fn refused(a: &SlimRun, b: &SlimRun) -> String {
+fn refused(a: &RunValues, b: &RunValues) -> String {
     let comparison = compared(a, b).comparison;
     assert!(comparison.lines.is_empty(), "{comparison:?}");
     assert!(comparison.says_nothing() && !comparison.has_regressed());
@@ -16,14 +16,14 @@ fn refused(a: &SlimRun, b: &SlimRun) -> String {
 }
 
 #[rstest]
-#[case::hosts(|b: &mut SlimRun| b.file.host = facts_of("6.12.1"), "different hosts: kernel: 6.8.0 against 6.12.1")]
-#[case::experiments(|b: &mut SlimRun| b.file.configuration.experiment = Experiment::Footprint, "different experiments: boot against footprint")]
-#[case::network(|b: &mut SlimRun| b.file.configuration.network = crate::model::platform::Networking::Bridge, "configuration: network: none against bridge")]
-#[case::accelerators(|b: &mut SlimRun| b.cases[0].case.accelerator = Accelerator::Tcg, "different accelerators: none against tcg")]
-#[case::simulated(|b: &mut SlimRun| b.file.platforms[0].capabilities.simulated = true, "simulated against real: native, native")]
-#[case::limits(|b: &mut SlimRun| b.file.platforms[0].capabilities.limits = false, "control groups: on native limits are set in A alone")]
-#[case::no_common_case(|b: &mut SlimRun| b.cases[0].case.background = 7, "no common case: A has boot/native/hello/0; B has boot/native/hello/7")]
-#[case::empty(|b: &mut SlimRun| b.cases.clear(), "B has no trials (run 20261121-084514-3f9a, complete)")]
+#[case::hosts(|b: &mut RunValues| b.file.host = facts_of("6.12.1"), "different hosts: kernel: 6.8.0 against 6.12.1")]
+#[case::experiments(|b: &mut RunValues| b.file.configuration.experiment = Experiment::Footprint, "different experiments: boot against footprint")]
+#[case::network(|b: &mut RunValues| b.file.configuration.network = crate::model::platform::Networking::Bridge, "configuration: network: none against bridge")]
+#[case::accelerators(|b: &mut RunValues| b.cases[0].case.accelerator = Accelerator::Tcg, "different accelerators: none against tcg")]
+#[case::simulated(|b: &mut RunValues| b.file.platforms[0].capabilities.simulated = true, "simulated against real: native, native")]
+#[case::limits(|b: &mut RunValues| b.file.platforms[0].capabilities.limits = false, "control groups: on native limits are set in A alone")]
+#[case::no_common_case(|b: &mut RunValues| b.cases[0].case.background = 7, "no common case: A has boot/native/hello/0; B has boot/native/hello/7")]
+#[case::empty(|b: &mut RunValues| b.cases.clear(), "B has no trials (run 20261121-084514-3f9a, complete)")]
 fn runs_that_ask_different_things_are_refused(#[case] change: Change, #[case] why: &str) {
     let mut a = boots(12, 7e6);
     a.file.host = facts_of("6.8.0");
@@ -83,7 +83,7 @@ fn two_platforms_are_compared_where_each_run_has_one() {
     b.file.platforms = vec![platform("youki", false)];
     let comparison = compared(&a, &b).comparison;
     assert_eq!(comparison.lines[0].case, "boot/hello/0");
-    assert_eq!(comparison.lines[0].ruling.verdict, Verdict::Regressed);
+    assert_eq!(comparison.lines[0].decision.verdict, Verdict::Regressed);
     assert!(comparison.notes.iter().any(|n| n == "two platforms are compared: A was measured on native, B on youki"));
     let mut more = b.clone();
     more.cases.push(b.cases[0].clone());

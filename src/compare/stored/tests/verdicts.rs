@@ -18,10 +18,10 @@ fn a_difference_counts_beyond_what_two_runs_of_the_same_thing_differ_by(
     #[case] factor: f64,
     #[case] expected: Verdict,
 ) {
-    let ruling = ruling(&boots(200, 7e6), &boots(200, 7e6 * factor));
-    assert_eq!(ruling.verdict, expected, "{ruling:?}");
-    assert!(ruling.shift.is_some_and(|shift| (shift.value - factor.ln()).abs() < 0.002));
-    assert_eq!(ruling.blocks, 200);
+    let decision = decision(&boots(200, 7e6), &boots(200, 7e6 * factor));
+    assert_eq!(decision.verdict, expected, "{decision:?}");
+    assert!(decision.shift.is_some_and(|shift| (shift.value - factor.ln()).abs() < 0.002));
+    assert_eq!(decision.blocks, 200);
 }
 
 #[test]
@@ -34,15 +34,15 @@ fn a_throughput_that_falls_is_worse() {
         };
         run(vec![case(0, vec![metric])])
     };
-    assert_eq!(ruling(&throughput(50_000.0), &throughput(40_000.0)).verdict, Verdict::Regressed);
-    assert_eq!(ruling(&throughput(40_000.0), &throughput(50_000.0)).verdict, Verdict::Improved);
+    assert_eq!(decision(&throughput(50_000.0), &throughput(40_000.0)).verdict, Verdict::Regressed);
+    assert_eq!(decision(&throughput(40_000.0), &throughput(50_000.0)).verdict, Verdict::Improved);
 }
 
 #[test]
 fn what_is_inconclusive_says_what_it_could_have_seen() {
     let noisy = |n| run(vec![case(0, vec![metric("boot", values(n, 7e6, 0.30))])]);
-    let few = ruling(&noisy(8), &noisy(8));
-    let many = ruling(&noisy(400), &noisy(400));
+    let few = decision(&noisy(8), &noisy(8));
+    let many = decision(&noisy(400), &noisy(400));
     assert_eq!((few.verdict, many.verdict), (Verdict::Inconclusive, Verdict::Inconclusive));
     assert!(few.detectable > many.detectable && many.detectable >= Some(0.05), "{few:?} {many:?}");
 }
@@ -54,9 +54,9 @@ fn a_host_that_was_slower_itself_explains_what_it_can() {
         [(104_000, Verdict::Regressed), (106_000, Verdict::Inconclusive), (90_000, Verdict::Inconclusive)]
     {
         b.file.noise = Some(guard(quantum));
-        let ruling = ruling(&boots(50, 7e6), &b);
-        assert_eq!(ruling.verdict, expected, "{quantum}: {ruling:?}");
-        assert_eq!(ruling.reason.is_some(), expected == Verdict::Inconclusive);
+        let decision = decision(&boots(50, 7e6), &b);
+        assert_eq!(decision.verdict, expected, "{quantum}: {decision:?}");
+        assert_eq!(decision.reason.is_some(), expected == Verdict::Inconclusive);
     }
 }
 
@@ -68,22 +68,22 @@ fn memory_does_not_depend_on_the_hosts_speed() {
     };
     let mut b = memory(1.2e6);
     b.file.noise = Some(guard(150_000));
-    assert_eq!(ruling(&memory(1e6), &b).verdict, Verdict::Regressed);
+    assert_eq!(decision(&memory(1e6), &b).verdict, Verdict::Regressed);
 }
 
 #[test]
 fn a_noisy_run_is_invalid_and_an_unwatched_one_shows_no_difference() {
     let mut b = boots(50, 7e6 * 1.2);
     b.file.noise.as_mut().unwrap().invalid = vec!["CPU 1 after the run: others had 50 % of its time".into()];
-    let invalid = ruling(&boots(50, 7e6), &b);
+    let invalid = decision(&boots(50, 7e6), &b);
     assert_eq!(invalid.verdict, Verdict::Invalid);
     assert!(invalid.reason.is_some_and(|reason| reason.contains("others had 50 %")));
     b.file.noise = None;
-    let unwatched = ruling(&boots(50, 7e6), &b);
+    let unwatched = decision(&boots(50, 7e6), &b);
     assert_eq!(unwatched.verdict, Verdict::Inconclusive);
     assert_eq!(unwatched.reason.as_deref(), Some("no noise guard watched B"));
     b.file.noise = Some(NoiseGuard { before: Vec::new(), after: Vec::new(), ..guard(1) });
-    assert!(ruling(&boots(50, 7e6), &b).reason.is_some_and(|r| r.contains("different work")));
+    assert!(decision(&boots(50, 7e6), &b).reason.is_some_and(|r| r.contains("different work")));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_virtual_clock_does_not_depend_on_the_host() {
         run.file.noise = None;
         run.file.platforms[0].capabilities.simulated = true;
     }
-    assert_eq!(ruling(&a, &b).verdict, Verdict::Regressed);
+    assert_eq!(decision(&a, &b).verdict, Verdict::Regressed);
 }
 
 #[rstest]
@@ -101,14 +101,14 @@ fn a_virtual_clock_does_not_depend_on_the_host() {
 #[case(1, 50)]
 #[case(4, 4)]
 fn few_trials_show_nothing(#[case] a: u32, #[case] b: u32) {
-    let ruling = ruling(&boots(a, 7e6), &boots(b, 70e6));
-    assert_eq!(ruling.verdict, Verdict::Inconclusive);
-    assert!(ruling.reason.is_some_and(|reason| reason.contains("too few")));
+    let decision = decision(&boots(a, 7e6), &boots(b, 70e6));
+    assert_eq!(decision.verdict, Verdict::Inconclusive);
+    assert!(decision.reason.is_some_and(|reason| reason.contains("too few")));
 }
 
 #[test]
 fn an_attacked_victim_is_compared_by_its_slowdown_whatever_the_host_did() {
-    let lines = |a: &SlimRun, b: &SlimRun| compared(a, b).comparison.lines;
+    let lines = |a: &RunValues, b: &RunValues| compared(a, b).comparison.lines;
     let mut slow = isolation(1.5, 1.3);
     slow.file.noise = Some(guard(130_000));
     let same = lines(&isolation(1.5, 1.0), &slow);
@@ -119,12 +119,12 @@ fn an_attacked_victim_is_compared_by_its_slowdown_whatever_the_host_did() {
             ("isolation/native/sqlite/unpinned/reference", "insert_time")
         ]
     );
-    assert!(matches!(same[0].ruling.verdict, Verdict::Equivalent | Verdict::Inconclusive), "{same:?}");
+    assert!(matches!(same[0].decision.verdict, Verdict::Equivalent | Verdict::Inconclusive), "{same:?}");
     assert!(same[0].a.as_ref().is_some_and(|a| (a.median - 1.5).abs() < 0.02), "{same:?}");
-    assert_eq!(same[1].ruling.verdict, Verdict::Inconclusive, "the host was as much slower");
+    assert_eq!(same[1].decision.verdict, Verdict::Inconclusive, "the host was as much slower");
     let mut worse = isolation(1.9, 1.3);
     worse.file.noise = Some(guard(130_000));
-    assert_eq!(lines(&isolation(1.5, 1.0), &worse)[0].ruling.verdict, Verdict::Regressed);
+    assert_eq!(lines(&isolation(1.5, 1.0), &worse)[0].decision.verdict, Verdict::Regressed);
 }
 
 /// The case with not one good trial, for that reason.
@@ -139,8 +139,8 @@ fn references_that_failed_are_what_a_slowdown_lacks() {
     b.cases[1] = all_failed(&b.cases[1], "no result");
     let lines = compared(&a, &b).comparison.lines;
     assert_eq!(lines[0].metric, "insert_time_slowdown");
-    assert_eq!(lines[0].ruling.reason.as_deref(), Some("not one of B's 20 references is good: no result"));
-    assert_eq!(compared(&b, &b).comparison.lines[0].ruling.verdict, Verdict::Skipped);
+    assert_eq!(lines[0].decision.reason.as_deref(), Some("not one of B's 20 references is good: no result"));
+    assert_eq!(compared(&b, &b).comparison.lines[0].decision.verdict, Verdict::Skipped);
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn a_victim_that_did_nothing_at_all_is_not_passed_over() {
     };
     let comparison = compared(&served(1e9), &served(0.0)).comparison;
     assert_eq!(comparison.lines[0].metric, "throughput_slowdown");
-    assert_eq!(comparison.lines[0].ruling.verdict, Verdict::Inconclusive);
-    assert!(comparison.lines[0].ruling.reason.as_ref().is_some_and(|reason| reason.contains("has no ratio")));
+    assert_eq!(comparison.lines[0].decision.verdict, Verdict::Inconclusive);
+    assert!(comparison.lines[0].decision.reason.as_ref().is_some_and(|reason| reason.contains("has no ratio")));
     assert_eq!(comparison.lost(), [comparison.lines[0].case.as_str()]);
 }
 
@@ -166,7 +166,7 @@ fn a_victim_that_did_nothing_at_all_is_not_passed_over() {
 fn trials_that_failed_are_told_and_never_a_number() {
     let mut b = boots(12, 7e6);
     b.cases[0] = all_failed(&b.cases[0], "no main line");
-    let lost = ruling(&boots(12, 7e6), &b);
+    let lost = decision(&boots(12, 7e6), &b);
     assert_eq!(lost.verdict, Verdict::Inconclusive);
     assert_eq!(lost.reason.as_deref(), Some("not one of B's 12 trials is good: no main line"));
     assert_eq!(compared(&boots(12, 7e6), &b).comparison.lost(), ["boot/native/hello/0"]);
@@ -179,8 +179,8 @@ fn trials_that_failed_are_told_and_never_a_number() {
 #[test]
 fn values_without_a_logarithm_are_skipped() {
     let odd = run(vec![case(0, vec![metric("boot", vec![(0, -1.0), (1, 0.0), (2, 3.0)])])]);
-    let ruling = ruling(&odd, &odd);
-    assert_eq!((ruling.verdict, ruling.shift), (Verdict::Skipped, None));
+    let decision = decision(&odd, &odd);
+    assert_eq!((decision.verdict, decision.shift), (Verdict::Skipped, None));
 }
 
 #[test]
@@ -190,8 +190,8 @@ fn a_run_that_mixes_images_in_a_case_is_not_judged_there() {
     other.case.image = "11".repeat(32);
     mixed.cases.push(other);
     let line = &compared(&boots(12, 7e6), &mixed).comparison.lines[0];
-    assert_eq!(line.ruling.verdict, Verdict::Inconclusive);
-    assert!(line.ruling.reason.as_ref().is_some_and(|r| r.contains("mixes trials of 2 images")), "{line:?}");
+    assert_eq!(line.decision.verdict, Verdict::Inconclusive);
+    assert!(line.decision.reason.as_ref().is_some_and(|r| r.contains("mixes trials of 2 images")), "{line:?}");
 }
 
 #[test]
@@ -202,11 +202,11 @@ fn the_metrics_are_those_that_are_asked_for() {
         let lines = asked(&run, &run, metrics).comparison.lines;
         lines.into_iter().map(|line| line.metric).collect::<Vec<_>>()
     };
-    assert_eq!(names(Wanted::Headline), ["boot"]);
-    assert_eq!(names(Wanted::All), ["boot", "removal", "create"]);
-    assert_eq!(names(Wanted::Named(vec!["removal".into(), "no such".into()])), ["removal"]);
-    let nothing = asked(&run, &run, Wanted::Named(vec!["no such".into()])).comparison;
-    assert!(nothing.says_nothing() && nothing.lines[0].ruling.reason.is_some());
+    assert_eq!(names(MetricSelection::Headline), ["boot"]);
+    assert_eq!(names(MetricSelection::All), ["boot", "removal", "create"]);
+    assert_eq!(names(MetricSelection::Named(vec!["removal".into(), "no such".into()])), ["removal"]);
+    let nothing = asked(&run, &run, MetricSelection::Named(vec!["no such".into()])).comparison;
+    assert!(nothing.says_nothing() && nothing.lines[0].decision.reason.is_some());
     let known = metric_names(&run, &isolation(1.5, 1.0));
     assert_eq!(known.iter().collect::<Vec<_>>(), ["boot", "create", "insert_time", "insert_time_slowdown", "removal"]);
 }
@@ -226,7 +226,7 @@ fn what_no_clock_tells_counts_from_a_smaller_difference_on() {
         let metric = MetricValues { unit, ..metric("image_size", (0..8).map(|i| (i, centre)).collect()) };
         run(vec![case(0, vec![metric])])
     };
-    let verdict = |unit| ruling(&weighed(1e6, unit), &weighed(1.03e6, unit)).verdict;
+    let verdict = |unit| decision(&weighed(1e6, unit), &weighed(1.03e6, unit)).verdict;
     assert_eq!((verdict(Unit::Bytes), verdict(Unit::Nanos)), (Verdict::Regressed, Verdict::Inconclusive));
 }
 
@@ -236,8 +236,8 @@ fn sessions_that_differed_more_widen_what_counts() {
     let with = |medians: &[f64]| {
         let mut past = Past::default();
         medians.iter().for_each(|median| past.add(&boots(12, *median)));
-        let question = Question { rule: Rule::USUAL, metrics: Wanted::Headline, past: &past };
-        compare(("a", &a), ("b", &b), &question).comparison.lines[0].ruling.clone()
+        let question = Question { rule: Rule::DEFAULT, metrics: MetricSelection::Headline, past: &past };
+        compare(("a", &a), ("b", &b), &question).comparison.lines[0].decision.clone()
     };
     assert_eq!(with(&[7e6, 7.02e6, 6.99e6]).verdict, Verdict::Regressed);
     let wide = with(&[6.5e6, 7e6, 7.5e6]);
@@ -247,7 +247,7 @@ fn sessions_that_differed_more_widen_what_counts() {
 }
 
 /// Keeps `run` as one of that id and host revision, whose boots took `centre`.
-fn kept(runs: &Path, id: &str, revision: &str, centre: f64) -> SlimRun {
+fn kept(runs: &Path, id: &str, revision: &str, centre: f64) -> RunValues {
     let mut run = boots(12, centre);
     run.file.run = id.parse().unwrap();
     run.file.host = [("revision".to_owned(), revision.into())].into();
@@ -266,23 +266,23 @@ fn kept(runs: &Path, id: &str, revision: &str, centre: f64) -> SlimRun {
 fn a_regression_that_is_measured_again_does_not_become_noise() {
     let runs = tempfile::tempdir().unwrap();
     let id = |n: u32| format!("20261121-0845{n:02}-3f9a");
-    let before: Vec<SlimRun> =
+    let before: Vec<RunValues> =
         (0..4).map(|n| kept(runs.path(), &id(n), "old", 7e6 * (1.0 + 0.001 * f64::from(n)))).collect();
-    let after: Vec<SlimRun> = (4..8).map(|n| kept(runs.path(), &id(n), "new", 7.7e6)).collect();
+    let after: Vec<RunValues> = (4..8).map(|n| kept(runs.path(), &id(n), "new", 7.7e6)).collect();
     let (a, b) = (&before[3], &after[3]);
-    let question = |past| Question { rule: Rule::USUAL, metrics: Wanted::Headline, past };
+    let question = |past| Question { rule: Rule::DEFAULT, metrics: MetricSelection::Headline, past };
     let (there, back) = (Past::load(runs.path(), a, b), Past::load(runs.path(), b, a));
-    let worse = compare(("a", a), ("b", b), &question(&there)).comparison.lines[0].ruling.clone();
+    let worse = compare(("a", a), ("b", b), &question(&there)).comparison.lines[0].decision.clone();
     assert_eq!(worse.verdict, Verdict::Regressed, "{worse:?}");
-    let better = compare(("b", b), ("a", a), &question(&back)).comparison.lines[0].ruling.clone();
+    let better = compare(("b", b), ("a", a), &question(&back)).comparison.lines[0].decision.clone();
     assert_eq!((better.verdict, there == back), (Verdict::Improved, true), "the past is the same from either side");
     assert_ne!(there, Past::default());
     assert_eq!(Past::load(runs.path(), &before[0], b), Past::default(), "nothing is older than the first");
     // Sessions of either revision agree among themselves.
     let later = kept(runs.path(), &id(9), "new", 8.5e6);
     let past = Past::load(runs.path(), &after[3], &later);
-    let ruling = compare(("a", &after[3]), ("b", &later), &question(&past)).comparison.lines[0].ruling.clone();
-    assert_eq!(ruling.verdict, Verdict::Regressed, "{ruling:?}");
+    let decision = compare(("a", &after[3]), ("b", &later), &question(&past)).comparison.lines[0].decision.clone();
+    assert_eq!(decision.verdict, Verdict::Regressed, "{decision:?}");
 }
 
 #[test]
@@ -295,11 +295,11 @@ fn two_platforms_are_held_against_what_each_of_them_does() {
     };
     let mut past = Past::default();
     [6e6, 7e6, 8e6].iter().for_each(|median| past.add(&on("youki", *median)));
-    let question = Question { rule: Rule::USUAL, metrics: Wanted::Headline, past: &past };
+    let question = Question { rule: Rule::DEFAULT, metrics: MetricSelection::Headline, past: &past };
     let (a, b) = (on("native", 7e6), on("youki", 7.7e6));
     for (a, b) in [(&a, &b), (&b, &a)] {
-        let ruling = compare(("a", a), ("b", b), &question).comparison.lines[0].ruling.clone();
-        assert!(ruling.reason.as_ref().is_some_and(|reason| reason.contains("3 earlier sessions")), "{ruling:?}");
+        let decision = compare(("a", a), ("b", b), &question).comparison.lines[0].decision.clone();
+        assert!(decision.reason.as_ref().is_some_and(|reason| reason.contains("3 earlier sessions")), "{decision:?}");
     }
 }
 
@@ -318,9 +318,9 @@ fn only_what_is_there_twice_is_confirmed() {
     let less = flagged_alone(&configuration, &first, 7).unwrap();
     assert_eq!((less.ladder, less.seed, less.runs), (vec![0, 10], 7, configuration.runs));
     let confirmed = confirmed(first, &compared(&a, &two(7e6, 10e6)), "r2").comparison;
-    let verdicts: Vec<Verdict> = confirmed.lines.iter().map(|line| line.ruling.verdict).collect();
+    let verdicts: Vec<Verdict> = confirmed.lines.iter().map(|line| line.decision.verdict).collect();
     assert_eq!(verdicts, [Verdict::Inconclusive, Verdict::Regressed]);
-    let reasons: Vec<&str> = confirmed.lines.iter().filter_map(|line| line.ruling.reason.as_deref()).collect();
+    let reasons: Vec<&str> = confirmed.lines.iter().filter_map(|line| line.decision.reason.as_deref()).collect();
     assert!(reasons[0].starts_with("not confirmed: measured again in run r2 it is EQUIVALENT"), "{reasons:?}");
     assert!(reasons[1].starts_with("measured again, everything provisioned anew: +25.0 %"), "{reasons:?}");
     assert!(flagged_alone(&configuration, &compared(&a, &a), 7).is_none());
@@ -342,7 +342,7 @@ proptest! {
             run
         };
         let (a, b) = (of(&a, 1.0, quanta.0), of(&b, factor, quanta.1));
-        let (there, back) = (ruling(&a, &b), ruling(&b, &a));
+        let (there, back) = (decision(&a, &b), decision(&b, &a));
         prop_assert_eq!(there.verdict, back.verdict.mirrored());
         prop_assert_eq!(there.shift.unwrap().value, -back.shift.unwrap().value);
         prop_assert_eq!((there.p, there.detectable), (back.p, back.detectable));

@@ -92,7 +92,8 @@ fn a_folder_that_cannot_be_written_begins_nothing_and_leaves_nothing() {
     let rig = Rig::new();
     let file = rig.dir.path().join("file");
     std::fs::write(&file, "").expect("written");
-    let request = Request::New { configuration: Box::new(configuration(Experiment::Boot)), out: file, confirms: None };
+    let request =
+        RunRequest::New { configuration: Box::new(configuration(Experiment::Boot)), out: file, confirms: None };
     let session = rig.open(request).expect("it is planned");
     let error = std::thread::scope(|s| s.spawn(|| session.run(&mut ())).join().expect("no panic"));
     assert!(error.expect_err("refused").to_string().starts_with("write the run's folder "));

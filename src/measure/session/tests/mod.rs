@@ -73,22 +73,22 @@ impl Rig {
         }
     }
 
-    fn new_run(&self, configuration: Configuration) -> Request {
-        Request::New { configuration: Box::new(configuration), out: self.folders().runs(), confirms: None }
+    fn new_run(&self, configuration: Configuration) -> RunRequest {
+        RunRequest::New { configuration: Box::new(configuration), out: self.folders().runs(), confirms: None }
     }
 
-    fn resume(&self, experiment: Experiment, name: impl Into<String>) -> Request {
-        Request::Resume { experiment, name: name.into(), runs: self.folders().runs() }
+    fn resume(&self, experiment: Experiment, name: impl Into<String>) -> RunRequest {
+        RunRequest::Resume { experiment, name: name.into(), runs: self.folders().runs() }
     }
 
     /// Opens the request on a thread of its own: a run pins its thread, and the next must not inherit that.
-    fn open(&self, request: Request) -> Result<Session, EngineError> {
+    fn open(&self, request: RunRequest) -> Result<Session, EngineError> {
         let open = || Session::open(request, self.folders(), self.interrupt.clone(), vec!["test".to_owned()]);
         std::thread::scope(|scope| scope.spawn(open).join().expect("no panic"))
     }
 
     /// Opens and runs the request on a fake platform with that script.
-    fn run(&self, request: Request, script: Script, watch: Watch<'_>) -> Ran {
+    fn run(&self, request: RunRequest, script: Script, watch: Watch<'_>) -> Ran {
         let mut session = self.open(request).expect("the run can begin");
         let context = Context::new(Arc::clone(&session.ledger), self.interrupt.clone());
         let platform = FakePlatform::scripted(&context, script);
@@ -108,7 +108,7 @@ impl Rig {
     }
 
     /// Runs until `count` trials are recorded, then raises the interrupt.
-    fn interrupted_after(&self, request: Request, count: usize) -> Ran {
+    fn interrupted_after(&self, request: RunRequest, count: usize) -> Ran {
         let (interrupt, mut seen) = (self.interrupt.clone(), 0);
         let mut raise = |_: &Fake, _: &TrialRecord| {
             seen += 1;

@@ -151,19 +151,19 @@ fn a_server_in_trouble_is_a_failed_record_at_its_deadline(#[case] script: Script
 #[case::a_server(Program::Nginx, 2)]
 #[case::the_sleeper(Program::Sleep, 1)]
 fn a_guest_that_cannot_be_had_leaves_its_trials_skipped_and_the_rest_good(
-    #[case] lacking: Program,
+    #[case] missing_guests: Program,
     #[case] skipped: usize,
 ) {
     let rig = Rig::new();
     let base = servers(Experiment::Scalability, &[Program::Sqlite, Program::Nginx]);
     let wanted = Configuration { ladder: vec![0, 2], ..base };
-    let script = Script { refuse: [lacking].into(), ..Script::default() };
+    let script = Script { refuse: [missing_guests].into(), ..Script::default() };
     let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
     let without: Vec<_> = ran.stored.trials.iter().filter(|t| t.outcome == Outcome::Skipped).collect();
     assert_eq!((without.len(), ran.outcomes().iter().filter(|&&o| o == Outcome::Ok).count()), (skipped, 4 - skipped));
     for trial in without {
         let reason = trial.reason.as_deref().expect("a skip has a reason");
-        assert!(reason.contains(&format!("prepare {lacking} on fake")) && reason.contains("doctor"), "{reason}");
+        assert!(reason.contains(&format!("prepare {missing_guests} on fake")) && reason.contains("doctor"), "{reason}");
     }
     assert_eq!(ran.summary.outcome, RunOutcome::Complete);
 }

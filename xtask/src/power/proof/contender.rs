@@ -31,7 +31,7 @@ pub enum Contender {
     Ratio,
     /// Interleaved blocks as ours, 60 of them in one stage: the sign-flip test with p <= 0.02, no tolerance.
     OneStage,
-    /// Ours: the rule that suits the trials, such as [`Rule::USUAL`].
+    /// Ours: the rule that suits the trials, such as [`Rule::DEFAULT`].
     Ours,
 }
 
@@ -56,7 +56,7 @@ pub struct Outcome {
 }
 
 /// Blocks of an interleaved rival.
-const BLOCKS: usize = Rule::USUAL.first + Rule::USUAL.second.0;
+const BLOCKS: usize = Rule::DEFAULT.first + Rule::DEFAULT.second.0;
 /// The runs that Kata's gate looks at.
 const FEW: usize = 20;
 
@@ -217,16 +217,16 @@ pub(super) fn difference(source: &mut dyn Source, random: &mut Random) -> Option
 pub(super) fn judged(rule: Rule, mut next: impl FnMut() -> Option<f64>) -> Option<(Call, Vec<f64>)> {
     let mut judge = Judge::new(rule);
     let mut differences = Vec::new();
-    let ruling = loop {
+    let decision = loop {
         let stage = match judge.next() {
-            Next::Done(ruling) => break ruling,
+            Next::Done(decision) => break decision,
             Next::Measure(stage, _) => stage,
         };
-        let Some(difference) = next() else { break judge.ruling() };
+        let Some(difference) = next() else { break judge.decision() };
         judge.push(stage, difference);
         differences.push(difference);
     };
-    let call = match ruling.verdict {
+    let call = match decision.verdict {
         Verdict::Regressed => Call::Slower,
         Verdict::Improved => Call::Faster,
         _ => Call::Nothing,

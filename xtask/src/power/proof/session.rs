@@ -98,9 +98,9 @@ mod tests {
     use super::*;
 
     /// A source that tells its arms by value: A is always 1, B always 3.
-    struct Told;
+    struct Scripted;
 
-    impl Source for Told {
+    impl Source for Scripted {
         fn block(&mut self, runs: usize, _: &mut Random) -> Option<Pair> {
             Some(Pair { a: vec![1.0; runs], b: vec![3.0; runs] })
         }
@@ -113,7 +113,7 @@ mod tests {
     fn arm_one_is_a_as_often_as_b() {
         let a_is_first = |i| {
             let mut random = Random::new(1, i);
-            let (mut told, mut again) = (Told, Told);
+            let (mut told, mut again) = (Scripted, Scripted);
             let first = Sealed::new(&mut told, &mut random).block(3, &mut random).unwrap().a[0];
             let same = Sealed::new(&mut again, &mut Random::new(1, i)).windows(3, Apart::AtOnce, &mut random);
             assert_eq!(first, same.unwrap().a[0]);
@@ -128,9 +128,9 @@ mod tests {
         for i in 0..4 {
             let random = || Random::new(1, i);
             for rule in Contender::ALL {
-                let outcome = hold(rule, &mut Told, &mut random()).unwrap();
+                let outcome = hold(rule, &mut Scripted, &mut random()).unwrap();
                 assert_eq!(outcome.call, Call::Slower, "{rule:?}");
-                assert!(score(rule, &mut Told, &mut random()).unwrap() > 0.0, "{rule:?}");
+                assert!(score(rule, &mut Scripted, &mut random()).unwrap() > 0.0, "{rule:?}");
             }
         }
     }

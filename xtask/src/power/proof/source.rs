@@ -25,7 +25,7 @@ pub enum Apart {
 pub trait Source {
     /// The rule that suits its trials, by how long they take.
     fn rule(&self) -> Rule {
-        Rule::USUAL
+        Rule::DEFAULT
     }
 
     /// `runs` of each arm in shuffled order, after what was measured last; `None` where a recording ends.
@@ -90,7 +90,7 @@ pub struct Simulated {
 impl Simulated {
     /// A host of that model on which B takes `effect` times as long as A.
     pub fn new(model: NoiseModel, effect: f64, random: &mut Random) -> Self {
-        Self { model, stream: Stream::new(model, random), effect, rule: Rule::USUAL }
+        Self { model, stream: Stream::new(model, random), effect, rule: Rule::DEFAULT }
     }
 
     /// The same, its trials being judged by that rule.
@@ -132,7 +132,7 @@ pub struct Same<'r> {
 impl<'r> Same<'r> {
     /// A session, which may begin at any trial.
     pub fn new(values: &'r [f64], effect: f64, random: &mut Random) -> Self {
-        Self { values: Ring::new(values, random), effect, rule: Rule::USUAL }
+        Self { values: Ring::new(values, random), effect, rule: Rule::DEFAULT }
     }
 
     /// The same, its trials being judged by that rule.
@@ -177,7 +177,7 @@ pub struct Injected<'r> {
 impl<'r> Injected<'r> {
     /// A session, which may begin at any block. All blocks have equally many runs.
     pub fn new(blocks: &'r [Pair], random: &mut Random) -> Self {
-        Self { blocks: Ring::new(blocks, random), rule: Rule::USUAL }
+        Self { blocks: Ring::new(blocks, random), rule: Rule::DEFAULT }
     }
 
     /// The same, its trials being judged by that rule.

@@ -58,9 +58,9 @@ fn a_rule_on_a_drifting_host_fares_as_its_design_says() {
 }
 
 /// A source that tells its arms by value: A is always 1, B always 2.
-struct Told;
+struct Scripted;
 
-impl Source for Told {
+impl Source for Scripted {
     fn block(&mut self, runs: usize, _: &mut Random) -> Option<Pair> {
         Some(Pair { a: vec![1.0; runs], b: vec![2.0; runs] })
     }
@@ -194,7 +194,7 @@ fn intervals_cover_as_often_as_they_say() {
     // Two standard deviations of a share of 95 % in 400 sessions are 2.2 %.
     assert!((0.925..=0.98).contains(&held(10)) && (0.925..=0.98).contains(&held(30)));
     let mut random = Random::new(6, 0);
-    assert_eq!(covered(&mut Told, 5, 2f64.ln(), &mut random), None);
-    let end = at_the_end(&mut Told, 2f64.ln(), &mut random).unwrap();
+    assert_eq!(covered(&mut Scripted, 5, 2f64.ln(), &mut random), None);
+    let end = at_the_end(&mut Scripted, 2f64.ln(), &mut random).unwrap();
     assert!(end.call == Call::Slower && end.p95.is_some_and(|c| c.holds) && end.p98.is_some_and(|c| c.width == 0.0));
 }

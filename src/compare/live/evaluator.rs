@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::store::AbTrial;
-use super::{CaseFile, JudgedMetric, SessionFile, Standing, StoredSession, Which};
-use crate::compare::rule::{Judge, Line, Next, Ruling, Stage, Verdict, block_difference};
+use super::{ArmId, CaseFile, JudgedMetric, SessionFile, Standing, StoredSession};
+use crate::compare::rule::{Decision, Judge, Line, Next, Stage, Verdict, block_difference};
 use crate::model::record::Outcome;
 use crate::stats::{Sample, Summary, summarize};
 
@@ -21,22 +21,22 @@ const BLOCKS_TO_LOSE: usize = 3;
 
 /// The judges of a session.
 #[derive(Debug)]
-pub(super) struct Judging {
-    pub(super) cases: Vec<CaseJudging>,
+pub(super) struct Evaluator {
+    pub(super) cases: Vec<CaseEvaluator>,
     record: Option<u32>,
 }
 
 /// The judges of one case.
 #[derive(Debug)]
-pub(super) struct CaseJudging {
+pub(super) struct CaseEvaluator {
     pub(super) file: CaseFile,
-    metrics: Vec<MetricJudging>,
-    tallies: BTreeMap<Which, Tally>,
+    metrics: Vec<MetricEvaluator>,
+    tallies: BTreeMap<ArmId, Tally>,
     blocks: BTreeMap<Stage, usize>,
 }
 
 #[derive(Debug)]
-struct MetricJudging {
+struct MetricEvaluator {
     metric: JudgedMetric,
     test: Judge,
     null: Judge,
@@ -57,21 +57,21 @@ struct Tally {
     reason: Option<String>,
 }
 
-impl Judging {
+impl Evaluator {
     /// Judges without a block.
     pub(super) fn new(file: &SessionFile) -> Self {
-        Self { cases: file.cases.iter().cloned().map(CaseJudging::new).collect(), record: file.record }
+        Self { cases: file.cases.iter().cloned().map(CaseEvaluator::new).collect(), record: file.record }
     }
 
     /// The judges of a stored session, as far as it has come.
     pub(super) fn replayed(session: &StoredSession) -> Self {
-        let mut judging = Self::new(&session.file);
+        let mut evaluator = Self::new(&session.file);
         for ((name, stage, _), trials) in session.blocks() {
-            if let Some(case) = judging.cases.iter_mut().find(|case| case.file.name == name) {
+            if let Some(case) = evaluator.cases.iter_mut().find(|case| case.file.name == name) {
                 case.take(stage, &trials);
             }
         }
-        judging
+        evaluator
     }
 
     /// Whether the case of that index takes more blocks in `stage`.
@@ -100,7 +100,7 @@ impl Judging {
     /// How the metrics of the case of that index stand; none where nothing is judged.
     pub(super) fn standing(&self, case: usize) -> Vec<Standing> {
         let judged = self.cases[case].metrics.iter().filter(|metric| metric.metric.refused.is_none());
-        let of = |metric: &MetricJudging| Standing {
+        let of = |metric: &MetricEvaluator| Standing {
             metric: metric.metric.name.clone(),
             shift: metric.test.shift(),
             next: metric.next(),
@@ -110,9 +110,9 @@ impl Judging {
 
     /// Why cases of a recording have fewer blocks than were asked for.
     pub(super) fn gaps(&self) -> Vec<String> {
-        let refused = |case: &CaseJudging| case.file.refused.as_ref().and_then(|ruling| ruling.reason.clone());
+        let refused = |case: &CaseEvaluator| case.file.refused.as_ref().and_then(|decision| decision.reason.clone());
         let gap =
-            |case: &CaseJudging| Some(format!("{}: {}", case.file.name, refused(case).or_else(|| case.failing())?));
+            |case: &CaseEvaluator| Some(format!("{}: {}", case.file.name, refused(case).or_else(|| case.failing())?));
         self.cases.iter().filter_map(gap).collect()
     }
 
@@ -123,10 +123,10 @@ impl Judging {
     }
 }
 
-impl CaseJudging {
+impl CaseEvaluator {
     fn new(file: CaseFile) -> Self {
         let judge = || Judge::new(file.rule);
-        let of = |metric: &JudgedMetric| MetricJudging {
+        let of = |metric: &JudgedMetric| MetricEvaluator {
             metric: metric.clone(),
             test: judge(),
             null: judge(),
@@ -161,7 +161,7 @@ impl CaseJudging {
     }
 
     fn left(&self, stage: Stage) -> usize {
-        let wants = |metric: &MetricJudging| match metric.next() {
+        let wants = |metric: &MetricEvaluator| match metric.next() {
             Next::Measure(of, left) if of == stage => left,
             _ => 0,
         };
@@ -171,13 +171,13 @@ impl CaseJudging {
     /// Why the good trials of this case are no fair choice; `None` where they are.
     fn failing(&self) -> Option<String> {
         let blocks = self.all_done();
-        let tally = |which: &Which| self.tallies.get(which).cloned().unwrap_or_default();
+        let tally = |which: &ArmId| self.tallies.get(which).cloned().unwrap_or_default();
         let is_failing = |tally: &Tally| match tally.failed {
             failed if failed == tally.trials => blocks >= BLOCKS_TO_GIVE_UP && failed > 0,
             failed => blocks >= BLOCKS_TO_FAIL && failed as f64 > FAILING * tally.trials as f64,
         };
-        let failing: Vec<&Which> = Which::ALL.iter().filter(|which| is_failing(&tally(which))).collect();
-        let said = |which: &&Which| {
+        let failing: Vec<&ArmId> = ArmId::ALL.iter().filter(|which| is_failing(&tally(which))).collect();
+        let summary = |which: &&ArmId| {
             let tally = tally(which);
             let reason = tally.reason.unwrap_or_default();
             match tally.failed == tally.trials {
@@ -185,7 +185,7 @@ impl CaseJudging {
                 false => format!("{}: {} of {} trials failed: {reason}", which.words(), tally.failed, tally.trials),
             }
         };
-        (!failing.is_empty()).then(|| failing.iter().map(said).collect::<Vec<_>>().join("; "))
+        (!failing.is_empty()).then(|| failing.iter().map(summary).collect::<Vec<_>>().join("; "))
     }
 
     /// What the null control says against this case; `None` for nothing.
@@ -199,45 +199,45 @@ impl CaseJudging {
     fn lines(&self, noise: Option<&str>, stopped: Option<&str>) -> Vec<Line> {
         let against: Vec<String> =
             self.failing().into_iter().chain(self.contradiction()).chain(noise.map(str::to_owned)).collect();
-        let line = |metric: &MetricJudging| Line {
+        let line = |metric: &MetricEvaluator| Line {
             case: self.file.name.clone(),
             metric: metric.metric.name.clone(),
             unit: metric.metric.unit,
             direction: metric.metric.direction,
             a: summary(&metric.a),
             b: summary(&metric.b),
-            ruling: self.ruling(metric, &against, stopped),
+            decision: self.decision(metric, &against, stopped),
         };
         self.metrics.iter().map(line).collect()
     }
 
-    fn ruling(&self, metric: &MetricJudging, against: &[String], stopped: Option<&str>) -> Ruling {
+    fn decision(&self, metric: &MetricEvaluator, against: &[String], stopped: Option<&str>) -> Decision {
         if let Some(refused) = &self.file.refused {
             return refused.clone();
         }
         if let Some(why) = &metric.metric.refused {
-            return Ruling::without_numbers(Verdict::Skipped, why.clone());
+            return Decision::without_numbers(Verdict::Skipped, why.clone());
         }
         if !against.is_empty() {
             let failed = self.failing().is_some();
-            return Ruling { failed, ..metric.test.ruling().invalid(against.join("; ")) };
+            return Decision { failed, ..metric.test.decision().invalid(against.join("; ")) };
         }
         match (metric.next(), stopped) {
-            (Next::Done(ruling), _) => ruling,
-            (Next::Measure(..), Some(why)) => Ruling { reason: Some(why.to_owned()), ..metric.test.ruling() },
-            (Next::Measure(..), None) => metric.test.ruling(),
+            (Next::Done(decision), _) => decision,
+            (Next::Measure(..), Some(why)) => Decision { reason: Some(why.to_owned()), ..metric.test.decision() },
+            (Next::Measure(..), None) => metric.test.decision(),
         }
     }
 }
 
-impl MetricJudging {
+impl MetricEvaluator {
     /// Takes the values of a block in.
     fn take(&mut self, stage: Stage, trials: &[&AbTrial]) {
-        let values = |which: Which| -> Vec<f64> {
+        let values = |which: ArmId| -> Vec<f64> {
             let of = trials.iter().filter(|trial| trial.arm == which && trial.record.outcome == Outcome::Ok);
             of.filter_map(|trial| trial.record.metric(&self.metric.name)).collect()
         };
-        let [a, b, null] = [Which::A, Which::B, Which::Null].map(values);
+        let [a, b, null] = [ArmId::A, ArmId::B, ArmId::Null].map(values);
         match block_difference(self.metric.direction, &a, &b) {
             Some(difference) => self.push(stage, difference),
             None => self.lose(),
@@ -274,7 +274,9 @@ impl MetricJudging {
     /// What it asks for; one that was given up asks for nothing more.
     fn next(&self) -> Next {
         match (self.test.next(), &self.given_up) {
-            (Next::Measure(..), Some(_)) => Next::Done(Ruling { reason: self.given_up.clone(), ..self.test.ruling() }),
+            (Next::Measure(..), Some(_)) => {
+                Next::Done(Decision { reason: self.given_up.clone(), ..self.test.decision() })
+            }
             (next, _) => next,
         }
     }
@@ -290,12 +292,12 @@ impl Tally {
     }
 }
 
-impl Which {
+impl ArmId {
     fn words(self) -> &'static str {
         match self {
-            Which::A => "a",
-            Which::B => "b",
-            Which::Null => "the null control",
+            ArmId::A => "a",
+            ArmId::B => "b",
+            ArmId::Null => "the null control",
         }
     }
 }

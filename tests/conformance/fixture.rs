@@ -56,7 +56,7 @@ pub(crate) struct Contract {
     /// What a platform must be able to do for it.
     pub(crate) needs: Needs,
     /// Panics when it is not kept.
-    pub(crate) check: fn(&Stand),
+    pub(crate) check: fn(&Fixture),
 }
 
 /// What a contract is about.
@@ -86,7 +86,7 @@ pub(crate) enum Needs {
 
 impl Needs {
     /// Why a platform with these capabilities is ignored.
-    pub(crate) fn lacking(self, can: &Capabilities) -> Option<&'static str> {
+    pub(crate) fn missing_guests(self, can: &Capabilities) -> Option<&'static str> {
         match self {
             Needs::Nothing => None,
             _ if can.simulated => Some("its guests are simulated"),
@@ -104,9 +104,9 @@ impl Needs {
 macro_rules! contracts {
     ($($need:ident $name:ident,)+) => {
         /// The contracts of this file.
-        pub(crate) const ALL: &[$crate::stand::Contract] = &[$($crate::stand::Contract {
+        pub(crate) const ALL: &[$crate::fixture::Contract] = &[$($crate::fixture::Contract {
             name: stringify!($name),
-            needs: $crate::stand::Needs::$need,
+            needs: $crate::fixture::Needs::$need,
             check: $name,
         }),+];
     };
@@ -121,7 +121,7 @@ pub(crate) const BRIDGE_PORTS: u32 = 3;
 
 /// A run with one platform.
 #[derive(Debug)]
-pub(crate) struct Stand {
+pub(crate) struct Fixture {
     /// The platform that is checked.
     pub(crate) subject: Subject,
     platform: Option<Box<dyn Platform>>,
@@ -131,7 +131,7 @@ pub(crate) struct Stand {
     pub(crate) interrupt: Interrupt,
 }
 
-impl Stand {
+impl Fixture {
     /// A new run; or why the platform cannot run here.
     pub(crate) fn open(subject: &Subject) -> Result<Self, String> {
         let ledger = Arc::new(open_ledger());
@@ -140,12 +140,12 @@ impl Stand {
         let context = Context { network, ..Context::new(Arc::clone(&ledger), interrupt.clone()) };
         let platform = (subject.make)(context);
         let can_run = platform.check().map_err(|why| why.to_string());
-        let stand = Self { subject: *subject, platform: Some(platform), ledger, interrupt };
-        can_run.map(|_| stand)
+        let fixture = Self { subject: *subject, platform: Some(platform), ledger, interrupt };
+        can_run.map(|_| fixture)
     }
 
     /// Why the contract is ignored here.
-    pub(crate) fn lacking(&self, needs: Needs) -> Option<&'static str> {
+    pub(crate) fn missing_guests(&self, needs: Needs) -> Option<&'static str> {
         let all = std::env::var(ALL).is_ok_and(|value| value == "all");
         if self.subject.pace == Pace::Glacial && !all && !matches!(needs, Needs::Nothing | Needs::Programs) {
             return Some("it takes its time: FEATHERWEIGHT_CONFORMANCE=all checks this, too");
@@ -153,8 +153,8 @@ impl Stand {
         if !self.runs(Program::Probe) {
             return Some("it does not run the program of the tests");
         }
-        let lacking = needs.lacking(&self.platform().capabilities());
-        lacking.or_else(|| match needs {
+        let missing_guests = needs.missing_guests(&self.platform().capabilities());
+        missing_guests.or_else(|| match needs {
             Needs::Programs if !self.runs(Program::Write) => Some("it does not run every guest program"),
             Needs::Kernel if self.runs(Program::Write) => Some("its guest programs are no kernels"),
             _ => None,
@@ -184,7 +184,7 @@ impl Stand {
     }
 
     pub(crate) fn platform(&self) -> &dyn Platform {
-        self.platform.as_deref().expect("it lives until the stand is closed")
+        self.platform.as_deref().expect("it lives until the fixture is closed")
     }
 
     /// What a guest is launched with when nothing in particular is asked for.
@@ -256,7 +256,7 @@ impl Stand {
     }
 }
 
-impl Drop for Stand {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if self.platform.is_some() {
             self.end();

@@ -13,7 +13,7 @@ use crate::model::platform::{PlatformId, Unavailable};
 use crate::model::program::Program;
 use crate::model::units::Bytes;
 use crate::platform::groups::Groups;
-use crate::platform::{Context, Error, LaunchSpec, Made, Settings};
+use crate::platform::{BootArtifact, Context, Error, LaunchSpec, Settings};
 
 /// The controllers of a machine with limits, as of a bare process: see `native`.
 const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
@@ -27,14 +27,14 @@ pub(in crate::platform) struct Overhead {
 
 /// The machines of one platform in one run.
 #[derive(Debug)]
-pub(in crate::platform) struct Room {
+pub(in crate::platform) struct MonitorContext {
     groups: Result<Groups, String>,
     settings: Arc<Settings>,
     /// What was prepared, by its program and its image's digest.
     systems: Mutex<BTreeMap<(Program, String), System>>,
 }
 
-impl Room {
+impl MonitorContext {
     /// An empty one.
     pub(in crate::platform) fn new(context: &Context) -> Self {
         let settings = Arc::clone(&context.settings);
@@ -83,9 +83,9 @@ impl Room {
     }
 
     /// What an instance with `image` boots, once that is prepared.
-    pub(in crate::platform) fn made_of(&self, image: &Image) -> Made {
-        let of_image = |_| Made { digest: image.digest.clone(), size: image.size };
-        self.prepared(image).map_or_else(of_image, |system| Made { digest: system.digest, size: system.size })
+    pub(in crate::platform) fn boot_artifact(&self, image: &Image) -> BootArtifact {
+        let of_image = |_| BootArtifact { digest: image.digest.clone(), size: image.size };
+        self.prepared(image).map_or_else(of_image, |system| BootArtifact { digest: system.digest, size: system.size })
     }
 
     fn systems(&self) -> MutexGuard<'_, BTreeMap<(Program, String), System>> {

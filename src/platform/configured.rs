@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::inject::{Amount, Inject};
-use super::{Burden, Context, Error, Instance, Key, LaunchSpec, Made, Platform, Purpose, Settings, honour};
+use super::{
+    BootArtifact, Context, Error, Instance, Key, LaunchSpec, Platform, Purpose, ResourceCost, Settings, honour,
+};
 use crate::guest::{Image, Manifest, digest_of, revision};
 use crate::host::cgroup::Hierarchies;
 use crate::host::clock::Clock;
@@ -20,7 +22,7 @@ const DIGEST: usize = 16;
 
 /// A platform with settings.
 #[derive(Debug)]
-pub(super) struct Outfitted {
+pub(super) struct ConfiguredPlatform {
     platform: Box<dyn Platform>,
     context: Context,
     folders: Folders,
@@ -33,7 +35,7 @@ impl PlatformFacts {
     }
 }
 
-impl Outfitted {
+impl ConfiguredPlatform {
     /// `platform`, which was made with the settings of `context`.
     pub(super) fn new(platform: Box<dyn Platform>, context: &Context) -> Self {
         Self { platform, context: context.clone(), folders: Folders::from_env() }
@@ -133,7 +135,7 @@ fn lacks(reason: impl Into<String>, cure: &str) -> Unavailable {
     Unavailable { reason: reason.into(), cure: cure.to_owned() }
 }
 
-impl Platform for Outfitted {
+impl Platform for ConfiguredPlatform {
     fn id(&self) -> &PlatformId {
         self.platform.id()
     }
@@ -150,8 +152,8 @@ impl Platform for Outfitted {
         Ok(facts)
     }
 
-    fn burden(&self) -> Burden {
-        self.platform.burden()
+    fn resource_cost(&self) -> ResourceCost {
+        self.platform.resource_cost()
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -162,8 +164,8 @@ impl Platform for Outfitted {
         self.platform.prepare(image)
     }
 
-    fn made_of(&self, image: &Image) -> Made {
-        self.platform.made_of(image)
+    fn boot_artifact(&self, image: &Image) -> BootArtifact {
+        self.platform.boot_artifact(image)
     }
 
     fn load_generator(&self) -> Option<&dyn LoadGenerator> {

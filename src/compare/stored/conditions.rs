@@ -1,14 +1,14 @@
 //! What the host did around two runs, as far as it bears on their numbers.
 
 use super::comparable::capabilities;
-use super::matching::Found;
+use super::matching::CaseSamples;
 use crate::host::noise::NoiseReading;
 use crate::model::units::Unit;
-use crate::store::{NoiseGuard, SlimRun};
+use crate::store::{NoiseGuard, RunValues};
 
 /// What stands around the trials of one case of both runs.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Surroundings {
+pub(super) struct RunConditions {
     /// Why the noise guard calls a run INVALID.
     pub(super) invalid: Option<String>,
     /// Why nothing vouches for a run's surroundings.
@@ -21,8 +21,8 @@ pub(super) struct Surroundings {
     pub(super) relative: bool,
 }
 
-impl Surroundings {
-    pub(super) fn of(a: (&SlimRun, &Found<'_>), b: (&SlimRun, &Found<'_>)) -> Self {
+impl RunConditions {
+    pub(super) fn of(a: (&RunValues, &CaseSamples<'_>), b: (&RunValues, &CaseSamples<'_>)) -> Self {
         let sides = [("A", &a.0.file.noise), ("B", &b.0.file.noise)];
         let invalid = sides.iter().find_map(|(name, noise)| {
             let reason = noise.as_ref()?.invalid.first()?;
@@ -43,7 +43,7 @@ impl Surroundings {
     }
 }
 
-fn is_simulated(run: &SlimRun, found: &Found<'_>) -> bool {
+fn is_simulated(run: &RunValues, found: &CaseSamples<'_>) -> bool {
     found.values.iter().all(|v| capabilities(&run.file, &v.case.platform).is_some_and(|can| can.simulated))
 }
 

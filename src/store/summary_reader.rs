@@ -17,7 +17,7 @@ use crate::model::units::{Direction, Unit};
 
 /// A run's description and its numbers by case.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SlimRun {
+pub struct RunValues {
     /// Its folder.
     pub dir: PathBuf,
     /// Its description.
@@ -86,7 +86,7 @@ struct SlimMetric<'a> {
 ///
 /// # Errors
 /// As [`super::read_run`].
-pub fn read_slim(dir: &Path) -> Result<SlimRun, ReadError> {
+pub fn read_values(dir: &Path) -> Result<RunValues, ReadError> {
     let file = read_run_file(dir)?;
     let mut cases = Cases::default();
     let torn = each_trial(dir, |text, place: Place<'_>| {
@@ -95,7 +95,7 @@ pub fn read_slim(dir: &Path) -> Result<SlimRun, ReadError> {
         cases.take(record);
         Ok(())
     })?;
-    Ok(SlimRun { dir: dir.to_owned(), file, cases: cases.all, warnings: torn.into_iter().collect() })
+    Ok(RunValues { dir: dir.to_owned(), file, cases: cases.all, warnings: torn.into_iter().collect() })
 }
 
 /// The cases so far, and where each stands.
@@ -184,7 +184,7 @@ mod tests {
         let flagged = TrialRecord { flags: vec!["shared a CPU".into()], ..record(3) };
         let mut other = record(4);
         other.case.background = 10;
-        let run = read_slim(stored(&[record(0), failed, flagged, other]).path()).unwrap();
+        let run = read_values(stored(&[record(0), failed, flagged, other]).path()).unwrap();
         assert_eq!((run.file.clone(), run.cases.len()), (run_file(), 2));
         let case = &run.cases[0];
         assert_eq!((case.counts, case.counts.trials()), (Counts { ok: 2, flagged: 1, failed: 1, skipped: 0 }, 3));
@@ -198,7 +198,7 @@ mod tests {
     fn context_and_samples_are_not_kept() {
         let mut context = record(0);
         context.metrics[0].direction = Direction::Neutral;
-        let run = read_slim(stored(&[context]).path()).unwrap();
+        let run = read_values(stored(&[context]).path()).unwrap();
         assert_eq!((run.cases[0].counts.ok, run.cases[0].metrics.len()), (1, 0));
     }
 
@@ -209,10 +209,10 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let read = |text: &str| {
             fs::write(&path, text).unwrap();
-            (read_slim(dir.path()), super::super::read_run(dir.path()))
+            (read_values(dir.path()), super::super::read_run(dir.path()))
         };
-        let (slim, whole) = read(&text[..text.len() - 9]);
-        assert_eq!(slim.unwrap().warnings, whole.unwrap().warnings);
+        let (summary_reader, whole) = read(&text[..text.len() - 9]);
+        assert_eq!(summary_reader.unwrap().warnings, whole.unwrap().warnings);
         let wrong = [
             text.replacen("\"schema\":1", "\"schema\":x", 1),
             text.replace("\"schema\":1", "\"schema\":7"),
@@ -220,10 +220,10 @@ mod tests {
             text.replacen("boot", "b\u{0}", 1),
         ];
         for text in wrong {
-            let (slim, whole) = read(&text);
-            assert_eq!(slim.unwrap_err().to_string(), whole.unwrap_err().to_string());
+            let (summary_reader, whole) = read(&text);
+            assert_eq!(summary_reader.unwrap_err().to_string(), whole.unwrap_err().to_string());
         }
         fs::write(dir.path().join(RUN_FILE), "{}").unwrap();
-        assert!(matches!(read_slim(dir.path()), Err(ReadError::Damaged { .. })));
+        assert!(matches!(read_values(dir.path()), Err(ReadError::Damaged { .. })));
     }
 }

@@ -27,7 +27,7 @@ use crate::model::placement::Placement;
 use crate::model::platform::Networking;
 use crate::model::record::Experiment;
 use crate::model::units::Bytes;
-use crate::platform::Burden;
+use crate::platform::ResourceCost;
 use crate::store::NoiseGuard;
 
 /// How often the host is sampled.
@@ -41,14 +41,14 @@ const FILES_EACH: u64 = 3;
 
 /// The surroundings of a run, from its beginning to its end.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct RunEnvironment {
     limits: Option<RaisedLimits>,
     guard: Guard,
     sampler: Option<Sampler>,
     background: Arc<AtomicU32>,
 }
 
-impl Surroundings {
+impl RunEnvironment {
     /// Raises what is too low, pins the harness away from the victim and starts sampling into `dir`.
     pub(crate) fn prepare(
         configuration: &Configuration,
@@ -142,25 +142,27 @@ impl Places {
 }
 
 /// What the largest step of the plan needs of the host, on the platform that needs the most.
-pub(crate) fn needs(configuration: &Configuration, plan: &Plan, all: &[Burden]) -> Needs {
+pub(crate) fn needs(configuration: &Configuration, plan: &Plan, all: &[ResourceCost]) -> Needs {
     let bridged = plan.trials.iter().any(|t| configuration.network_of(t.workload) == Networking::Bridge);
     let instances = plan.trials.iter().map(|t| u64::from(t.background) + u64::from(t.victims)).max().unwrap_or(0);
-    let most = |of: fn(&Burden) -> u64| all.iter().map(of).max().unwrap_or(0);
-    let own = |burden: &Burden, value: u64| if burden.is_elsewhere { 0 } else { value };
-    let most_own = |of: fn(&Burden) -> u64| all.iter().map(|burden| own(burden, of(burden))).max().unwrap_or(0);
+    let most = |of: fn(&ResourceCost) -> u64| all.iter().map(of).max().unwrap_or(0);
+    let own = |resource_cost: &ResourceCost, value: u64| if resource_cost.is_elsewhere { 0 } else { value };
+    let most_own = |of: fn(&ResourceCost) -> u64| {
+        all.iter().map(|resource_cost| own(resource_cost, of(resource_cost))).max().unwrap_or(0)
+    };
     let forks = plan.trials.iter().any(|t| t.attacker == Some(Attacker::Fork));
     // As many attackers as there are CPUs, at the most.
     let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     Needs {
         instances,
-        processes_each: most(|burden| burden.tasks),
-        own_processes_each: most_own(|burden| burden.tasks),
-        processes_more: if forks { cpus * most(|burden| burden.forking) } else { 0 },
+        processes_each: most(|resource_cost| resource_cost.tasks),
+        own_processes_each: most_own(|resource_cost| resource_cost.tasks),
+        processes_more: if forks { cpus * most(|resource_cost| resource_cost.forking) } else { 0 },
         fds_each: FILES_EACH,
-        inotify_each: most(|burden| burden.inotify),
-        neighbours_each: if bridged { most(|burden| burden.neighbours) } else { 0 },
-        memory_each: Bytes(most(|burden| burden.memory.0)),
-        own_memory_each: Bytes(most_own(|burden| burden.memory.0)),
+        inotify_each: most(|resource_cost| resource_cost.inotify),
+        neighbours_each: if bridged { most(|resource_cost| resource_cost.neighbours) } else { 0 },
+        memory_each: Bytes(most(|resource_cost| resource_cost.memory.0)),
+        own_memory_each: Bytes(most_own(|resource_cost| resource_cost.memory.0)),
     }
 }
 

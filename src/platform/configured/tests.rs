@@ -20,12 +20,12 @@ use crate::platform::arm::Arm;
 use crate::platform::{Milestone, fake, registry};
 
 /// A run of its own, and what is launched in it.
-struct Stage {
+struct Fixture {
     state: tempfile::TempDir,
     context: Context,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let state = tempfile::tempdir().expect("a temporary folder");
         let ledger =
@@ -78,12 +78,12 @@ fn copy_of(name: &str, folder: &Path) -> Option<PathBuf> {
 
 /// How long a fake instance of `program` takes from its launch to `event`.
 fn took(arm: &str, program: Program, purpose: Purpose, event: (Milestone, Event)) -> Nanos {
-    let stage = Stage::new();
-    let platform = stage.open(arm);
-    let mut instance = platform.launch(&stage.spec(fake::image(program), purpose)).expect("launched");
+    let fixture = Fixture::new();
+    let platform = fixture.open(arm);
+    let mut instance = platform.launch(&fixture.spec(fake::image(program), purpose)).expect("launched");
     instance.wait_for(event.0, Nanos(u64::MAX)).expect("reached");
     let events = instance.stop().expect("stopped").events;
-    stage.close(platform);
+    fixture.close(platform);
     events[&event.1].saturating_sub(events[&Event::Spawn])
 }
 
@@ -103,19 +103,19 @@ fn busy_work_is_done_by_what_is_measured_alone() {
 
 #[test]
 fn a_share_of_what_nobody_knows_yet_is_never_launched() {
-    let stage = Stage::new();
-    let platform = stage.open("fake,inject=busy:5%");
-    let error = platform.launch(&stage.spec(fake::image(Program::Hello), Purpose::Measured)).expect_err("refused");
+    let fixture = Fixture::new();
+    let platform = fixture.open("fake,inject=busy:5%");
+    let error = platform.launch(&fixture.spec(fake::image(Program::Hello), Purpose::Measured)).expect_err("refused");
     assert!(matches!(&error, Error::Fatal(why) if why.contains("5 %")), "{error}");
-    stage.close(platform);
+    fixture.close(platform);
 }
 
 #[test]
 fn what_would_do_nothing_is_refused_at_the_launch() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let refused = |arm: &str, program| {
-        let platform = stage.open(arm);
-        match platform.launch(&stage.spec(fake::image(program), Purpose::Measured)) {
+        let platform = fixture.open(arm);
+        match platform.launch(&fixture.spec(fake::image(program), Purpose::Measured)) {
             Err(Error::Unavailable(why)) => why.to_string(),
             other => panic!("{other:?}"),
         }
@@ -126,8 +126,8 @@ fn what_would_do_nothing_is_refused_at_the_launch() {
 
 #[test]
 fn a_setting_that_cannot_be_honoured_is_refused_by_the_check() {
-    let stage = Stage::new();
-    let refused = |arm: &str| stage.open(arm).check().expect_err("refused").to_string();
+    let fixture = Fixture::new();
+    let refused = |arm: &str| fixture.open(arm).check().expect_err("refused").to_string();
     assert!(refused("native,runtime=/x").contains("native cannot have runtime=/x"));
     assert!(refused("native,images=/no/such/folder").contains("/no/such/folder has no programs/manifest.json"));
     assert!(refused("native,guests=no-such-revision").contains("`no-such-revision` is no revision of"));
@@ -141,18 +141,18 @@ fn a_setting_that_cannot_be_honoured_is_refused_by_the_check() {
 
 #[test]
 fn what_is_set_is_noted_beside_the_version() {
-    let stage = Stage::new();
-    let facts = stage.open("native,guests=HEAD,inject=busy:1ms").check().expect("it can");
+    let fixture = Fixture::new();
+    let facts = fixture.open("native,guests=HEAD,inject=busy:1ms").check().expect("it can");
     assert!(facts.notes.ends_with(&["set: guests=HEAD".to_owned(), "set: inject=busy:1ms".to_owned()]), "{facts:?}");
 }
 
 #[test]
 fn a_program_is_noted_by_its_content() {
-    let stage = Stage::new();
-    let program = stage.state.path().join("program");
+    let fixture = Fixture::new();
+    let program = fixture.state.path().join("program");
     let mut settings = Settings::default();
     settings.set(Key::Runtime, &program.display().to_string()).expect("a setting");
-    let platform = Outfitted::new(stage.open("fake"), &stage.context.with_settings(&settings));
+    let platform = ConfiguredPlatform::new(fixture.open("fake"), &fixture.context.with_settings(&settings));
     let notes = |content: &str| {
         fs::write(&program, content).expect("written");
         platform.notes().expect("it is readable")
@@ -162,33 +162,33 @@ fn a_program_is_noted_by_its_content() {
     assert_ne!(notes("abd"), first);
     fs::remove_file(&program).expect("removed");
     assert!(platform.notes().is_err());
-    stage.close(Box::new(platform));
+    fixture.close(Box::new(platform));
 }
 
 #[test]
 fn a_runtime_at_another_path_makes_the_containers() {
-    let stage = Stage::new();
-    let Some(copy) = ["runc", "crun"].iter().find_map(|name| copy_of(name, stage.state.path())) else { return };
-    let platform = stage.open(&format!("oci:any-name,runtime={}", copy.display()));
+    let fixture = Fixture::new();
+    let Some(copy) = ["runc", "crun"].iter().find_map(|name| copy_of(name, fixture.state.path())) else { return };
+    let platform = fixture.open(&format!("oci:any-name,runtime={}", copy.display()));
     let facts = match platform.check() {
         Err(why) => return println!("skipped: {why}"),
         Ok(facts) => facts,
     };
     let version = tools::version(&copy, &["--version"], Duration::from_secs(20)).expect("it tells");
     assert_eq!(facts.version, version);
-    let mut instance = platform.launch(&stage.spec(image(Program::Hello), Purpose::Measured)).expect("launched");
+    let mut instance = platform.launch(&fixture.spec(image(Program::Hello), Purpose::Measured)).expect("launched");
     let ended = instance.wait_for(Milestone::Exit, HostClock.now() + Duration::from_secs(60).into());
     instance.stop().expect("stopped");
     ended.expect("it ends");
-    stage.close(platform);
+    fixture.close(platform);
 }
 
 #[test]
 fn no_other_runtime_is_taken_for_one_that_is_not_there() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     for arm in ["oci:runc,runtime=/no/such/runtime", "podman,runtime=/no/such/runtime", "qemu:null,qemu=/no/such/qemu"]
     {
-        match stage.open(arm).check() {
+        match fixture.open(arm).check() {
             Err(why) if why.reason.contains("need root") || why.reason.contains("not in PATH") => {
                 println!("skipped: {why}")
             }
@@ -199,9 +199,9 @@ fn no_other_runtime_is_taken_for_one_that_is_not_there() {
 
 #[test]
 fn podmans_runtime_at_another_path_is_known_by_its_own_word() {
-    let stage = Stage::new();
-    let Some(copy) = copy_of("crun", stage.state.path()) else { return };
-    match stage.open(&format!("podman,runtime={}", copy.display())).check() {
+    let fixture = Fixture::new();
+    let Some(copy) = copy_of("crun", fixture.state.path()) else { return };
+    match fixture.open(&format!("podman,runtime={}", copy.display())).check() {
         Err(why) => println!("skipped: {why}"),
         Ok(facts) => assert!(facts.notes.iter().any(|note| note.starts_with("runtime crun: crun")), "{facts:?}"),
     }
@@ -209,20 +209,20 @@ fn podmans_runtime_at_another_path_is_known_by_its_own_word() {
 
 #[test]
 fn qemu_at_another_path_tells_its_own_version() {
-    let stage = Stage::new();
-    let program = stage.state.path().join("another-qemu");
+    let fixture = Fixture::new();
+    let program = fixture.state.path().join("another-qemu");
     fs::write(&program, "#!/bin/sh\necho QEMU emulator version 1.2.3\nexit 1\n").expect("written");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("made a program");
     // It executes nothing, which is found out by trying it: the one in PATH was not asked.
-    let why = stage.open(&format!("qemu:null-tcg,qemu={}", program.display())).check().expect_err("no QEMU");
+    let why = fixture.open(&format!("qemu:null-tcg,qemu={}", program.display())).check().expect_err("no QEMU");
     assert!(!why.reason.contains("not installed"), "{why}");
 }
 
 #[test]
 fn guests_of_a_folder_are_taken_as_they_are() {
-    let (stage, usual) = (Stage::new(), Folders::from_env());
+    let (fixture, usual) = (Fixture::new(), Folders::from_env());
     let built = image(Program::Hello);
-    let own = Folders { output: stage.state.path().join("output"), ..usual.clone() };
+    let own = Folders { output: fixture.state.path().join("output"), ..usual.clone() };
     ensure(&own, &[Program::Hello], &mut |_| {}).expect("built");
     let arm: Arm = format!("native,images={}", own.images().display()).parse().expect("an arm");
     let taken = |program| crate::platform::arm::guests(&arm.settings, &usual, &[program], &mut |_| {});
@@ -231,7 +231,7 @@ fn guests_of_a_folder_are_taken_as_they_are() {
     assert!(image.rootfs.starts_with(own.images().canonicalize().expect("it is there")));
     let why = taken(Program::Sleep).expect_err("it was not built").to_string();
     assert!(why.contains("has no sleep") && why.contains("cp -a"), "{why}");
-    assert!(stage.open(&arm.to_string()).check().is_ok());
+    assert!(fixture.open(&arm.to_string()).check().is_ok());
     fs::remove_file(image.binary()).expect("removed");
     fs::write(image.binary(), "another").expect("written");
     assert!(taken(Program::Hello).is_err(), "it is no longer what was built");

@@ -20,18 +20,18 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Trying a port, which ends when it has answered, or with this.
 #[derive(Debug)]
-pub(in crate::platform) struct Knocking {
+pub(in crate::platform) struct PortProbe {
     ends: Arc<AtomicBool>,
 }
 
-impl Knocking {
+impl PortProbe {
     /// Tries the port at `endpoint` from now on, and writes `FW ready` to `console` once it answers. Nothing where one is
     /// missing.
     pub(in crate::platform) fn begin(endpoint: Option<&Endpoint>, console: Option<OwnedFd>) -> Option<Self> {
         let (endpoint, console) = (endpoint?.clone(), console?);
         let ends = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ends);
-        let knock = move || {
+        let port_probe = move || {
             let netns = endpoint.netns.clone();
             let answered = || until_answered(&endpoint, &told);
             let answered = netns.map_or_else(|| Ok(answered()), |netns| inside(&netns, answered));
@@ -42,12 +42,12 @@ impl Knocking {
             }
         };
         // Without a thread nothing is said, and the wait ends at its deadline.
-        let _ = thread::Builder::new().name("fw-knock".to_owned()).spawn(knock);
+        let _ = thread::Builder::new().name("fw-knock".to_owned()).spawn(port_probe);
         Some(Self { ends })
     }
 }
 
-impl Drop for Knocking {
+impl Drop for PortProbe {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
     }
@@ -76,7 +76,7 @@ mod tests {
         let address = reserved.local_addr().expect("its address");
         drop(reserved);
         let (mut read, write) = std::io::pipe().expect("a pipe");
-        let knocking = Knocking::begin(Some(&Endpoint { address, netns: None }), Some(write.into()));
+        let knocking = PortProbe::begin(Some(&Endpoint { address, netns: None }), Some(write.into()));
         let mut text = String::new();
         let _server = TcpListener::bind(address).expect("it serves");
         read.read_to_string(&mut text).expect("the writer ends");
@@ -88,7 +88,7 @@ mod tests {
     fn nothing_is_said_for_one_that_was_ended() {
         let address = "127.0.0.1:1".parse().expect("an address that nobody listens at");
         let (mut read, write) = std::io::pipe().expect("a pipe");
-        drop(Knocking::begin(Some(&Endpoint { address, netns: None }), Some(write.into())));
+        drop(PortProbe::begin(Some(&Endpoint { address, netns: None }), Some(write.into())));
         let mut text = String::new();
         read.read_to_string(&mut text).expect("the writer ends");
         assert_eq!(text, "");

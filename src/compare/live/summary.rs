@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::judging::Judging;
+use super::evaluator::Evaluator;
 use super::store::{ArmFile, SessionFile};
 use crate::compare::rule::{Comparison, Side};
 use crate::model::platform::Accelerator;
@@ -12,7 +12,7 @@ use crate::platform::arm;
 const DIGEST: usize = 12;
 
 /// The comparison of a session that has ended.
-pub(super) fn comparison(file: &SessionFile, judging: &Judging) -> Comparison {
+pub(super) fn comparison(file: &SessionFile, evaluator: &Evaluator) -> Comparison {
     let noise: Vec<&str> = file.noise.iter().flat_map(|noise| noise.invalid.iter()).map(String::as_str).collect();
     let noise = (!noise.is_empty()).then(|| format!("the host was too noisy: {}", noise.join("; ")));
     Comparison {
@@ -20,7 +20,7 @@ pub(super) fn comparison(file: &SessionFile, judging: &Judging) -> Comparison {
         b: side(&file.arms.b),
         notes: notes(file),
         not_comparable: Vec::new(),
-        lines: judging.lines(noise.as_deref(), file.reason.as_deref()),
+        lines: evaluator.lines(noise.as_deref(), file.reason.as_deref()),
         took: Some(file.took),
     }
 }

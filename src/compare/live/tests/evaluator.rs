@@ -1,12 +1,13 @@
 //! Metrics of one case that are not all as good.
 
-use super::super::judging::Judging;
+use super::super::evaluator::Evaluator;
 use super::*;
 
 /// A session of a slower arm of which ten blocks are measured, and nothing is decided.
 fn ten_blocks() -> (Rig, StoredSession) {
     let rig = Rig::new();
-    let asked = Question { metrics: Wanted::All, record: Some(10), ..question("fake", "fake,inject=busy:250us") };
+    let asked =
+        Question { metrics: MetricSelection::All, record: Some(10), ..question("fake", "fake,inject=busy:250us") };
     let mut stored = rig.run(asked).stored;
     stored.file.record = None;
     (rig, stored)
@@ -14,23 +15,23 @@ fn ten_blocks() -> (Rig, StoredSession) {
 
 /// Takes `removal` away from B's trials in these blocks.
 fn without_removal(stored: &mut StoredSession, blocks: impl Fn(u32) -> bool) {
-    let trials = stored.trials.iter_mut().filter(|trial| trial.arm == Which::B && blocks(trial.block));
+    let trials = stored.trials.iter_mut().filter(|trial| trial.arm == ArmId::B && blocks(trial.block));
     trials.for_each(|trial| trial.record.metrics.retain(|metric| metric.name != "removal"));
 }
 
 #[test]
 fn a_metric_without_ratios_is_left_out_and_stops_no_other() {
-    for (lost, said) in [(3, "it has no ratio in 6 of 10 blocks"), (0, "it has no ratio in 5 of 5 blocks")] {
+    for (lost, summary) in [(3, "it has no ratio in 6 of 10 blocks"), (0, "it has no ratio in 5 of 5 blocks")] {
         let (_rig, mut stored) = ten_blocks();
         without_removal(&mut stored, |block| block > lost || lost == 0);
-        let judging = Judging::replayed(&stored);
-        assert_eq!(judging.left(0, Stage::First), 2, "the others take their twelve");
-        let lines = judging.lines(None, Some("it was stopped"));
+        let evaluator = Evaluator::replayed(&stored);
+        assert_eq!(evaluator.left(0, Stage::First), 2, "the others take their twelve");
+        let lines = evaluator.lines(None, Some("it was stopped"));
         let reason = |metric: &str| {
             let line = lines.iter().find(|line| line.metric == metric).expect("a line");
-            line.ruling.reason.clone().expect("a reason")
+            line.decision.reason.clone().expect("a reason")
         };
-        assert!(reason("removal").starts_with(said), "{}", reason("removal"));
+        assert!(reason("removal").starts_with(summary), "{}", reason("removal"));
         assert_eq!(reason("boot"), "it was stopped");
     }
 }
@@ -39,8 +40,8 @@ fn a_metric_without_ratios_is_left_out_and_stops_no_other() {
 fn a_metric_that_loses_a_block_now_and_then_goes_on() {
     let (_rig, mut stored) = ten_blocks();
     without_removal(&mut stored, |block| block.is_multiple_of(4));
-    let judging = Judging::replayed(&stored);
-    assert!(judging.left(0, Stage::First) >= 2);
-    let lines = judging.lines(None, None);
-    assert!(lines.iter().all(|line| line.ruling.reason.as_ref().is_none_or(|why| !why.contains("no ratio"))));
+    let evaluator = Evaluator::replayed(&stored);
+    assert!(evaluator.left(0, Stage::First) >= 2);
+    let lines = evaluator.lines(None, None);
+    assert!(lines.iter().all(|line| line.decision.reason.as_ref().is_none_or(|why| !why.contains("no ratio"))));
 }

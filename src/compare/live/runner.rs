@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::case::planned_name;
-use super::{AbError, Which};
+use super::{AbError, ArmId};
 use crate::compare::rule::Stage;
 use crate::guest::Image;
 use crate::host::Topology;
@@ -15,7 +15,7 @@ use crate::host::interrupt::Interrupt;
 use crate::host::ledger::{Ledger, Leftovers};
 use crate::host::sampler::Sampler;
 use crate::measure::plan::{self, Plan, PlannedTrial};
-use crate::measure::session::{EngineError, Guests, Observer, offer, open_ledger, run_trial};
+use crate::measure::session::{EngineError, Guests, Observer, host_support, open_ledger, run_trial};
 use crate::measure::trial::Background;
 use crate::measure::workload::Tools;
 use crate::model::configuration::Configuration;
@@ -23,13 +23,13 @@ use crate::model::record::{Role, TrialRecord};
 use crate::model::run::RunId;
 use crate::model::units::Nanos;
 use crate::platform::arm::Arm;
-use crate::platform::{Burden, Context, Error, Platform};
+use crate::platform::{Context, Error, Platform, ResourceCost};
 use crate::store::PlatformEntry;
 
 /// One opened arm. Dropping it removes everything that it made.
 #[derive(Debug)]
-pub(super) struct Lane {
-    pub(super) which: Which,
+pub(super) struct ArmRunner {
+    pub(super) which: ArmId,
     arm: Arm,
     folders: Folders,
     ledger: Arc<Ledger>,
@@ -51,34 +51,34 @@ pub(super) struct Opening<'a> {
     pub(super) topology: &'a Topology,
     pub(super) folders: &'a Folders,
     pub(super) interrupt: &'a Interrupt,
-    pub(super) dress: &'a Dress,
+    pub(super) dress: &'a TestHook,
     pub(super) stage: Stage,
 }
 
 /// What a test puts in a lane's platform's place.
 #[derive(Clone)]
-pub(super) struct Dress(pub(super) Arc<DressFn>);
+pub(super) struct TestHook(pub(super) Arc<DressFn>);
 
-type DressFn = dyn Fn(Which, Stage, &Context, Box<dyn Platform>) -> Box<dyn Platform> + Send + Sync;
+type DressFn = dyn Fn(ArmId, Stage, &Context, Box<dyn Platform>) -> Box<dyn Platform> + Send + Sync;
 
-impl Default for Dress {
+impl Default for TestHook {
     fn default() -> Self {
         Self(Arc::new(|_, _, _, platform| platform))
     }
 }
 
-impl fmt::Debug for Dress {
+impl fmt::Debug for TestHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Dress")
     }
 }
 
-impl Lane {
+impl ArmRunner {
     /// Opens an arm and plans what it can measure, each case once. Changes nothing on the host but the ledger.
     ///
     /// # Errors
     /// When its ledger cannot be written.
-    pub(super) fn open(which: Which, arm: &Arm, opening: &Opening<'_>) -> Result<Self, EngineError> {
+    pub(super) fn open(which: ArmId, arm: &Arm, opening: &Opening<'_>) -> Result<Self, EngineError> {
         let Opening { topology, folders, dress, stage, .. } = *opening;
         let configuration = Configuration {
             platforms: vec![arm.platform.clone()],
@@ -90,7 +90,7 @@ impl Lane {
         let ledger = new_ledger(folders)?;
         let context = Context::new(Arc::clone(&ledger), opening.interrupt.clone()).with_settings(&arm.settings);
         let generator = Tools::new(context.clone());
-        let (platforms, entries, offered) = offer(&configuration, &context, topology, &generator);
+        let (platforms, entries, offered) = host_support(&configuration, &context, topology, &generator);
         let platforms = platforms.into_iter().map(|platform| (dress.0)(which, stage, &context, platform)).collect();
         let mut plan = plan::build(&configuration, &offered);
         plan.trials.retain(|trial| trial.role == Role::Measured);
@@ -136,8 +136,8 @@ impl Lane {
     }
 
     /// What the host bears for its instances.
-    pub(super) fn burdens(&self) -> impl Iterator<Item = Burden> {
-        self.platforms.iter().map(|platform| platform.burden())
+    pub(super) fn resource_costs(&self) -> impl Iterator<Item = ResourceCost> {
+        self.platforms.iter().map(|platform| platform.resource_cost())
     }
 
     /// Its guests, once they are prepared.
@@ -176,7 +176,7 @@ impl Lane {
             platform,
             ledger: &self.ledger,
             images: &self.guests.images,
-            lacking: &self.guests.lacking(platform.id()),
+            missing_guests: &self.guests.missing_guests(platform.id()),
             host_generator: &self.generator,
             configuration: &self.configuration,
             topology,
@@ -214,7 +214,7 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for ArmRunner {
     fn drop(&mut self) {
         if !self.is_closed {
             // Whatever cannot be removed stands in the ledger.
@@ -237,9 +237,10 @@ fn new_ledger(folders: &Folders) -> Result<Arc<Ledger>, EngineError> {
 
 impl AbError {
     /// Nothing can run in these lanes.
-    pub(super) fn nothing(lanes: &[Lane]) -> Self {
-        let reasons =
-            |lane: &Lane| lane.skips().into_iter().map(|why| format!("  {}: {why}", lane.which)).collect::<Vec<_>>();
-        AbError::NothingToRun(lanes.iter().flat_map(reasons).collect::<Vec<_>>().join("\n"))
+    pub(super) fn nothing(runners: &[ArmRunner]) -> Self {
+        let reasons = |runner: &ArmRunner| {
+            runner.skips().into_iter().map(|why| format!("  {}: {why}", runner.which)).collect::<Vec<_>>()
+        };
+        AbError::NothingToRun(runners.iter().flat_map(reasons).collect::<Vec<_>>().join("\n"))
     }
 }
