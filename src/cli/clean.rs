@@ -78,7 +78,7 @@ fn clean(state: &Path, mode: Mode, out: &mut impl Write) -> anyhow::Result<Exit>
     if runs.iter().all(|(_, state)| *state == RunState::Alive) {
         writeln!(out, "nothing to clean in {}", state.display())?;
     }
-    Ok(if left == 0 { Exit::Fine } else { Exit::Trouble })
+    Ok(if left == 0 { Exit::Fine } else { Exit::Failure })
 }
 
 /// Prints what is there of a dead run. Returns how many runs that is.
@@ -235,7 +235,7 @@ mod tests {
     fn a_dry_run_lists_and_removes_nothing() {
         let mut scene = Scene::new("20261121-084514-0004");
         let (exit, told) = scene.clean(Mode::Tell);
-        assert_eq!(exit, Exit::Trouble, "something would be removed");
+        assert_eq!(exit, Exit::Failure, "something would be removed");
         assert!(told.contains("0004: dead") && told.contains(&scene.left_dir.display().to_string()), "{told}");
         assert!(scene.is_running() && scene.left_dir.is_dir());
     }
@@ -248,7 +248,7 @@ mod tests {
         ledger.record(&Resource::Dir { path: "/somebody/elses".into() }).unwrap();
         drop(ledger);
         let mut out = Vec::new();
-        assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Trouble);
+        assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Failure);
         let told = String::from_utf8(out).unwrap();
         assert!(told.contains("0003: not removed entirely: /somebody/elses"), "{told}");
         assert!(state.path().join(run.name()).is_dir(), "its ledger stays");
@@ -265,8 +265,8 @@ mod tests {
         }
         drop(ledger);
         let mut out = Vec::new();
-        assert_eq!(clean(state.path(), Mode::Tell, &mut out).unwrap(), Exit::Trouble);
-        assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Trouble);
+        assert_eq!(clean(state.path(), Mode::Tell, &mut out).unwrap(), Exit::Failure);
+        assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Failure);
         let told = String::from_utf8(out).unwrap();
         assert!(told.contains("2 containers of the engine at unix:///nowhere/engine.sock, if still there"), "{told}");
         assert!(told.contains("0005: not removed entirely") && told.contains("start it: dockerd"), "{told}");

@@ -27,7 +27,7 @@ pub fn of(error: &anyhow::Error) -> Exit {
     }
     match error.downcast_ref::<NoSuchRun>() {
         Some(NoSuchRun::Empty(_)) => Exit::NothingRan,
-        _ => Exit::Trouble,
+        _ => Exit::Failure,
     }
 }
 
@@ -45,6 +45,6 @@ mod tests {
         assert_eq!(of(&empty.unwrap_err()), Exit::NothingRan);
         let refused = Err::<(), _>(BadInput("--output x: no".to_owned())).context("export");
         assert_eq!(of(&refused.unwrap_err()), Exit::BadInput);
-        assert_eq!(of(&anyhow!("the disk is full")), Exit::Trouble);
+        assert_eq!(of(&anyhow!("the disk is full")), Exit::Failure);
     }
 }

@@ -14,7 +14,7 @@ pub enum Exit {
     /// Nothing could run; the reasons are printed.
     NothingRan = 3,
     /// A case has no single good trial, the run was stopped, or something was left behind.
-    Trouble = 4,
+    Failure = 4,
     /// The user stopped the run.
     Interrupted = 130,
 }

@@ -6,6 +6,7 @@ pub mod cpuset;
 pub mod event;
 pub mod exit;
 pub mod load;
+pub mod metric;
 pub mod names;
 pub mod placement;
 pub mod platform;

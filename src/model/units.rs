@@ -36,6 +36,19 @@ pub enum Unit {
     Ratio,
 }
 
+impl Unit {
+    /// The symbol in records: `ns`, `B`, `1/s`.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Unit::Nanos => "ns",
+            Unit::Bytes => "B",
+            Unit::PerSecond => "1/s",
+            Unit::Count => "count",
+            Unit::Ratio => "ratio",
+        }
+    }
+}
+
 /// Which way a metric improves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

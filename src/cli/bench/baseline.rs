@@ -49,7 +49,7 @@ impl<'a> Keep<'a> {
             return Ok(());
         }
         let saved = baseline::save(&folders.baselines(), name, experiment, &run.dir);
-        let dir = saved.map_err(|e| (Exit::Trouble, format!("--save-baseline {name}: cannot be saved ({e})")))?;
+        let dir = saved.map_err(|e| (Exit::Failure, format!("--save-baseline {name}: cannot be saved ({e})")))?;
         if let Some(why) = read_run_file(&dir).ok().as_ref().and_then(invalid) {
             let cure = "save it again when the host is quiet";
             output::err!(
@@ -169,7 +169,7 @@ fn missing(experiment: Experiment, name: &BaselineName, baselines: &Path) -> Str
 }
 
 fn read(dir: &Path) -> Result<RunValues, Refusal> {
-    read_values(dir).map_err(|e| (Exit::Trouble, e.to_string()))
+    read_values(dir).map_err(|e| (Exit::Failure, e.to_string()))
 }
 
 /// Tells what is measured again, and why.
@@ -240,10 +240,10 @@ mod tests {
 
     #[rstest]
     #[case(Exit::Fine, true, Exit::Regression)]
-    #[case(Exit::Trouble, true, Exit::Regression)]
+    #[case(Exit::Failure, true, Exit::Regression)]
     #[case(Exit::Interrupted, true, Exit::Interrupted)]
     #[case(Exit::Fine, false, Exit::NothingRan)]
-    #[case(Exit::Trouble, false, Exit::Trouble)]
+    #[case(Exit::Failure, false, Exit::Failure)]
     fn a_regression_comes_before_trouble(#[case] run: Exit, #[case] regressed: bool, #[case] expected: Exit) {
         let verdict = if regressed { "REGRESSED" } else { "INVALID" };
         let line = serde_json::json!({

@@ -47,7 +47,7 @@ fn target(experiment: Experiment, options: &Options) -> Result<Exit, Refusal> {
     let request = request(experiment, options, &folders)?;
     let keep = Keep::open(options, &request)?;
     let against = Against::open(experiment, options, &request, &folders)?;
-    let interrupt = Interrupt::on_signals().map_err(|e| (Exit::Trouble, format!("watch for Ctrl-C: {e}")))?;
+    let interrupt = Interrupt::on_signals().map_err(|e| (Exit::Failure, format!("watch for Ctrl-C: {e}")))?;
     let session = open(request, &folders, &interrupt)?;
     if options.list || options.dry_run {
         print_plan(session.plan(), options);
@@ -78,14 +78,14 @@ fn try_once(experiment: Experiment, folders: Folders) -> Result<Exit, Refusal> {
     let folders = Folders { output: output.clone(), ..folders };
     let configuration = Box::new(trial_configuration(experiment));
     let request = RunRequest::New { configuration, out: folders.runs(), confirms: None };
-    let interrupt = Interrupt::new().map_err(|e| (Exit::Trouble, e.to_string()))?;
+    let interrupt = Interrupt::new().map_err(|e| (Exit::Failure, e.to_string()))?;
     let session = Session::open(request, folders.clone(), interrupt, std::env::args().collect()).map_err(refusal)?;
     let summary = session.run(&mut ()).map_err(refusal)?;
-    let run = read_run(&summary.dir).map_err(|e| (Exit::Trouble, e.to_string()))?;
+    let run = read_run(&summary.dir).map_err(|e| (Exit::Failure, e.to_string()))?;
     let verdict = judge(&summary, &run);
     let written = report::write(std::slice::from_ref(&run), &folders.report());
-    written.map_err(|e| (Exit::Trouble, format!("write the report: {e}")))?;
-    std::fs::remove_dir_all(&output).map_err(|e| (Exit::Trouble, format!("remove {}: {e}", output.display())))?;
+    written.map_err(|e| (Exit::Failure, format!("write the report: {e}")))?;
+    std::fs::remove_dir_all(&output).map_err(|e| (Exit::Failure, format!("remove {}: {e}", output.display())))?;
     output::out!("{experiment}: tried on fake, {} trials", run.trials.len());
     Ok(verdict)
 }
@@ -128,7 +128,7 @@ fn refusal(error: EngineError) -> Refusal {
     let exit = match &error {
         EngineError::Resume(_) | EngineError::InProgress(_) | EngineError::FilteredOut(_) => Exit::BadInput,
         EngineError::NothingToRun(_) => Exit::NothingRan,
-        EngineError::Folder { .. } | EngineError::Host(_) => Exit::Trouble,
+        EngineError::Folder { .. } | EngineError::Host(_) => Exit::Failure,
     };
     (exit, error.to_string())
 }
@@ -180,7 +180,7 @@ fn finish(summary: &RunSummary, pages: &Pages) -> Exit {
         Ok(run) => run,
         Err(e) => {
             output::err!("error: {e}");
-            return Exit::Trouble;
+            return Exit::Failure;
         }
     };
     let (look, width) = terminal();
@@ -197,7 +197,7 @@ fn finish(summary: &RunSummary, pages: &Pages) -> Exit {
         }
         Err(e) => {
             output::err!("error: write the report: {e}");
-            Exit::Trouble
+            Exit::Failure
         }
     }
 }
@@ -218,7 +218,7 @@ fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
             Exit::NothingRan
         }
         RunOutcome::Complete if barren.is_empty() && !leak && summary.problems.is_empty() => Exit::Fine,
-        _ => Exit::Trouble,
+        _ => Exit::Failure,
     }
 }
 

@@ -77,7 +77,7 @@ fn answered(program: &Path, command: &[String]) -> anyhow::Result<Exit> {
         Some(0) => Exit::Fine,
         Some(1) => Exit::Regression,
         Some(130) => Exit::Interrupted,
-        _ => Exit::Trouble,
+        _ => Exit::Failure,
     })
 }
 
@@ -93,7 +93,7 @@ fn keep(history: &History, sessions: impl Iterator<Item = PathBuf>) {
 
 /// The exit code of several sessions: a regression speaks over everything but the user's own stop.
 fn gravest(exits: &[Exit]) -> Exit {
-    let order = [Exit::Interrupted, Exit::Regression, Exit::Trouble];
+    let order = [Exit::Interrupted, Exit::Regression, Exit::Failure];
     order.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Fine)
 }
 
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_regression_speaks_over_trouble_and_the_users_stop_over_both() {
         assert_eq!(gravest(&[]), Exit::Fine);
-        assert_eq!(gravest(&[Exit::Fine, Exit::Trouble, Exit::Regression]), Exit::Regression);
+        assert_eq!(gravest(&[Exit::Fine, Exit::Failure, Exit::Regression]), Exit::Regression);
         assert_eq!(gravest(&[Exit::Regression, Exit::Interrupted]), Exit::Interrupted);
     }
 

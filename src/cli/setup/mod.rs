@@ -134,7 +134,7 @@ impl Setup {
             command.arg("--only").arg(self.only.join(","));
         }
         let status = command.status().context("start sudo")?;
-        Ok(if status.success() { Exit::Fine } else { Exit::Trouble })
+        Ok(if status.success() { Exit::Fine } else { Exit::Failure })
     }
 }
 
@@ -210,5 +210,5 @@ fn carry_out(plan: &SetupPlan, findings: &Findings) -> anyhow::Result<Exit> {
     }
     out!("\n{}", doctor::after_setup()?);
     plan.next.iter().for_each(|next| out!("\n{next}"));
-    Ok(if failed == 0 { Exit::Fine } else { Exit::Trouble })
+    Ok(if failed == 0 { Exit::Fine } else { Exit::Failure })
 }

@@ -34,7 +34,7 @@ impl AbError {
             AbError::Unreadable(_) | AbError::Resume(_) | AbError::Input(_) => Exit::BadInput,
             AbError::NothingToRun(_) => Exit::NothingRan,
             AbError::Engine(EngineError::InProgress(_)) => Exit::BadInput,
-            AbError::Engine(_) => Exit::Trouble,
+            AbError::Engine(_) => Exit::Failure,
         }
     }
 }
@@ -47,7 +47,7 @@ pub(super) enum Stop {
     /// Its time is over.
     OutOfTime(Duration),
     /// Going on makes no sense.
-    Trouble(String),
+    Failure(String),
     /// It should not have begun.
     Refused(AbError),
 }
@@ -62,7 +62,7 @@ impl Stop {
         match self {
             Stop::Interrupted => None,
             Stop::OutOfTime(asked) => Some(format!("the time limit of {} s was over first", asked.as_secs())),
-            Stop::Trouble(reason) => Some(reason.clone()),
+            Stop::Failure(reason) => Some(reason.clone()),
             Stop::Refused(error) => Some(error.to_string()),
         }
     }
@@ -72,7 +72,7 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         match error {
             Error::Interrupted => Stop::Interrupted,
-            other => Stop::Trouble(other.to_string()),
+            other => Stop::Failure(other.to_string()),
         }
     }
 }

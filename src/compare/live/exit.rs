@@ -11,7 +11,7 @@ impl SessionFile {
     pub fn answer(&self) -> Exit {
         match &self.comparison {
             Some(summary) if summary.has_regressed() => Exit::Regression,
-            Some(summary) if !summary.failures().is_empty() => Exit::Trouble,
+            Some(summary) if !summary.failures().is_empty() => Exit::Failure,
             Some(summary) if summary.is_skipped() => Exit::NothingRan,
             _ => Exit::Fine,
         }
@@ -28,7 +28,7 @@ impl Summary {
             _ if answer == Exit::Regression => answer,
             RunOutcome::Complete if is_clean => answer,
             _ if is_clean && self.is_out_of_time => answer,
-            _ => Exit::Trouble,
+            _ => Exit::Failure,
         }
     }
 }

@@ -236,7 +236,7 @@ impl Session {
         };
         let ended = self.stages(&mut evaluator, watcher).map_err(|stop| match stop {
             // This very process has measured already: that is worth more than a plain refusal.
-            Stop::Refused(error) if self.has_measured => Stop::Trouble(error.to_string()),
+            Stop::Refused(error) if self.has_measured => Stop::Failure(error.to_string()),
             other => other,
         });
         self.close_lanes();
@@ -289,7 +289,7 @@ impl Session {
             Err(Stop::Interrupted) => (RunOutcome::Interrupted, None),
             Err(stop) => (RunOutcome::Stopped, stop.reason()),
         };
-        if let Err(Stop::Trouble(reason)) = &ended {
+        if let Err(Stop::Failure(reason)) = &ended {
             self.problems.push(reason.clone());
         }
         if self.file.record.is_some() {

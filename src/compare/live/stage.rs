@@ -209,7 +209,7 @@ impl Session {
 
     fn describe(&self, log: &BlockLog) -> Result<(), Stop> {
         let written = log.writer.describe_in(SESSION_FILE, &self.file);
-        written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))
+        written.map_err(|e| Stop::Failure(format!("write {}: {e}", self.dir.display())))
     }
 
     /// Runs every case once in every lane: what works, how long it takes, which metrics it has.
@@ -242,7 +242,7 @@ impl Session {
             }
         };
         let planned = runners.all().iter().find_map(|runner| runner.find(name));
-        let planned = planned.ok_or_else(|| Stop::Trouble(format!("{name} is not planned")))?;
+        let planned = planned.ok_or_else(|| Stop::Failure(format!("{name} is not planned")))?;
         Ok(CaseFile::refused(planned, &self.file.metrics, self.file.rule, refused))
     }
 
@@ -286,7 +286,7 @@ impl Session {
 
     fn keep(&mut self, trial: &AbTrial, rounds: &mut Rounds<'_>) -> Result<(), Stop> {
         let written = rounds.log.writer.append(trial);
-        written.map_err(|e| Stop::Trouble(format!("write {}: {e}", self.dir.display())))?;
+        written.map_err(|e| Stop::Failure(format!("write {}: {e}", self.dir.display())))?;
         rounds.log.order += 1;
         self.has_measured = true;
         if trial.record.outcome != Outcome::Ok {

@@ -62,7 +62,7 @@ impl Comparison {
         match self {
             c if !c.not_comparable.is_empty() => Exit::BadInput,
             c if c.has_regressed() => Exit::Regression,
-            c if !c.lost().is_empty() => Exit::Trouble,
+            c if !c.lost().is_empty() => Exit::Failure,
             c if c.says_nothing() => Exit::NothingRan,
             _ => Exit::Fine,
         }

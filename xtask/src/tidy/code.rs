@@ -1,40 +1,38 @@
-//! Just enough of Rust's grammar to tell code from comments, literals and tests.
+//! A minimal Rust scanner that separates code from comments, literals and tests.
 //!
-//! Invariant: what is blanked out becomes spaces, so that offsets and lines stay those of the text.
+//! Invariant: blanked text becomes spaces, so offsets and lines stay those of the source.
 
 use std::ops::Range;
 
-/// What a stretch of source is.
+/// The kind of a span that is not code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A line or block comment, documentation included.
+pub(super) enum SpanKind {
+    /// A line or block comment, including documentation.
     Comment,
-    /// A string or character with its quotes.
+    /// A string or character, including its quotes.
     Literal,
 }
 
 /// A function with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Function<'a> {
-    /// Its name.
     pub(super) name: &'a str,
-    /// Where its `fn` stands.
+    /// The offset of the `fn` keyword.
     pub(super) offset: usize,
-    /// From the line of its `fn` to that of its closing brace.
+    /// The number of lines from `fn` to the closing brace.
     pub(super) lines: usize,
 }
 
 /// The comments and literals of `text`, in order.
-pub(super) fn stretches(text: &str) -> Vec<(Range<usize>, Kind)> {
+pub(super) fn spans(text: &str) -> Vec<(Range<usize>, SpanKind)> {
     let bytes = text.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let rest = &text[at..];
-        let stretch = comment(rest).map(|n| (n, Kind::Comment)).or_else(|| {
-            let fresh = at == 0 || !is_word(bytes[at - 1]);
-            literal(rest, fresh).map(|n| (n, Kind::Literal))
-        });
-        match stretch {
+        let starts_word = at == 0 || !is_word(bytes[at - 1]);
+        let comment = comment(rest).map(|length| (length, SpanKind::Comment));
+        let span = comment.or_else(|| literal(rest, starts_word).map(|length| (length, SpanKind::Literal)));
+        match span {
             Some((length, kind)) => {
                 found.push((at..at + length, kind));
                 at += length;
@@ -45,17 +43,17 @@ pub(super) fn stretches(text: &str) -> Vec<(Range<usize>, Kind)> {
     found
 }
 
-/// `text` with `ranges` turned into spaces.
+/// Returns `text` with `ranges` replaced by spaces.
 pub(super) fn blank(text: &str, ranges: impl IntoIterator<Item = Range<usize>>) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for range in ranges {
         bytes[range].iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b' ');
     }
-    String::from_utf8(bytes).expect("whole characters are replaced")
+    String::from_utf8(bytes).expect("ranges end at character boundaries")
 }
 
-/// Where the items under `#[cfg(test)]` stand. `code` has its comments and literals blanked out.
-pub(super) fn tests(code: &str) -> Vec<Range<usize>> {
+/// The items under `#[cfg(test)]`. Expects `code` without comments and literals.
+pub(super) fn test_items(code: &str) -> Vec<Range<usize>> {
     let item = |(start, attribute): (usize, &str)| {
         let head = start + attribute.len();
         let end = match code[head..].find(['{', ';']).map(|n| head + n)? {
@@ -67,7 +65,7 @@ pub(super) fn tests(code: &str) -> Vec<Range<usize>> {
     code.match_indices("#[cfg(test)]").filter_map(item).collect()
 }
 
-/// The functions of `code`, which has its comments and literals blanked out.
+/// The functions of `code`, which has no comments and literals.
 pub(super) fn functions(code: &str) -> Vec<Function<'_>> {
     words(code).filter(|(_, word)| *word == "fn").filter_map(|(offset, _)| function(code, offset)).collect()
 }
@@ -80,7 +78,7 @@ fn function(code: &str, offset: usize) -> Option<Function<'_>> {
     Some(Function { name, offset, lines: code[offset..end].matches('\n').count() + 1 })
 }
 
-/// The brace that opens the body of the function at `offset`; a declaration has none.
+/// The opening brace of the function at `offset`; `None` for a declaration.
 fn body(code: &str, offset: usize) -> Option<usize> {
     let mut depth = 0_i32;
     for (at, byte) in code.bytes().enumerate().skip(offset) {
@@ -96,7 +94,7 @@ fn body(code: &str, offset: usize) -> Option<usize> {
 }
 
 /// The brace that closes the one at `open`.
-fn closing(code: &str, open: usize) -> Option<usize> {
+pub(super) fn closing(code: &str, open: usize) -> Option<usize> {
     let mut depth = 0_i32;
     code.bytes().enumerate().skip(open).find_map(|(at, byte)| {
         depth += i32::from(byte == b'{') - i32::from(byte == b'}');
@@ -122,7 +120,7 @@ fn comment(rest: &str) -> Option<usize> {
     rest.starts_with("/*").then(|| block_comment(rest))
 }
 
-/// The length of the block comment that `rest` begins with; they nest.
+/// The length of the block comment at the start of `rest`. Block comments nest.
 fn block_comment(rest: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < rest.len() {
@@ -139,19 +137,19 @@ fn block_comment(rest: &str) -> usize {
     rest.len()
 }
 
-/// The length of the literal that `rest` begins with. `fresh` tells that no identifier runs into it.
-fn literal(rest: &str, fresh: bool) -> Option<usize> {
+/// The length of the literal at the start of `rest`. A prefix such as `r` counts only where a word starts.
+fn literal(rest: &str, starts_word: bool) -> Option<usize> {
     match rest.as_bytes() {
         [b'"', ..] => Some(quoted(rest, 1, '"')),
         [b'\'', b'\\', ..] => Some(quoted(rest, 1, '\'')),
         [b'\'', ..] => character(rest),
-        [b'r', b'"' | b'#', ..] if fresh => raw(rest, 1),
-        [b'b' | b'c', b'r', b'"' | b'#', ..] if fresh => raw(rest, 2),
+        [b'r', b'"' | b'#', ..] if starts_word => raw(rest, 1),
+        [b'b' | b'c', b'r', b'"' | b'#', ..] if starts_word => raw(rest, 2),
         _ => None,
     }
 }
 
-/// The length of a literal of which `from` bytes open it, up to the first `quote` without a backslash before it.
+/// The length of a literal that ends at the first unescaped `quote` after its first `from` bytes.
 fn quoted(rest: &str, from: usize, quote: char) -> usize {
     let mut escaped = false;
     let end = rest[from..].char_indices().find(|&(_, c)| {
@@ -162,13 +160,13 @@ fn quoted(rest: &str, from: usize, quote: char) -> usize {
     end.map_or(rest.len(), |(at, _)| from + at + 1)
 }
 
-/// The length of `'x'`; `None` for a lifetime.
+/// The length of a character such as `'x'`; `None` for a lifetime.
 fn character(rest: &str) -> Option<usize> {
     let end = 1 + rest[1..].chars().next()?.len_utf8();
     rest[end..].starts_with('\'').then_some(end + 1)
 }
 
-/// The length of a raw string of which `prefix` letters open it; `None` for a raw identifier.
+/// The length of a raw string with `prefix` letters before its hashes; `None` for a raw identifier.
 fn raw(rest: &str, prefix: usize) -> Option<usize> {
     let hashes = rest[prefix..].bytes().take_while(|b| *b == b'#').count();
     let open = prefix + hashes;
@@ -185,11 +183,11 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> String {
-        blank(text, stretches(text).into_iter().map(|(range, _)| range))
+        blank(text, spans(text).into_iter().map(|(range, _)| range))
     }
 
     #[test]
-    fn comments_and_literals_are_told_from_code() {
+    fn comments_and_literals_are_separated_from_code() {
         let text = "a // b\nc /* d /* e */ f */ g \"h \\\" // i\" 'j' '\\'' br#\"k\"l\"# m";
         assert_eq!(code(text).split_whitespace().collect::<String>(), "acgm");
         assert_eq!(code(text).len(), text.len());
@@ -202,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn items_for_tests_are_found_whole() {
+    fn test_items_are_found_whole() {
         let text = "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { {} } }\n#[cfg(test)]\nmod more;\nfn c() {}\n";
-        assert_eq!(blank(text, tests(text)).split_whitespace().collect::<String>(), "fna(){}fnc(){}");
+        assert_eq!(blank(text, test_items(text)).split_whitespace().collect::<String>(), "fna(){}fnc(){}");
     }
 
     #[test]
-    fn functions_have_names_and_lengths_and_declarations_have_none() {
+    fn functions_with_bodies_have_names_and_lengths() {
         let text =
             "trait T { fn declared(&self); }\nfn long(\n  a: [u8; 4],\n) {\n  let f: fn(u8) = g;\n}\nfn short() {}\n";
         let found: Vec<_> = functions(text).into_iter().map(|f| (f.name, f.lines)).collect();

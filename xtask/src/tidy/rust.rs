@@ -1,49 +1,44 @@
 //! The rules for one Rust file.
 
 use super::code::{functions, words};
-use super::file::{File, Finding};
-use super::tables::{
-    CLOCKS, CONFINED, FILE_LINES, FUNCTION_LINES, IMPURE_MODULES, LONG_FUNCTIONS, PAUSES, PURE, SHELLS,
-};
+use super::file::{File, FileRule, Finding};
+use super::tables::{CLOCKS, CONFINED, EXPERIMENTS, FILE_LINES, FUNCTION_LINES, IMPURE_MODULES, PAUSES, PURE, SHELLS};
 
 /// Every rule.
-pub(super) const RULES: &[fn(&File) -> Vec<Finding>] = &[
-    begins_with_its_doc,
+pub(super) const RULES: &[FileRule] = &[
+    starts_with_module_doc,
     is_short,
     has_short_functions,
     is_pure,
-    keeps_crates_behind_their_door,
+    confines_crates,
     starts_no_shell,
-    pauses_where_it_may,
+    sleeps_only_where_listed,
     hides_nothing,
     asks_for_capabilities,
 ];
 
-fn begins_with_its_doc(file: &File) -> Vec<Finding> {
-    match file.text.starts_with("//!") {
-        true => Vec::new(),
-        false => vec![file.finding(0, "begins without a module doc: `//!`, what it is for")],
+fn starts_with_module_doc(file: &File) -> Vec<Finding> {
+    if file.text.starts_with("//!") {
+        return Vec::new();
     }
+    vec![file.finding(0, "missing module documentation; expected `//!` and the purpose of the file on the first line")]
 }
 
 fn is_short(file: &File) -> Vec<Finding> {
     let lines = file.text.lines().count();
-    let long = lines > FILE_LINES;
-    long.then(|| file.finding(0, format!("{lines} lines, {FILE_LINES} at the most: split it by concept")))
-        .into_iter()
-        .collect()
+    if lines <= FILE_LINES {
+        return Vec::new();
+    }
+    vec![file.finding(0, format!("{lines} lines in one file; expected at most {FILE_LINES}: split it by concept"))]
 }
 
 fn has_short_functions(file: &File) -> Vec<Finding> {
-    let budget = |name| {
-        let allowed =
-            LONG_FUNCTIONS.iter().find(|(path, function, ..)| (*path, *function) == (file.path.as_str(), name));
-        allowed.map_or(FUNCTION_LINES, |(_, _, lines, _)| *lines)
-    };
-    let found = functions(&file.code).into_iter().filter(|f| f.lines > budget(f.name));
-    found
-        .map(|f| file.finding(f.offset, format!("`{}` has {} lines, {} at the most", f.name, f.lines, budget(f.name))))
-        .collect()
+    let long = functions(&file.code).into_iter().filter(|function| function.lines > FUNCTION_LINES);
+    let findings = long.map(|function| {
+        let (name, lines) = (function.name, function.lines);
+        file.finding(function.offset, format!("`{name}` has {lines} lines; expected at most {FUNCTION_LINES}"))
+    });
+    findings.collect()
 }
 
 fn is_pure(file: &File) -> Vec<Finding> {
@@ -51,150 +46,197 @@ fn is_pure(file: &File) -> Vec<Finding> {
         return Vec::new();
     }
     let product = file.product();
-    let of_std = |at: usize, word: &str| {
-        IMPURE_MODULES.contains(&word)
-            && (product[at + word.len()..].starts_with("::") || product[..at].ends_with("std::"))
-    };
-    let impure = words(&product).filter(|&(at, word)| CLOCKS.contains(&word) || of_std(at, word));
-    impure.map(|(at, word)| file.finding(at, format!("a pure module names `{word}`"))).collect()
+    let impure = words(&product).filter(|&(at, word)| CLOCKS.contains(&word) || is_impure_module(&product, at, word));
+    let findings = impure.map(|(at, word)| {
+        file.finding(at, format!("a pure module uses `{word}`; expected no files, processes, environment or clocks"))
+    });
+    findings.collect()
 }
 
-fn keeps_crates_behind_their_door(file: &File) -> Vec<Finding> {
-    let shut =
-        |name: &str| CONFINED.iter().find(|(c, doors)| *c == name && !doors.iter().any(|d| file.path.starts_with(d)));
-    let named = words(&file.code).filter_map(|(at, word)| {
-        let (name, doors) = shut(word)?;
+/// Whether the `word` at `at` is a module of the standard library that does I/O.
+fn is_impure_module(code: &str, at: usize, word: &str) -> bool {
+    let is_path = code[at + word.len()..].starts_with("::") || code[..at].ends_with("std::");
+    is_path && IMPURE_MODULES.contains(&word)
+}
+
+fn confines_crates(file: &File) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, word) in words(&file.code) {
+        let Some((name, allowed)) = CONFINED.iter().find(|(name, _)| *name == word) else { continue };
         let is_path = file.code[at + word.len()..].starts_with("::") || file.code[..at].ends_with("use ");
-        is_path.then(|| file.finding(at, format!("`{name}` stays in {}", doors.join(", "))))
-    });
-    named.collect()
+        if is_path && !allowed.iter().any(|prefix| file.path.starts_with(prefix)) {
+            findings.push(
+                file.finding(at, format!("`{name}` is not allowed here; expected only in {}", allowed.join(", "))),
+            );
+        }
+    }
+    findings
 }
 
 fn starts_no_shell(file: &File) -> Vec<Finding> {
-    let message = "a shell: pass the arguments as a list to the program itself";
-    SHELLS.iter().flat_map(|shell| file.all(&file.spoken, &format!("Command::new(\"{shell}\")"), message)).collect()
+    let message = "starts a shell; expected the program itself with a list of arguments";
+    let patterns = SHELLS.iter().map(|shell| format!("Command::new(\"{shell}\")"));
+    patterns.flat_map(|pattern| file.all(&file.code_with_literals, &pattern, message)).collect()
 }
 
-fn pauses_where_it_may(file: &File) -> Vec<Finding> {
-    let pauses: Vec<usize> = ["thread::sleep", ".pause("]
-        .iter()
-        .flat_map(|pause| file.code.match_indices(pause).map(|(at, _)| at))
-        .collect();
-    let allowed = PAUSES.iter().find(|(path, ..)| *path == file.path).map_or(0, |(_, times, _)| *times);
-    match pauses.len() {
-        n if n > allowed => {
-            let message =
-                format!("lets time pass {n} times, {allowed} in tidy's table: wait for an event with a deadline");
-            vec![file.finding(pauses[0], message)]
-        }
-        n if n < allowed => {
-            vec![file.finding(0, format!("lets time pass {n} times: lower tidy's table from {allowed}"))]
-        }
-        _ => Vec::new(),
+fn sleeps_only_where_listed(file: &File) -> Vec<Finding> {
+    let places = |call: &'static str| file.code.match_indices(call).map(|(at, _)| at);
+    let calls: Vec<usize> = places("thread::sleep").chain(places(".pause(")).collect();
+    let listed = PAUSES.iter().find(|(path, ..)| *path == file.path).map_or(0, |(_, times, _)| *times);
+    let count = calls.len();
+    if count > listed {
+        let message = format!("sleeps: {count}, listed: {listed}; expected to wait for an event with a deadline");
+        return vec![file.finding(calls[0], message)];
     }
+    if count < listed {
+        return vec![file.finding(0, format!("sleeps: {count}, listed: {listed}; expected {count} in PAUSES of tidy"))];
+    }
+    Vec::new()
 }
 
-/// Nothing is switched off or put off in silence.
+/// Reports lints and tests that are switched off silently.
 fn hides_nothing(file: &File) -> Vec<Finding> {
-    let silent = [
-        ("#[ignore", "an ignored test: let it say why it skips, or remove it"),
-        ("should_panic", "`should_panic`: assert on the error"),
-        ("[allow(", "`allow`: use `#[expect(.., reason = \"..\")]`"),
+    let attributes = [
+        ("#[ignore", "`#[ignore]` hides a test; expected it to print why it skips"),
+        ("should_panic", "`should_panic` accepts any panic; expected an assertion on the error"),
+        ("[allow(", "`allow` hides a lint; expected `#[expect(.., reason = \"..\")]`"),
     ];
-    let never = silent.iter().flat_map(|(pattern, message)| file.all(&file.code, pattern, message));
-    never.collect()
+    attributes.iter().flat_map(|(pattern, message)| file.all(&file.code, pattern, message)).collect()
 }
 
 fn asks_for_capabilities(file: &File) -> Vec<Finding> {
-    if !file.path.starts_with("src/experiment") {
+    if !file.path.starts_with(EXPERIMENTS) {
         return Vec::new();
     }
-    let message = "an experiment tells platforms apart by name: ask for a capability";
-    let named = featherweight::platform::registry::ENTRIES.iter().map(|entry| format!("\"{}\"", entry.name));
-    let compared = [".id() ==", ".id() !="].map(str::to_owned);
-    named.chain(compared).flat_map(|pattern| file.all(&file.spoken_product(), &pattern, message)).collect()
+    let names = featherweight::platform::registry::ENTRIES.iter().map(|entry| format!("\"{}\"", entry.name));
+    let comparisons = [".id() ==", ".id() !="].map(str::to_owned);
+    let message = "an experiment names a platform; expected it to ask for a capability";
+    let product = file.product_with_literals();
+    names.chain(comparisons).flat_map(|pattern| file.all(&product, &pattern, message)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
-    /// What the rules say of a file with a module doc and `code`.
-    fn found(path: &str, code: &str) -> Vec<String> {
+    /// The findings in a file with a module doc and `code`.
+    fn findings(path: &str, code: &str) -> Vec<String> {
         let file = File::new(path, format!("//! A module.\n{code}"));
         RULES.iter().flat_map(|rule| rule(&file)).map(|finding| finding.to_string()).collect()
     }
 
-    fn assert_found(path: &str, code: &str, expected: &str) {
-        let found = found(path, code);
-        assert!(found.len() == 1 && found[0].contains(expected), "{path}: {code}\n{found:?}");
+    fn assert_finding(path: &str, code: &str, expected: &str) {
+        let findings = findings(path, code);
+        assert!(findings.len() == 1 && findings[0].contains(expected), "{path}: {code}\n{findings:?}");
     }
 
     fn assert_clean(path: &str, code: &str) {
-        assert_eq!(found(path, code), Vec::<String>::new(), "{path}: {code}");
+        assert_eq!(findings(path, code), Vec::<String>::new(), "{path}: {code}");
     }
 
     #[test]
-    fn a_file_begins_with_its_doc() {
+    fn a_file_starts_with_its_module_doc() {
         let file = File::new("src/x.rs", "use std::fs;\n");
-        assert_eq!(
-            begins_with_its_doc(&file)[0].to_string(),
-            "src/x.rs:1: begins without a module doc: `//!`, what it is for"
-        );
+        let finding = starts_with_module_doc(&file)[0].to_string();
+        assert!(finding.starts_with("src/x.rs:1: missing module documentation; expected `//!`"), "{finding}");
     }
 
     #[test]
-    fn long_files_and_functions_are_found() {
-        assert_found("src/x.rs", &"// line\n".repeat(FILE_LINES), "401 lines");
-        assert_found("src/x.rs", &format!("fn f() {{\n{}}}\n", "a();\n".repeat(59)), "`f` has 61 lines");
-        assert_clean("src/x.rs", &format!("fn f() {{\n{}}}\n", "a();\n".repeat(58)));
-    }
-
-    #[test]
-    fn a_pure_module_touches_nothing() {
-        for code in ["use std::fs;", "let x = env::var(y);", "use std::time::Instant;", "use std::{thread::Builder};"] {
-            assert_found("src/plan/x.rs", code, "a pure module names");
-            assert_clean("src/engine/x.rs", code);
+    fn long_files_are_found() {
+        assert_clean("src/x.rs", &"// line\n".repeat(FILE_LINES - 1));
+        for path in ["src/x.rs", "tests/x.rs", "xtask/src/x.rs", "benches/x.rs", "fuzz/fuzz_targets/x.rs"] {
+            assert_finding(path, &"// line\n".repeat(FILE_LINES), "401 lines in one file; expected at most 400");
         }
-        assert_clean("src/plan/x.rs", "/// See `std::fs`.\nlet process = 1; let s = \"fs::read\";");
-        assert_clean("src/stats/x.rs", "#[cfg(test)]\nmod tests { use std::fs; }");
     }
 
-    #[test]
-    fn a_confined_crate_stays_behind_its_door() {
-        assert_found("src/engine/x.rs", "use libcontainer::x;", "`libcontainer` stays in src/platform/youki/");
-        assert_found("src/platform/qemu.rs", "let x = tokio::spawn(y);", "`tokio` stays");
-        assert_clean("src/platform/youki/x.rs", "use libcontainer::x;");
-        assert_clean("src/docker/x.rs", "use bollard::x;");
-        assert_clean("src/host/x.rs", "let libcontainer = \"libcontainer::x\";");
+    #[rstest]
+    #[case::free("fn f() {\n", "}\n")]
+    #[case::method("impl T { pub(crate) async fn f<'a>(&self,\n) -> [u8; 4] {\n", "} }\n")]
+    #[case::test("#[cfg(test)]\nmod tests {\n    #[test]\n    fn f() {\n", "    }\n}\n")]
+    #[case::nested("fn g() { fn f() {\n", "} }\n")]
+    fn long_functions_are_found(#[case] open: &str, #[case] close: &str) {
+        let first_line = open[open.find("fn f").unwrap()..].matches('\n').count() + 1;
+        let body = |lines: usize| "a();\n".repeat(lines - first_line);
+        assert_clean("src/x.rs", &format!("{open}{}{close}", body(FUNCTION_LINES)));
+        let findings = findings("src/x.rs", &format!("{open}{}{close}", body(FUNCTION_LINES + 1)));
+        assert!(findings.iter().any(|f| f.contains("`f` has 61 lines; expected at most 60")), "{findings:?}");
+    }
+
+    #[rstest]
+    #[case("use std::fs;")]
+    #[case("let x = env::var(y);")]
+    #[case("use std::time::Instant;")]
+    #[case("use std::{thread::Builder};")]
+    fn a_pure_module_does_no_io(#[case] code: &str) {
+        assert_finding("src/stats/x.rs", code, "a pure module uses");
+        assert_clean("src/host/x.rs", code);
+    }
+
+    #[rstest]
+    #[case("/// See `std::fs`.\nlet process = 1; let s = \"fs::read\";")]
+    #[case("#[cfg(test)]\nmod tests { use std::fs; }")]
+    fn a_pure_module_may_mention_io_and_test_with_it(#[case] code: &str) {
+        assert_clean("src/stats/x.rs", code);
+    }
+
+    #[rstest]
+    #[case(
+        "src/host/x.rs",
+        "use libcontainer::x;",
+        "`libcontainer` is not allowed here; expected only in src/platform/"
+    )]
+    #[case("examples/crowd.rs", "use libcontainer::x;", "`libcontainer` is not allowed")]
+    #[case("src/platform/qemu/mod.rs", "let x = tokio::spawn(y);", "`tokio` is not allowed")]
+    #[case("src/platform/docker/x.rs", "use bollard::{x};", "`bollard` is not allowed")]
+    #[case("src/compare/x.rs", "use anyhow::Context;", "expected only in src/cli/, xtask/, tests/")]
+    #[case("src/store/x.rs", "fn f() -> anyhow::Result<()> {}", "`anyhow` is not allowed")]
+    fn a_confined_crate_is_found_elsewhere(#[case] path: &str, #[case] code: &str, #[case] expected: &str) {
+        assert_finding(path, code, expected);
+    }
+
+    #[rstest]
+    #[case("src/platform/youki/x.rs", "use libcontainer::x;")]
+    #[case("examples/bare_loop.rs", "use libcontainer::x;")]
+    #[case("src/platform/engine_api/x.rs", "use bollard::x;\nuse tokio::y;")]
+    #[case("src/cli/x.rs", "use anyhow::Context;")]
+    #[case("tests/x.rs", "use anyhow::Context;")]
+    #[case("src/host/x.rs", "let libcontainer = \"libcontainer::x\"; // tokio::spawn")]
+    fn a_confined_crate_is_allowed_in_its_place(#[case] path: &str, #[case] code: &str) {
+        assert_clean(path, code);
     }
 
     #[test]
     fn a_shell_is_found_in_code_and_not_in_comments() {
-        assert_found("tests/x.rs", "Command::new(\"bash\")", "a shell");
+        assert_finding("tests/x.rs", "Command::new(\"bash\")", "starts a shell");
         assert_clean("src/x.rs", "// Command::new(\"sh\")\nCommand::new(\"sha256sum\")");
     }
 
     #[test]
-    fn time_passes_only_where_the_table_says() {
-        assert_found("src/engine/x.rs", "thread::sleep(x);", "1 times, 0 in tidy's table");
-        assert_found("src/clock.rs", "clock.pause(x); clock.pause(y);", "2 times, 1 in tidy's table");
-        assert_found("src/clock.rs", "", "lower tidy's table from 1");
+    fn sleeps_are_allowed_only_as_often_as_listed() {
+        let &(path, listed, _) = PAUSES.first().unwrap();
+        assert_finding("src/store/x.rs", "thread::sleep(x);", "sleeps: 1, listed: 0; expected to wait");
+        assert_clean(path, &"clock.pause(x);".repeat(listed));
+        assert_finding(path, &"clock.pause(x);".repeat(listed + 1), &format!("listed: {listed}; expected to wait"));
+        assert_finding(path, "", "expected 0 in PAUSES");
     }
 
-    #[test]
-    fn nothing_is_hidden() {
-        assert_found("tests/x.rs", "#[ignore = \"slow\"]\nfn f() {}", "an ignored test");
-        assert_found("tests/x.rs", "#[should_panic]\nfn f() {}", "should_panic");
-        assert_found("src/x.rs", "#![allow(dead_code)]", "use `#[expect");
+    #[rstest]
+    #[case("#[ignore = \"slow\"]\nfn f() {}", "`#[ignore]` hides a test")]
+    #[case("#[should_panic]\nfn f() {}", "`should_panic` accepts any panic")]
+    #[case("#![allow(dead_code)]", "expected `#[expect")]
+    fn nothing_is_hidden(#[case] code: &str, #[case] expected: &str) {
+        assert_finding("src/x.rs", code, expected);
         assert_clean("src/x.rs", "#[expect(dead_code, reason = \"#[allow(x)] would hide it\")]\nfn f() {}");
     }
 
-    #[test]
-    fn an_experiment_asks_for_capabilities() {
-        assert_found("src/experiment/x.rs", "if stage.platform.id() == other {}", "ask for a capability");
-        assert_found("src/experiment/x.rs", "let fast = name != \"youki\";", "ask for a capability");
-        assert_clean("src/experiment/x.rs", "#[cfg(test)]\nmod tests { const P: &str = \"fake\"; }");
-        assert_clean("src/engine/x.rs", "if platform.id() == id {}");
+    #[rstest]
+    #[case("if stage.platform.id() == other {}")]
+    #[case("let fast = name != \"youki\";")]
+    fn an_experiment_asks_for_capabilities(#[case] code: &str) {
+        assert_finding(&format!("{EXPERIMENTS}x.rs"), code, "expected it to ask for a capability");
+        assert_clean("src/measure/session/x.rs", code);
+        assert_clean(&format!("{EXPERIMENTS}x.rs"), "#[cfg(test)]\nmod tests { const P: &str = \"fake\"; }");
     }
 }

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::make::Make;
 use super::tree::{self, Tree};
 use super::{config, jobs, repositories};
-use crate::cli::images::source::{Fetcher, Lock, Sources, SourceSelection, addresses};
+use crate::cli::images::source::{Fetcher, Lock, SourceSelection, Sources, addresses};
 use crate::cli::images::{ImageRequest, Row, smoke};
 
 /// What a tool may take to tell its version.

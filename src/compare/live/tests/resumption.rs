@@ -90,7 +90,7 @@ fn a_second_stage_that_is_refused_keeps_what_was_measured(#[case] torn: Option<u
     let summary = rig.try_run(request, made_anew(), None).expect("it has measured");
     let [problem] = summary.problems.as_slice() else { panic!("{:?}", summary.problems) };
     assert!(problem.contains("what is booted as fake/hello is another than then"), "{problem}");
-    assert_eq!((summary.file.outcome, summary.exit()), (RunOutcome::Stopped, Exit::Trouble));
+    assert_eq!((summary.file.outcome, summary.exit()), (RunOutcome::Stopped, Exit::Failure));
     let stored = read_session(&summary.dir).expect("it is there");
     assert_eq!((stored.file, stored.trials.len()), (summary.file, 36), "a first stage of twelve blocks");
     let ran = rig.run_dressed(rig.resume("last"), TestHook::default());

@@ -82,7 +82,7 @@ fn an_arm_that_fails_is_told_by_its_reason(
     assert!(blocks <= 12, "it does not go on for ever: {blocks}");
     let failures: Vec<String> = ran.comparison().failures().into_iter().collect();
     assert_eq!(failures, [format!("boot/hello/0: {}", ran.reason("boot"))]);
-    assert_eq!(ran.summary.exit(), Exit::Trouble, "a gate does not pass for it");
+    assert_eq!(ran.summary.exit(), Exit::Failure, "a gate does not pass for it");
     assert!(ran.comparison().says_nothing());
 }
 
@@ -92,7 +92,7 @@ fn an_arm_that_fails_is_told_by_its_reason(
 fn an_arm_that_fails_is_trouble_whichever_it_is(#[case] which: ArmId) {
     let rig = Rig::new();
     let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(which, |_| true));
-    assert_eq!((ran.verdicts(), ran.summary.exit()), (vec![Verdict::Invalid; 2], Exit::Trouble));
+    assert_eq!((ran.verdicts(), ran.summary.exit()), (vec![Verdict::Invalid; 2], Exit::Failure));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_regression_speaks_over_trouble_and_noise_is_none() {
     let mut same = rig.run_dressed(rig.ask(question("fake", "fake")), injected(ArmId::Null, "busy:500us")).summary;
     assert_eq!(same.exit(), Exit::Fine, "a null control that differs is no regression");
     same.problems.push("something".to_owned());
-    assert_eq!(same.exit(), Exit::Trouble);
+    assert_eq!(same.exit(), Exit::Failure);
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! The metric catalogue: every metric that a trial can have, once.
+//!
+//! Reports, exports, `ab`, `compare` and the table in `docs/methodology.md` read it. No other file spells a metric's name.
+
+use super::program::Program;
+use super::record::{Experiment, Metric};
+use super::units::{Direction, Unit};
+
+/// What is true of a metric in every trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricInfo {
+    /// The name in records: `insert_time`.
+    pub name: &'static str,
+    /// The unit of its values.
+    pub unit: Unit,
+    /// Which direction is an improvement.
+    pub direction: Direction,
+    /// The trials that have it, in words.
+    pub measured_in: &'static str,
+    /// The heading of a column.
+    pub label: &'static str,
+    /// The definition, in one sentence without a full stop.
+    pub definition: &'static str,
+}
+
+impl MetricInfo {
+    /// The metric of one trial.
+    pub fn of(&self, value: f64) -> Metric {
+        Metric { name: self.name.to_owned(), unit: self.unit, direction: self.direction, value, samples: Vec::new() }
+    }
+}
+
+/// The metric of that name; `None` for one of a newer version.
+pub fn find(name: &str) -> Option<&'static MetricInfo> {
+    CATALOGUE.iter().copied().find(|metric| metric.name == name)
+}
+
+/// What an experiment with that guest is about. Few metrics, since each one adds a chance of a false alarm.
+pub fn headline(experiment: Experiment, workload: Program) -> &'static [&'static MetricInfo] {
+    match (experiment, workload) {
+        (Experiment::Boot, server) if server.is_server() => &[&BOOT, &READY],
+        (Experiment::Boot, _) => &[&BOOT, &BOOT_WHOLE],
+        (Experiment::Footprint, _) => &[&PSS_PER_INSTANCE, &CHARGE_PER_INSTANCE, &IMAGE_SIZE, &MINIMUM_MEMORY],
+        (_, Program::Nginx) => &[&THROUGHPUT, &LATENCY_P99],
+        (_, Program::Redis) => &[&THROUGHPUT, &LATENCY_P99_SET, &LATENCY_P99_GET],
+        _ => &[&INSERT_TIME],
+    }
+}
+
+/// The catalogue as the rows of a Markdown table, for the documentation.
+pub fn markdown() -> String {
+    let arrow = |direction| match direction {
+        Direction::Lower => "↓",
+        Direction::Higher => "↑",
+        Direction::Neutral => "·",
+    };
+    let row = |m: &&MetricInfo| {
+        format!(
+            "| `{}` | {} | `{}` | {} | {} |\n",
+            m.name,
+            m.measured_in,
+            m.unit.symbol(),
+            arrow(m.direction),
+            m.definition
+        )
+    };
+    let head = "| metric | measured in | unit | better | definition |\n| --- | --- | --- | --- | --- |\n";
+    head.to_owned() + &CATALOGUE.iter().map(row).collect::<String>()
+}
+
+/// Declares each metric as a constant with its definition as documentation, and the catalogue of all.
+macro_rules! catalogue {
+    ($($constant:ident = $name:literal, $unit:ident, $direction:ident, $measured_in:literal, $label:literal, $definition:literal;)+) => {
+        /// Every metric, in the order of the documentation.
+        pub const CATALOGUE: &[&MetricInfo] = &[$(&$constant),+];
+
+        $(#[doc = $definition]
+        pub const $constant: MetricInfo = MetricInfo {
+            name: $name,
+            unit: Unit::$unit,
+            direction: Direction::$direction,
+            measured_in: $measured_in,
+            label: $label,
+            definition: $definition,
+        };)+
+    };
+}
+
+catalogue! {
+    BOOT = "boot", Nanos, Lower, "boot", "boot",
+        "`spawn` to `main`; the headline";
+    BOOT_WHOLE = "boot_whole", Nanos, Lower, "boot, not of servers", "whole life",
+        "`spawn` to `exit`, the span that the thesis timed";
+    READY = "ready", Nanos, Lower, "boot of servers", "ready",
+        "`spawn` to `ready`";
+    CREATE = "create", Nanos, Lower, "boot", "create",
+        "`spawn` to `created`";
+    START = "start", Nanos, Lower, "boot", "start",
+        "`created` to `main`; for some virtual machines, `vmm` to `main`";
+    MONITOR = "monitor", Nanos, Lower, "boot of virtual machines", "monitor",
+        "`spawn` to `vmm`";
+    KERNEL = "kernel", Nanos, Lower, "boot of virtual machines", "kernel",
+        "`vmm` to `guest`";
+    MONITOR_KERNEL = "monitor_kernel", Nanos, Lower, "boot of virtual machines", "monitor and kernel",
+        "`spawn` to `guest`";
+    PROGRAM = "program", Nanos, Lower, "boot of virtual machines", "program",
+        "`guest` to `main`";
+    RUN = "run", Nanos, Lower, "boot, not of servers", "run",
+        "`main` to `exit`";
+    REMOVAL = "removal", Nanos, Lower, "boot", "removal",
+        "`exit` to `gone`";
+    INSERT_TIME = "insert_time", Nanos, Lower, "scalability, isolation", "insert time",
+        "`ready` to `result` on the host's clock; the median over several victims";
+    INSERT_TIME_GUEST = "insert_time_guest", Nanos, Lower, "scalability (one victim), isolation", "by the guest's clock",
+        "the same inserts on the guest's own clock, as a cross-check";
+    THROUGHPUT = "throughput", PerSecond, Higher, "scalability, isolation", "throughput",
+        "of servers, requests per second as the load generator counts them, the sum over several victims; of several SQLite victims, the sum of rows divided by `insert_time`";
+    THROUGHPUT_SET = "throughput_set", PerSecond, Higher, "`redis` in scalability and isolation", "SET",
+        "SET requests per second, as `redis-benchmark` reports";
+    THROUGHPUT_GET = "throughput_get", PerSecond, Higher, "`redis` in scalability and isolation", "GET",
+        "GET requests per second, as `redis-benchmark` reports";
+    THROUGHPUT_PER_VICTIM = "throughput_per_victim", PerSecond, Higher, "servers, several victims", "throughput of each",
+        "the median over the victims, which compares with one server alone";
+    FAIRNESS = "fairness", Ratio, Higher, "scalability, several victims", "fairness",
+        "Jain's index over the victims' rates";
+    LATENCY_P50 = "latency_p50", Nanos, Lower, "`nginx` in scalability and isolation", "p50",
+        "the time within which half of the responses arrived";
+    LATENCY_P99 = "latency_p99", Nanos, Lower, "`nginx` in scalability and isolation", "p99",
+        "the time within which 99 % of the responses arrived";
+    LATENCY_P50_SET = "latency_p50_set", Nanos, Lower, "`redis` in scalability and isolation", "SET p50",
+        "the same for SET; `redis-benchmark` reports it since 6.2";
+    LATENCY_P99_SET = "latency_p99_set", Nanos, Lower, "`redis` in scalability and isolation", "SET p99",
+        "the same for SET; `redis-benchmark` reports it since 6.2";
+    LATENCY_P50_GET = "latency_p50_get", Nanos, Lower, "`redis` in scalability and isolation", "GET p50",
+        "the same for GET; `redis-benchmark` reports it since 6.2";
+    LATENCY_P99_GET = "latency_p99_get", Nanos, Lower, "`redis` in scalability and isolation", "GET p99",
+        "the same for GET; `redis-benchmark` reports it since 6.2";
+    CLIENT_CPU = "client_cpu", Ratio, Neutral, "servers in scalability and isolation", "client busy",
+        "the load generator's CPU time divided by what it could have used";
+    CLIENT_ERRORS = "client_errors", Count, Neutral, "`nginx` in scalability and isolation", "client errors",
+        "failed reads and writes, and responses later than `wrk`'s timeout of 2 s";
+    CLIENT_TIME_WAIT = "client_time_wait", Count, Neutral, "servers in scalability and isolation", "ports in TIME_WAIT",
+        "sockets in TIME_WAIT in the load generator's network namespace after it ended";
+    IMAGE_SIZE = "image_size", Bytes, Lower, "footprint", "image",
+        "bytes of the image's root file system";
+    START_PER_INSTANCE = "start_per_instance", Nanos, Lower, "footprint", "start of each",
+        "wall time until all instances of this level are ready, divided by their number";
+    MEM_USED = "mem_used", Bytes, Lower, "footprint", "memory used",
+        "fall of the host's `MemAvailable` since the nearest earlier reading without instances";
+    MEM_AVAILABLE_PER_INSTANCE = "mem_available_per_instance", Bytes, Lower, "footprint", "host memory",
+        "`mem_used` divided by the number of instances";
+    SLAB_PER_INSTANCE = "slab_per_instance", Bytes, Lower, "footprint", "kernel slab",
+        "growth of the kernel's `Slab` per instance";
+    SWAP_PER_INSTANCE = "swap_per_instance", Bytes, Lower, "footprint", "swap",
+        "growth of used swap per instance";
+    PSS_PER_INSTANCE = "pss_per_instance", Bytes, Lower, "footprint", "PSS",
+        "mean over instances of the PSS of their processes";
+    USS_PER_INSTANCE = "uss_per_instance", Bytes, Lower, "footprint", "USS",
+        "mean over instances of the private memory of their processes";
+    PSS_GUEST = "pss_guest", Bytes, Lower, "footprint of virtual machines", "guest's memory",
+        "mean PSS of the guest's memory: what the guest has touched";
+    PSS_TRANSLATION = "pss_translation", Bytes, Lower, "footprint of virtual machines", "translated code",
+        "mean PSS of writable and executable mappings without a file: code translated by TCG";
+    PSS_PROGRAM = "pss_program", Bytes, Lower, "footprint of virtual machines", "program and libraries",
+        "mean PSS of read-only file mappings: the monitor's program and libraries";
+    PSS_MONITOR = "pss_monitor", Bytes, Lower, "footprint of virtual machines", "monitor's data",
+        "mean PSS of all other mappings: the monitor's heap, stacks and data";
+    PSS_OVERHEAD = "pss_overhead", Bytes, Lower, "footprint of virtual machines", "overhead",
+        "mean PSS without `pss_guest`";
+    GUEST_MEMORY = "guest_memory", Bytes, Neutral, "footprint of virtual machines", "memory given",
+        "the memory that the guest was given";
+    MINIMUM_MEMORY = "minimum_memory", Bytes, Lower, "footprint with `--minimum`", "least memory",
+        "the smallest memory with which the guest boots";
+    INSUFFICIENT_MEMORY = "insufficient_memory", Bytes, Neutral, "footprint with `--minimum`", "too little",
+        "the largest memory with which the guest does not boot";
+    CHARGE_PER_INSTANCE = "charge_per_instance", Bytes, Lower, "footprint", "control group",
+        "mean over instances of their control group's memory charge";
+    HOST_CPU_AVAILABLE = "host_cpu_available", Ratio, Neutral, "boot, footprint, scalability", "host CPU idle",
+        "idle share of all CPUs while the host settled at this level";
+    HOST_MEM_AVAILABLE = "host_mem_available", Bytes, Neutral, "boot, footprint, scalability", "host memory available",
+        "`MemAvailable` at that time";
+    HOST_SWAP_USED = "host_swap_used", Bytes, Neutral, "boot, footprint, scalability", "host swap used",
+        "used swap at that time";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_in_the_catalogue_once() {
+        let names: BTreeSet<_> = CATALOGUE.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+        assert_eq!(find("boot"), Some(&BOOT));
+        assert_eq!(find("no such metric"), None);
+    }
+
+    #[test]
+    fn every_headline_can_improve() {
+        for experiment in Experiment::ALL {
+            for workload in Program::ALL {
+                assert!(headline(*experiment, *workload).iter().all(|m| m.direction != Direction::Neutral));
+            }
+        }
+    }
+}
