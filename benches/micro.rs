@@ -20,7 +20,7 @@ use featherweight::host::folders::Folders;
 use featherweight::host::interrupt::Interrupt;
 use featherweight::host::ledger::Ledger;
 use featherweight::host::sampler::{HostReading, Sampler, SamplerConfig, Sharing};
-use featherweight::measure::plan::{self, Offer};
+use featherweight::measure::plan::{self, HostSupport};
 use featherweight::model::configuration::Configuration;
 use featherweight::model::cpuset::CpuSet;
 use featherweight::model::platform::{Accelerator, Capabilities, Networking};
@@ -241,7 +241,7 @@ fn paper(experiment: Experiment) -> Configuration {
 }
 
 /// A host that has all that is asked for.
-fn everything(configuration: &Configuration) -> Offer {
+fn everything(configuration: &Configuration) -> HostSupport {
     let can = Capabilities {
         accelerator: Accelerator::None,
         fork: true,
@@ -252,7 +252,7 @@ fn everything(configuration: &Configuration) -> Offer {
         own_memory: false,
         simulated: true,
     };
-    Offer {
+    HostSupport {
         platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
         placements: configuration.placements.iter().map(|&placement| (placement, Ok(()))).collect(),
         workloads: Vec::new(),

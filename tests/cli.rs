@@ -131,8 +131,9 @@ fn servers_are_measured_where_nothing_has_to_be_installed() {
     let line = "--platform fake --runs 1 --placement same-thread --load-seconds 2 --requests 5000";
     let assert = desk.command(Experiment::Isolation, line).assert().success();
     let run = desk.run();
-    let of =
-        |workload| run.trials.iter().filter(move |t| t.case.workload == workload && t.metric("throughput").is_some());
+    let of = |workload| {
+        run.trials.iter().filter(move |t| t.case.workload.name() == workload && t.metric("throughput").is_some())
+    };
     assert_eq!((of("nginx").count(), of("redis").count()), (4, 4));
     assert_eq!((run.file.configuration.load.seconds, run.file.configuration.load.requests), (2, 5000));
     assert!(!stdout(&assert).contains("skipped: "));

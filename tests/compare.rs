@@ -90,7 +90,7 @@ fn baseline(desk: &Desk) -> std::path::PathBuf {
 /// `cargo xtask compare` in the folders of `desk`.
 fn compare(desk: &Desk, arguments: &[&str]) -> Command {
     static XTASK: OnceLock<std::path::PathBuf> = OnceLock::new();
-    let xtask = XTASK.get_or_init(|| build(&["build", "--package", "xtask"])["xtask"].clone());
+    let xtask = XTASK.get_or_init(|| build(&["test", "--workspace", "--no-run", "--test", "chores"])["xtask"].clone());
     let mut command = Command::new(xtask);
     command.arg("compare").args(arguments).env("CARGO_TARGET_DIR", desk.path("target"));
     command

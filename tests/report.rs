@@ -195,7 +195,7 @@ fn an_older_run_speaks_for_the_workloads_that_no_later_one_has() {
     let later = |id: &str, workload: &str| {
         let mut run = boot.clone();
         run.file.run = id.parse().unwrap();
-        run.trials.iter_mut().for_each(|t| (t.run, t.case.workload) = (id.parse().unwrap(), workload.into()));
+        run.trials.iter_mut().for_each(|t| (t.run, t.case.workload) = (id.parse().unwrap(), workload.parse().unwrap()));
         run
     };
     let runs = [later("20261122-000000-0001", "nginx"), boot.clone(), later("20261123-000000-0002", "hello")];

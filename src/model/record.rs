@@ -1,5 +1,6 @@
 //! One line of `trials.jsonl`.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +11,7 @@ use crate::model::event::Event;
 use crate::model::names::named_enum;
 use crate::model::placement::Placement;
 use crate::model::platform::{Accelerator, PlatformId};
+use crate::model::program::Program;
 use crate::model::run::RunId;
 use crate::model::units::{Direction, Nanos, Unit};
 
@@ -55,7 +57,7 @@ named_enum! {
 }
 
 /// Everything that tells one case from another. Trials of equal cases are repetitions.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Case {
     /// What is measured.
     pub experiment: Experiment,
@@ -64,7 +66,7 @@ pub struct Case {
     /// What makes the guest execute.
     pub accelerator: Accelerator,
     /// The measured guest or server: `hello`, `sleep`, `sqlite`.
-    pub workload: String,
+    pub workload: Program,
     /// The attacker; `None` for references, placebos and other experiments.
     pub attacker: Option<Attacker>,
     /// Where the attacker runs; a reference or placebo carries the placement it stands beside.
@@ -75,6 +77,27 @@ pub struct Case {
     pub victims: u32,
     /// SHA-256 of the measured guest, in hexadecimal.
     pub image: String,
+}
+
+impl Case {
+    /// What cases are sorted by. Workloads are sorted by name, so that a new program moves no existing case.
+    fn key(&self) -> impl Ord + '_ {
+        let (where_, what) =
+            ((&self.platform, self.accelerator), (self.workload.name(), self.attacker, self.placement));
+        (self.experiment, where_, what, self.background, self.victims, &self.image)
+    }
+}
+
+impl Ord for Case {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Case {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What people call a case: `isolation/youki/sqlite/same-thread/prime`, `boot/native/hello/100`.
@@ -104,7 +127,7 @@ impl<'a> CaseName<'a> {
         Self {
             experiment: case.experiment,
             platform: Some(&case.platform),
-            workload: &case.workload,
+            workload: case.workload.name(),
             placement: case.placement,
             neighbour: neighbour(case.attacker, role),
             background: case.background,
@@ -262,7 +285,7 @@ mod tests {
             experiment,
             platform: PlatformId::new("fake"),
             accelerator: Accelerator::None,
-            workload: "hello".to_owned(),
+            workload: Program::Hello,
             attacker: None,
             placement: Placement::Unpinned,
             background: 10,

@@ -8,6 +8,7 @@ use crate::model::event::Event;
 use crate::model::load::Load;
 use crate::model::placement::Placement;
 use crate::model::platform::{Accelerator, Networking, PlatformId};
+use crate::model::program::Program;
 use crate::model::record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
 use crate::model::run::RunId;
 use crate::model::units::{Direction, Nanos, Unit};
@@ -29,7 +30,7 @@ pub(crate) fn record(order: u64) -> TrialRecord {
             experiment: Experiment::Boot,
             platform: PlatformId::new("fake"),
             accelerator: Accelerator::None,
-            workload: "hello".into(),
+            workload: Program::Hello,
             attacker: None,
             placement: Placement::Unpinned,
             background: 0,

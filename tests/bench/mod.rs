@@ -85,7 +85,7 @@ pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
 /// date then, in the profile of this test.
 fn target(experiment: Experiment) -> &'static Path {
     static TARGETS: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
-    let targets = TARGETS.get_or_init(|| build(&["test", "--benches", "--no-run"]));
+    let targets = TARGETS.get_or_init(|| build(&["test", "--workspace", "--benches", "--no-run"]));
     targets.get(experiment.name()).unwrap_or_else(|| panic!("no target {experiment} among {targets:?}"))
 }
 

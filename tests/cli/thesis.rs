@@ -75,8 +75,9 @@ fn the_thesis_line_for_nginx_gives_its_twenty_results() {
     desk.command(Experiment::Scalability, line).assert().success();
     let run = desk.run();
     assert_eq!(run.trials.len(), 20);
-    let good =
-        |t: &&TrialRecord| t.outcome == Outcome::Ok && t.case.workload == "nginx" && t.metric("throughput").is_some();
+    let good = |t: &&TrialRecord| {
+        t.outcome == Outcome::Ok && t.case.workload.name() == "nginx" && t.metric("throughput").is_some()
+    };
     assert_eq!(run.trials.iter().filter(good).count(), 20);
     assert_eq!(run.file.configuration.network, Networking::Bridge);
 }
@@ -94,7 +95,7 @@ fn an_isolation_code_brings_the_attackers_of_its_victim(
     let line = format!("--name {code} --platform fake --placement same-thread --runs 1 --rows 100");
     desk.command(Experiment::Isolation, &line).assert().success();
     let trials = desk.run().trials;
-    assert!(trials.iter().all(|trial| trial.case.workload == victim));
+    assert!(trials.iter().all(|trial| trial.case.workload.name() == victim));
     let mut sorted: Vec<String> = trials.iter().filter_map(|trial| Some(trial.case.attacker?.to_string())).collect();
     sorted.sort();
     assert_eq!(sorted, attackers);

@@ -53,7 +53,9 @@ pub(crate) fn has_servers() -> bool {
 #[track_caller]
 pub(crate) fn clean(desk: &Desk) -> String {
     static XTASK: OnceLock<std::path::PathBuf> = OnceLock::new();
-    let xtask = XTASK.get_or_init(|| build(&["build", "--package", "xtask", "--bins"]).remove("xtask").expect("built"));
+    let xtask = XTASK.get_or_init(|| {
+        build(&["test", "--workspace", "--no-run", "--test", "chores"]).remove("xtask").expect("built")
+    });
     let mut command = std::process::Command::new(xtask);
     let done = command.arg("clean").env("FEATHERWEIGHT_STATE", desk.state()).output().expect("it starts");
     let said = String::from_utf8_lossy(&done.stdout).trim().to_owned();

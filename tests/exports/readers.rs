@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use featherweight::model::platform::PlatformId;
 use featherweight::model::record::Experiment;
 use featherweight::report::export::{Better, bencher, critcmp, github, hyperfine, openmetrics};
 use serde_json::Value;
@@ -82,7 +83,7 @@ fn prometheus_parses_what_openmetrics_says() {
     };
     let mut run = frozen(Experiment::Footprint);
     let odd = "a\"b\\n\\\nc,}é";
-    run[0].trials.iter_mut().for_each(|trial| trial.case.workload = odd.into());
+    run[0].trials.iter_mut().for_each(|trial| trial.case.platform = PlatformId::new(odd));
     let selection = selected(&run, None);
     let text = openmetrics(&selection).content;
     let families: Value = serde_json::from_str(&parse(&python, &text)).expect("what the script prints");
@@ -95,7 +96,7 @@ fn prometheus_parses_what_openmetrics_says() {
         families.as_object().expect("families").values().flat_map(|f| f["samples"].as_array().expect("a list"));
     let medians: Vec<&Value> = medians.filter(|sample| sample["labels"]["statistic"] == "median").collect();
     assert_eq!(medians.len(), metrics);
-    assert!(medians.iter().all(|sample| sample["labels"]["workload"] == odd), "{:?}", medians[0]);
+    assert!(medians.iter().all(|sample| sample["labels"]["platform"] == odd), "{:?}", medians[0]);
     let image = &family("featherweight_image_size_bytes")["samples"][0];
     assert_eq!(image["value"].as_f64(), Some(700_000.0), "{image}");
 }

@@ -168,7 +168,7 @@ pub(crate) fn trial(experiment: Experiment, platform: &str, workload: &str, numb
             experiment,
             platform: PlatformId::new(platform),
             accelerator: Accelerator::None,
-            workload: workload.into(),
+            workload: workload.parse().expect("a guest program"),
             attacker: None,
             placement: Placement::Alone,
             background: 0,

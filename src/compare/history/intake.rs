@@ -101,7 +101,7 @@ impl Measured<'_> {
             image: Some(case.image.clone()),
             experiment: case.experiment,
             case: CaseName::of(case, self.case.role).anywhere().to_string(),
-            parameters: parameters(&file.configuration, &case.workload, case.background),
+            parameters: parameters(&file.configuration, case.workload.name(), case.background),
             metric: metric.name.clone(),
             unit: metric.unit,
             direction: metric.direction,

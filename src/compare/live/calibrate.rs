@@ -1,8 +1,8 @@
 //! How much busy work is so many percent: by the arm's own trials without it.
 
+use super::ArmId;
 use super::error::Stop;
 use super::runners::{ArmRunners, Around, Turn};
-use super::{ArmId, case};
 use crate::model::record::{Outcome, TrialRecord};
 use crate::model::units::{Nanos, Unit};
 use crate::platform::Error;
@@ -41,8 +41,7 @@ pub(super) fn median(
 
 /// The first time that the case is about.
 fn about(trial: &TrialRecord) -> Option<&'static str> {
-    let program = case::workload(&trial.case)?;
-    let headlines = super::metric::headline(trial.case.experiment, program);
+    let headlines = super::metric::headline(trial.case.experiment, trial.case.workload);
     headlines
         .iter()
         .find(|(name, unit, _)| *unit == Unit::Nanos && trial.metric(name).is_some())

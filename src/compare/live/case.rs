@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::metric::{JudgedMetric, MetricSelection, refused};
 use crate::compare::rule::{Decision, Rule};
 use crate::measure::plan::PlannedTrial;
-use crate::model::program::Program;
 use crate::model::record::{Case, CaseName, Role};
 use crate::model::units::Nanos;
 
@@ -48,17 +47,13 @@ pub(crate) fn name(case: &Case) -> String {
     CaseName::of(case, Role::Measured).anywhere().to_string()
 }
 
-/// The guest that a case measures.
-pub(super) fn workload(case: &Case) -> Option<Program> {
-    case.workload.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::attacker::Attacker;
     use crate::model::placement::Placement;
     use crate::model::platform::PlatformId;
+    use crate::model::program::Program;
     use crate::model::record::Experiment;
     use crate::store::testing::record;
 
@@ -81,7 +76,7 @@ mod tests {
         assert_eq!(planned.to_string(), "isolation/fake/sqlite/same-core/open");
         let stored = Case {
             experiment: Experiment::Isolation,
-            workload: "sqlite".to_owned(),
+            workload: Program::Sqlite,
             attacker: Some(Attacker::Open),
             placement: Placement::SameCore,
             ..record(0).case

@@ -256,9 +256,7 @@ impl Session {
     }
 
     fn judged(&self, a: &TrialRecord, b: &TrialRecord) -> Vec<JudgedMetric> {
-        let workload = case::workload(&a.case);
-        let of = |program| judged(&self.file.metrics, a.case.experiment, program, &a.metrics, &b.metrics);
-        workload.map(of).unwrap_or_default()
+        judged(&self.file.metrics, a.case.experiment, a.case.workload, &a.metrics, &b.metrics)
     }
 
     fn block(&mut self, index: usize, rounds: &mut Rounds<'_>) -> Result<(), Stop> {

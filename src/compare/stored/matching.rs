@@ -119,7 +119,7 @@ impl Key {
         Self {
             experiment: case.experiment,
             platform: (pairing == Pairing::Same).then(|| case.platform.clone()),
-            workload: case.workload.clone(),
+            workload: case.workload.to_string(),
             placement: case.placement,
             role,
             attacker: case.attacker,

@@ -59,7 +59,7 @@ pub(super) fn case(stage: &Stage<'_>, trial: &PlannedTrial) -> Result<Case, Erro
         experiment: trial.experiment,
         platform: trial.platform.clone(),
         accelerator: stage.platform.capabilities().accelerator,
-        workload: trial.workload.to_string(),
+        workload: trial.workload,
         attacker: trial.attacker,
         placement: trial.placement,
         background: trial.background,

@@ -143,7 +143,7 @@ fn is_of(record: &TrialRecord, trial: &PlannedTrial) -> bool {
     record.trial == trial.trial
         && record.role == trial.role
         && case.platform == trial.platform
-        && case.workload == trial.workload.name()
+        && case.workload == trial.workload
         && case.attacker == trial.attacker
         && case.placement == trial.placement
         && case.background == trial.background

@@ -89,7 +89,7 @@ fn dimensions(run: &StoredRun, trial: &TrialRecord) -> Vec<String> {
         case.experiment.to_string(),
         case.platform.to_string(),
         case.accelerator.to_string(),
-        case.workload.clone(),
+        case.workload.to_string(),
         case.attacker.map(|a| a.to_string()).unwrap_or_default(),
         case.placement.to_string(),
         case.background.to_string(),

@@ -101,7 +101,7 @@ fn of_case(case: &CaseSeries<'_>, own: (&str, &str)) -> String {
         ("experiment", case.case.experiment.name()),
         ("platform", case.case.platform.as_str()),
         ("accelerator", case.case.accelerator.name()),
-        ("workload", &case.case.workload),
+        ("workload", case.case.workload.name()),
         ("attacker", case.case.attacker.map_or("", |attacker| attacker.name())),
         ("placement", case.case.placement.name()),
         ("background", &background),

@@ -142,7 +142,7 @@ fn failures(run: &StoredRun) -> Vec<Failure> {
 
 fn case_name(trial: &crate::model::record::TrialRecord) -> String {
     let case = &trial.case;
-    let mut words = vec![case.platform.to_string(), case.workload.clone()];
+    let mut words = vec![case.platform.to_string(), case.workload.to_string()];
     words.extend(case.attacker.map(|a| format!("beside {a}")));
     if trial.role != crate::model::record::Role::Measured {
         words.push(format!("({})", trial.role));

@@ -38,7 +38,7 @@ fn boot(level: u32, trial: u32, value: f64) -> TrialRecord {
 
 fn insert(role: Role, attacker: Option<Attacker>, trial: u32, seconds: f64) -> TrialRecord {
     let mut record = record(u64::from(trial));
-    (record.case.experiment, record.case.workload) = (Experiment::Isolation, "sqlite".into());
+    (record.case.experiment, record.case.workload) = (Experiment::Isolation, crate::model::program::Program::Sqlite);
     (record.role, record.case.attacker, record.case.placement) = (role, attacker, Placement::SameThread);
     record.trial = trial;
     let value = seconds * 1e9;
@@ -199,7 +199,7 @@ fn huge_and_tiny_values_keep_their_units() {
 /// Nginx on `platform` with that throughput, of `victims` at once.
 fn served(platform: &str, victims: u32, trial: u32, rate: f64) -> TrialRecord {
     let mut record = record(u64::from(trial));
-    (record.case.experiment, record.case.workload) = (Experiment::Scalability, "nginx".into());
+    (record.case.experiment, record.case.workload) = (Experiment::Scalability, crate::model::program::Program::Nginx);
     (record.case.platform, record.case.victims, record.trial) = (PlatformId::new(platform), victims, trial);
     record.metrics = vec![Metric {
         name: "throughput".into(),
@@ -218,7 +218,7 @@ fn texts(report: &Report) -> Vec<&str> {
 #[test]
 fn workloads_never_share_a_section_nor_a_figure() {
     let mut nginx = boot(0, 1, 9e6);
-    nginx.case.workload = "nginx".into();
+    nginx.case.workload = crate::model::program::Program::Nginx;
     let report = report(vec![boot(0, 0, 7e6), nginx, boot(10, 0, 7e6)]);
     let titles: Vec<&str> = report.sections.iter().map(|s| s.title.as_str()).collect();
     assert_eq!(titles, ["Boot: hello", "Boot: Nginx"]);
@@ -250,7 +250,7 @@ fn less_throughput_is_a_share_that_is_left_and_a_slowdown_above_one() {
 fn an_attacked_server_keeps_a_share_of_its_throughput() {
     let mut trials = blocks(Some(4.0));
     for trial in &mut trials {
-        trial.case.workload = "redis".into();
+        trial.case.workload = crate::model::program::Program::Redis;
         let metric = &mut trial.metrics[0];
         (metric.name, metric.unit, metric.direction) = ("throughput".into(), Unit::PerSecond, Direction::Higher);
         metric.value = 1e15 / metric.value;
@@ -302,7 +302,7 @@ fn a_flagged_trial_is_counted_and_its_reason_told() {
 #[test]
 fn a_platform_keeps_its_colour_where_another_is_missing() {
     let mut redis = served("b", 1, 0, 1e5);
-    redis.case.workload = "redis".into();
+    redis.case.workload = crate::model::program::Program::Redis;
     let mut run = run_of(vec![served("a", 1, 0, 5e4), served("b", 1, 1, 4e4), redis]);
     run.file.configuration.platforms = ["a", "b"].map(PlatformId::new).to_vec();
     let report = Report::of(&[run], &[]);
@@ -330,7 +330,7 @@ fn the_parts_of_a_boot_add_up_to_the_whole() {
 #[test]
 fn the_end_of_a_server_is_no_part_of_its_boot() {
     let mut record = record(0);
-    record.case.workload = "redis".into();
+    record.case.workload = crate::model::program::Program::Redis;
     let stamps = [(Event::Spawn, 0), (Event::Main, 4), (Event::Ready, 9), (Event::Exit, 30), (Event::Gone, 31)];
     record.events = stamps.map(|(event, at)| (event, Nanos(at * 1_000_000))).into();
     let report = report(vec![record]);

@@ -96,7 +96,7 @@ impl<'a> View<'a> {
 
     /// Whether a case, of whichever run, is one that this view would hold.
     pub fn is_about(&self, case: &Case) -> bool {
-        let same = case.workload == self.workload && case.accelerator == self.accelerator;
+        let same = case.workload.name() == self.workload && case.accelerator == self.accelerator;
         same && case.experiment == self.run.file.experiment()
     }
 
@@ -139,7 +139,7 @@ impl<'a> View<'a> {
 }
 
 fn kind(case: &Case) -> (String, Accelerator) {
-    (case.workload.clone(), case.accelerator)
+    (case.workload.to_string(), case.accelerator)
 }
 
 fn mark(kinds: &BTreeSet<(String, Accelerator)>, workload: &str, accelerator: Accelerator) -> String {

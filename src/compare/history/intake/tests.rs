@@ -74,7 +74,7 @@ fn other_rows_have_an_anchor_of_their_own() {
         let mut run = run(id, 7e6);
         (run.file.configuration.experiment, run.file.configuration.rows) = (Experiment::Scalability, rows);
         let case = &mut run.cases[0].case;
-        (case.experiment, case.workload) = (Experiment::Scalability, "sqlite".to_owned());
+        (case.experiment, case.workload) = (Experiment::Scalability, crate::model::program::Program::Sqlite);
         of(&run, earlier).remove(0)
     };
     let quick = of_rows("20261101-000000-0001", 5_000, &[]);

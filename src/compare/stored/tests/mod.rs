@@ -95,7 +95,7 @@ pub(super) fn isolation(slowdown: f64, pace: f64) -> RunValues {
         |(attacker, role, values)| {
             let mut of = case(0, vec![metric("insert_time", values)]);
             (of.case.experiment, of.case.attacker, of.role) = (Experiment::Isolation, attacker, role);
-            of.case.workload = "sqlite".to_owned();
+            of.case.workload = crate::model::program::Program::Sqlite;
             of
         },
     );

@@ -152,7 +152,7 @@ fn a_victim_that_did_nothing_at_all_is_not_passed_over() {
                 ("throughput".to_owned(), Unit::PerSecond, Direction::Higher);
         }
         run.cases[0].metrics[0].values[3].1 = value;
-        run.cases.iter_mut().for_each(|case| case.case.workload = "nginx".to_owned());
+        run.cases.iter_mut().for_each(|case| case.case.workload = crate::model::program::Program::Nginx);
         run
     };
     let comparison = compared(&served(1e9), &served(0.0)).comparison;
@@ -215,7 +215,8 @@ fn the_metrics_are_those_that_are_asked_for() {
 fn a_servers_tail_is_what_it_is_about_too() {
     let named = |name: &str| metric(name, values(12, 7e6, 0.02));
     let mut run = run(vec![case(0, vec![named("throughput"), named("latency_p50"), named("latency_p99")])]);
-    (run.cases[0].case.experiment, run.cases[0].case.workload) = (Experiment::Scalability, "nginx".to_owned());
+    (run.cases[0].case.experiment, run.cases[0].case.workload) =
+        (Experiment::Scalability, crate::model::program::Program::Nginx);
     let lines = compared(&run, &run).comparison.lines;
     assert_eq!(lines.iter().map(|line| line.metric.as_str()).collect::<Vec<_>>(), ["throughput", "latency_p99"]);
 }

@@ -33,9 +33,7 @@ fn a_server_alone_has_its_whole_throughput(#[case] server: Program, #[case] expe
     let rates = &ran.values("throughput", |_| ())[&()];
     assert_eq!(rates.len(), 3);
     assert!(rates.iter().all(|rate| (rate / expected - 1.0).abs() < 0.011), "{rates:?}");
-    assert!(
-        ran.stored.trials.iter().all(|t| t.events.contains_key(&Event::Result) && t.case.workload == server.name())
-    );
+    assert!(ran.stored.trials.iter().all(|t| t.events.contains_key(&Event::Result) && t.case.workload == server));
 }
 
 #[test]
@@ -114,7 +112,8 @@ fn several_servers_are_driven_at_once_and_share_evenly(#[case] server: Program) 
 #[test]
 fn a_server_is_booted_until_it_serves_and_weighed_without_a_load() {
     let ran = Rig::new().plain(servers(Experiment::Boot, &[Program::Hello, Program::Nginx]));
-    let [.., nginx] = ran.stored.trials.iter().filter(|t| t.case.workload == "nginx").collect::<Vec<_>>()[..] else {
+    let [.., nginx] = ran.stored.trials.iter().filter(|t| t.case.workload == Program::Nginx).collect::<Vec<_>>()[..]
+    else {
         panic!("no boot of nginx: {:?}", ran.stored.trials)
     };
     let metric = |name| nginx.metric(name);

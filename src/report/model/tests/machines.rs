@@ -146,7 +146,7 @@ fn weighed(sizes: &[(&str, f64)]) -> Vec<TrialRecord> {
     let of = |trial: u32| {
         let mut record = boot(10, trial, 0.0);
         (record.case.experiment, record.case.accelerator) = (Experiment::Footprint, Accelerator::Tcg);
-        record.case.workload = "sleep".into();
+        record.case.workload = crate::model::program::Program::Sleep;
         let metric = |(name, mib): &(&str, f64)| Metric {
             name: (*name).into(),
             unit: Unit::Bytes,

@@ -213,7 +213,7 @@ mod tests {
         let other = pack(&line(0, &json!({})), None, &Picked { metric: "ready".into(), case: None });
         assert_eq!(other, Err(PackError::Nothing("boot".into())));
         let mut sleep = record(1);
-        sleep.case.workload = "sleep".into();
+        sleep.case.workload = featherweight::model::program::Program::Sleep;
         let lines = line(0, &json!({})) + &serde_json::to_string(&sleep).unwrap() + "\n";
         assert!(
             matches!(boot(&lines), Err(PackError::Mixed(cases)) if cases == "boot fake hello 0, boot fake sleep 0")
