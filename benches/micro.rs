@@ -254,7 +254,7 @@ fn everything(configuration: &Configuration) -> HostSupport {
     };
     HostSupport {
         platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
-        placements: configuration.placements.iter().map(|&placement| (placement, Ok(()))).collect(),
+        placements: configuration.placements().iter().map(|&placement| (placement, Ok(()))).collect(),
         workloads: Vec::new(),
     }
 }

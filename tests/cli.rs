@@ -135,7 +135,7 @@ fn servers_are_measured_where_nothing_has_to_be_installed() {
         run.trials.iter().filter(move |t| t.case.workload.name() == workload && t.metric("throughput").is_some())
     };
     assert_eq!((of("nginx").count(), of("redis").count()), (4, 4));
-    assert_eq!((run.file.configuration.load.seconds, run.file.configuration.load.requests), (2, 5000));
+    assert_eq!((run.file.configuration.load().seconds, run.file.configuration.load().requests), (2, 5000));
     assert!(!stdout(&assert).contains("skipped: "));
 }
 

@@ -13,7 +13,7 @@ use crate::compare::live::{
 use crate::compare::rule::Comparison;
 use crate::host::folders::Folders;
 use crate::host::interrupt::Interrupt;
-use crate::model::configuration::Configuration;
+use crate::model::configuration::{Configuration, Design};
 use crate::model::exit::Exit;
 use crate::model::record::Experiment;
 use crate::platform::arm::Arm;
@@ -225,12 +225,14 @@ impl Ab {
         configuration.filter = self.filter.clone();
         configuration.seed = self.seed.unwrap_or(fresh);
         let usual = if self.bench == Experiment::Footprint { 10 } else { 0 };
-        if self.bench != Experiment::Isolation {
-            configuration.ladder = vec![self.measured.background.unwrap_or(usual)];
+        if let Some(ladder) = configuration.design.ladder_mut() {
+            ladder.levels = vec![self.measured.background.unwrap_or(usual)];
         } else if self.measured.background.is_some() {
             return Err(BadInput("--background: isolation has none; accepted: its other options".to_owned()).into());
         }
-        configuration.victims.clear();
+        if let Design::Scalability { victims, .. } = &mut configuration.design {
+            victims.clear();
+        }
         if self.no_noise_guard {
             configuration.noise_quanta = 0;
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::flat_configuration::FlatConfiguration;
 use crate::model::attacker::Attacker;
 use crate::model::load::Load;
 use crate::model::names::named_enum;
@@ -34,61 +35,191 @@ named_enum! {
 
 /// A resolved configuration, stored in `run.json`. The same configuration and seed give the same plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "FlatConfiguration", into = "FlatConfiguration")]
 pub struct Configuration {
-    /// What is measured.
-    pub experiment: Experiment,
+    /// What is measured, with the parameters of that experiment.
+    pub design: Design,
     /// The profile it was resolved from.
     pub profile: Profile,
-    /// The thesis's code it was asked by, such as `d_sql_s`.
+    /// The thesis's code that selected it, such as `d_sql_s`.
     pub name: Option<String>,
-    /// Where it is measured.
+    /// The platforms to measure.
     pub platforms: Vec<PlatformId>,
-    /// The measured guests; empty in runs of versions that had one an experiment. See [`Configuration::measured`].
-    #[serde(default)]
+    /// The measured guests; empty in runs of versions with one guest for each experiment. See [`Configuration::measured`].
     pub workloads: Vec<Program>,
-    /// How instances are connected where nothing in the trial serves. What serves is on a bridge, and so is what stands
-    /// beside it.
-    #[serde(default = "unconnected")]
+    /// How instances are connected in trials without a server. Servers, and instances next to them, are on a bridge.
     pub network: Networking,
-    /// How hard servers are driven.
-    #[serde(default = "thesis_load")]
-    pub load: Load,
-    /// The attackers of `isolation`; empty elsewhere.
-    pub attackers: Vec<Attacker>,
-    /// The attackers beside a server, where they are not those beside SQLite.
-    #[serde(default)]
-    pub server_attackers: Vec<Attacker>,
-    /// The placements of `isolation`; empty elsewhere.
-    pub placements: Vec<Placement>,
-    /// The numbers of background instances, ascending.
-    pub ladder: Vec<u32>,
-    /// Instead of weighing idle instances, `footprint` looks for the smallest guest memory that still boots.
-    #[serde(default)]
-    pub minimum: bool,
-    /// In which order they are visited.
-    pub ladder_order: LadderOrder,
-    /// The numbers of victims at once in the parallel mode of `scalability`; empty elsewhere.
-    pub victims: Vec<u32>,
-    /// Passes over the whole: ladders, or blocks of victim, placebo and attackers.
+    /// Passes over all cases: ladders, or rounds of victim, placebo and attackers.
     pub runs: u32,
-    /// Boots at each level in each pass.
-    pub boots: u32,
-    /// Rows that the SQLite victim inserts.
-    pub rows: u32,
     /// Quanta of the noise guard on each measuring core; 0 switches it off.
     pub noise_quanta: u32,
-    /// After how many seconds a trial is given up.
+    /// Seconds after which a trial is aborted.
     pub timeout_s: u64,
     /// Seeds the order of the trials.
     pub seed: u64,
-    /// Only cases whose name contains this word are run.
+    /// Only cases whose name contains this text are run.
     pub filter: Option<String>,
 }
 
+/// The parameters of one experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Design {
+    /// Boots at each level of a ladder.
+    Boot {
+        /// The levels.
+        ladder: Ladder,
+        /// Boots at each level in each pass.
+        boots: u32,
+    },
+    /// Memory of idle instances at each level of a ladder.
+    Footprint {
+        /// The levels.
+        ladder: Ladder,
+    },
+    /// The smallest guest memory that still boots.
+    MinimumMemory,
+    /// A victim at each level of a ladder, and several victims at once.
+    Scalability {
+        /// The levels.
+        ladder: Ladder,
+        /// The numbers of victims at once.
+        victims: Vec<u32>,
+        /// What a victim does.
+        work: Work,
+    },
+    /// A victim next to each attacker at each placement.
+    Isolation {
+        /// The placements.
+        placements: Vec<Placement>,
+        /// The attackers of SQLite.
+        attackers: Vec<Attacker>,
+        /// The attackers of servers.
+        server_attackers: Vec<Attacker>,
+        /// What the victim does.
+        work: Work,
+    },
+}
+
+/// Numbers of background instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ladder {
+    /// The numbers, ascending.
+    pub levels: Vec<u32>,
+    /// The order in which they are visited.
+    pub order: LadderOrder,
+}
+
+/// What victims do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Rows that the SQLite victim inserts.
+    pub rows: u32,
+    /// How hard servers are driven.
+    pub load: Load,
+}
+
+impl Design {
+    /// The experiment.
+    pub const fn experiment(&self) -> Experiment {
+        match self {
+            Design::Boot { .. } => Experiment::Boot,
+            Design::Footprint { .. } | Design::MinimumMemory => Experiment::Footprint,
+            Design::Scalability { .. } => Experiment::Scalability,
+            Design::Isolation { .. } => Experiment::Isolation,
+        }
+    }
+
+    /// The ladder; `None` for a search and for isolation.
+    pub const fn ladder(&self) -> Option<&Ladder> {
+        match self {
+            Design::Boot { ladder, .. } | Design::Footprint { ladder } | Design::Scalability { ladder, .. } => {
+                Some(ladder)
+            }
+            Design::MinimumMemory | Design::Isolation { .. } => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub const fn ladder_mut(&mut self) -> Option<&mut Ladder> {
+        match self {
+            Design::Boot { ladder, .. } | Design::Footprint { ladder } | Design::Scalability { ladder, .. } => {
+                Some(ladder)
+            }
+            Design::MinimumMemory | Design::Isolation { .. } => None,
+        }
+    }
+
+    /// What victims do; `None` without victims.
+    pub const fn work(&self) -> Option<&Work> {
+        match self {
+            Design::Scalability { work, .. } | Design::Isolation { work, .. } => Some(work),
+            Design::Boot { .. } | Design::Footprint { .. } | Design::MinimumMemory => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub const fn work_mut(&mut self) -> Option<&mut Work> {
+        match self {
+            Design::Scalability { work, .. } | Design::Isolation { work, .. } => Some(work),
+            Design::Boot { .. } | Design::Footprint { .. } | Design::MinimumMemory => None,
+        }
+    }
+}
+
 impl Configuration {
-    /// The measured guests; those of a run that names none are its experiment's own.
+    /// The experiment.
+    pub const fn experiment(&self) -> Experiment {
+        self.design.experiment()
+    }
+
+    /// Whether the smallest guest memory is searched for.
+    pub const fn is_minimum(&self) -> bool {
+        matches!(self.design, Design::MinimumMemory)
+    }
+
+    /// The numbers of background instances. A search has none in the background.
+    pub fn levels(&self) -> &[u32] {
+        match (&self.design, self.design.ladder()) {
+            (_, Some(ladder)) => &ladder.levels,
+            (Design::MinimumMemory, None) => &[0],
+            (_, None) => &[],
+        }
+    }
+
+    /// The order of the levels.
+    pub fn ladder_order(&self) -> LadderOrder {
+        self.design.ladder().map_or(LadderOrder::Shuffled, |ladder| ladder.order)
+    }
+
+    /// The numbers of victims at once; empty outside of scalability.
+    pub fn victims(&self) -> &[u32] {
+        match &self.design {
+            Design::Scalability { victims, .. } => victims,
+            _ => &[],
+        }
+    }
+
+    /// The placements; empty outside of isolation.
+    pub fn placements(&self) -> &[Placement] {
+        match &self.design {
+            Design::Isolation { placements, .. } => placements,
+            _ => &[],
+        }
+    }
+
+    /// Rows that the SQLite victim inserts; 0 without victims.
+    pub fn rows(&self) -> u32 {
+        self.design.work().map_or(0, |work| work.rows)
+    }
+
+    /// How hard servers are driven; the thesis's load without victims, where nothing is driven.
+    pub fn load(&self) -> Load {
+        self.design.work().map_or(thesis_load(), |work| work.load)
+    }
+
+    /// The measured guests; the experiment's own guest in runs that name none.
     pub fn measured(&self) -> Vec<Program> {
-        match (self.workloads.as_slice(), self.experiment) {
+        match (self.workloads.as_slice(), self.experiment()) {
             ([], Experiment::Boot) => vec![Program::Hello],
             ([], Experiment::Footprint) => vec![Program::Sleep],
             ([], Experiment::Scalability | Experiment::Isolation) => vec![Program::Sqlite],
@@ -96,19 +227,26 @@ impl Configuration {
         }
     }
 
-    /// How many trials each case gets.
+    /// The number of trials of each case.
     pub fn repetitions(&self) -> u32 {
         self.runs.saturating_mul(self.each_pass())
     }
 
-    /// How many trials a case gets in one of the [`Configuration::runs`].
+    /// The number of trials of a case in one pass.
     pub fn each_pass(&self) -> u32 {
-        if self.experiment == Experiment::Boot { self.boots } else { 1 }
+        match self.design {
+            Design::Boot { boots, .. } => boots,
+            _ => 1,
+        }
     }
 
-    /// The attackers beside `victim`.
+    /// The attackers of `victim`; empty outside of isolation.
     pub fn attackers_of(&self, victim: Program) -> &[Attacker] {
-        if victim.is_server() { &self.server_attackers } else { &self.attackers }
+        match &self.design {
+            Design::Isolation { server_attackers, .. } if victim.is_server() => server_attackers,
+            Design::Isolation { attackers, .. } => attackers,
+            _ => &[],
+        }
     }
 
     /// How the instances of a trial that measures `workload` are connected.
@@ -117,11 +255,7 @@ impl Configuration {
     }
 }
 
-fn unconnected() -> Networking {
-    Networking::None
-}
-
-/// The thesis's load; it is what `paper` has.
-pub(crate) fn thesis_load() -> Load {
+/// The thesis's load, which the profile `paper` uses.
+pub(crate) const fn thesis_load() -> Load {
     Load { seconds: 20, connections: 30, threads: 14, requests: 10_000_000, clients: 30, pipeline: 16 }
 }

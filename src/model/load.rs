@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How hard servers are driven.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// How long `wrk` drives Nginx, in seconds.
     pub seconds: u32,

@@ -5,6 +5,7 @@ pub mod configuration;
 pub mod cpuset;
 pub mod event;
 pub mod exit;
+pub mod flat_configuration;
 pub mod load;
 pub mod metric;
 pub mod names;

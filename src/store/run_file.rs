@@ -82,12 +82,12 @@ pub fn own_runs(runs: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
 impl RunFile {
     /// What was measured.
     pub fn experiment(&self) -> Experiment {
-        self.configuration.experiment
+        self.configuration.experiment()
     }
 
     /// Whether `other` asks the same of a platform: its trials could stand for this one's.
     pub(crate) fn asks_the_same(&self, other: &RunFile) -> bool {
-        let question = |file: &RunFile| (file.configuration.experiment, file.configuration.minimum);
+        let question = |file: &RunFile| (file.configuration.experiment(), file.configuration.is_minimum());
         question(self) == question(other)
     }
 }

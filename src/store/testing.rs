@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{RunFile, RunOutcome};
-use crate::model::configuration::{Configuration, LadderOrder, Profile};
+use crate::model::configuration::{LadderOrder, Profile};
 use crate::model::event::Event;
+use crate::model::flat_configuration::FlatConfiguration;
 use crate::model::load::Load;
 use crate::model::placement::Placement;
 use crate::model::platform::{Accelerator, Networking, PlatformId};
@@ -61,7 +62,7 @@ pub(crate) fn run_file() -> RunFile {
         run: run_id(),
         version: "0.1.0".into(),
         command: vec!["boot".into()],
-        configuration: Configuration {
+        configuration: FlatConfiguration {
             experiment: Experiment::Boot,
             profile: Profile::Quick,
             name: None,
@@ -83,7 +84,8 @@ pub(crate) fn run_file() -> RunFile {
             timeout_s: 60,
             seed: 1,
             filter: None,
-        },
+        }
+        .into(),
         started: "2026-11-21T08:45:14Z".into(),
         ended: Some("2026-11-21T08:46:14Z".into()),
         host: BTreeMap::new(),

@@ -13,6 +13,7 @@ use featherweight::host::noise::NoiseReading;
 use featherweight::model::attacker::Attacker;
 use featherweight::model::configuration::{Configuration, LadderOrder, Profile};
 use featherweight::model::event::Event;
+use featherweight::model::flat_configuration::FlatConfiguration;
 use featherweight::model::load::Load;
 use featherweight::model::placement::Placement;
 use featherweight::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId};
@@ -85,7 +86,7 @@ pub(crate) fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) ->
 
 fn configuration(experiment: Experiment) -> Configuration {
     let sqlite = matches!(experiment, Experiment::Scalability | Experiment::Isolation);
-    Configuration {
+    FlatConfiguration {
         experiment,
         profile: Profile::Quick,
         name: None,
@@ -108,6 +109,7 @@ fn configuration(experiment: Experiment) -> Configuration {
         seed: 42,
         filter: None,
     }
+    .into()
 }
 
 fn host() -> BTreeMap<String, serde_json::Value> {

@@ -22,7 +22,7 @@ const MIB: f64 = 1_048_576.0;
 pub(crate) fn generate() -> Vec<StoredRun> {
     let mut dice = Dice(11);
     let mut smallest = run(Experiment::Footprint, "20261123-090000-0003", trials(&mut dice, smallest));
-    smallest.file.configuration.minimum = true;
+    smallest.file.configuration = smallest.file.configuration.changed(|c| c.minimum = true);
     vec![
         run(Experiment::Boot, "20261123-080000-0001", trials(&mut dice, boot)),
         run(Experiment::Footprint, "20261123-083000-0002", trials(&mut dice, footprint)),

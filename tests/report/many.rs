@@ -37,7 +37,7 @@ fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) -> StoredRun 
     let mut run = frozen::run(experiment, id, trials);
     run.file.platforms = PLATFORMS.iter().map(|p| frozen::platform(p)).collect();
     run.file.configuration.platforms = PLATFORMS.iter().map(|p| PlatformId::new(*p)).collect();
-    run.file.configuration.ladder = LADDER.to_vec();
+    run.file.configuration = run.file.configuration.changed(|c| c.ladder = LADDER.to_vec());
     run
 }
 

@@ -2,6 +2,7 @@
 
 use crate::model::attacker::Attacker;
 use crate::model::configuration::{Configuration, LadderOrder, Profile, thesis_load};
+use crate::model::flat_configuration::FlatConfiguration;
 use crate::model::load::Load;
 use crate::model::placement::Placement;
 use crate::model::platform::Networking;
@@ -11,19 +12,20 @@ use crate::platform::registry;
 
 /// The configuration of a profile, with the default platforms and guests.
 pub(super) fn profile(experiment: Experiment, profile: Profile) -> Configuration {
-    match profile {
+    let parameters = match profile {
         Profile::Quick => quick(experiment),
         Profile::Standard => standard(experiment),
         Profile::Paper => paper(experiment),
-    }
+    };
+    parameters.into()
 }
 
 /// Minutes for every platform that a machine may have: a container engine takes half a second a start, so ladders are
 /// short and passes few where a trial is long. Six passes are the least that a 95 % interval can stand on.
-fn quick(experiment: Experiment) -> Configuration {
+fn quick(experiment: Experiment) -> FlatConfiguration {
     let isolation = experiment == Experiment::Isolation;
     let scalability = experiment == Experiment::Scalability;
-    Configuration {
+    FlatConfiguration {
         experiment,
         profile: Profile::Quick,
         name: None,
@@ -51,9 +53,9 @@ fn quick(experiment: Experiment) -> Configuration {
     }
 }
 
-fn standard(experiment: Experiment) -> Configuration {
+fn standard(experiment: Experiment) -> FlatConfiguration {
     let isolation = experiment == Experiment::Isolation;
-    Configuration {
+    FlatConfiguration {
         profile: Profile::Standard,
         load: Load { seconds: 3, requests: 1_000_000, ..thesis_load() },
         placements: few(isolation, isolation_placements()),
@@ -68,9 +70,9 @@ fn standard(experiment: Experiment) -> Configuration {
     }
 }
 
-fn paper(experiment: Experiment) -> Configuration {
+fn paper(experiment: Experiment) -> FlatConfiguration {
     let isolation = experiment == Experiment::Isolation;
-    Configuration {
+    FlatConfiguration {
         profile: Profile::Paper,
         load: thesis_load(),
         ladder: few(!isolation, &(0..=100).map(|step| step * 10).collect::<Vec<_>>()),
@@ -137,7 +139,7 @@ mod tests {
         let here = |&p: &Placement| (p, placement::assign(&host, p).map(drop).map_err(|e| e.to_string()));
         let host_support = HostSupport {
             platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
-            placements: configuration.placements.iter().map(here).collect(),
+            placements: configuration.placements().iter().map(here).collect(),
             workloads: Vec::new(),
         };
         build(&configuration, &host_support).estimate().into()

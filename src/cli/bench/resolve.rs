@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::profile::{isolation_placements, profile};
-use crate::model::configuration::{Configuration, LadderOrder, Profile};
+use crate::model::configuration::{Configuration, Design, LadderOrder, Profile};
 use crate::model::placement::Placement;
 use crate::model::platform::{Networking, PlatformId};
 use crate::model::program::Program;
@@ -41,31 +41,39 @@ pub fn resolve(experiment: Experiment, options: &Options, seed: u64) -> Result<C
         configuration.platforms = vec![code.platform()];
         configuration.workloads = vec![code.workload()];
         configuration.network = code.network();
-        (configuration.attackers, configuration.server_attackers) = (code.attackers(), code.attackers());
-        if experiment == Experiment::Isolation {
-            configuration.placements = isolation_placements().to_vec();
+        if let Design::Isolation { attackers, server_attackers, placements, .. } = &mut configuration.design {
+            (*attackers, *server_attackers) = (code.attackers(), code.attackers());
+            *placements = isolation_placements().to_vec();
         }
     }
     if !options.platform.is_empty() {
         configuration.platforms = distinct(&options.platform);
     }
     resolve_workloads(options, &mut configuration)?;
-    if !options.attacker.is_empty() {
-        configuration.attackers = distinct(&options.attacker);
-        configuration.server_attackers.clone_from(&configuration.attackers);
-    }
-    if !options.placement.is_empty() {
-        configuration.placements = distinct(&options.placement);
-    }
+    resolve_neighbors(options, &mut configuration.design);
     if options.minimum {
         // A search repeats itself what it has found.
-        (configuration.minimum, configuration.ladder, configuration.runs) = (true, vec![0], 1);
+        (configuration.design, configuration.runs) = (Design::MinimumMemory, 1);
     }
     configuration.runs = options.runs.unwrap_or(configuration.runs);
-    configuration.rows = options.rows.unwrap_or(configuration.rows);
+    if let Some(work) = configuration.design.work_mut() {
+        work.rows = options.rows.unwrap_or(work.rows);
+    }
     resolve_load(options, &mut configuration)?;
     resolve_ladder(options, &mut configuration)?;
     Ok(configuration)
+}
+
+/// Attackers and placements that the user names.
+fn resolve_neighbors(options: &Options, design: &mut Design) {
+    let Design::Isolation { attackers, server_attackers, placements, .. } = design else { return };
+    if !options.attacker.is_empty() {
+        *attackers = distinct(&options.attacker);
+        server_attackers.clone_from(attackers);
+    }
+    if !options.placement.is_empty() {
+        *placements = distinct(&options.placement);
+    }
 }
 
 /// The guests that an experiment can measure; its own first.
@@ -79,7 +87,7 @@ fn measurable(experiment: Experiment) -> &'static [Program] {
 
 /// The guests, and how they are connected.
 fn resolve_workloads(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
-    let given = options.workload.iter().map(|word| workload(configuration.experiment, word));
+    let given = options.workload.iter().map(|word| workload(configuration.experiment(), word));
     let given = distinct(&given.collect::<Result<Vec<_>, _>>()?);
     if let Some(code) = options.name.filter(|code| !given.is_empty() && given != [code.workload()]) {
         let problem = format!("{code} measures {}; leave out --workload or --name", code.workload());
@@ -109,9 +117,12 @@ fn workload(experiment: Experiment, word: &str) -> Result<Program, BadInput> {
 /// A trial must not be given up while its server is still being driven: more load brings more time, unless the user
 /// named that, too.
 fn resolve_load(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
-    let load = &mut configuration.load;
+    let mut load = configuration.load();
     load.requests = options.requests.unwrap_or(load.requests);
     load.seconds = options.load_seconds.unwrap_or(load.seconds);
+    if let Some(work) = configuration.design.work_mut() {
+        work.load = load;
+    }
     let least = u64::from(load.seconds) + AROUND_A_LOAD_S;
     configuration.timeout_s = options.timeout.unwrap_or(configuration.timeout_s.max(least));
     match options.timeout {
@@ -128,17 +139,20 @@ const AROUND_A_LOAD_S: u64 = 30;
 
 /// What a target does once under `cargo test --benches`: the whole way, tiny, on the fake platform.
 pub(super) fn trial_configuration(experiment: Experiment) -> Configuration {
-    Configuration {
-        platforms: vec![PlatformId::new("fake")],
-        ladder: if experiment == Experiment::Isolation { Vec::new() } else { vec![0, 2] },
-        victims: if experiment == Experiment::Scalability { vec![2] } else { Vec::new() },
-        runs: 1,
-        boots: 1,
-        rows: 100,
-        noise_quanta: 0,
-        seed: 1,
-        ..profile(experiment, Profile::Quick)
+    let mut configuration = profile(experiment, Profile::Quick);
+    if let Some(ladder) = configuration.design.ladder_mut() {
+        ladder.levels = vec![0, 2];
     }
+    match &mut configuration.design {
+        Design::Boot { boots, .. } => *boots = 1,
+        Design::Scalability { victims, .. } => *victims = vec![2],
+        Design::Footprint { .. } | Design::MinimumMemory | Design::Isolation { .. } => {}
+    }
+    if let Some(work) = configuration.design.work_mut() {
+        work.rows = 100;
+    }
+    let platforms = vec![PlatformId::new("fake")];
+    Configuration { platforms, runs: 1, noise_quanta: 0, seed: 1, ..configuration }
 }
 
 fn check_target(experiment: Experiment, options: &Options) -> Result<(), BadInput> {
@@ -168,9 +182,7 @@ fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Resul
     if options.benchmark_time.is_none() && options.instances_per_benchmark.is_none() && options.name.is_none() {
         return Ok(());
     }
-    if configuration.experiment == Experiment::Isolation {
-        return Ok(());
-    }
+    let Some(ladder) = configuration.design.ladder_mut() else { return Ok(()) };
     // The thesis's runner began with these defaults.
     let steps = options.benchmark_time.unwrap_or(THESIS_STEPS);
     let each = options.instances_per_benchmark.unwrap_or(THESIS_INSTANCES);
@@ -180,10 +192,13 @@ fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Resul
         let problem = format!("asks for {top} instances; accepted: up to {MAX_INSTANCES} together");
         return Err(BadInput::new(option, problem));
     }
-    configuration.ladder = (0..=steps).map(|step| step * each).collect();
-    configuration.ladder_order = LadderOrder::Growth;
-    configuration.boots = 1;
-    configuration.victims = Vec::new();
+    ladder.levels = (0..=steps).map(|step| step * each).collect();
+    ladder.order = LadderOrder::Growth;
+    match &mut configuration.design {
+        Design::Boot { boots, .. } => *boots = 1,
+        Design::Scalability { victims, .. } => victims.clear(),
+        Design::Footprint { .. } | Design::MinimumMemory | Design::Isolation { .. } => {}
+    }
     Ok(())
 }
 
@@ -219,26 +234,26 @@ mod tests {
     #[case("--minimum --runs 4 --profile standard", 4)]
     fn the_smallest_memory_is_looked_for_beside_nobody(#[case] line: &str, #[case] runs: u32) {
         let configuration = resolved(Experiment::Footprint, line).unwrap();
-        assert_eq!((configuration.minimum, configuration.ladder, configuration.runs), (true, vec![0], runs));
-        assert!(!resolved(Experiment::Footprint, "").unwrap().minimum);
+        assert_eq!((configuration.is_minimum(), configuration.levels(), configuration.runs), (true, &[0][..], runs));
+        assert!(!resolved(Experiment::Footprint, "").unwrap().is_minimum());
     }
 
     #[test]
     fn the_thesis_options_make_its_ladder() {
         let line = "--name d_sql_s --platform youki --runs 5 --benchmark_time 3 --instances_per_benchmark 10";
         let configuration = resolved(Experiment::Scalability, line).unwrap();
-        assert_eq!(configuration.ladder, [0, 10, 20, 30]);
-        assert_eq!(configuration.ladder_order, LadderOrder::Growth);
+        assert_eq!(configuration.levels(), [0, 10, 20, 30]);
+        assert_eq!(configuration.ladder_order(), LadderOrder::Growth);
         assert_eq!(configuration.runs * 4, 20, "R x (B + 1) results");
-        assert!(configuration.victims.is_empty());
+        assert!(configuration.victims().is_empty());
     }
 
     #[test]
     fn the_paper_profile_has_the_thesis_numbers() {
         let boot = resolved(Experiment::Boot, "--profile paper").unwrap();
-        assert_eq!((boot.ladder.len(), boot.ladder.last(), boot.runs), (101, Some(&1000), 5));
+        assert_eq!((boot.levels().len(), boot.levels().last(), boot.runs), (101, Some(&1000), 5));
         let isolation = resolved(Experiment::Isolation, "--profile paper").unwrap();
-        assert_eq!((isolation.runs, isolation.rows), (20, 60_000));
+        assert_eq!((isolation.runs, isolation.rows()), (20, 60_000));
     }
 
     #[rstest]
@@ -246,7 +261,7 @@ mod tests {
     #[case::a_code_of_the_thesis("--name d_redis_perf_iso", isolation_placements())]
     #[case::named("--name d_redis_perf_iso --placement fill", &[Placement::Fill])]
     fn a_code_of_the_thesis_means_every_placement(#[case] line: &str, #[case] expected: &[Placement]) {
-        assert_eq!(resolved(Experiment::Isolation, line).unwrap().placements, expected);
+        assert_eq!(resolved(Experiment::Isolation, line).unwrap().placements(), expected);
     }
 
     #[rstest]
@@ -276,7 +291,7 @@ mod tests {
     #[case("--load-seconds 30 --timeout 40", (30, 200_000, 40))]
     fn loads_grow_with_the_profile_and_clients_do_not(#[case] line: &str, #[case] expected: (u32, u64, u64)) {
         let configuration = resolved(Experiment::Scalability, line).unwrap();
-        let load = &configuration.load;
+        let load = configuration.load();
         assert_eq!((load.seconds, load.requests, configuration.timeout_s), expected);
         assert_eq!((load.connections, load.threads, load.clients, load.pipeline), (30, 14, 30, 16));
     }
@@ -293,7 +308,7 @@ mod tests {
     #[test]
     fn a_named_thing_counts_once() {
         let configuration = resolved(Experiment::Isolation, "--attacker open,stat,open --platform fake").unwrap();
-        assert_eq!(configuration.attackers, [Attacker::Open, Attacker::Stat]);
+        assert_eq!(configuration.attackers_of(Program::Sqlite), [Attacker::Open, Attacker::Stat]);
     }
 
     #[rstest]

@@ -10,18 +10,18 @@ use crate::model::record::Experiment;
 /// What a trial with `workload`, beside others or not, means by `configuration`, by the names of the options: what
 /// [`crate::compare::stored::asks_otherwise`] tells apart. What is usual and what does not matter to the trial is left out.
 pub(super) fn parameters(configuration: &Configuration, workload: &str, background: u32) -> BTreeMap<String, String> {
-    let load = &configuration.load;
-    let works = matches!(configuration.experiment, Experiment::Scalability | Experiment::Isolation);
+    let load = configuration.load();
+    let works = matches!(configuration.experiment(), Experiment::Scalability | Experiment::Isolation);
     let is = |program: Program| works && workload == program.name();
     // A server is on a bridge whatever was asked for.
     let serves = workload.parse().is_ok_and(Program::is_server);
     let bridged = !serves && configuration.network == Networking::Bridge;
-    let grown = background > 0 && configuration.ladder_order == LadderOrder::Growth;
+    let grown = background > 0 && configuration.ladder_order() == LadderOrder::Growth;
     let all = [
-        (MINIMUM, configuration.minimum, "yes".to_owned()),
-        (LADDER, grown, configuration.ladder_order.to_string()),
+        (MINIMUM, configuration.is_minimum(), "yes".to_owned()),
+        (LADDER, grown, configuration.ladder_order().to_string()),
         ("network", bridged, configuration.network.to_string()),
-        ("rows", is(Program::Sqlite), configuration.rows.to_string()),
+        ("rows", is(Program::Sqlite), configuration.rows().to_string()),
         ("load-seconds", is(Program::Nginx), load.seconds.to_string()),
         ("connections", is(Program::Nginx), load.connections.to_string()),
         ("threads", is(Program::Nginx), load.threads.to_string()),
@@ -55,15 +55,19 @@ pub(super) fn options(parameters: &BTreeMap<String, String>) -> Result<Vec<Strin
 mod tests {
     use super::*;
     use crate::compare::stored::asks_otherwise;
+    use crate::model::flat_configuration::FlatConfiguration;
     use crate::store::testing::run_file;
 
     fn configuration(experiment: Experiment, workload: Program) -> Configuration {
-        Configuration { experiment, workloads: vec![workload], ..run_file().configuration }
+        run_file().configuration.changed(|c| {
+            c.experiment = experiment;
+            c.workloads = vec![workload];
+        })
     }
 
     #[test]
     fn what_compare_refuses_has_other_parameters() {
-        let changes: [fn(&mut Configuration); 10] = [
+        let changes: [fn(&mut FlatConfiguration); 10] = [
             |c| c.minimum = true,
             |c| c.network = Networking::Bridge,
             |c| c.rows += 1,
@@ -86,8 +90,7 @@ mod tests {
         for (experiment, workload) in cases {
             let usual = configuration(experiment, workload);
             for (number, change) in changes.iter().enumerate() {
-                let mut other = usual.clone();
-                change(&mut other);
+                let other = usual.changed(change);
                 let of = |c: &Configuration| parameters(c, workload.name(), 0);
                 let differ = of(&usual) != of(&other);
                 assert_eq!(differ, !asks_otherwise(&usual, &other).is_empty(), "{experiment} {workload}: {number}");
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_order_of_a_ladder_matters_beside_others_alone() {
-        let grown = Configuration { ladder_order: LadderOrder::Growth, ..run_file().configuration };
+        let grown = run_file().configuration.changed(|c| c.ladder_order = LadderOrder::Growth);
         assert!(parameters(&grown, "hello", 0).is_empty());
         assert!(parameters(&grown, "hello", 10).contains_key(LADDER));
     }
@@ -108,7 +111,7 @@ mod tests {
         assert_eq!(options(&sqlite).unwrap(), ["--rows", "0"]);
         let nginx = parameters(&configuration(Experiment::Isolation, Program::Nginx), "nginx", 0);
         assert_eq!(options(&nginx).unwrap(), ["--load-seconds", "1"]);
-        let minimum = Configuration { minimum: true, ..run_file().configuration };
+        let minimum = run_file().configuration.changed(|c| c.minimum = true);
         assert!(options(&parameters(&minimum, "sleep", 0)).is_err());
     }
 }

@@ -68,7 +68,7 @@ impl Judged<'_> {
             versions: b.facts.iter().filter(|(name, _)| !is_elsewhere(name)).map(owned).collect(),
             accelerator: capabilities.map(|can| can.accelerator),
             image: self.image(workload),
-            experiment: file.configuration.experiment,
+            experiment: file.configuration.experiment(),
             case: line.case.clone(),
             parameters: parameters(&file.configuration, workload, 0),
             metric: line.metric.clone(),

@@ -18,7 +18,7 @@ use crate::measure::plan::{self, Plan, PlannedTrial};
 use crate::measure::session::{EngineError, Guests, Observer, host_support, open_ledger, run_trial};
 use crate::measure::trial::Background;
 use crate::measure::workload::Tools;
-use crate::model::configuration::Configuration;
+use crate::model::configuration::{Configuration, Design};
 use crate::model::record::{Role, TrialRecord};
 use crate::model::run::RunId;
 use crate::model::units::Nanos;
@@ -83,8 +83,8 @@ impl ArmRunner {
         let configuration = Configuration {
             platforms: vec![arm.platform.clone()],
             runs: 1,
-            boots: 1,
             filter: None,
+            design: each_case_once(&opening.configuration.design),
             ..opening.configuration.clone()
         };
         let ledger = new_ledger(folders)?;
@@ -242,5 +242,12 @@ impl AbError {
             runner.skips().into_iter().map(|why| format!("  {}: {why}", runner.which)).collect::<Vec<_>>()
         };
         AbError::NothingToRun(runners.iter().flat_map(reasons).collect::<Vec<_>>().join("\n"))
+    }
+}
+/// The same design with one boot at each level.
+fn each_case_once(design: &Design) -> Design {
+    match design {
+        Design::Boot { ladder, .. } => Design::Boot { ladder: ladder.clone(), boots: 1 },
+        other => other.clone(),
     }
 }

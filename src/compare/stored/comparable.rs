@@ -23,8 +23,10 @@ pub(super) fn obstacles(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>)
         all.push(format!("no common case: A has {}; B has {}", cases(a.1.keys()), cases(b.1.keys())));
     }
     all.extend(other_hosts(mine, other));
-    if mine.configuration.ladder_order != other.configuration.ladder_order && common.iter().any(|k| k.background > 0) {
-        let orders = (mine.configuration.ladder_order, other.configuration.ladder_order);
+    if mine.configuration.ladder_order() != other.configuration.ladder_order()
+        && common.iter().any(|k| k.background > 0)
+    {
+        let orders = (mine.configuration.ladder_order(), other.configuration.ladder_order());
         all.push(format!("configuration: ladder order: {} against {}", orders.0, orders.1));
     }
     all.extend(platform_obstacles(mine, other, &platforms(a.0), &platforms(b.0)));
@@ -36,8 +38,8 @@ pub(super) fn obstacles(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>)
 /// What two configurations mean differently by a trial, one sentence each. How many trials there are, their order and
 /// when one is given up do not change what a trial is.
 pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
-    if a.experiment != b.experiment {
-        return vec![format!("different experiments: {} against {}", a.experiment, b.experiment)];
+    if a.experiment() != b.experiment() {
+        return vec![format!("different experiments: {} against {}", a.experiment(), b.experiment())];
     }
     let measured: Vec<_> = a.measured().into_iter().filter(|workload| b.measured().contains(workload)).collect();
     let has = |name: &str| measured.iter().any(|workload| workload.name() == name);
@@ -46,17 +48,17 @@ pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
     };
     let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(" and ");
     let wrk = |c: &Configuration| {
-        format!("{} s, {} connections, {} threads", c.load.seconds, c.load.connections, c.load.threads)
+        format!("{} s, {} connections, {} threads", c.load().seconds, c.load().connections, c.load().threads)
     };
     let redis = |c: &Configuration| {
-        format!("{} requests, {} clients, pipeline {}", c.load.requests, c.load.clients, c.load.pipeline)
+        format!("{} requests, {} clients, pipeline {}", c.load().requests, c.load().clients, c.load().pipeline)
     };
-    let works = matches!(a.experiment, Experiment::Scalability | Experiment::Isolation);
+    let works = matches!(a.experiment(), Experiment::Scalability | Experiment::Isolation);
     let both = |of: &dyn Fn(&Configuration) -> String| (of(a), of(b));
     let asked = [
-        ("minimum", true, both(&|c| c.minimum.to_string())),
+        ("minimum", true, both(&|c| c.is_minimum().to_string())),
         ("network", true, both(&|c| list(network(c)))),
-        ("rows", has("sqlite") && works, both(&|c| c.rows.to_string())),
+        ("rows", has("sqlite") && works, both(&|c| c.rows().to_string())),
         ("load of nginx", has("nginx") && works, both(&wrk)),
         ("load of redis", has("redis") && works, both(&redis)),
     ];

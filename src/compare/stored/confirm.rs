@@ -2,7 +2,8 @@
 
 use super::{Compared, Key};
 use crate::compare::rule::{Line, Verdict};
-use crate::model::configuration::Configuration;
+use crate::model::attacker::Attacker;
+use crate::model::configuration::{Configuration, Design};
 
 /// The configuration with only what the flagged cases take, and a seed of its own; `None` where nothing is flagged. Cases
 /// that come with them are measured, too, and not judged.
@@ -16,15 +17,28 @@ pub fn flagged_alone(configuration: &Configuration, compared: &Compared, seed: u
     let mut less = Configuration { seed, ..configuration.clone() };
     less.platforms.retain(|id| flagged.iter().any(|key| key.platform.as_ref().is_none_or(|platform| platform == id)));
     less.workloads.retain(|workload| flagged.iter().any(|key| key.workload == workload.name()));
-    less.ladder.retain(|level| flagged.iter().any(|key| key.victims == 1 && key.background == *level));
-    less.victims.retain(|count| flagged.iter().any(|key| key.victims == *count));
-    less.placements.retain(|placement| flagged.iter().any(|key| key.placement == *placement));
-    // A reference that is flagged comes with any attacker.
-    if flagged.iter().all(|key| key.attacker.is_some()) {
-        less.attackers.retain(|attacker| flagged.iter().any(|key| key.attacker == Some(*attacker)));
-        less.server_attackers.retain(|attacker| flagged.iter().any(|key| key.attacker == Some(*attacker)));
-    }
+    keep_flagged(&mut less.design, &flagged);
     Some(less)
+}
+
+/// Removes from `design` what no flagged case needs.
+fn keep_flagged(design: &mut Design, flagged: &[&Key]) {
+    if let Some(ladder) = design.ladder_mut() {
+        ladder.levels.retain(|level| flagged.iter().any(|key| key.victims == 1 && key.background == *level));
+    }
+    match design {
+        Design::Scalability { victims, .. } => victims.retain(|count| flagged.iter().any(|key| key.victims == *count)),
+        Design::Isolation { placements, attackers, server_attackers, .. } => {
+            placements.retain(|placement| flagged.iter().any(|key| key.placement == *placement));
+            // A flagged reference needs any attacker next to it.
+            if flagged.iter().all(|key| key.attacker.is_some()) {
+                let is_flagged = |attacker: &Attacker| flagged.iter().any(|key| key.attacker == Some(*attacker));
+                attackers.retain(is_flagged);
+                server_attackers.retain(is_flagged);
+            }
+        }
+        Design::Boot { .. } | Design::Footprint { .. } | Design::MinimumMemory => {}
+    }
 }
 
 /// The first comparison with only those regressions that the second, of a run of that name, shows again.

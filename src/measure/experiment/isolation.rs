@@ -117,7 +117,7 @@ fn measure_victim(
     let spec = stage.spec(trial, trial.workload, Purpose::Measured)?;
     let spec = LaunchSpec { cpus: pinned(&places.victim), ..spec };
     if !trial.is_driven() {
-        let arguments = sqlite::arguments(stage.configuration.rows);
+        let arguments = sqlite::arguments(stage.configuration.rows());
         return sqlite::alone(stage, &LaunchSpec { arguments, ..spec }, measured);
     }
     let attackers = if trial.attacker.is_some() { places.attackers.as_slice() } else { &[] };

@@ -45,7 +45,7 @@ pub fn run(
 ) -> Result<(), Error> {
     match trial.experiment {
         Experiment::Boot => boot::run(stage, background, trial, measured)?,
-        Experiment::Footprint if stage.configuration.minimum => minimum::run(stage, background, trial, measured)?,
+        Experiment::Footprint if stage.configuration.is_minimum() => minimum::run(stage, background, trial, measured)?,
         Experiment::Footprint => footprint::run(stage, background, trial, measured)?,
         Experiment::Scalability => scalability::run(stage, background, trial, measured)?,
         Experiment::Isolation => isolation::run(stage, background, trial, measured)?,

@@ -16,7 +16,7 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     background.ensure(stage, trial, None)?;
     let apart = stage.apart(trial);
-    let arguments = if apart.is_some() { Vec::new() } else { sqlite::arguments(stage.configuration.rows) };
+    let arguments = if apart.is_some() { Vec::new() } else { sqlite::arguments(stage.configuration.rows()) };
     let spec = || {
         let spec = stage.spec(trial, trial.workload, Purpose::Measured)?;
         let cpus = apart.as_ref().map(|apart| apart.victims.clone());

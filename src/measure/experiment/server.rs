@@ -33,8 +33,8 @@ pub(super) fn alone(
     let (_, (driven, answered)) = victim::live(stage, spec, &mut measured.events, |instance, deadline| {
         instance.wait_for(Milestone::Ready, deadline)?;
         victim::is_placed(stage, instance, spec)?;
-        let asked = &stage.configuration.load;
-        let driven = load(stage, spec.image.program, asked, client, deadline).drive(&endpoint(instance)?)?;
+        let asked = stage.configuration.load();
+        let driven = load(stage, spec.image.program, &asked, client, deadline).drive(&endpoint(instance)?)?;
         Ok((driven, stage.clock().now()))
     })?;
     // What a server has for a result is the load generator's, and is there when that has ended.
@@ -65,8 +65,8 @@ pub(super) fn together(
         }
         let endpoints = crew.members().iter().map(|member| endpoint(member.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let Some(first) = specs.first() else { return Ok(Vec::new()) };
-        let asked = &stage.configuration.load;
-        let each = Load { requests: (asked.requests / specs.len() as u64).max(LEAST_REQUESTS), ..asked.clone() };
+        let asked = stage.configuration.load();
+        let each = Load { requests: (asked.requests / specs.len() as u64).max(LEAST_REQUESTS), ..asked };
         let driven = all_at_once(load(stage, first.image.program, &each, client, deadline), &endpoints)?;
         measured.events.insert(Event::Result, stage.clock().now());
         Ok(driven)

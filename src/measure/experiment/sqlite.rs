@@ -26,7 +26,7 @@ pub(super) fn alone(stage: &Stage<'_>, spec: &LaunchSpec, measured: &mut Measure
         instance.wait_for(Milestone::Result, deadline)?;
         instance.wait_for(Milestone::Exit, deadline)
     })?;
-    measured.metrics = metrics(&spec.name, stage.configuration.rows, &stopped)?;
+    measured.metrics = metrics(&spec.name, stage.configuration.rows(), &stopped)?;
     measured.flags.extend(disagreement(&measured.metrics));
     Ok(())
 }
@@ -34,7 +34,7 @@ pub(super) fn alone(stage: &Stage<'_>, spec: &LaunchSpec, measured: &mut Measure
 /// N victims at once: the median of their times with each one's own, what they did together, and how fairly.
 pub(super) fn together(stage: &Stage<'_>, specs: &[LaunchSpec], measured: &mut Measured) -> Result<(), Error> {
     let stopped = live_together(stage, specs, &mut measured.events)?;
-    let rows = stage.configuration.rows;
+    let rows = stage.configuration.rows();
     let each = |(spec, stopped): (&LaunchSpec, &Stopped)| metrics(&spec.name, rows, stopped);
     let victims = specs.iter().zip(&stopped).map(each).collect::<Result<Vec<_>, _>>()?;
     let apart: Vec<String> = victims.iter().filter_map(|metrics| disagreement(metrics)).collect();

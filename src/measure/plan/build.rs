@@ -34,7 +34,7 @@ impl HostSupport {
             let cure = if workload.is_server() { "name another platform" } else { "--network none needs none" };
             return Err(format!("{workload}: instances have no network on this platform; {cure}"));
         }
-        if configuration.minimum && !capabilities.own_memory {
+        if configuration.is_minimum() && !capabilities.own_memory {
             return Err("--minimum: guests share the host's memory on this platform".to_owned());
         }
         match self.missing_guests(workload) {
@@ -59,7 +59,7 @@ pub fn build(configuration: &Configuration, host_support: &HostSupport) -> Plan 
     };
     let stands = stands(configuration, host_support);
     for pass in 0..configuration.runs {
-        match configuration.experiment {
+        match configuration.experiment() {
             Experiment::Isolation => builder.isolation_pass(pass, &stands, &host_support.placements),
             _ => builder.ladder_pass(pass, &stands),
         }
@@ -151,13 +151,13 @@ impl Builder<'_> {
 
     /// Every level once, and the victims at once.
     fn ladder(&mut self, pass: u32, platform: &PlatformId, workload: Program) {
-        let levels = self.configuration.ladder.clone();
-        let levels = match self.configuration.ladder_order {
+        let levels = self.configuration.levels().to_vec();
+        let levels = match self.configuration.ladder_order() {
             LadderOrder::Growth => levels,
             LadderOrder::Shuffled => self.shuffler.shuffled(levels),
         };
         levels.into_iter().for_each(|level| self.level(pass, platform, workload, level));
-        let victims = self.shuffler.shuffled(self.configuration.victims.clone());
+        let victims = self.shuffler.shuffled(self.configuration.victims().to_vec());
         victims.into_iter().for_each(|count| self.parallel(pass, platform, workload, count));
     }
 
@@ -205,7 +205,7 @@ impl Builder<'_> {
             order: 0,
             trial,
             role: Role::Measured,
-            experiment: self.configuration.experiment,
+            experiment: self.configuration.experiment(),
             platform: platform.clone(),
             workload,
             attacker: None,

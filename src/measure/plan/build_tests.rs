@@ -9,17 +9,16 @@ use crate::model::platform::Accelerator;
 use crate::store::testing::run_file;
 
 fn configuration(experiment: Experiment) -> Configuration {
-    Configuration {
-        experiment,
-        platforms: vec![PlatformId::new("a"), PlatformId::new("b")],
-        attackers: Attacker::ALL.to_vec(),
-        placements: Placement::ALL.to_vec(),
-        ladder: vec![0, 10, 50],
-        runs: 2,
-        boots: 3,
-        rows: 100,
-        ..run_file().configuration
-    }
+    run_file().configuration.changed(|c| {
+        c.experiment = experiment;
+        c.platforms = vec![PlatformId::new("a"), PlatformId::new("b")];
+        c.attackers = Attacker::ALL.to_vec();
+        c.placements = Placement::ALL.to_vec();
+        c.ladder = vec![0, 10, 50];
+        c.runs = 2;
+        c.boots = 3;
+        c.rows = 100;
+    })
 }
 
 /// With servers, on platforms that have a network.
@@ -30,7 +29,13 @@ fn with_servers(experiment: Experiment) -> (Configuration, HostSupport) {
     for (_, capabilities) in &mut host_support.platforms {
         *capabilities = capabilities.clone().map(|c| Capabilities { network: true, simulated: false, ..c });
     }
-    (Configuration { workloads, server_attackers, ..configuration(experiment) }, host_support)
+    (
+        configuration(experiment).changed(|c| {
+            c.workloads = workloads;
+            c.server_attackers = server_attackers;
+        }),
+        host_support,
+    )
 }
 
 fn missing_guests(what: &str) -> Result<(), Unavailable> {
@@ -72,8 +77,7 @@ fn a_ladder_measures_every_level_of_every_platform_in_every_pass() {
 
 #[test]
 fn growth_rises_in_every_pass() {
-    let mut configuration = configuration(Experiment::Footprint);
-    configuration.ladder_order = LadderOrder::Growth;
+    let configuration = configuration(Experiment::Footprint).changed(|c| c.ladder_order = LadderOrder::Growth);
     let plan = build(&configuration, &host_support());
     let levels: Vec<u32> = plan.trials.iter().map(|t| t.background).collect();
     assert_eq!(levels, [0, 10, 50].repeat(4));
@@ -137,7 +141,7 @@ fn every_server_has_blocks_of_its_own_with_its_own_attackers() {
 #[test]
 fn every_workload_climbs_its_own_ladder_and_has_its_own_crowd() {
     let (configuration, host_support) = with_servers(Experiment::Scalability);
-    let plan = build(&Configuration { victims: vec![2], ..configuration }, &host_support);
+    let plan = build(&configuration.changed(|c| c.victims = vec![2]), &host_support);
     assert_eq!(plan.trials.len(), 2 * 2 * 3 * (3 + 1));
     let idle: BTreeSet<_> = plan.trials.iter().map(|t| (t.workload, t.idle(), t.is_driven())).collect();
     let expected = [(Program::Sqlite, Program::Sleep, false), (Program::Nginx, Program::Nginx, true)];
@@ -184,8 +188,8 @@ fn servers_are_skipped_where_instances_have_no_network() {
 fn the_smallest_memory_is_looked_for_where_guests_have_their_own() {
     let mut host_support = host_support();
     host_support.platforms[0].1 = can(true).map(|c| Capabilities { own_memory: true, ..c });
-    let ladder = Configuration { ladder: vec![0], ..configuration(Experiment::Footprint) };
-    let minimum = Configuration { minimum: true, ..ladder.clone() };
+    let ladder = configuration(Experiment::Footprint).changed(|c| c.ladder = vec![0]);
+    let minimum = ladder.changed(|c| c.minimum = true);
     let plan = build(&minimum, &host_support);
     let trials: Vec<_> = plan.trials.iter().map(ToString::to_string).collect();
     assert_eq!(trials, ["footprint/a/sleep/0", "footprint/a/sleep/0"], "one a pass");
@@ -199,8 +203,7 @@ fn the_smallest_memory_is_looked_for_where_guests_have_their_own() {
 #[test]
 fn a_longer_load_takes_longer() {
     let (configuration, host_support) = with_servers(Experiment::Scalability);
-    let mut longer = configuration.clone();
-    longer.load.seconds += 10;
+    let longer = configuration.changed(|c| c.load.seconds += 10);
     let nginx =
         build(&configuration, &host_support).trials.iter().filter(|t| t.workload == Program::Nginx).count() as u64;
     let grown =
@@ -210,8 +213,7 @@ fn a_longer_load_takes_longer() {
 
 #[test]
 fn the_parallel_mode_comes_with_scalability() {
-    let mut configuration = configuration(Experiment::Scalability);
-    configuration.victims = vec![1, 2, 4];
+    let configuration = configuration(Experiment::Scalability).changed(|c| c.victims = vec![1, 2, 4]);
     let plan = build(&configuration, &host_support());
     assert_eq!(plan.trials.iter().filter(|t| t.victims > 1).count(), 2 * 2 * 2);
     assert!(plan.estimate() > Nanos(0));

@@ -81,7 +81,7 @@ pub(super) fn estimate(configuration: &Configuration, trial: &PlannedTrial, befo
         + level_change(cost, trial.background, kept)
         + match trial.experiment {
             Experiment::Boot => cost.launch + cost.removal,
-            Experiment::Footprint if configuration.minimum => times(cost.launch + cost.removal, PROBES),
+            Experiment::Footprint if configuration.is_minimum() => times(cost.launch + cost.removal, PROBES),
             Experiment::Footprint => times(READING, trial.background.into()),
             Experiment::Scalability => victims(configuration, trial, cost, trial.victims.into()),
             Experiment::Isolation => {
@@ -101,12 +101,12 @@ fn level_change(cost: Cost, level: u32, kept: Option<u32>) -> Nanos {
 
 /// So many victims at once, from launch to removal.
 fn victims(configuration: &Configuration, trial: &PlannedTrial, cost: Cost, count: u64) -> Nanos {
-    let load = &configuration.load;
+    let load = configuration.load();
     let work = match trial.workload {
         Program::Nginx => AROUND_A_LOAD + times(Nanos::SECOND, load.seconds.into()),
         // Several divide the requests among them.
         Program::Redis => AROUND_A_LOAD + times(REQUEST, load.requests.saturating_mul(2 * rivals(trial))),
-        _ => times(ROW, u64::from(configuration.rows) * count * rivals(trial)),
+        _ => times(ROW, u64::from(configuration.rows()) * count * rivals(trial)),
     };
     cost.launch + cost.removal + times(cost.another + cost.fewer, count - 1) + work
 }

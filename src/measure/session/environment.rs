@@ -122,9 +122,9 @@ struct Places {
 impl Places {
     fn of(configuration: &Configuration, topology: &Topology) -> Self {
         let assigned: Vec<_> =
-            configuration.placements.iter().filter_map(|&p| placement::assign(topology, p).ok()).collect();
+            configuration.placements().iter().filter_map(|&p| placement::assign(topology, p).ok()).collect();
         let harness = placement::assign(topology, Placement::Alone).map(|a| a.harness).unwrap_or_default();
-        if configuration.experiment != Experiment::Isolation || assigned.is_empty() {
+        if configuration.experiment() != Experiment::Isolation || assigned.is_empty() {
             // Nothing is placed, so every CPU measures, and the harness goes where the scheduler puts it.
             return Self {
                 measuring: topology.usable.clone(),

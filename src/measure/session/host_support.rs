@@ -33,7 +33,7 @@ pub(crate) fn host_support(
             Err(why) => offered.push((id.clone(), Err(why))),
         }
     }
-    let placements = configuration.placements.iter().map(|&wanted| {
+    let placements = configuration.placements().iter().map(|&wanted| {
         let here = placement::assign(topology, wanted).map(drop).map_err(|e| e.to_string());
         (wanted, here)
     });
@@ -47,7 +47,7 @@ pub(crate) fn host_support(
 
 /// The servers that are to be driven, and whether the host's tools can. Booting and weighing them needs no tool.
 fn drivable(configuration: &Configuration, generator: &dyn LoadGenerator) -> Vec<(Program, Result<(), Unavailable>)> {
-    if !matches!(configuration.experiment, Experiment::Scalability | Experiment::Isolation) {
+    if !matches!(configuration.experiment(), Experiment::Scalability | Experiment::Isolation) {
         return Vec::new();
     }
     let servers = configuration.measured().into_iter().filter(|program| program.is_server());

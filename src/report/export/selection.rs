@@ -165,7 +165,7 @@ fn case_series<'a>(run: &'a RunFile, case: &'a Case, role: Role, trials: &[&'a T
 
 /// The name that filters have, and after it what they do not tell apart.
 fn name(case: &Case, role: Role, asked: &Configuration, simulated: bool) -> String {
-    let name = CaseName { minimum: asked.minimum, ..CaseName::of(case, role) };
+    let name = CaseName { minimum: asked.is_minimum(), ..CaseName::of(case, role) };
     let accelerator = match case.accelerator {
         Accelerator::None => String::new(),
         accelerator => format!(" ({accelerator})"),
@@ -252,7 +252,7 @@ mod tests {
         let isolation = Case { experiment: Experiment::Isolation, ..record(0).case };
         assert_eq!(name(&isolation, Role::Placebo, &asked, false), "isolation/fake/hello/unpinned/placebo");
         let footprint = Case { experiment: Experiment::Footprint, ..record(0).case };
-        let minimum = Configuration { minimum: true, ..asked };
+        let minimum = asked.changed(|c| (c.experiment, c.minimum) = (Experiment::Footprint, true));
         assert_eq!(name(&footprint, Role::Measured, &minimum, false), "footprint/fake/hello/minimum");
     }
 }

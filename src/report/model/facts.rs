@@ -82,7 +82,7 @@ fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
         ("command", file.command.join(" ")),
         ("profile", asked.profile.to_string()),
         ("passes", asked.runs.to_string()),
-        ("order", asked.ladder_order.to_string()),
+        ("order", asked.ladder_order().to_string()),
         ("trials", format!("{} of {} planned", run.trials.len(), file.planned)),
         ("outcome", file.outcome.to_string()),
         ("began", file.started.clone()),
@@ -100,11 +100,11 @@ fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
 
 /// How servers were driven; empty where none was.
 fn load(asked: &Configuration) -> String {
-    let driven = matches!(asked.experiment, Experiment::Scalability | Experiment::Isolation);
+    let driven = matches!(asked.experiment(), Experiment::Scalability | Experiment::Isolation);
     if !driven || !asked.measured().iter().any(|program| program.is_server()) {
         return String::new();
     }
-    let Load { seconds, connections, threads, requests, clients, pipeline } = asked.load;
+    let Load { seconds, connections, threads, requests, clients, pipeline } = asked.load();
     format!(
         "wrk: {connections} connections, {threads} threads, {seconds} s; redis-benchmark: {} requests of each kind, \
          {clients} clients, pipeline {pipeline}",

@@ -31,7 +31,7 @@ const WAYS: [(&str, &str); 6] = [
 
 /// The section of a footprint run.
 pub(super) fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>) {
-    if view.run.file.configuration.minimum {
+    if view.run.file.configuration.is_minimum() {
         return minimum::section(view);
     }
     let used = Drawing {

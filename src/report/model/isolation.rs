@@ -255,7 +255,7 @@ fn numbers(view: &View<'_>, victim: &Victim) -> Table {
 
 fn numbers_note(view: &View<'_>, victim: &Victim) -> String {
     let rows = match victim.direction {
-        Direction::Lower => format!("{} rows. ", thousands(view.run.file.configuration.rows.into())),
+        Direction::Lower => format!("{} rows. ", thousands(view.run.file.configuration.rows().into())),
         _ => String::new(),
     };
     format!(

@@ -230,7 +230,7 @@ fn alternative(title: &str, series: &[Series], along: Along, unit: Unit, relativ
 /// `; each further idle instance adds 3.4 µs (Theil-Sen over 5 levels, 95 % 3.1 to 3.9 µs)`: where the ladder was
 /// climbed in shuffled order and has enough levels for an interval; on a rising one, drift looks like a trend.
 pub(super) fn trend(view: &View<'_>, rungs: &[&CaseResult], metric: &str) -> Option<String> {
-    if view.run.file.configuration.ladder_order != LadderOrder::Shuffled {
+    if view.run.file.configuration.ladder_order() != LadderOrder::Shuffled {
         return None;
     }
     let point = |c: &&CaseResult| Some((f64::from(c.case.background), c.summary(metric)?.median));

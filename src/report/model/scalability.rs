@@ -110,7 +110,7 @@ fn of_one_victim(view: &View<'_>) -> Vec<CaseResult> {
 
 fn note(view: &View<'_>, victim: &Victim) -> String {
     let rows = match victim.direction {
-        Direction::Lower => format!("{} rows. ", thousands(view.run.file.configuration.rows.into())),
+        Direction::Lower => format!("{} rows. ", thousands(view.run.file.configuration.rows().into())),
         _ => String::new(),
     };
     format!(

@@ -17,7 +17,8 @@ use crate::store::{PlatformEntry, RunOutcome};
 fn run_of(trials: Vec<TrialRecord>) -> StoredRun {
     let mut file = run_file();
     file.planned = trials.len() as u64;
-    file.configuration.experiment = trials.first().map_or(Experiment::Boot, |t| t.case.experiment);
+    let experiment = trials.first().map_or(Experiment::Boot, |t| t.case.experiment);
+    file.configuration = file.configuration.changed(|c| c.experiment = experiment);
     StoredRun { dir: "/runs/x".into(), file, trials, warnings: Vec::new() }
 }
 

@@ -72,7 +72,8 @@ fn another_kernel_or_setting_has_an_anchor_of_its_own() {
 fn other_rows_have_an_anchor_of_their_own() {
     let of_rows = |id: &str, rows: u32, earlier: &[Entry]| {
         let mut run = run(id, 7e6);
-        (run.file.configuration.experiment, run.file.configuration.rows) = (Experiment::Scalability, rows);
+        run.file.configuration =
+            run.file.configuration.changed(|c| (c.experiment, c.rows) = (Experiment::Scalability, rows));
         let case = &mut run.cases[0].case;
         (case.experiment, case.workload) = (Experiment::Scalability, crate::model::program::Program::Sqlite);
         of(&run, earlier).remove(0)

@@ -126,7 +126,7 @@ fn question(a: &str, b: &str) -> Question {
     Question {
         a: arm(a),
         b: arm(b),
-        configuration: Configuration { ladder: vec![0], ..run_file().configuration },
+        configuration: run_file().configuration.changed(|c| c.ladder = vec![0]),
         metrics: MetricSelection::Headline,
         asked: RuleOverrides { runs: Some(1), blocks: Some(12), tolerance: None },
         null_control: true,

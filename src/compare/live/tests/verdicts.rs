@@ -47,7 +47,7 @@ fn a_share_of_busy_work_is_calibrated_and_said() {
 fn a_calibration_by_one_case_of_several_says_so() {
     let rig = Rig::new();
     let asked = question("fake", "fake,inject=busy:10%");
-    let configuration = Configuration { ladder: vec![0, 2], ..asked.configuration.clone() };
+    let configuration = asked.configuration.changed(|c| c.ladder = vec![0, 2]);
     let ran = rig.run(Question { configuration, record: Some(1), ..asked });
     let [note] = ran.stored.file.notes.as_slice() else { panic!("{:?}", ran.stored.file.notes) };
     assert!(note.ends_with("; the same time, and so another share, in boot/hello/2"), "{note}");
@@ -114,7 +114,11 @@ fn every_trial_of_a_footprint_starts_its_instances_anew() {
     let asked = question("fake", "fake");
     let experiment = crate::model::record::Experiment::Footprint;
     let workloads = vec![crate::model::program::Program::Sleep];
-    let configuration = Configuration { experiment, workloads, ladder: vec![2], ..asked.configuration.clone() };
+    let configuration = asked.configuration.changed(|c| {
+        c.experiment = experiment;
+        c.workloads = workloads;
+        c.ladder = vec![2];
+    });
     let asked = RuleOverrides { runs: Some(2), ..asked.asked };
     let ran = rig.run(Question { configuration, asked, record: Some(2), ..question("fake", "fake") });
     assert_eq!(ran.stored.trials.len(), 12);
@@ -162,7 +166,10 @@ fn servers_are_compared_by_what_is_better_when_higher() {
     let asked = question("fake", "fake");
     let workloads = vec![crate::model::program::Program::Nginx];
     let experiment = crate::model::record::Experiment::Scalability;
-    let configuration = Configuration { experiment, workloads, ..asked.configuration.clone() };
+    let configuration = asked.configuration.changed(|c| {
+        c.experiment = experiment;
+        c.workloads = workloads;
+    });
     let ran = rig.run(Question { configuration, ..asked });
     assert_eq!(ran.line("throughput").case, "scalability/nginx/0");
     assert_eq!(ran.verdicts(), [Verdict::Equivalent], "the fake load generator tells no latency");

@@ -101,7 +101,7 @@ pub(super) fn isolation(slowdown: f64, pace: f64) -> RunValues {
     );
     cases.reverse();
     let mut run = run(cases.into());
-    run.file.configuration.experiment = Experiment::Isolation;
+    run.file.configuration = run.file.configuration.changed(|c| c.experiment = Experiment::Isolation);
     run
 }
 

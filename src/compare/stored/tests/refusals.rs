@@ -4,6 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::model::configuration::LadderOrder;
+use crate::model::flat_configuration::FlatConfiguration;
 use crate::store::RunOutcome;
 
 type Change = fn(&mut RunValues);
@@ -15,9 +16,14 @@ fn refused(a: &RunValues, b: &RunValues) -> String {
     comparison.not_comparable.join("; ")
 }
 
+/// Changes parameters of a run's configuration.
+fn change_to(run: &mut RunValues, change: impl FnOnce(&mut FlatConfiguration)) {
+    run.file.configuration = run.file.configuration.changed(change);
+}
+
 #[rstest]
 #[case::hosts(|b: &mut RunValues| b.file.host = facts_of("6.12.1"), "different hosts: kernel: 6.8.0 against 6.12.1")]
-#[case::experiments(|b: &mut RunValues| b.file.configuration.experiment = Experiment::Footprint, "different experiments: boot against footprint")]
+#[case::experiments(|b: &mut RunValues| change_to(b, |c| c.experiment = Experiment::Footprint), "different experiments: boot against footprint")]
 #[case::network(|b: &mut RunValues| b.file.configuration.network = crate::model::platform::Networking::Bridge, "configuration: network: none against bridge")]
 #[case::accelerators(|b: &mut RunValues| b.cases[0].case.accelerator = Accelerator::Tcg, "different accelerators: none against tcg")]
 #[case::simulated(|b: &mut RunValues| b.file.platforms[0].capabilities.simulated = true, "simulated against real: native, native")]
@@ -36,11 +42,11 @@ fn runs_that_ask_different_things_are_refused(#[case] change: Change, #[case] wh
 fn rows_matter_to_sqlite_and_a_ladders_order_beside_a_background() {
     let a = isolation(1.5, 1.0);
     let mut b = a.clone();
-    b.file.configuration.rows = 60_000;
+    change_to(&mut b, |c| c.rows = 60_000);
     assert_eq!(refused(&a, &b), "configuration: rows: 0 against 60000");
     let mut a = boots(12, 7e6);
     let mut b = a.clone();
-    (b.file.configuration.rows, b.file.configuration.ladder_order) = (60_000, LadderOrder::Growth);
+    change_to(&mut b, |c| (c.rows, c.ladder_order) = (60_000, LadderOrder::Growth));
     assert!(compared(&a, &b).comparison.not_comparable.is_empty(), "neither matters to a boot beside nobody");
     a.cases[0].case.background = 10;
     b.cases[0].case.background = 10;
@@ -50,8 +56,7 @@ fn rows_matter_to_sqlite_and_a_ladders_order_beside_a_background() {
 #[test]
 fn how_much_is_measured_makes_no_difference() {
     let (a, mut b) = (boots(12, 7e6), boots(30, 7e6));
-    let c = &mut b.file.configuration;
-    (c.runs, c.boots, c.timeout_s, c.seed, c.noise_quanta) = (9, 4, 120, 99, 20_000);
+    change_to(&mut b, |c| (c.runs, c.boots, c.timeout_s, c.seed, c.noise_quanta) = (9, 4, 120, 99, 20_000));
     assert!(compared(&a, &b).comparison.not_comparable.is_empty());
 }
 

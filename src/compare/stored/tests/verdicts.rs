@@ -314,10 +314,9 @@ fn only_what_is_there_twice_is_confirmed() {
     };
     let (a, b) = (two(7e6, 8e6), two(8e6, 10e6));
     let first = compared(&a, &b);
-    let mut configuration = b.file.configuration.clone();
-    configuration.ladder = vec![0, 5, 10];
+    let configuration = b.file.configuration.changed(|c| c.ladder = vec![0, 5, 10]);
     let less = flagged_alone(&configuration, &first, 7).unwrap();
-    assert_eq!((less.ladder, less.seed, less.runs), (vec![0, 10], 7, configuration.runs));
+    assert_eq!((less.levels(), less.seed, less.runs), (&[0, 10][..], 7, configuration.runs));
     let confirmed = confirmed(first, &compared(&a, &two(7e6, 10e6)), "r2").comparison;
     let verdicts: Vec<Verdict> = confirmed.lines.iter().map(|line| line.decision.verdict).collect();
     assert_eq!(verdicts, [Verdict::Inconclusive, Verdict::Regressed]);

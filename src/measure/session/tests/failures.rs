@@ -22,7 +22,7 @@ fn script(what: &str, launch: u64) -> Script {
 #[case::crash("crash", "the guest ended with code 9")]
 fn a_failed_boot_is_recorded_with_its_reason_and_the_next_is_good(#[case] what: &str, #[case] reason: &str) {
     let rig = Rig::new();
-    let boots = Configuration { boots: 3, ..configuration(Experiment::Boot) };
+    let boots = configuration(Experiment::Boot).changed(|c| c.boots = 3);
     let ran = rig.run(rig.new_run(boots), script(what, 1), &mut |_, _| {});
     assert_eq!(ran.outcomes(), [Outcome::Ok, Outcome::Failed, Outcome::Ok]);
     assert!(ran.reason(1).contains(reason), "{}", ran.reason(1));
@@ -39,7 +39,10 @@ fn whatever_happens_to_a_victim_or_its_neighbour_nothing_is_left(
     #[values(Experiment::Scalability, Experiment::Isolation)] experiment: Experiment,
 ) {
     let rig = Rig::new();
-    let wanted = Configuration { victims: vec![2], runs: 3, ..configuration(experiment) };
+    let wanted = configuration(experiment).changed(|c| {
+        c.victims = vec![2];
+        c.runs = 3;
+    });
     let mut living = Vec::new();
     let ran = rig.run(rig.new_run(wanted), script(what, launch), &mut |fake, _| living.push(fake.platform.living()));
     assert_eq!(ran.outcomes().iter().filter(|&&outcome| outcome == Outcome::Failed).count(), 1);
@@ -53,7 +56,10 @@ fn a_background_that_does_not_stand_fails_its_trial_and_is_mended_for_the_next(
     #[values(0, 1, 2)] launch: u64,
 ) {
     let rig = Rig::new();
-    let wanted = Configuration { ladder: vec![3], boots: 3, ..configuration(Experiment::Boot) };
+    let wanted = configuration(Experiment::Boot).changed(|c| {
+        c.ladder = vec![3];
+        c.boots = 3;
+    });
     let mut living = Vec::new();
     let ran = rig.run(rig.new_run(wanted), script(what, launch), &mut |fake, _| living.push(fake.platform.living()));
     assert_eq!(ran.outcomes(), [Outcome::Failed, Outcome::Ok, Outcome::Ok]);
@@ -65,7 +71,10 @@ fn a_background_that_does_not_stand_fails_its_trial_and_is_mended_for_the_next(
 #[rstest]
 fn a_fatal_error_stops_the_run_and_keeps_what_was_recorded(#[values(0, 1, 7)] from: u64) {
     let rig = Rig::new();
-    let wanted = Configuration { ladder: vec![2], boots: 8, ..configuration(Experiment::Boot) };
+    let wanted = configuration(Experiment::Boot).changed(|c| {
+        c.ladder = vec![2];
+        c.boots = 8;
+    });
     let script = Script { fatal_from: Some(from), ..Script::default() };
     let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
     assert_eq!(ran.orders(), (0..from.saturating_sub(2)).collect::<Vec<_>>());
@@ -78,7 +87,7 @@ fn a_fatal_error_stops_the_run_and_keeps_what_was_recorded(#[values(0, 1, 7)] fr
 #[test]
 fn a_run_that_was_stopped_goes_on_once_the_trouble_is_over() {
     let rig = Rig::new();
-    let wanted = Configuration { boots: 6, ..configuration(Experiment::Boot) };
+    let wanted = configuration(Experiment::Boot).changed(|c| c.boots = 6);
     let script = Script { fatal_from: Some(2), ..Script::default() };
     let stopped = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
     let resumed = rig.run(rig.resume(Experiment::Boot, "last"), Script::default(), &mut |_, _| {});
@@ -103,7 +112,10 @@ fn a_folder_that_cannot_be_written_begins_nothing_and_leaves_nothing() {
 #[test]
 fn a_background_instance_that_ends_by_itself_is_never_counted_as_one() {
     let rig = Rig::new();
-    let wanted = Configuration { ladder: vec![2], boots: 2, ..configuration(Experiment::Boot) };
+    let wanted = configuration(Experiment::Boot).changed(|c| {
+        c.ladder = vec![2];
+        c.boots = 2;
+    });
     let script = Script { fade: [1].into(), ..Script::default() };
     let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
     assert_eq!(ran.outcomes()[..2], [Outcome::Failed, Outcome::Ok]);

@@ -192,12 +192,11 @@ impl Platform for Handle {
 /// A small run on the fake platform: one ladder without background, two victims' isolation where it applies.
 fn configuration(experiment: Experiment) -> Configuration {
     let isolation = experiment == Experiment::Isolation;
-    Configuration {
-        experiment,
-        attackers: if isolation { vec!["prime".parse().expect("an attacker")] } else { Vec::new() },
-        placements: if isolation { vec![Placement::SameThread] } else { Vec::new() },
-        ladder: if isolation { Vec::new() } else { vec![0] },
-        rows: 1_000,
-        ..run_file().configuration
-    }
+    run_file().configuration.changed(|c| {
+        c.experiment = experiment;
+        c.attackers = if isolation { vec!["prime".parse().expect("an attacker")] } else { Vec::new() };
+        c.placements = if isolation { vec![Placement::SameThread] } else { Vec::new() };
+        c.ladder = if isolation { Vec::new() } else { vec![0] };
+        c.rows = 1_000;
+    })
 }

@@ -42,7 +42,10 @@ fn a_run_that_is_abandoned_leaves_nothing() {
 
 #[test]
 fn a_boot_takes_five_milliseconds_and_grows_with_the_background() {
-    let ran = Rig::new().plain(Configuration { ladder: vec![0, 100, 200], runs: 3, ..configuration(Experiment::Boot) });
+    let ran = Rig::new().plain(configuration(Experiment::Boot).changed(|c| {
+        c.ladder = vec![0, 100, 200];
+        c.runs = 3;
+    }));
     let boots = ran.values("boot", |trial| trial.case.background);
     let medians: Vec<f64> = boots.values().map(|values| median(values)).collect();
     for (median, expected) in medians.iter().zip([5.00e6, 5.25e6, 5.50e6]) {
@@ -57,7 +60,10 @@ fn a_boot_takes_five_milliseconds_and_grows_with_the_background() {
 #[test]
 fn an_attacker_on_the_victims_thread_halves_it_and_one_elsewhere_does_nothing() {
     let placements = vec![Placement::SameThread, Placement::SameCore, Placement::SameSocket, Placement::Fill];
-    let ran = Rig::new().plain(Configuration { placements, runs: 5, ..configuration(Experiment::Isolation) });
+    let ran = Rig::new().plain(configuration(Experiment::Isolation).changed(|c| {
+        c.placements = placements;
+        c.runs = 5;
+    }));
     let times = ran.values("insert_time", |trial| (trial.case.placement, trial.role));
     let placed: Vec<Placement> = times.keys().map(|&(placement, _)| placement).collect();
     assert!(placed.contains(&Placement::SameThread));
@@ -84,7 +90,7 @@ fn only_a_measured_trial_has_an_attacker_and_its_operations() {
 
 #[test]
 fn several_victims_are_one_trial_with_a_value_each() {
-    let ran = Rig::new().plain(Configuration { victims: vec![4], ..configuration(Experiment::Scalability) });
+    let ran = Rig::new().plain(configuration(Experiment::Scalability).changed(|c| c.victims = vec![4]));
     let together = ran.stored.trials.iter().find(|trial| trial.case.victims == 4).expect("the parallel mode");
     let times = together.metrics.iter().find(|metric| metric.name == "insert_time").expect("its metric");
     assert_eq!(times.samples.len(), 4);
@@ -98,12 +104,11 @@ fn background_instances_stay_up_between_the_trials_of_a_level_and_are_gone_at_th
     let mut living = Vec::new();
     let mut look = |fake: &Fake, trial: &TrialRecord| living.push((trial.case.background, fake.platform.living()));
     let rig = Rig::new();
-    let ladder = Configuration {
-        ladder: vec![0, 3, 5],
-        ladder_order: crate::model::configuration::LadderOrder::Growth,
-        boots: 4,
-        ..configuration(Experiment::Boot)
-    };
+    let ladder = configuration(Experiment::Boot).changed(|c| {
+        c.ladder = vec![0, 3, 5];
+        c.ladder_order = crate::model::configuration::LadderOrder::Growth;
+        c.boots = 4;
+    });
     let ran = rig.run(rig.new_run(ladder), Script::default(), &mut look);
     assert_eq!(living.len(), 12);
     assert!(living.iter().all(|&(background, living)| background as usize == living), "{living:?}");
@@ -114,7 +119,7 @@ fn background_instances_stay_up_between_the_trials_of_a_level_and_are_gone_at_th
 fn a_placement_that_the_host_lacks_is_a_skip_with_its_reason() {
     let rig = Rig::new();
     let placements = vec![Placement::SameThread, Placement::SameSocket, Placement::OtherSocket];
-    let wanted = Configuration { placements, ..configuration(Experiment::Isolation) };
+    let wanted = configuration(Experiment::Isolation).changed(|c| c.placements = placements);
     let on_one_cpu = || {
         let cpu = placement::usable_cpus().expect("asked").first().expect("one");
         placement::pin_current_thread(&CpuSet::one(cpu)).expect("pinned");
@@ -141,7 +146,12 @@ fn a_run_of_which_nothing_is_possible_says_why_and_leaves_nothing() {
 fn smallest(script: Script, workload: Program) -> (Outcome, BTreeMap<String, f64>) {
     let rig = Rig::new();
     let base = configuration(Experiment::Footprint);
-    let wanted = Configuration { minimum: true, ladder: vec![0], runs: 1, workloads: vec![workload], ..base };
+    let wanted = base.changed(|c| {
+        c.minimum = true;
+        c.ladder = vec![0];
+        c.runs = 1;
+        c.workloads = vec![workload];
+    });
     let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
     let [trial] = ran.stored.trials.as_slice() else { panic!("one search: {:?}", ran.stored.trials) };
     let sizes = trial.metrics.iter().filter(|m| m.name.ends_with("_memory"));

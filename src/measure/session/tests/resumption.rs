@@ -11,7 +11,10 @@ use crate::store::{RUN_FILE, TRIALS_FILE};
 
 /// Nine trials over three levels.
 fn ladder() -> Configuration {
-    Configuration { ladder: vec![0, 2, 4], boots: 3, ..configuration(Experiment::Boot) }
+    configuration(Experiment::Boot).changed(|c| {
+        c.ladder = vec![0, 2, 4];
+        c.boots = 3;
+    })
 }
 
 /// The folders of a boot run that was interrupted after `count` trials.
@@ -166,7 +169,7 @@ fn a_run_in_progress_is_refused_and_goes_on() {
 fn a_host_that_lost_a_placement_refuses_the_rest_of_a_run() {
     let rig = Rig::new();
     let placements = vec![Placement::SameThread, Placement::SameSocket];
-    let wanted = Configuration { placements, ..configuration(Experiment::Isolation) };
+    let wanted = configuration(Experiment::Isolation).changed(|c| c.placements = placements);
     let planned = rig.open(rig.new_run(wanted.clone())).expect("it opens");
     let (trials, skips) = (planned.plan().trials.len(), planned.plan().skips.len());
     planned.abandon();

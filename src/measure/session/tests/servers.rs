@@ -10,8 +10,11 @@ use crate::platform::Purpose;
 
 fn servers(experiment: Experiment, workloads: &[Program]) -> Configuration {
     let base = configuration(experiment);
-    let server_attackers = base.attackers.clone();
-    Configuration { workloads: workloads.to_vec(), server_attackers, ..base }
+    let server_attackers = base.attackers_of(Program::Sqlite).to_vec();
+    base.changed(|c| {
+        c.workloads = workloads.to_vec();
+        c.server_attackers = server_attackers;
+    })
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -39,7 +42,7 @@ fn a_server_alone_has_its_whole_throughput(#[case] server: Program, #[case] expe
 #[test]
 fn a_driven_server_stands_among_its_like_apart_from_its_client() {
     let base = servers(Experiment::Scalability, &[Program::Nginx]);
-    let ran = Rig::new().plain(Configuration { ladder: vec![3], ..base });
+    let ran = Rig::new().plain(base.changed(|c| c.ladder = vec![3]));
     let (idle, measured) = (launched(&ran, Purpose::Background), launched(&ran, Purpose::Measured));
     assert_eq!((idle.len(), measured.len()), (3, 1));
     let everyone = || idle.iter().chain(&measured);
@@ -55,7 +58,7 @@ fn a_driven_server_stands_among_its_like_apart_from_its_client() {
 #[test]
 fn beside_sqlite_sleepers_idle_without_a_network() {
     let base = servers(Experiment::Scalability, &[Program::Sqlite, Program::Redis]);
-    let ran = Rig::new().plain(Configuration { ladder: vec![2], ..base });
+    let ran = Rig::new().plain(base.changed(|c| c.ladder = vec![2]));
     let idle = launched(&ran, Purpose::Background);
     let of = |program, network| idle.iter().filter(|s| s.image.program == program && s.network == network).count();
     assert_eq!((of(Program::Sleep, Networking::None), of(Program::Redis, Networking::Bridge)), (2, 2));
@@ -81,7 +84,7 @@ fn an_attacker_on_its_thread_halves_a_servers_throughput(#[case] server: Program
 fn a_client_that_shares_the_attackers_cpu_is_flagged_in_attacked_trials_only() {
     let rig = Rig::new();
     let base = servers(Experiment::Isolation, &[Program::Nginx]);
-    let wanted = Configuration { placements: vec![Placement::Fill], ..base };
+    let wanted = base.changed(|c| c.placements = vec![Placement::Fill]);
     let on_two_cpus = || {
         let two: Vec<u32> = placement::usable_cpus().expect("asked").iter().take(2).collect();
         let enough = two.len() == 2;
@@ -101,7 +104,7 @@ fn a_client_that_shares_the_attackers_cpu_is_flagged_in_attacked_trials_only() {
 #[case(Program::Redis)]
 fn several_servers_are_driven_at_once_and_share_evenly(#[case] server: Program) {
     let base = servers(Experiment::Scalability, &[server]);
-    let ran = Rig::new().plain(Configuration { victims: vec![3], ..base });
+    let ran = Rig::new().plain(base.changed(|c| c.victims = vec![3]));
     let together = ran.stored.trials.iter().find(|trial| trial.case.victims == 3).expect("the parallel mode");
     let rates = together.metrics.iter().find(|m| m.name == "throughput").expect("its metric");
     assert_eq!((rates.samples.len(), rates.value), (3, rates.samples.iter().sum()));
@@ -122,7 +125,7 @@ fn a_server_is_booted_until_it_serves_and_weighed_without_a_load() {
     assert_eq!(nginx.metric("removal"), Some(2e6));
 
     let base = servers(Experiment::Footprint, &[Program::Redis]);
-    let ran = Rig::new().plain(Configuration { ladder: vec![2], ..base });
+    let ran = Rig::new().plain(base.changed(|c| c.ladder = vec![2]));
     let idle = launched(&ran, Purpose::Background);
     assert!(idle.len() == 2 && idle.iter().all(|spec| spec.image.program == Program::Redis && spec.limits.is_some()));
 }
@@ -155,7 +158,7 @@ fn a_guest_that_cannot_be_had_leaves_its_trials_skipped_and_the_rest_good(
 ) {
     let rig = Rig::new();
     let base = servers(Experiment::Scalability, &[Program::Sqlite, Program::Nginx]);
-    let wanted = Configuration { ladder: vec![0, 2], ..base };
+    let wanted = base.changed(|c| c.ladder = vec![0, 2]);
     let script = Script { refuse: [missing_guests].into(), ..Script::default() };
     let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
     let without: Vec<_> = ran.stored.trials.iter().filter(|t| t.outcome == Outcome::Skipped).collect();
@@ -182,7 +185,11 @@ fn whatever_happens_to_servers_at_once_nothing_is_left(
     };
     let rig = Rig::new();
     let base = servers(Experiment::Scalability, &[Program::Redis]);
-    let wanted = Configuration { ladder: Vec::new(), victims: vec![3], runs: 2, ..base };
+    let wanted = base.changed(|c| {
+        c.ladder = Vec::new();
+        c.victims = vec![3];
+        c.runs = 2;
+    });
     let mut living = Vec::new();
     let ran = rig.run(rig.new_run(wanted), script, &mut |fake, _| living.push(fake.platform.living()));
     assert_eq!(ran.outcomes(), [Outcome::Failed, Outcome::Ok]);
@@ -193,7 +200,10 @@ fn whatever_happens_to_servers_at_once_nothing_is_left(
 fn a_run_with_servers_that_is_interrupted_after_every_trial_ends_all_the_same() {
     let mut rig = Rig::new();
     let all = [Program::Sqlite, Program::Nginx, Program::Redis];
-    let wanted = Configuration { ladder: vec![0, 2], victims: vec![2], ..servers(Experiment::Scalability, &all) };
+    let wanted = servers(Experiment::Scalability, &all).changed(|c| {
+        c.ladder = vec![0, 2];
+        c.victims = vec![2];
+    });
     let mut ran = rig.interrupted_after(rig.new_run(wanted), 1);
     while ran.summary.outcome != RunOutcome::Complete {
         assert!(ran.orders().len() <= 9, "it goes on for ever");

@@ -212,7 +212,7 @@ fn without_translation_there_is_no_such_part_and_without_a_guest_memory_no_figur
 #[test]
 fn the_smallest_memory_has_a_section_of_its_own() {
     let mut run = run_of(weighed(&[("minimum_memory", 23.0), ("guest_memory", 64.0), ("insufficient_memory", 22.0)]));
-    run.file.configuration.minimum = true;
+    run.file.configuration = run.file.configuration.changed(|c| c.minimum = true);
     let usual = run_of(weighed(&[("pss_per_instance", 1.0)]));
     run.trials.iter_mut().for_each(|t| t.case.background = 0);
     let report = Report::of(&[usual, run], &[]);
