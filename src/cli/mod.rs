@@ -7,6 +7,7 @@ pub mod compare;
 pub mod doctor;
 pub mod exit;
 pub mod export;
+pub mod gate;
 pub mod history;
 pub mod images;
 mod output;

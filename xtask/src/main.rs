@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use featherweight::cli::{ab, clean, compare, doctor, exit, export, history, images, report, setup};
+use featherweight::cli::{ab, clean, compare, doctor, exit, export, gate, history, images, report, setup};
 use featherweight::model::exit::Exit;
 use xtask::{power, tidy};
 
@@ -37,6 +37,8 @@ enum Chore {
     Export(export::Export),
     Compare(compare::Compare),
     History(history::History),
+    Gate(gate::Gate),
+    Nightly(gate::Nightly),
     Power(power::Power),
     Clean(clean::Clean),
     Tidy(tidy::Tidy),
@@ -64,6 +66,8 @@ impl Chore {
             Chore::Export(export) => export.run().map(|()| Exit::Fine),
             Chore::Compare(compare) => compare.run(),
             Chore::History(history) => history.run(),
+            Chore::Gate(gate) => gate.run(),
+            Chore::Nightly(nightly) => nightly.run(),
             Chore::Power(power) => power.run().map(|()| Exit::Fine),
             Chore::Clean(clean) => clean.run(),
             Chore::Tidy(tidy) => tidy.run(),
