@@ -110,7 +110,7 @@ mod tests {
         let sqlite = parameters(&configuration(Experiment::Scalability, Program::Sqlite), "sqlite", 0);
         assert_eq!(options(&sqlite).unwrap(), ["--rows", "0"]);
         let nginx = parameters(&configuration(Experiment::Isolation, Program::Nginx), "nginx", 0);
-        assert_eq!(options(&nginx).unwrap(), ["--load-seconds", "1"]);
+        assert_eq!(options(&nginx).unwrap(), ["--load-seconds", "20"]);
         let minimum = run_file().configuration.changed(|c| c.minimum = true);
         assert!(options(&parameters(&minimum, "sleep", 0)).is_err());
     }
