@@ -28,7 +28,7 @@ const THOUSAND: Needs = Needs {
     processes_more: 0,
     fds_each: 4,
     inotify_each: 1,
-    neighbours_each: 2,
+    neighbors_each: 2,
     memory_each: Bytes(16 << 20),
     own_memory_each: Bytes(0),
 };
@@ -138,7 +138,7 @@ impl Findings {
             ("system", f.os.clone()),
             ("kernel", f.kernel.clone()),
             ("control groups", f.cgroup.clone()),
-            ("virtual machine", f.virtualised.map(yes_no)),
+            ("virtual machine", f.virtualized.map(yes_no)),
             ("clock source", f.clock_source.clone()),
             ("huge pages", f.transparent_hugepages.clone()),
         ];

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::model::units::Nanos;
 
-/// Where time comes from. Every event of a run is stamped by one clock.
+/// A source of time. One clock stamps every event of a run.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The present instant. May be called at any time, from any thread.
+    /// The current instant. May be called at any time, from any thread.
     fn now(&self) -> Nanos;
-    /// Lets `span` pass: for settling a host, never as readiness.
+    /// Waits for `span`, to let a host settle. Not for waiting until something is ready.
     fn pause(&self, span: Duration);
 }
 
@@ -29,17 +29,17 @@ impl Clock for HostClock {
     }
 }
 
-/// A clock that moves only when told to; its clones share the same time.
+/// A clock that only moves when it is advanced. Clones share the same time.
 #[derive(Debug, Clone, Default)]
 pub struct VirtualClock(Arc<AtomicU64>);
 
 impl VirtualClock {
-    /// Moves the clock on by `span`.
+    /// Advances the clock by `span`.
     pub fn advance(&self, span: Nanos) {
         self.0.fetch_add(span.0, Ordering::SeqCst);
     }
 
-    /// Moves the clock on to `instant`, unless it is already there or later.
+    /// Advances the clock to `instant`, unless it is already later.
     pub fn advance_to(&self, instant: Nanos) {
         self.0.fetch_max(instant.0, Ordering::SeqCst);
     }

@@ -1,7 +1,7 @@
-//! Facts about the host that a result depends on, and which of them make two hosts not comparable.
+//! Facts about the host that affect results, and which of them must agree for two hosts to be comparable.
 //!
-//! Invariant: a fact that cannot be learnt is `None`, never a guess. The host's name is left out on purpose: results
-//! are published.
+//! Invariant: an unknown fact is `None`, never a guess. The host's name is left out on purpose, since results are
+//! published.
 
 mod read;
 
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::tools;
 use crate::model::units::Bytes;
 
-/// What is known about a host.
+/// The facts about a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "snake_case")]
 pub struct HostFacts {
@@ -23,9 +23,9 @@ pub struct HostFacts {
     pub architecture: Option<String>,
     /// The processor's name.
     pub cpu_model: Option<String>,
-    /// Its maker.
+    /// The processor's vendor.
     pub cpu_vendor: Option<String>,
-    /// Its microcode revision.
+    /// The processor's microcode revision.
     pub microcode: Option<String>,
     /// Online hardware threads.
     pub logical_cpus: Option<usize>,
@@ -35,66 +35,67 @@ pub struct HostFacts {
     pub cores: Option<usize>,
     /// Whether some core runs more than one hardware thread.
     pub smt: Option<bool>,
-    /// The frequency governors in use; empty where the host has no frequency scaling of its own.
+    /// The frequency governors in use; empty if the host does not scale frequencies.
     pub governors: BTreeSet<String>,
     /// Whether the processor may exceed its base frequency.
     pub turbo: Option<bool>,
-    /// CPUs that the kernel keeps free of ordinary work, as a list.
+    /// The CPUs that the kernel isolates from ordinary scheduling, as a list.
     pub isolated_cpus: Option<String>,
-    /// What the kernel does against each processor vulnerability; it changes the price of a system call.
+    /// The kernel's mitigation of each processor vulnerability. Mitigations change the cost of system calls.
     pub mitigations: BTreeMap<String, String>,
     /// The kernel's release.
     pub kernel: Option<String>,
     /// The operating system's name and version.
     pub os: Option<String>,
-    /// All memory.
+    /// Total memory.
     pub memory: Option<Bytes>,
-    /// All swap space; zero is a fact.
+    /// Total swap space; zero if there is none.
     pub swap: Option<Bytes>,
     /// How control groups are mounted: `v1`, `v2` or `hybrid`.
     pub cgroup: Option<String>,
     /// Whether the host is itself a virtual machine.
-    pub virtualised: Option<bool>,
-    /// The machine as its firmware names it: maker and product; under a hypervisor, the hypervisor's.
+    #[serde(rename = "virtualised")]
+    pub virtualized: Option<bool>,
+    /// The vendor and product by the firmware, which a hypervisor provides to virtual machines.
     pub machine: Option<String>,
     /// When the kernel uses huge pages: `always`, `madvise`, `never`.
     pub transparent_hugepages: Option<String>,
-    /// Address space randomisation: 0 off, 1 without the heap, 2 full.
+    /// Address space randomization: 0 off, 1 without the heap, 2 full.
     pub aslr: Option<u8>,
     /// The kernel's clock source.
     pub clock_source: Option<String>,
-    /// Who runs the harness; 0 is root.
+    /// The user that runs the harness; 0 is root.
     pub effective_uid: Option<u32>,
-    /// The version line of each tool found; `None` for one that did not tell.
+    /// The version line of each installed tool; `None` for one that did not print it.
     pub tools: BTreeMap<String, Option<String>>,
     /// The project's git revision.
     pub revision: Option<String>,
 }
 
-/// How long one tool may take to tell its version.
+/// How long one tool may take to print its version.
 const TOOL_DEADLINE: Duration = Duration::from_secs(5);
 
 impl HostFacts {
-    /// Everything about this host: reads `/`, asks the tools for their versions and `project` for its revision.
+    /// Collects all facts about this host, the versions of its tools and the revision of `project`.
     pub fn survey(project: &Path) -> Self {
         let revision = read::revision(project);
         Self { tools: tools::versions(TOOL_DEADLINE), revision, ..Self::read(Path::new("/")) }
     }
 
-    /// The facts as runs and sessions store them; one that is not understood is an unknown one, and the others stand.
+    /// Reads facts as runs and sessions store them. A fact with an invalid value counts as unknown; the others are kept.
     pub fn stored(facts: &BTreeMap<String, Value>) -> Self {
         let read = |facts: Map<String, Value>| serde_json::from_value::<Self>(Value::Object(facts));
-        let fact = |(name, value): (&String, &Value)| (name.clone(), value.clone());
-        let understood = facts.iter().map(fact).filter(|fact| read([fact.clone()].into_iter().collect()).is_ok());
-        read(understood.collect()).unwrap_or_default()
+        let is_valid = |name: &String, value: &Value| read(Map::from_iter([(name.clone(), value.clone())])).is_ok();
+        let valid = facts.iter().filter(|(name, value)| is_valid(name, value));
+        read(valid.map(|(name, value)| (name.clone(), value.clone())).collect()).unwrap_or_default()
     }
 
-    /// Whether the harness has root's rights.
+    /// Whether root runs the harness.
     pub fn is_root(&self) -> bool {
         self.effective_uid == Some(0)
     }
 
-    /// The facts that a comparison depends on, as text.
+    /// The facts that must agree for two hosts to be comparable, as text. Names are part of the stored host key.
     pub(crate) fn comparable(&self) -> BTreeMap<String, String> {
         let text = |o: &Option<String>| o.clone();
         let count = |o: Option<usize>| o.map(|n| n.to_string());
@@ -113,7 +114,7 @@ impl HostFacts {
             ("kernel", text(&self.kernel)),
             ("swap", self.swap.map(|b| b.to_string())),
             ("cgroup mode", text(&self.cgroup)),
-            ("virtualised", self.virtualised.map(|v| if v { "yes" } else { "no" }.to_owned())),
+            ("virtualised", self.virtualized.map(|v| if v { "yes" } else { "no" }.to_owned())),
             ("machine", text(&self.machine)),
             ("transparent hugepages", text(&self.transparent_hugepages)),
             ("aslr", self.aslr.map(|n| n.to_string())),
@@ -124,23 +125,24 @@ impl HostFacts {
     }
 }
 
-/// The facts which make two hosts not comparable, one sentence each: `kernel: 6.8.0 against 6.12.1`.
+/// The facts that make two hosts incomparable, one line each: `kernel: 6.8.0 against 6.12.1`.
 ///
-/// A fact that is unknown on either side tells nothing. Memory may differ by a per cent, as the kernel's own reserve
-/// does from boot to boot. Tools and the project's revision are not compared: what they build has its own digest.
+/// A fact that is unknown on either side is not compared. Memory may differ by 1 %, since the kernel reserves a different
+/// amount at each boot. Tools and the project's revision are not compared, because what they build has its own digest.
 pub fn differences(a: &HostFacts, b: &HostFacts) -> Vec<String> {
-    let theirs = b.comparable();
-    let differs = |(name, mine): (String, String)| {
-        let other = theirs.get(&name).filter(|other| **other != mine)?;
-        Some(format!("{name}: {mine} against {other}"))
-    };
-    let mut all: Vec<String> = a.comparable().into_iter().filter_map(differs).collect();
-    if let (Some(mine), Some(other)) = (a.memory, b.memory)
-        && mine.0.abs_diff(other.0) > mine.0.max(other.0) / 100
-    {
-        all.push(format!("memory: {mine} against {other}"));
+    let facts_of_b = b.comparable();
+    let mut differences = Vec::new();
+    for (name, of_a) in a.comparable() {
+        if let Some(of_b) = facts_of_b.get(&name).filter(|of_b| **of_b != of_a) {
+            differences.push(format!("{name}: {of_a} against {of_b}"));
+        }
     }
-    all
+    if let (Some(of_a), Some(of_b)) = (a.memory, b.memory)
+        && of_a.0.abs_diff(of_b.0) > of_a.0.max(of_b.0) / 100
+    {
+        differences.push(format!("memory: {of_a} against {of_b}"));
+    }
+    differences
 }
 
 fn on_off(on: bool) -> String {
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fact_that_is_not_understood_hides_no_other() {
+    fn an_invalid_fact_does_not_hide_the_others() {
         let stored = BTreeMap::from([("kernel".to_owned(), "6.8.0".into()), ("smt".to_owned(), "perhaps".into())]);
         let host = HostFacts { kernel: Some("6.8.0".to_owned()), ..HostFacts::default() };
         assert_eq!(HostFacts::stored(&stored), host);
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_fact_and_another_compiler_tell_nothing() {
+    fn an_unknown_fact_and_another_compiler_are_not_differences() {
         let a = HostFacts { microcode: Some("0x1".to_owned()), ..HostFacts::default() };
         let tools = BTreeMap::from([("cc".to_owned(), Some("cc 12".to_owned()))]);
         let b = HostFacts { tools, revision: Some("0".repeat(40)), ..HostFacts::default() };
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_of_an_older_run_read_with_what_they_have() {
+    fn facts_of_an_older_version_can_be_read() {
         let facts: HostFacts = serde_json::from_str(r#"{"kernel":"6.1","tools":{"cc":null}}"#).unwrap();
         assert_eq!((facts.kernel.as_deref(), facts.memory, facts.tools["cc"].as_deref()), (Some("6.1"), None, None));
     }

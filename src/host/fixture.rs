@@ -1,4 +1,4 @@
-//! Fake hosts for tests: a short description under `fixtures/hosts` is laid out as a tree of `/proc` and `/sys`.
+//! Fake hosts for tests: trees of `/proc` and `/sys`, created from the descriptions in `fixtures/hosts`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::model::cpuset::CpuSet;
 /// The described hosts.
 pub(crate) const HOSTS: [&str; 4] = ["server-2x26x2", "laptop-smt", "hybrid", "vm-2x1"];
 
-/// A fake host's tree; removed with the value.
+/// A fake host's tree; removed on drop.
 pub(crate) struct Host(TempDir);
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ struct Description {
     files: BTreeMap<PathBuf, String>,
 }
 
-/// One hardware thread of each of a row of cores.
+/// One hardware thread of each core in a row.
 #[derive(Deserialize)]
 struct Threads {
     cpus: String,
@@ -58,18 +58,18 @@ enum Unit {
     Socket,
 }
 
-/// The topologies of [`HOSTS`]: a large host's tree takes a second to lay out, so each is read once.
+/// The topologies of [`HOSTS`]. Creating a large host's tree takes a second, so each is read once.
 static TOPOLOGIES: LazyLock<[Topology; 4]> = LazyLock::new(|| {
     let every_cpu = (0..4096).collect();
-    HOSTS.map(|host| Topology::read(&Host::materialise(host).sys(), &every_cpu).unwrap())
+    HOSTS.map(|host| Topology::read(&Host::materialize(host).sys(), &every_cpu).unwrap())
 });
 
-/// The topology of a described host, all of whose CPUs are usable.
+/// The topology of a described host with all its CPUs usable.
 pub(crate) fn topology(host: &str) -> Topology {
     TOPOLOGIES[HOSTS.iter().position(|h| *h == host).unwrap()].clone()
 }
 
-/// The topology of a described host, of which only `usable` may be used.
+/// The topology of a described host with only the CPUs in `usable`.
 pub(crate) fn topology_of(host: &str, usable: &CpuSet) -> Topology {
     let mut topology = topology(host);
     topology.usable = topology.usable.iter().filter(|&cpu| usable.contains(cpu)).collect();
@@ -77,8 +77,8 @@ pub(crate) fn topology_of(host: &str, usable: &CpuSet) -> Topology {
 }
 
 impl Host {
-    /// Lays the described host out in a temporary folder.
-    pub(crate) fn materialise(name: &str) -> Host {
+    /// Creates the tree of a described host in a temporary folder.
+    pub(crate) fn materialize(name: &str) -> Host {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hosts").join(name).with_extension("json");
         let description: Description = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         let host = Host(tempfile::tempdir().unwrap());
@@ -86,17 +86,17 @@ impl Host {
         host
     }
 
-    /// What stands for `/`.
+    /// The folder that represents `/`.
     pub(crate) fn root(&self) -> &Path {
         self.0.path()
     }
 
-    /// What stands for `/sys`.
+    /// The folder that represents `/sys`.
     pub(crate) fn sys(&self) -> PathBuf {
         self.root().join("sys")
     }
 
-    /// Writes a file of the tree and the folders it lies in.
+    /// Writes a file of the tree and creates its parent folders.
     pub(crate) fn write(&self, path: impl AsRef<Path>, content: &str) {
         let path = self.root().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -112,7 +112,7 @@ impl Description {
         for (&cpu, &place) in &places {
             let dir = cpus.join(format!("cpu{cpu}"));
             host.write(dir.join("topology/physical_package_id"), &place.0.to_string());
-            host.write(dir.join("topology/core_cpus_list"), &where_all(&places, |p| p == place).to_string());
+            host.write(dir.join("topology/core_cpus_list"), &cpus_at(&places, |p| p == place).to_string());
             for (index, cache) in self.caches.iter().enumerate() {
                 let dir = dir.join(format!("cache/index{index}"));
                 host.write(dir.join("level"), &cache.level.to_string());
@@ -144,8 +144,8 @@ impl Shared {
     fn sharers(&self, cpu: u32, places: &BTreeMap<u32, (u32, u32)>) -> String {
         let place = places[&cpu];
         match &self.shared_by {
-            Sharing::Unit(Unit::Core) => where_all(places, |p| p == place).to_string(),
-            Sharing::Unit(Unit::Socket) => where_all(places, |p| p.0 == place.0).to_string(),
+            Sharing::Unit(Unit::Core) => cpus_at(places, |p| p == place).to_string(),
+            Sharing::Unit(Unit::Socket) => cpus_at(places, |p| p.0 == place.0).to_string(),
             Sharing::Cpus(lists) => {
                 lists.iter().find(|l| l.parse::<CpuSet>().unwrap().contains(cpu)).unwrap().to_owned()
             }
@@ -153,6 +153,6 @@ impl Shared {
     }
 }
 
-fn where_all(places: &BTreeMap<u32, (u32, u32)>, is_there: impl Fn((u32, u32)) -> bool) -> CpuSet {
-    places.iter().filter(|&(_, &place)| is_there(place)).map(|(&cpu, _)| cpu).collect()
+fn cpus_at(places: &BTreeMap<u32, (u32, u32)>, matches: impl Fn((u32, u32)) -> bool) -> CpuSet {
+    places.iter().filter(|&(_, &place)| matches(place)).map(|(&cpu, _)| cpu).collect()
 }

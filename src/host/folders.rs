@@ -3,34 +3,34 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Where Featherweight keeps things.
+/// The top folders, from which the others follow.
 #[derive(Debug, Clone)]
 pub struct Folders {
     /// The project: guest sources, fixtures.
     pub project: PathBuf,
-    /// What is built and measured: images, runs, the report.
+    /// Everything that is built or measured: images, runs, the report.
     pub output: PathBuf,
-    /// What lives only while runs do: ledgers, bundles, container states. Kept short, since socket paths are
+    /// Files that exist only during a run: ledgers, bundles, container states. The path is short, since socket paths are
     /// limited to 108 bytes (`unix(7)`).
     pub state: PathBuf,
-    /// Where guest images are.
+    /// The source of guest images.
     pub images: Images,
 }
 
-/// Where guest images are.
+/// Where guest images come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Images {
-    /// In the output, built from this project.
+    /// Built from this project, in the output folder.
     #[default]
     Own,
-    /// In that folder, taken as they are.
+    /// Prebuilt, in this folder.
     Fixed(PathBuf),
-    /// In that folder, built from another revision of this project. What comes from upstream is shared with this one.
+    /// Built in this folder from another revision of this project. Both revisions share what comes from upstream.
     Revision(PathBuf),
 }
 
 impl Folders {
-    /// The folders by the environment: `CARGO_TARGET_DIR` moves the output, `FEATHERWEIGHT_STATE` the state.
+    /// The default folders. The variables `CARGO_TARGET_DIR` and `FEATHERWEIGHT_STATE` move output and state.
     pub fn from_env() -> Self {
         let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.join("target"), |dir| project.join(dir));
@@ -42,7 +42,7 @@ impl Folders {
         }
     }
 
-    /// Where guest images are built.
+    /// The folder of guest images.
     pub fn images(&self) -> PathBuf {
         match &self.images {
             Images::Own => self.output.join("images"),
@@ -58,34 +58,34 @@ impl Folders {
         }
     }
 
-    /// The same with the sources of the commit `commit`, checked out below the output, and with images of its own.
+    /// The same folders with another project: the sources of `commit`, checked out below the output, and their images.
     pub fn of_revision(&self, commit: &str) -> Self {
         let project = self.output.join("revisions").join(commit);
         let images = Images::Revision(project.join("target/featherweight/images"));
         Self { project, images, ..self.clone() }
     }
 
-    /// Where runs are stored, one folder each.
+    /// The stored runs, one folder each.
     pub fn runs(&self) -> PathBuf {
         self.output.join("runs")
     }
 
-    /// Where comparisons of two arms are stored, one folder each.
+    /// The stored comparisons of two arms, one folder each.
     pub fn comparisons(&self) -> PathBuf {
         self.output.join("ab")
     }
 
-    /// Where saved baselines are, one folder each.
+    /// The saved baselines, one folder each.
     pub fn baselines(&self) -> PathBuf {
         self.output.join("baselines")
     }
 
-    /// Where the history of sessions is kept, a file a machine.
+    /// The history of sessions, one file per machine.
     pub fn history(&self) -> PathBuf {
         self.output.join("history")
     }
 
-    /// The page over the latest run of every experiment.
+    /// The report on the latest run of every experiment.
     pub fn report(&self) -> PathBuf {
         self.output.join("report")
     }

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP, as a flag to ask and a descriptor to poll.
+//! Requests to stop (Ctrl-C, SIGTERM, SIGHUP), as a flag and as a descriptor to poll.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-/// Tells whether the user asked to stop. Clones share the flag.
+/// Whether the user requested to stop. Clones share the flag.
 #[derive(Debug, Clone)]
 pub struct Interrupt(Arc<Inner>);
 
@@ -17,14 +17,14 @@ struct Inner {
 }
 
 impl Interrupt {
-    /// An interrupt that only [`Interrupt::raise`] sets: for tests and tools.
+    /// An interrupt that only [`Interrupt::raise`] sets, for tests and tools.
     pub fn new() -> std::io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self(Arc::new(Inner { raised: Arc::default(), wake })))
     }
 
-    /// An interrupt that SIGINT, SIGTERM and SIGHUP set; a second signal ends the process at once, leaving the rest to
-    /// `cargo xtask clean`.
+    /// An interrupt that SIGINT, SIGTERM and SIGHUP set. A second signal ends the process at once; `cargo xtask clean` then
+    /// removes what it leaves.
     pub fn on_signals() -> std::io::Result<Self> {
         let interrupt = Self::new()?;
         for signal in SIGNALS.into_iter().filter(|&signal| signal != libc::SIGHUP || !is_ignored(signal)) {
@@ -37,30 +37,30 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Whether the user asked to stop.
+    /// Whether a stop was requested.
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(Ordering::SeqCst)
     }
 
-    /// Asks to stop, as a signal does.
+    /// Requests to stop, as a signal does.
     pub fn raise(&self) {
         self.0.set();
     }
 
-    /// A descriptor that becomes readable when the flag is set and stays so: put it in every poll.
+    /// A descriptor that becomes readable when the flag is set and stays readable. Include it in every poll.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.wake.as_fd()
     }
 }
 
-/// What asks to stop: Ctrl-C, a service manager, a terminal that closes.
+/// The signals of Ctrl-C, of a service manager and of a terminal that closes.
 const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
-/// Whether whoever started this process had the signal ignored, as `nohup(1)` has SIGHUP: then it stays so. A shell's
-/// background jobs ignore SIGINT, too, but whoever sends one to a run by hand wants it to stop.
+/// Whether this process was started with the signal ignored, as `nohup(1)` does with SIGHUP. SIGINT is also ignored in a
+/// shell's background jobs, but a user who sends it to a run wants the run to stop.
 fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: with no new action the call only stores the present one; it is read only if the call succeeded.
+    // SAFETY: without a new action the call only stores the current one, which is read only if the call succeeded.
     unsafe {
         libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
             && action.assume_init().sa_sigaction == libc::SIG_IGN
@@ -70,7 +70,7 @@ fn is_ignored(signal: i32) -> bool {
 impl Inner {
     fn set(&self) {
         self.raised.store(true, Ordering::SeqCst);
-        // The counter cannot overflow by a few signals, and a failed write leaves the flag, which is asked as well.
+        // A few signals cannot overflow the counter, and after a failed write the flag is still set.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 }

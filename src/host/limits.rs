@@ -1,7 +1,7 @@
-//! Limits preflight: what many instances need of the host, what is short, and the cure.
+//! The preflight of limits: what a run needs from the host, which limits are too low, and how to raise them.
 //!
-//! Invariants: [`check`] is pure; a limit is never lowered; nothing is changed before its old value could be written
-//! down ([`plan`] tells it), so that a crashed run's changes can be undone ([`restore`]).
+//! Invariants: [`check`] is pure. No limit is ever lowered. [`plan`] returns the old values before anything changes, so
+//! that they can be recorded and a crashed run's changes undone ([`restore`]).
 
 mod raise;
 mod read;
@@ -14,107 +14,112 @@ use crate::model::units::Bytes;
 
 pub use raise::{Change, RaisedLimits, plan, restore};
 
-/// What the host allows. `None` is unlimited or unknown: neither can be found short.
+/// The limits of the host. `None` is unlimited or unknown, which is never too low.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Process numbers (`kernel.pid_max`).
+    /// The highest process number (`kernel.pid_max`).
     pub pid_max: Option<u64>,
-    /// Threads of the whole host (`kernel.threads-max`).
+    /// Threads on the host (`kernel.threads-max`).
     pub threads_max: Option<u64>,
-    /// Threads there are now.
+    /// Threads that exist now.
     pub threads: Option<u64>,
-    /// What the harness's own control groups still allow: processes.
+    /// Processes that the harness's control groups still allow.
     pub cgroup_pids_left: Option<u64>,
-    /// What the harness's own control groups still allow: memory.
+    /// Memory that the harness's control groups still allow.
     pub cgroup_memory_left: Option<Bytes>,
-    /// Processes of the harness's user (`RLIMIT_NPROC`); it does not bind root.
+    /// Processes of the harness's user (`RLIMIT_NPROC`); does not apply to root.
     pub user_processes: Option<u64>,
-    /// Open files of the harness, as it is now (`RLIMIT_NOFILE`, soft).
+    /// Open files of the harness (`RLIMIT_NOFILE`, soft limit).
     pub open_files: Option<u64>,
-    /// Open files of the harness, at the most (hard).
+    /// Open files of the harness (hard limit).
     pub open_files_hard: Option<u64>,
-    /// Open files of the whole host (`fs.file-max`).
+    /// Open files on the host (`fs.file-max`).
     pub host_files: Option<u64>,
-    /// Files open on the whole host now.
+    /// Files that are open on the host now.
     pub host_files_open: Option<u64>,
     /// Inotify instances of one user.
     pub inotify_instances: Option<u64>,
     /// Inotify watches of one user.
     pub inotify_watches: Option<u64>,
-    /// Neighbours kept without being collected (`gc_thresh1`).
-    pub neighbours_kept: Option<u64>,
-    /// Neighbours collected after five seconds (`gc_thresh2`).
-    pub neighbours_soft: Option<u64>,
-    /// Neighbours refused (`gc_thresh3`).
-    pub neighbours_hard: Option<u64>,
-    /// Neighbours there are now.
-    pub neighbours: Option<u64>,
-    /// Memory that new work can have.
+    /// Neighbor entries up to which none is collected (`gc_thresh1`).
+    #[serde(rename = "neighbours_kept")]
+    pub neighbors_kept: Option<u64>,
+    /// Neighbor entries above which old ones are collected after five seconds (`gc_thresh2`).
+    #[serde(rename = "neighbours_soft")]
+    pub neighbors_soft: Option<u64>,
+    /// Neighbor entries above which new ones are refused (`gc_thresh3`).
+    #[serde(rename = "neighbours_hard")]
+    pub neighbors_hard: Option<u64>,
+    /// Neighbor entries that exist now.
+    #[serde(rename = "neighbours")]
+    pub neighbors: Option<u64>,
+    /// Memory available to new processes.
     pub memory_available: Option<Bytes>,
 }
 
-/// What a run needs, at its largest step.
+/// What a run needs at its highest level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// Instances at once.
+    /// Instances that run at once.
     pub instances: u64,
-    /// Processes and threads of each, its monitor or runtime included.
+    /// Processes and threads of each instance, with its monitor or runtime.
     pub processes_each: u64,
-    /// Those of them that are the harness's own user's, in the harness's own control groups: an engine's are not.
+    /// The part of `processes_each` that runs as the harness's user in the harness's control groups. Containers of an
+    /// engine do not.
     pub own_processes_each: u64,
-    /// Processes and threads besides, of attackers.
+    /// Further processes and threads, of attackers.
     pub processes_more: u64,
-    /// Files that the harness keeps open for each.
+    /// Files that the harness keeps open for each instance.
     pub fds_each: u64,
-    /// Inotify instances for each: some runtimes watch an instance's control group.
+    /// Inotify instances for each instance: some runtimes watch its control group.
     pub inotify_each: u64,
-    /// Neighbours that the kernel learns by each, in one table for all network namespaces. In the run's own network
-    /// ([`crate::host::network`]) they are set, and counted by no table.
-    pub neighbours_each: u64,
-    /// Memory of each.
+    /// Neighbor entries that the kernel learns for each instance, in one table for all network namespaces. The permanent
+    /// entries of the run's own network ([`crate::host::network`]) do not count.
+    pub neighbors_each: u64,
+    /// Memory of each instance.
     pub memory_each: Bytes,
-    /// What of it is charged to the harness's own control groups.
+    /// The part of `memory_each` that is charged to the harness's control groups.
     pub own_memory_each: Bytes,
 }
 
 /// A limit that is too low.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortfall {
-    /// The limit, by the kernel's name.
+    /// The kernel's name of the limit.
     pub what: String,
-    /// What there is, in the limit's own count; memory in bytes.
+    /// The present limit; memory in bytes.
     pub have: u64,
-    /// What the run needs.
+    /// The limit that the run needs.
     pub need: u64,
-    /// What to do about it.
+    /// How to raise it.
     pub cure: String,
-    /// How the harness can raise it for the time of the run; `None` when it cannot.
+    /// How the harness can raise it for the duration of the run; `None` if it cannot.
     pub raisable: Option<Knob>,
 }
 
-/// What the harness can turn.
+/// A limit that the harness can raise itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Knob {
-    /// A file under the root (`proc/sys/kernel/pid_max`); needs root.
+    /// A file relative to the root (`proc/sys/kernel/pid_max`). Requires root.
     Sysctl(PathBuf),
-    /// The harness's own soft limit of open files; needs nothing.
+    /// The harness's own soft limit of open files. Requires no privileges.
     OpenFiles,
 }
 
-/// Process numbers below this are not handed out again after the first round (`RESERVED_PIDS`, `kernel/pid.c`).
+/// After the first round, the kernel does not reuse process numbers below this (`RESERVED_PIDS`, `kernel/pid.c`).
 const RESERVED_PIDS: u64 = 300;
-/// The most process numbers a 64-bit kernel can have (`PID_MAX_LIMIT`, `include/linux/threads.h`).
+/// The highest `pid_max` of a 64-bit kernel (`PID_MAX_LIMIT`, `include/linux/threads.h`).
 const PID_MAX_LIMIT: u64 = 4 * 1024 * 1024;
-/// Ports of a bridge: ten bits, of which number 0 is not used (`BR_PORT_BITS`, `net/bridge/br_private.h`).
+/// Ports of a bridge: ten bits without number 0 (`BR_PORT_BITS`, `net/bridge/br_private.h`).
 pub const BRIDGE_PORTS: u64 = 1023;
-/// Files that the harness needs for itself: streams, libraries, the store, epoll.
+/// Files that the harness itself has open: streams, libraries, the store, epoll.
 const OWN_FILES: u64 = 64;
-/// What else happens on a host while a run goes on: room for its own services.
+/// A reserve for the host's own services.
 const SPARE: u64 = 64;
 
-/// What is too low for `needs`; empty when the host suffices.
+/// Lists the limits that are too low for `needs`.
 pub fn check(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
     [processes(limits, needs), files(limits, needs), network(limits, needs), memory(limits, needs)].concat()
 }
@@ -122,19 +127,21 @@ pub fn check(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
 fn processes(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
     let new = needs.instances.saturating_mul(needs.processes_each).saturating_add(needs.processes_more);
     let own = needs.instances.saturating_mul(needs.own_processes_each);
-    let with = |more: u64| limits.threads.unwrap_or(0).saturating_add(SPARE).saturating_add(more);
-    let there = with(new);
-    let numbers = there.saturating_add(RESERVED_PIDS);
+    let in_addition = |more: u64| limits.threads.unwrap_or(0).saturating_add(SPARE).saturating_add(more);
+    let threads = in_addition(new);
+    let numbers = threads.saturating_add(RESERVED_PIDS);
     let pid_max = match numbers > PID_MAX_LIMIT {
         false => sysctl("kernel.pid_max", limits.pid_max, numbers),
-        true => fixed("kernel.pid_max", limits.pid_max, numbers, "run fewer instances: the kernel has no more numbers"),
+        true => {
+            fixed("kernel.pid_max", limits.pid_max, numbers, "run fewer instances: the kernel allows no more processes")
+        }
     };
     let raise_user = "raise the user's limit of processes (ulimit -u) or run as root";
     let raise_cgroup = "raise pids.max of the session's control group";
     [
         pid_max,
-        sysctl("kernel.threads-max", limits.threads_max, there),
-        fixed("RLIMIT_NPROC", limits.user_processes, if own == 0 { 0 } else { with(own) }, raise_user),
+        sysctl("kernel.threads-max", limits.threads_max, threads),
+        fixed("RLIMIT_NPROC", limits.user_processes, if own == 0 { 0 } else { in_addition(own) }, raise_user),
         fixed("pids.max", limits.cgroup_pids_left, own, raise_cgroup),
     ]
     .into_iter()
@@ -166,19 +173,19 @@ fn files(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
     .collect()
 }
 
-/// A neighbour table that holds every instance without collecting any (`arp(7)`).
+/// The thresholds of the neighbor table, which must hold every instance without collecting any (`arp(7)`).
 fn network(limits: &Limits, needs: &Needs) -> Vec<Shortfall> {
-    if needs.neighbours_each == 0 {
+    if needs.neighbors_each == 0 {
         return Vec::new();
     }
-    let new = needs.instances.saturating_mul(needs.neighbours_each);
-    let all = limits.neighbours.unwrap_or(0).saturating_add(SPARE).saturating_add(new);
+    let new = needs.instances.saturating_mul(needs.neighbors_each);
+    let all = limits.neighbors.unwrap_or(0).saturating_add(SPARE).saturating_add(new);
     let table = |n: u32, have| sysctl(&format!("net.ipv4.neigh.default.gc_thresh{n}"), have, all);
     [
-        // From the hard one down: no step of the raising leaves a limit above the next harder one.
-        table(3, limits.neighbours_hard),
-        table(2, limits.neighbours_soft),
-        table(1, limits.neighbours_kept),
+        // The hard threshold is raised first, so that no threshold ever exceeds the next one.
+        table(3, limits.neighbors_hard),
+        table(2, limits.neighbors_soft),
+        table(1, limits.neighbors_kept),
     ]
     .into_iter()
     .flatten()
@@ -211,7 +218,7 @@ fn fixed(what: &str, have: Option<u64>, need: u64, cure: &str) -> Option<Shortfa
     Some(Shortfall { cure: cure.to_owned(), ..short(what, have, need)? })
 }
 
-/// A limit of the kernel's: its name is its path under `proc/sys`, with dots for slashes.
+/// A kernel limit. Its name is its path below `proc/sys` with dots instead of slashes.
 fn sysctl(name: &str, have: Option<u64>, need: u64) -> Option<Shortfall> {
     let path = PathBuf::from("proc/sys").join(name.replace('.', "/"));
     let cure = format!("sysctl -w {name}={need} (root does this for the run)");
@@ -232,13 +239,13 @@ mod tests {
         processes_more: 0,
         fds_each: 1,
         inotify_each: 0,
-        neighbours_each: 0,
+        neighbors_each: 0,
         memory_each: Bytes::MIB,
         own_memory_each: Bytes::MIB,
     };
 
     fn on_the_vm(needs: &Needs) -> Vec<String> {
-        let limits = Limits::read(Host::materialise("vm-2x1").root());
+        let limits = Limits::read(Host::materialize("vm-2x1").root());
         check(&limits, needs).into_iter().map(|s| format!("{} {} < {}", s.what, s.have, s.need)).collect()
     }
 
@@ -249,20 +256,20 @@ mod tests {
     #[case::open_files(Needs { instances: 1000, fds_each: 3, ..ONE }, &["RLIMIT_NOFILE 1024 < 3064"])]
     #[case::inotify(Needs { instances: 1000, inotify_each: 1, ..ONE },
         &["RLIMIT_NOFILE 1024 < 1064", "fs.inotify.max_user_instances 128 < 1064"])]
-    #[case::network(Needs { instances: 1200, fds_each: 0, neighbours_each: 1, ..ONE }, &[
+    #[case::network(Needs { instances: 1200, fds_each: 0, neighbors_each: 1, ..ONE }, &[
         "net.ipv4.neigh.default.gc_thresh3 1024 < 1265",
         "net.ipv4.neigh.default.gc_thresh2 512 < 1265",
         "net.ipv4.neigh.default.gc_thresh1 128 < 1265",
     ])]
     #[case::memory(Needs { instances: 100, memory_each: Bytes::GIB, ..ONE }, &["MemAvailable 24766406656 < 107374182400"])]
-    fn only_what_this_run_needs_is_short(#[case] needs: Needs, #[case] expected: &[&str]) {
+    fn only_limits_that_the_run_needs_are_reported(#[case] needs: Needs, #[case] expected: &[&str]) {
         assert_eq!(on_the_vm(&needs), expected);
     }
 
     #[rstest]
-    #[case::the_harness_s_own(1, &["RLIMIT_NPROC", "pids.max", "memory.max"])]
-    #[case::an_engine_s(0, &[])]
-    fn only_what_is_the_harness_s_own_counts_against_its_own_limits(#[case] own: u64, #[case] expected: &[&str]) {
+    #[case::of_the_harness(1, &["RLIMIT_NPROC", "pids.max", "memory.max"])]
+    #[case::of_an_engine(0, &[])]
+    fn only_processes_of_the_harness_count_against_its_own_limits(#[case] own: u64, #[case] expected: &[&str]) {
         let (few, little) = (Some(10), Some(Bytes::MIB));
         let limits =
             Limits { user_processes: few, cgroup_pids_left: few, cgroup_memory_left: little, ..Limits::default() };
@@ -274,7 +281,7 @@ mod tests {
     #[test]
     fn an_unknown_or_unlimited_limit_is_never_short() {
         let many =
-            Needs { instances: u64::MAX, processes_each: 9, fds_each: 9, inotify_each: 9, neighbours_each: 9, ..ONE };
+            Needs { instances: u64::MAX, processes_each: 9, fds_each: 9, inotify_each: 9, neighbors_each: 9, ..ONE };
         assert!(check(&Limits::default(), &many).is_empty());
     }
 

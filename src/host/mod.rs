@@ -1,9 +1,10 @@
-//! The host: its topology, facts, limits and noise.
+//! The host: its topology, facts, limits and noise, and everything that a run makes on it.
 //!
-//! Readers take the root of the tree they read, so that tests use a fake one.
+//! Functions that read `/proc` and `/sys` take the root of the tree as an argument, so that tests pass a fake one.
 
 pub mod cgroup;
 pub mod clock;
+mod error;
 pub mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -20,6 +21,6 @@ pub mod tools;
 pub mod topology;
 pub(crate) mod tree;
 
+pub use error::HostError;
 pub use facts::{HostFacts, differences};
 pub use topology::{Cache, CacheKind, Core, CoreKind, NumaNode, Socket, Topology};
-pub use tree::HostError;

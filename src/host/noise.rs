@@ -1,8 +1,8 @@
-//! The noise guard: fixed work, timed again and again on one CPU, tells what else runs there.
+//! The noise guard: times fixed work on one CPU again and again to detect what else runs there.
 //!
-//! Fixed-work quanta (FWQ) as in the FTQ/FWQ benchmarks of the Sequoia suite: each quantum is the same arithmetic, so
-//! whatever it takes longer than usual was taken by somebody else. Invariant: the work is calibrated once and kept with
-//! the baseline; if it were calibrated anew, a slower processor would look the same.
+//! It uses fixed work quanta (FWQ), as the FTQ/FWQ benchmarks of the Sequoia suite do. Every quantum does the same
+//! arithmetic, so if one takes longer than usual, something else used the CPU. Invariant: the work is calibrated once and
+//! stored with the readings. A new calibration would hide that the processor has become slower.
 
 mod history;
 mod verdict;
@@ -16,7 +16,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use crate::host::clock::{Clock, HostClock};
-use crate::host::placement::pin_current_thread;
+use crate::host::placement::{PinError, pin_current_thread};
 use crate::host::sampler::host::CpuTime;
 use crate::host::tree;
 use crate::model::cpuset::CpuSet;
@@ -25,80 +25,100 @@ use crate::model::units::Nanos;
 pub use history::{append, load};
 pub use verdict::{Baseline, Verdict, judge};
 
-/// How much is measured.
+/// The number and size of quanta to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FwqConfig {
-    /// How many quanta.
+    /// The number of quanta.
     pub quanta: u32,
-    /// The work of one, from [`calibrate`].
+    /// The work of one quantum, from [`calibrate`].
     pub iterations: u64,
 }
 
-/// What the quanta of one CPU took.
+/// Why a CPU's noise cannot be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum NoiseError {
+    /// The thread cannot be pinned to the CPU.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The thread cannot be started.
+    #[error("failed to start the thread of the noise guard: {0}")]
+    Start(io::Error),
+    /// The thread panicked.
+    #[error("the thread of the noise guard panicked")]
+    Panicked,
+}
+
+impl From<NoiseError> for io::Error {
+    fn from(error: NoiseError) -> Self {
+        io::Error::other(error)
+    }
+}
+
+/// The times of the quanta on one CPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoiseReading {
     /// The CPU.
     pub cpu: u32,
-    /// How many quanta.
+    /// The number of quanta.
     pub quanta: u32,
-    /// The work of each; only readings of the same work compare.
+    /// The work of each quantum. Readings with different work cannot be compared.
     pub iterations: u64,
-    /// What half of the quanta stayed under: the processor's speed.
+    /// The median quantum, which shows the processor's speed.
     pub median: Nanos,
-    /// What all but one in a thousand stayed under: interruptions.
+    /// The 99.9th percentile, which shows interruptions.
     pub p99_9: Nanos,
-    /// The longest.
+    /// The longest quantum.
     pub max: Nanos,
-    /// All of them together.
+    /// The sum of all quanta.
     pub total: Nanos,
-    /// Time of the CPU that the hypervisor gave to others meanwhile.
+    /// The CPU time that the hypervisor gave to other guests meanwhile.
     pub steal: Option<Nanos>,
-    /// How often the thread gave the CPU up: once a wait, so hardly ever.
+    /// How often the thread yielded the CPU: hardly ever, since it does not wait.
     pub voluntary_switches: Option<u64>,
-    /// How often it was taken off the CPU.
+    /// How often the thread was preempted.
     pub involuntary_switches: Option<u64>,
-    /// The CPU's frequency at the end, where the host tells.
+    /// The CPU's frequency at the end; `None` if the host does not report it.
     pub frequency_khz: Option<u64>,
 }
 
 impl NoiseReading {
-    /// The share of the CPU's time that others had, from 0 to 1: all beyond the median quantum.
+    /// The share of the CPU's time that other processes used, from 0 to 1: all time above the median quantum.
     pub fn lost_share(&self) -> f64 {
         let undisturbed = self.median.0.saturating_mul(u64::from(self.quanta));
         self.total.0.saturating_sub(undisturbed) as f64 / self.total.0.max(1) as f64
     }
 }
 
-/// The time one quantum should take (about 100 us, as FWQ usually has it): above the clock's own cost by three orders of
-/// magnitude, below a scheduler's time slice.
+/// The intended time of a quantum, about 100 µs as usual for FWQ: a thousand times the cost of reading the clock, and less
+/// than a time slice of the scheduler.
 pub const QUANTUM: Nanos = Nanos(100_000);
 
-/// The work that takes `cpu` about `quantum` when nobody disturbs it.
+/// Returns the work that takes about `quantum` on an otherwise idle `cpu`.
 ///
 /// # Errors
-/// When the CPU cannot be pinned to.
-pub fn calibrate(cpu: u32, quantum: Nanos) -> io::Result<u64> {
+/// When the thread cannot be pinned to the CPU.
+pub fn calibrate(cpu: u32, quantum: Nanos) -> Result<u64, NoiseError> {
     on_cpu(cpu, move || {
-        // The first rounds also wake a sleeping processor up; the shortest of many is undisturbed.
+        // The first rounds also wake the processor from idle states. The shortest of all rounds is undisturbed.
         let trial = 10_000;
         let shortest = (0..500).map(|_| time(trial)).min().unwrap_or(quantum).0.max(1);
-        Ok((trial * quantum.0 / shortest).max(1))
+        (trial * quantum.0 / shortest).max(1)
     })
 }
 
-/// Times the quanta on `cpu`, in a thread of their own that is pinned to it. Takes quanta x quantum.
+/// Times the quanta in a new thread that is pinned to `cpu`.
 ///
 /// # Errors
-/// When the CPU cannot be pinned to.
-pub fn measure(cpu: u32, config: &FwqConfig) -> io::Result<NoiseReading> {
+/// When the thread cannot be pinned to the CPU.
+pub fn measure(cpu: u32, config: &FwqConfig) -> Result<NoiseReading, NoiseError> {
     let config = *config;
-    on_cpu(cpu, move || Ok(read(cpu, &config)))
+    on_cpu(cpu, move || read(cpu, &config))
 }
 
 fn read(cpu: u32, config: &FwqConfig) -> NoiseReading {
     let mut times = vec![Nanos(0); config.quanta as usize];
     let before = Counters::read(cpu);
-    // One quantum to bring code and data near.
+    // The first quantum warms the caches and is not recorded.
     time(config.iterations);
     times.iter_mut().for_each(|t| *t = time(config.iterations));
     let after = Counters::read(cpu);
@@ -119,10 +139,14 @@ fn read(cpu: u32, config: &FwqConfig) -> NoiseReading {
     }
 }
 
-fn on_cpu<T: Send + 'static>(cpu: u32, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    let pinned = move || pin_current_thread(&CpuSet::one(cpu)).and_then(|()| work());
-    let thread = thread::Builder::new().name("fw-noise".to_owned()).spawn(pinned)?;
-    thread.join().unwrap_or_else(|_| Err(io::Error::other("the noise guard panicked")))
+/// Executes `work` in a new thread that is pinned to `cpu`.
+fn on_cpu<T: Send + 'static>(cpu: u32, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoiseError> {
+    let pinned = move || -> Result<T, PinError> {
+        pin_current_thread(&CpuSet::one(cpu))?;
+        Ok(work())
+    };
+    let thread = thread::Builder::new().name("fw-noise".to_owned()).spawn(pinned).map_err(NoiseError::Start)?;
+    Ok(thread.join().map_err(|_| NoiseError::Panicked)??)
 }
 
 fn time(iterations: u64) -> Nanos {
@@ -131,20 +155,20 @@ fn time(iterations: u64) -> Nanos {
     HostClock.now().saturating_sub(start)
 }
 
-/// A chain of multiplications, each of which waits for the one before: bound by their latency, which no compiler
-/// changes, and without memory, so that it tells of CPU time alone. The constants are Knuth's MMIX generator's.
+/// A chain of multiplications in which each depends on the one before. Its time depends on their latency, which no compiler
+/// changes. It accesses no memory, so it measures CPU time alone. The constants are those of Knuth's MMIX generator.
 fn work(iterations: u64) -> u64 {
     (0..iterations)
         .fold(1, |x: u64, _| black_box(x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407)))
 }
 
-/// The value that `thousandths` of the sorted times do not exceed (nearest rank).
+/// The quantile of the sorted times at `thousandths`, by nearest rank.
 fn quantile(sorted: &[Nanos], thousandths: usize) -> Nanos {
     let rank = (sorted.len() * thousandths).div_ceil(1000).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-/// What the kernel counted so far.
+/// Counters of the kernel.
 struct Counters {
     steal: Option<u64>,
     voluntary: Option<u64>,
@@ -169,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_is_a_time_that_was_measured() {
+    fn a_quantile_is_one_of_the_measured_times() {
         let times: Vec<Nanos> = (1..=2000).map(Nanos).collect();
         assert_eq!([500, 999, 1000].map(|q| quantile(&times, q).0), [1000, 1998, 2000]);
         assert_eq!(quantile(&[Nanos(7)], 999), Nanos(7));
@@ -193,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_that_is_not_there_is_an_error() {
+    fn a_missing_cpu_is_an_error() {
         assert!(measure(1023, &FwqConfig { quanta: 1, iterations: 1 }).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the host's tools for their versions: each in its own process, with a deadline, without a shell.
+//! Finds the host's tools and reads their versions. Each tool runs in its own process with a deadline and without a shell.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-/// The tools that results may depend on, and how each is asked.
+/// The tools that results may depend on, with the option that prints the version.
 const TOOLS: &[(&str, &str)] = &[
     ("cc", "--version"),
     ("rustc", "--version"),
@@ -42,42 +42,41 @@ const TOOLS: &[(&str, &str)] = &[
     ("iperf3", "--version"),
 ];
 
-/// The version line of every known tool that is in `PATH`; `None` for one that did not tell before `deadline`.
+/// The version line of every known tool in `PATH`; `None` for a tool that printed none before `deadline`.
 pub fn versions(deadline: Duration) -> BTreeMap<String, Option<String>> {
-    let ask = |&(name, how): &(&str, &str)| Some((name.to_owned(), version(&find(name)?, &[how], deadline)));
-    TOOLS.iter().filter_map(ask).collect()
+    let entry = |&(name, option): &(&str, &str)| Some((name.to_owned(), version(&find(name)?, &[option], deadline)));
+    TOOLS.iter().filter_map(entry).collect()
 }
 
-/// The program of that name in `PATH`.
+/// The path of the program called `name` in `PATH`.
 pub fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| is_program(path))
 }
 
-/// Whether it is a file that somebody may execute.
+/// Whether `path` is an executable file.
 pub fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
-/// The first line with a digit that `program` prints, on either stream and whatever its exit code (`wrk -v` fails).
+/// The first line with a digit that `program` prints, on either stream. The exit code is ignored, since `wrk -v` fails.
 pub fn version(program: &Path, args: &[&str], deadline: Duration) -> Option<String> {
-    let answer = ask(program, args, deadline).ok()??;
-    answer.lines().map(str::trim).find(|l| l.bytes().any(|b| b.is_ascii_digit())).map(str::to_owned)
+    let output = output(program, args, deadline).ok()??;
+    output.lines().map(str::trim).find(|l| l.bytes().any(|b| b.is_ascii_digit())).map(str::to_owned)
 }
 
-/// All that `program` printed; `None` when it had to be ended. The answer goes to memory and not through a pipe, so
-/// that neither a long one nor a grandchild that keeps it open can block.
-pub(crate) fn ask(program: &Path, args: &[&str], deadline: Duration) -> io::Result<Option<String>> {
-    let mut answer = File::from(memfd_create("answer", MemfdFlags::CLOEXEC)?);
+/// Everything that `program` prints; `None` if it does not end before `deadline` and is killed. The output goes to memory
+/// instead of a pipe, so that neither a long output nor a grandchild that keeps the pipe open can block.
+pub(crate) fn output(program: &Path, args: &[&str], deadline: Duration) -> io::Result<Option<String>> {
+    let mut output = File::from(memfd_create("output", MemfdFlags::CLOEXEC)?);
     let mut child = Command::new(program)
         .args(args)
         .env("LC_ALL", "C")
         .process_group(0)
         .stdin(Stdio::null())
-        .stdout(answer.try_clone()?)
-        .stderr(answer.try_clone()?)
+        .stdout(output.try_clone()?)
+        .stderr(output.try_clone()?)
         .spawn()?;
     let in_time = ended_within(&child, deadline);
-    // The group outlives its leader only where the tool left something behind.
     if !matches!(in_time, Ok(true)) {
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     }
@@ -86,8 +85,8 @@ pub(crate) fn ask(program: &Path, args: &[&str], deadline: Duration) -> io::Resu
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    answer.rewind()?;
-    answer.read_to_end(&mut bytes)?;
+    output.rewind()?;
+    output.read_to_end(&mut bytes)?;
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
@@ -104,7 +103,7 @@ mod tests {
     const SOON: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_tool_tells_the_first_line_with_a_number() {
+    fn the_version_is_the_first_line_with_a_number() {
         let program = find("printf").unwrap();
         assert_eq!(version(&program, &["Tool\nVersion 2.1\n3"], SOON).as_deref(), Some("Version 2.1"));
     }
@@ -112,17 +111,17 @@ mod tests {
     #[test]
     fn the_error_stream_counts_and_so_does_a_failing_tool() {
         let program = find("ls").unwrap();
-        let told = version(&program, &["/no-such-file-1"], SOON).unwrap();
-        assert!(told.contains("no-such-file-1"), "{told}");
+        let version = version(&program, &["/no-such-file-1"], SOON).unwrap();
+        assert!(version.contains("no-such-file-1"), "{version}");
     }
 
     #[test]
-    fn a_tool_that_hangs_is_ended_at_the_deadline() {
+    fn a_tool_that_hangs_is_killed_at_the_deadline() {
         assert_eq!(version(&find("sleep").unwrap(), &["600"], Duration::from_millis(20)), None);
     }
 
     #[test]
-    fn a_tool_that_is_not_there_is_left_out() {
+    fn a_missing_tool_is_omitted() {
         assert_eq!(find("no-such-tool-of-ours"), None);
         assert_eq!(version(Path::new("/no-such-tool"), &[], SOON), None);
         assert!(versions(SOON).contains_key("cc"), "tests need a C compiler, as the guests do");

@@ -1,6 +1,6 @@
-//! The CPU topology: sockets, cores and hardware threads, shared caches and NUMA nodes, as sysfs tells them.
+//! The CPU topology from sysfs: sockets, cores and hardware threads, shared caches and NUMA nodes.
 //!
-//! Invariant: every online CPU is in exactly one core of one socket. The files are those of
+//! Invariant: every online CPU is in exactly one core of one socket. The kernel documents the files in
 //! `Documentation/ABI/stable/sysfs-devices-system-cpu` and `Documentation/admin-guide/cputopology.rst`.
 
 mod read;
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::cpuset::CpuSet;
 use crate::model::units::Bytes;
 
-/// The online CPUs of a host and those of them that may be used.
+/// The online CPUs of a host, and which of them are usable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
     /// The sockets, by number.
     pub sockets: Vec<Socket>,
-    /// The caches, each once, whoever shares it.
+    /// The caches. A shared cache occurs once.
     pub caches: Vec<Cache>,
     /// The NUMA nodes that have CPUs.
     pub nodes: Vec<NumaNode>,
@@ -35,13 +35,13 @@ pub struct Socket {
 /// A core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Core {
-    /// What kind of core it is.
+    /// Whether it is a fast or a slow core.
     pub kind: CoreKind,
     /// Its online hardware threads.
     pub threads: CpuSet,
 }
 
-/// What a core is on a host that has more than one kind.
+/// Whether a core is one of the fast or the slow cores of a hybrid host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CoreKind {
@@ -53,14 +53,14 @@ pub enum CoreKind {
     Uniform,
 }
 
-/// A cache and who shares it.
+/// A cache with the CPUs that share it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cache {
-    /// 1 is next to the core.
+    /// The level; 1 is closest to the core.
     pub level: u32,
-    /// What it holds.
+    /// Whether it holds data, instructions or both.
     pub kind: CacheKind,
-    /// Its size, where the kernel tells.
+    /// Its size; `None` if the kernel does not report it.
     pub size: Option<Bytes>,
     /// The online CPUs that share it.
     pub cpus: CpuSet,
@@ -70,9 +70,9 @@ pub struct Cache {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheKind {
-    /// Data alone.
+    /// Only data.
     Data,
-    /// Instructions alone.
+    /// Only instructions.
     Instruction,
     /// Both.
     Unified,
@@ -113,13 +113,13 @@ impl Topology {
         self.core_of(cpu).map(|c| c.threads.minus(&CpuSet::one(cpu))).unwrap_or_default()
     }
 
-    /// The largest-level cache of `cpu` that holds data.
+    /// The cache of `cpu` with the highest level among those that hold data.
     pub fn last_level(&self, cpu: u32) -> Option<&Cache> {
         let data = self.caches.iter().filter(|c| c.kind != CacheKind::Instruction);
         data.filter(|c| c.cpus.contains(cpu)).max_by_key(|c| c.level)
     }
 
-    /// The size of the last-level cache of `cpu`, where it is known.
+    /// The size of the last-level cache of `cpu`, if it is known.
     pub fn last_level_cache(&self, cpu: u32) -> Option<Bytes> {
         self.last_level(cpu)?.size
     }
@@ -129,7 +129,7 @@ impl Topology {
         self.cores().any(|c| c.threads.len() > 1)
     }
 
-    /// The topology in words: `2 sockets, 52 cores, 104 hardware threads, all usable`.
+    /// Describes the topology: `2 sockets, 52 cores, 104 hardware threads, 2 NUMA nodes, all usable`.
     pub fn in_words(&self) -> String {
         let online = self.online();
         let usable = match self.usable == online {
@@ -175,12 +175,12 @@ mod tests {
     #[case("laptop-smt", "1 socket, 4 cores, 8 hardware threads, 1 NUMA node, all usable")]
     #[case("hybrid", "1 socket, 10 cores (6 performance, 4 efficiency), 16 hardware threads, 1 NUMA node, all usable")]
     #[case("vm-2x1", "1 socket, 2 cores, 2 hardware threads, 1 NUMA node, all usable")]
-    fn a_host_is_told_in_words(#[case] host: &str, #[case] words: &str) {
+    fn a_host_is_described_in_words(#[case] host: &str, #[case] words: &str) {
         assert_eq!(fixture::topology(host).in_words(), words);
     }
 
     #[test]
-    fn a_cpu_knows_its_core_socket_siblings_and_cache() {
+    fn a_cpu_has_a_core_a_socket_siblings_and_a_cache() {
         let server = fixture::topology("server-2x26x2");
         assert_eq!(server.siblings(51), CpuSet::one(103));
         assert_eq!(server.core_of(103).map(|c| c.threads.to_string()), Some("51,103".to_owned()));

@@ -83,7 +83,8 @@ impl ConfiguredPlatform {
             return Err(lacks("the quota of an engine elsewhere cannot be looked after", "use an engine of this host"));
         }
         let hierarchies = Hierarchies::read(Path::new("/")).map_err(|e| e.to_string());
-        let can = hierarchies.and_then(|all| all.check_limits().and_then(|()| all.check_quota()));
+        let can =
+            hierarchies.and_then(|all| all.check_limits().and_then(|()| all.check_quota()).map_err(|e| e.to_string()));
         can.map_err(|why| lacks(why, "mount the cgroup controllers writable, and run as root; or inject busy work"))
     }
 

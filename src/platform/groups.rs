@@ -31,7 +31,7 @@ impl Groups {
     /// Says why instances cannot be limited here.
     pub(super) fn find(context: &Context, choose: impl FnOnce(Hierarchies) -> Hierarchies) -> Result<Self, String> {
         let hierarchies = Arc::new(choose(Hierarchies::read(Path::new("/")).map_err(|e| e.to_string())?));
-        hierarchies.check_limits()?;
+        hierarchies.check_limits().map_err(|e| e.to_string())?;
         let ledger = Arc::clone(&context.ledger);
         let cgroup = hierarchies.group(Path::new(&ledger.run().name()));
         Ok(Self { ledger, hierarchies, parent: Mutex::new(Parent { cgroup, recorded: false }) })

@@ -54,7 +54,7 @@ fn digest(facts: &HostFacts, wanted: impl Fn(&str) -> bool, bytes: usize) -> Str
 pub(super) fn in_words(facts: &HostFacts) -> String {
     let model = facts.cpu_model.as_deref().unwrap_or("unknown processor");
     let cpus = facts.logical_cpus.map(|n| format!(", {n} CPUs")).unwrap_or_default();
-    let virtual_one = if facts.virtualised == Some(true) { ", virtual" } else { "" };
+    let virtual_one = if facts.virtualized == Some(true) { ", virtual" } else { "" };
     format!("{model}{cpus}{virtual_one}")
 }
 
@@ -96,7 +96,7 @@ mod tests {
             logical_cpus: Some(4),
             sockets: Some(1),
             cores: Some(2),
-            virtualised: Some(false),
+            virtualized: Some(false),
             machine: Some("Acme 1".to_owned()),
             ..HostFacts::default()
         }
@@ -124,7 +124,7 @@ mod tests {
         let others: [fn(&mut HostFacts); 4] = [
             |other| other.cpu_model = Some("Xeon".to_owned()),
             |other| other.logical_cpus = Some(8),
-            |other| other.virtualised = Some(true),
+            |other| other.virtualized = Some(true),
             |other| other.machine = Some("Acme 2".to_owned()),
         ];
         for (number, change) in others.into_iter().enumerate() {

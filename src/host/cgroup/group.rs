@@ -1,4 +1,4 @@
-//! One control group over several hierarchies: made, limited, joined, read back and removed.
+//! One control group in several hierarchies: created, limited, joined, read back and removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::hierarchy::{Controller, Hierarchies, Version, at};
+use super::hierarchy::{CgroupUnavailable, Controller, Hierarchies, Version};
+use crate::host::error::failed_to;
 use crate::model::cpuset::CpuSet;
 use crate::model::units::Bytes;
 
-/// How often a group that still has processes is looked at while it is removed.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How often removal is retried while a group still has processes.
+const RETRY_EVERY: Duration = Duration::from_millis(1);
 
-/// One instance's control group, over all the hierarchies it is in.
+/// One instance's control group, in all its hierarchies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
     hierarchies: Arc<Hierarchies>,
@@ -32,28 +33,28 @@ impl Cgroup {
         Self { hierarchies, dirs, others }
     }
 
-    /// Its directories, one a hierarchy.
+    /// Its directories, one per hierarchy.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.dirs
     }
 
-    /// Where a program that was told its path may have made it besides; never made from here, but removed.
+    /// Further directories that a program which got this path may have created. They are only ever removed here.
     pub fn others(&self) -> &[PathBuf] {
         &self.others
     }
 
-    /// Makes the group below its parent, which exists. A directory that is already there is taken as it is.
+    /// Creates the group below its parent, which must exist. An existing directory is used as it is.
     ///
     /// # Errors
-    /// Names the directory that cannot be made, or the controller that the parent does not hand down: in version 2 a
-    /// group with processes of its own cannot, unless it is the very top ("no internal processes").
+    /// Names the directory that cannot be created, or the controller that the parent cannot delegate. In version 2 only
+    /// the root group can delegate while it has processes of its own ("no internal processes").
     pub fn create(&self) -> io::Result<()> {
         for (hierarchy, dir) in self.hierarchies.list().iter().zip(&self.dirs) {
             if hierarchy.version == Version::Two {
-                hand_down(dir.parent().unwrap_or(&hierarchy.mount), &hierarchy.controllers)?;
+                delegate(dir.parent().unwrap_or(&hierarchy.mount), &hierarchy.controllers)?;
             }
             match fs::create_dir(dir) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(at("make", dir, e)),
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(at("create", dir, e)),
                 _ => {}
             }
             if hierarchy.version == Version::One && hierarchy.controllers.contains(&Controller::Cpuset) {
@@ -63,26 +64,26 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Whether all its directories are there.
+    /// Whether all its directories exist.
     pub fn exists(&self) -> bool {
         self.dirs.iter().all(|dir| dir.is_dir())
     }
 
-    /// Confines it to `cpus`.
+    /// Confines its processes to `cpus`.
     ///
     /// # Errors
     /// When the kernel refuses, such as for a CPU that the parent does not have.
     pub fn set_cpus(&self, cpus: &CpuSet) -> io::Result<()> {
-        let (_, dir) = self.seat(Controller::Cpuset)?;
+        let (_, dir) = self.dir_with(Controller::Cpuset)?;
         write(&dir.join("cpuset.cpus"), &cpus.to_string())
     }
 
-    /// Limits its memory, swap included where the kernel accounts for swap.
+    /// Limits its memory, including swap if the kernel accounts for swap.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn set_memory(&self, most: Bytes) -> io::Result<()> {
-        let (version, dir) = self.seat(Controller::Memory)?;
+        let (version, dir) = self.dir_with(Controller::Memory)?;
         let (limit, swap, swap_limit) = match version {
             Version::One => ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", most.0),
             Version::Two => ("memory.max", "memory.swap.max", 0),
@@ -96,20 +97,20 @@ impl Cgroup {
 
     /// Whether the kernel accounts for its swap.
     pub fn limits_swap(&self) -> bool {
-        let Ok((_, dir)) = self.seat(Controller::Memory) else { return false };
+        let Ok((_, dir)) = self.dir_with(Controller::Memory) else { return false };
         ["memory.memsw.limit_in_bytes", "memory.swap.max"].iter().any(|file| dir.join(file).exists())
     }
 
-    /// Limits its processes and threads.
+    /// Limits the number of its processes and threads.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn set_pids(&self, most: u32) -> io::Result<()> {
-        let (_, dir) = self.seat(Controller::Pids)?;
+        let (_, dir) = self.dir_with(Controller::Pids)?;
         write(&dir.join("pids.max"), &most.to_string())
     }
 
-    /// Opens the files through which a process joins: it writes `0` to each. Open them before a fork, write after it.
+    /// Opens the files to which a process writes `0` to join. Open them before a fork and write after it.
     ///
     /// # Errors
     /// Names the file that cannot be opened.
@@ -121,16 +122,16 @@ impl Cgroup {
         self.dirs.iter().map(open).collect()
     }
 
-    /// The CPUs it is confined to, as the kernel has them.
+    /// The CPUs it is confined to, read from the kernel.
     pub fn cpus(&self) -> Option<CpuSet> {
-        let (_, dir) = self.seat(Controller::Cpuset).ok()?;
+        let (_, dir) = self.dir_with(Controller::Cpuset).ok()?;
         let effective = ["cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"];
         effective.iter().find_map(|file| value::<CpuSet>(&dir.join(file))).filter(|cpus| !cpus.is_empty())
     }
 
-    /// Its limit of memory; `None` when it has none.
+    /// Its memory limit; `None` if it is unlimited.
     pub fn memory_limit(&self) -> Option<Bytes> {
-        let (version, dir) = self.seat(Controller::Memory).ok()?;
+        let (version, dir) = self.dir_with(Controller::Memory).ok()?;
         match version {
             // "No limit" is the largest multiple of the page size that fits a signed 64-bit number.
             Version::One => {
@@ -141,15 +142,15 @@ impl Cgroup {
         .map(Bytes)
     }
 
-    /// Its limit of processes and threads; `None` when it has none.
+    /// Its limit of processes and threads; `None` if it is unlimited.
     pub fn pids_limit(&self) -> Option<u32> {
-        let (_, dir) = self.seat(Controller::Pids).ok()?;
+        let (_, dir) = self.dir_with(Controller::Pids).ok()?;
         value(&dir.join("pids.max"))
     }
 
     /// The memory charged to it now.
     pub fn charge(&self) -> Option<Bytes> {
-        let (version, dir) = self.seat(Controller::Memory).ok()?;
+        let (version, dir) = self.dir_with(Controller::Memory).ok()?;
         let file = match version {
             Version::One => "memory.usage_in_bytes",
             Version::Two => "memory.current",
@@ -160,13 +161,13 @@ impl Cgroup {
     /// The processes in it now.
     pub fn procs(&self) -> Vec<i32> {
         let first = self.dirs.first().map(PathBuf::as_path);
-        self.seat(Controller::Pids).map(|(_, dir)| dir).ok().or(first).map(procs_of).unwrap_or_default()
+        self.dir_with(Controller::Pids).map(|(_, dir)| dir).ok().or(first).map(procs_of).unwrap_or_default()
     }
 
-    /// Kills every process in it; those that are being forked at this moment may escape until the next call.
+    /// Kills every process in it. In version 1, a process that is being forked may survive until the next call.
     pub fn kill(&self) {
         for dir in self.dirs.iter().chain(&self.others) {
-            // Version 2 kills all at once, without the race (since Linux 5.14).
+            // Version 2 kills all at once and has no such race (since Linux 5.14).
             if fs::write(dir.join("cgroup.kill"), "1").is_ok() {
                 continue;
             }
@@ -176,44 +177,45 @@ impl Cgroup {
         }
     }
 
-    /// Kills what is still in it and removes it, waiting up to `patience` for its processes to leave.
+    /// Kills its processes and removes it, waiting at most `patience` for the processes to end.
     ///
     /// # Errors
     /// Names the directory that could not be removed in time.
     pub fn remove(&self, patience: Duration) -> io::Result<()> {
-        let give_up = Instant::now() + patience;
+        let deadline = Instant::now() + patience;
         for dir in self.dirs.iter().chain(&self.others) {
             while let Err(e) = fs::remove_dir(dir) {
                 match e.kind() {
                     io::ErrorKind::NotFound => break,
-                    _ if Instant::now() > give_up => return Err(at("remove cgroup", dir, e)),
+                    _ if Instant::now() > deadline => return Err(at("remove cgroup", dir, e)),
                     _ => self.kill(),
                 }
-                thread::sleep(LOOK_EVERY);
+                thread::sleep(RETRY_EVERY);
             }
         }
         Ok(())
     }
 
-    /// Removes it where it is empty; leaves it where a group or a process is in it.
+    /// Removes each of its directories that has no process and no group in it.
     pub fn remove_if_empty(&self) {
         for dir in self.dirs.iter().chain(&self.others) {
-            // Best effort by contract: whatever stays stands in the ledger.
+            // Best effort: the ledger lists whatever remains.
             let _ = fs::remove_dir(dir);
         }
     }
 
-    /// Its directory in the hierarchy of `controller`.
-    pub(super) fn seat(&self, controller: Controller) -> io::Result<(Version, &Path)> {
+    /// Its directory in the hierarchy that has `controller`.
+    pub(super) fn dir_with(&self, controller: Controller) -> io::Result<(Version, &Path)> {
         let index = self.hierarchies.index_of(controller).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::Unsupported, format!("no cgroup hierarchy has the controller {controller}"))
+            let missing = CgroupUnavailable::NoController { controller, mode: self.hierarchies.mode() };
+            io::Error::new(io::ErrorKind::Unsupported, missing)
         })?;
         Ok((self.hierarchies.list()[index].version, &self.dirs[index]))
     }
 }
 
 /// Version 2: lets the groups below `parent` use `controllers`.
-fn hand_down(parent: &Path, controllers: &[Controller]) -> io::Result<()> {
+fn delegate(parent: &Path, controllers: &[Controller]) -> io::Result<()> {
     let path = parent.join("cgroup.subtree_control");
     let present = fs::read_to_string(&path).map_err(|e| at("read", &path, e))?;
     for controller in controllers {
@@ -224,23 +226,28 @@ fn hand_down(parent: &Path, controllers: &[Controller]) -> io::Result<()> {
     Ok(())
 }
 
-/// Version 1: a new cpuset group has no CPUs and no memory nodes, and nothing can join it until it has.
+/// Version 1: copies CPUs and memory nodes from the parent. A new cpuset group has none, and no process can join it until
+/// it has both.
 fn inherit_cpuset(dir: &Path) -> io::Result<()> {
     let parent = dir.parent().unwrap_or(dir);
     for file in ["cpuset.cpus", "cpuset.mems"] {
         let path = dir.join(file);
         if fs::read_to_string(&path).map_err(|e| at("read", &path, e))?.trim().is_empty() {
-            let given = parent.join(file);
-            write(&path, fs::read_to_string(&given).map_err(|e| at("read", &given, e))?.trim())?;
+            let inherited = parent.join(file);
+            write(&path, fs::read_to_string(&inherited).map_err(|e| at("read", &inherited, e))?.trim())?;
         }
     }
     Ok(())
 }
 
-/// Writes to a file that must exist, in one call as the kernel wants it.
+/// Writes to an existing file in one call, as the kernel requires.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).open(path).map_err(|e| at("open", path, e))?;
     file.write_all(text.as_bytes()).map_err(|e| at(&format!("write {text} to"), path, e))
+}
+
+fn at(action: &str, path: &Path, e: io::Error) -> io::Error {
+    failed_to(format!("{action} {}", path.display()), e)
 }
 
 pub(super) fn value<T: FromStr>(path: &Path) -> Option<T> {

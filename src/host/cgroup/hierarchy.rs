@@ -1,4 +1,4 @@
-//! Which control group hierarchies a host has, from its mount table.
+//! The control group hierarchies of a host, from its mount table.
 
 use std::fs;
 use std::io;
@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Cgroup;
+use crate::host::error::failed_to;
 use crate::model::names::named_enum;
 
 named_enum! {
     /// How a host mounts its control groups.
     pub enum CgroupMode ("cgroup mode") {
-        /// Version 1 alone: one hierarchy a controller, or a few.
+        /// Only version 1: each controller, or a few together, in a hierarchy of its own.
         V1 = "v1",
-        /// Version 2 alone: one hierarchy for all.
+        /// Only version 2: one hierarchy for all controllers.
         V2 = "v2",
-        /// Version 1 for the controllers, version 2 beside it.
+        /// Both: version 1 usually has the controllers.
         Hybrid = "hybrid",
-        /// None is mounted.
+        /// No control groups are mounted.
         None = "none",
     }
 }
@@ -41,7 +42,7 @@ named_enum! {
         Io = "io",
         /// Device nodes; version 1 only.
         Devices = "devices",
-        /// Suspension; a controller in version 1 only.
+        /// Suspension; version 1 only.
         Freezer = "freezer",
         /// Huge pages.
         Hugetlb = "hugetlb",
@@ -55,11 +56,43 @@ named_enum! {
 }
 
 impl Controller {
-    /// What an instance's limits need.
+    /// The controllers that an instance's limits need.
     pub const LIMITS: &'static [Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids];
 }
 
-/// The interface a hierarchy speaks.
+/// Why groups with limits or quotas cannot be created here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CgroupUnavailable {
+    /// No mounted hierarchy has the controller.
+    #[error("no cgroup hierarchy has the controller {controller} (mode {mode})")]
+    NoController {
+        /// The missing controller.
+        controller: Controller,
+        /// How the host mounts its control groups.
+        mode: CgroupMode,
+    },
+    /// This user may not create groups there.
+    #[error("{}: cgroup hierarchy is not writable: {reason}", mount.display())]
+    NotWritable {
+        /// Where the hierarchy is mounted.
+        mount: PathBuf,
+        /// The kernel's reason.
+        reason: rustix::io::Errno,
+    },
+    /// The top of the hierarchy has processes, so that groups below it cannot get the controller.
+    #[error("{}: cannot delegate the controller {controller} because the group has processes of its own", mount.display())]
+    CannotDelegate {
+        /// Where the hierarchy is mounted.
+        mount: PathBuf,
+        /// The controller that cannot be delegated.
+        controller: Controller,
+    },
+    /// The kernel is built without quotas.
+    #[error("the kernel has no CPU quotas (CONFIG_CFS_BANDWIDTH)")]
+    NoQuotas,
+}
+
+/// The version of a hierarchy's interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// Version 1.
@@ -73,17 +106,17 @@ pub enum Version {
 pub struct Hierarchy {
     /// Where it is mounted.
     pub mount: PathBuf,
-    /// The interface it speaks.
+    /// The version of its interface.
     pub version: Version,
-    /// Its controllers, without those that an earlier hierarchy has.
+    /// Its controllers, without those of an earlier hierarchy.
     pub controllers: Vec<Controller>,
 }
 
 impl Hierarchy {
-    /// Whether groups at the top of it can have `controller`. In version 2 a group with processes of its own cannot
-    /// hand a controller down, unless it is the very top, which alone has no type (`cgroup-v2.rst`, "No Internal
-    /// Process Constraint").
-    pub(super) fn can_hand_down(&self, controller: Controller) -> bool {
+    /// Whether groups directly below the mount point can have `controller`. In version 2 a group with processes of its own
+    /// cannot delegate a controller. The root group can; it is the only one without the file `cgroup.type`
+    /// (`cgroup-v2.rst`, "No Internal Process Constraint").
+    pub(super) fn can_delegate(&self, controller: Controller) -> bool {
         let text = |file: &str| fs::read_to_string(self.mount.join(file)).unwrap_or_default();
         self.version == Version::One
             || !self.mount.join("cgroup.type").exists()
@@ -101,13 +134,13 @@ pub struct Hierarchies {
 }
 
 impl Hierarchies {
-    /// Reads `proc/self/mountinfo` under `root`, which is `/` but for tests.
+    /// Reads `proc/self/mountinfo` under `root` (`/` in production).
     ///
     /// # Errors
     /// When the mount table cannot be read.
     pub fn read(root: &Path) -> io::Result<Self> {
         let table = root.join("proc/self/mountinfo");
-        let text = fs::read_to_string(&table).map_err(|e| at("read", &table, e))?;
+        let text = fs::read_to_string(&table).map_err(|e| failed_to(format!("read {}", table.display()), e))?;
         let (mut list, mut others, mut versions) = (Vec::new(), Vec::new(), Vec::new());
         for (version, mount, options) in text.lines().filter_map(parse_mount) {
             let mount = root.join(mount.strip_prefix("/").unwrap_or(&mount));
@@ -134,33 +167,34 @@ impl Hierarchies {
         self.mode
     }
 
-    /// The hierarchies with a controller.
+    /// The hierarchies that have a controller.
     pub fn list(&self) -> &[Hierarchy] {
         &self.list
     }
 
-    /// Those hierarchies that have one of `wanted`, and of their controllers only these.
-    pub fn only(&self, wanted: &[Controller]) -> Self {
+    /// The hierarchies that have any of `controllers`, without their other controllers.
+    pub fn only(&self, controllers: &[Controller]) -> Self {
+        let kept = controllers;
         let list = self.list.iter().filter_map(|hierarchy| {
-            let controllers: Vec<_> = hierarchy.controllers.iter().copied().filter(|c| wanted.contains(c)).collect();
+            let controllers: Vec<_> = hierarchy.controllers.iter().copied().filter(|c| kept.contains(c)).collect();
             (!controllers.is_empty()).then(|| Hierarchy { controllers, ..hierarchy.clone() })
         });
         Self { mode: self.mode, list: list.collect(), others: Vec::new() }
     }
 
-    /// The mount points of the other hierarchies that a program may make groups in, such as systemd's own.
+    /// The mount points of all other hierarchies in which a program may create groups, such as systemd's own.
     pub fn others(&self) -> &[PathBuf] {
         &self.others
     }
 
-    /// Those hierarchies that speak version 1, or version 2 where there is no other: what OCI runtimes use.
+    /// The hierarchies that OCI runtimes use: those of version 1, or of version 2 if the host has only that.
     pub fn of_runtimes(&self) -> Self {
         let version = if self.mode == CgroupMode::V2 { Version::Two } else { Version::One };
         let list = self.list.iter().filter(|h| h.version == version).cloned().collect();
         Self { mode: self.mode, list, others: Vec::new() }
     }
 
-    /// The same, and as others all the rest: `runc` makes a group in every hierarchy that is mounted.
+    /// The same, with the remaining hierarchies as [`Hierarchies::others`]: `runc` creates a group in every mounted one.
     pub fn of_programs(&self) -> Self {
         let runtimes = self.of_runtimes();
         let rest = self.list.iter().map(|h| &h.mount).filter(|&mount| runtimes.list.iter().all(|h| h.mount != *mount));
@@ -168,40 +202,41 @@ impl Hierarchies {
         Self { others, ..runtimes }
     }
 
-    /// Whether groups with limits can be made at the top of these hierarchies, by this user.
+    /// Checks that this user can create groups with limits at the top of these hierarchies.
     ///
     /// # Errors
-    /// Says which controller is missing, or which directory cannot be written.
-    pub fn check_limits(&self) -> Result<(), String> {
-        for controller in Controller::LIMITS {
-            let Some(index) = self.index_of(*controller) else {
-                return Err(format!("no cgroup hierarchy has the controller {controller} (mode {})", self.mode));
-            };
-            let hierarchy = &self.list[index];
-            let mount = hierarchy.mount.display();
+    /// Names the missing controller, or the directory that is not writable.
+    pub fn check_limits(&self) -> Result<(), CgroupUnavailable> {
+        for &controller in Controller::LIMITS {
+            let hierarchy = self.with(controller)?;
+            let mount = || hierarchy.mount.clone();
             rustix::fs::access(&hierarchy.mount, rustix::fs::Access::WRITE_OK)
-                .map_err(|e| format!("{mount} cannot be written: {e}"))?;
-            if !hierarchy.can_hand_down(*controller) {
-                return Err(format!(
-                    "{mount} has processes of its own and cannot hand the controller {controller} down"
-                ));
+                .map_err(|reason| CgroupUnavailable::NotWritable { mount: mount(), reason })?;
+            if !hierarchy.can_delegate(controller) {
+                return Err(CgroupUnavailable::CannotDelegate { mount: mount(), controller });
             }
         }
         Ok(())
     }
 
-    /// A group by its path from the top of every hierarchy. Touches nothing.
+    /// The group with that path below the top of every hierarchy. Creates nothing.
     pub fn group(self: &Arc<Self>, path: &Path) -> Cgroup {
         Cgroup::at(Arc::clone(self), path)
     }
 
-    /// The place in [`Hierarchies::list`] of the hierarchy that has `controller`.
+    /// The hierarchy that has `controller`.
+    pub(super) fn with(&self, controller: Controller) -> Result<&Hierarchy, CgroupUnavailable> {
+        let missing = CgroupUnavailable::NoController { controller, mode: self.mode };
+        self.index_of(controller).map(|index| &self.list[index]).ok_or(missing)
+    }
+
+    /// The index in [`Hierarchies::list`] of the hierarchy that has `controller`.
     pub(super) fn index_of(&self, controller: Controller) -> Option<usize> {
         self.list.iter().position(|hierarchy| hierarchy.controllers.contains(&controller))
     }
 }
 
-/// Adds a hierarchy with those of `names` (separated by commas or blanks) that no earlier one has.
+/// Adds a hierarchy with the controllers in `names` (separated by commas or spaces) that no earlier one has.
 fn push(list: &mut Vec<Hierarchy>, version: Version, mount: PathBuf, names: &str) {
     let controllers: Vec<Controller> = names
         .split([',', ' ', '\n'])
@@ -213,8 +248,8 @@ fn push(list: &mut Vec<Hierarchy>, version: Version, mount: PathBuf, names: &str
     }
 }
 
-/// Reads one line of `mountinfo` (`proc_pid_mountinfo(5)`): version, mount point and super block options of a control
-/// group mount, nothing of any other.
+/// Parses a line of `mountinfo` (`proc_pid_mountinfo(5)`) into version, mount point and super block options; `None` if it
+/// mounts no control groups.
 fn parse_mount(line: &str) -> Option<(Version, PathBuf, &str)> {
     let (before, after) = line.split_once(" - ")?;
     let mut after = after.split(' ');
@@ -224,14 +259,9 @@ fn parse_mount(line: &str) -> Option<(Version, PathBuf, &str)> {
         _ => return None,
     };
     let mount = before.split(' ').nth(4)?;
-    // The kernel writes blanks in paths as octal escapes.
+    // The kernel writes white space in paths as octal escapes.
     let mount = mount.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\");
     Some((version, PathBuf::from(mount), after.nth(1)?))
-}
-
-/// An error that names what was done, and to which file.
-pub(super) fn at(action: &str, path: &Path, e: io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("{action} {}: {e}", path.display()))
 }
 
 #[cfg(test)]
@@ -251,7 +281,7 @@ mod tests {
     const V2: &str = "26 25 0:23 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n";
     const UNIFIED: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
 
-    /// A fake root with this mount table, and these controllers in version 2.
+    /// A fake root with this mount table and these controllers in version 2.
     fn host(table: &str, v2: &str) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a temporary folder");
         let unified = if table.contains("/unified") { "sys/fs/cgroup/unified" } else { "sys/fs/cgroup" };
@@ -269,7 +299,7 @@ mod tests {
     #[case::hybrid(&format!("{V1}{UNIFIED}"), "hugetlb\n", CgroupMode::Hybrid, 5)]
     #[case::hybrid_without_controllers(&format!("{V1}{UNIFIED}"), "\n", CgroupMode::Hybrid, 4)]
     #[case::none("24 1 0:5 / /proc rw - proc proc rw\n", "", CgroupMode::None, 0)]
-    fn the_mount_table_tells_the_mode(
+    fn the_mount_table_determines_the_mode(
         #[case] table: &str,
         #[case] v2: &str,
         #[case] mode: CgroupMode,
@@ -283,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_of_both_versions_is_taken_where_it_is_first() {
+    fn a_controller_of_both_versions_belongs_to_the_first_hierarchy() {
         let root = host(&format!("{V1}{UNIFIED}"), "hugetlb memory\n");
         let found = Hierarchies::read(root.path()).expect("read");
         let last = found.list().last().expect("the unified one");
@@ -294,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_wanted_controllers_are_kept() {
+    fn only_the_given_controllers_are_kept() {
         let root = host(V1, "");
         let found = Hierarchies::read(root.path()).expect("read").only(&[Controller::Cpuacct, Controller::Pids]);
         let kept: Vec<_> = found.list().iter().flat_map(|h| h.controllers.clone()).collect();
@@ -304,12 +334,12 @@ mod tests {
     #[test]
     fn a_missing_controller_is_named() {
         let root = host(V2, "memory pids\n");
-        let why = Hierarchies::read(root.path()).expect("read").check_limits().expect_err("no cpuset");
-        assert!(why.contains("cpuset") && why.contains("v2"), "{why}");
+        let error = Hierarchies::read(root.path()).expect("read").check_limits().expect_err("no cpuset");
+        assert_eq!(error, CgroupUnavailable::NoController { controller: Controller::Cpuset, mode: CgroupMode::V2 });
     }
 
     #[test]
-    fn a_mount_point_with_a_blank_is_understood() {
+    fn a_mount_point_with_a_space_is_parsed() {
         let line = r"35 31 0:32 / /a\040b rw - cgroup cgroup rw,cpuset";
         assert_eq!(parse_mount(line), Some((Version::One, PathBuf::from("/a b"), "rw,cpuset")));
     }

@@ -1,8 +1,8 @@
-//! Control groups: version 1, version 2 and both at once (hybrid). Readers take a root, so that tests use a fake tree.
+//! Control groups: version 1, version 2 and both at once (hybrid).
 //!
-//! [`Hierarchies`] is what the host has, [`Cgroup`] one group over several of its hierarchies. Invariant: a group is
-//! never made, limited or removed by reading; every such step is a method of its own. Interface files are described
-//! in the kernel's `admin-guide/cgroup-v1/` and `admin-guide/cgroup-v2.rst`.
+//! [`Hierarchies`] lists what the host mounts; a [`Cgroup`] is one group in several hierarchies. Invariant: reading never
+//! creates, limits or removes a group; each of these steps is a method of its own. The kernel describes the interface
+//! files in `admin-guide/cgroup-v1/` and `admin-guide/cgroup-v2.rst`.
 
 mod group;
 mod hierarchy;
@@ -11,5 +11,5 @@ mod quota;
 mod tests;
 
 pub use group::Cgroup;
-pub use hierarchy::{CgroupMode, Controller, Hierarchies, Hierarchy, Version};
+pub use hierarchy::{CgroupMode, CgroupUnavailable, Controller, Hierarchies, Hierarchy, Version};
 pub use quota::Quota;

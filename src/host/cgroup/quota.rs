@@ -1,30 +1,30 @@
-//! The share of a CPU's time that a group may use.
+//! The share of a CPU's time that a group can use.
 
 use std::io;
 
 use super::group::{Cgroup, value, write};
-use super::hierarchy::{Controller, Hierarchies, Version};
+use super::hierarchy::{CgroupUnavailable, Controller, Hierarchies, Version};
 
-/// So much of a CPU's time in every period, in microseconds (`cpu.max`; `cpu.cfs_quota_us` in version 1).
+/// A limit of CPU time per period, in microseconds (`cpu.max`; `cpu.cfs_quota_us` in version 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// What may be used in a period.
+    /// The CPU time in each period.
     pub time_us: u64,
     /// The period.
     pub period_us: u64,
 }
 
-/// The least that may be given in a period, and the longest one (`min_cfs_quota_period` and `max_cfs_quota_period` in the
-/// kernel's `kernel/sched/core.c`).
+/// The smallest time in a period and the longest period (`min_cfs_quota_period` and `max_cfs_quota_period` in the kernel's
+/// `kernel/sched/core.c`).
 const LEAST_US: u64 = 1_000;
 const LONGEST_US: u64 = 1_000_000;
 
 impl Quota {
-    /// The smallest share that there is a period for, in percent.
+    /// The smallest share that the kernel accepts, in percent.
     pub const LEAST_PERCENT: f64 = 100.0 * LEAST_US as f64 / LONGEST_US as f64;
 
-    /// `percent` of one CPU, from [`Quota::LEAST_PERCENT`] to 100, in the shortest period that the kernel takes: what lives
-    /// for milliseconds is slowed down as well.
+    /// `percent` of one CPU, from [`Quota::LEAST_PERCENT`] to 100. The period is the shortest that the kernel accepts, so
+    /// that processes which live for milliseconds are slowed down as well.
     pub fn of_percent(percent: f64) -> Self {
         let period = (LEAST_US as f64 * 100.0 / percent).round() as u64;
         Self { time_us: LEAST_US, period_us: period.clamp(LEAST_US, LONGEST_US) }
@@ -32,12 +32,12 @@ impl Quota {
 }
 
 impl Cgroup {
-    /// Lets it use no more of a CPU's time than that.
+    /// Limits its CPU time to `quota`.
     ///
     /// # Errors
     /// When no hierarchy has the controller, or the kernel refuses.
     pub fn set_quota(&self, quota: Quota) -> io::Result<()> {
-        let (version, dir) = self.seat(Controller::Cpu)?;
+        let (version, dir) = self.dir_with(Controller::Cpu)?;
         match version {
             Version::One => {
                 write(&dir.join("cpu.cfs_period_us"), &quota.period_us.to_string())?;
@@ -47,9 +47,9 @@ impl Cgroup {
         }
     }
 
-    /// The CPU time it may use, as the kernel has it; `None` when that is not limited.
+    /// Its limit of CPU time, read from the kernel; `None` if it is unlimited.
     pub fn quota(&self) -> Option<Quota> {
-        let (version, dir) = self.seat(Controller::Cpu).ok()?;
+        let (version, dir) = self.dir_with(Controller::Cpu).ok()?;
         let (time_us, period_us) = match version {
             Version::One => (value(&dir.join("cpu.cfs_quota_us"))?, value(&dir.join("cpu.cfs_period_us"))?),
             Version::Two => {
@@ -63,18 +63,18 @@ impl Cgroup {
 }
 
 impl Hierarchies {
-    /// Whether groups here can be given a quota.
+    /// Checks that groups in these hierarchies can have a quota.
     ///
     /// # Errors
-    /// Says why not.
-    pub fn check_quota(&self) -> Result<(), String> {
-        let index = self.index_of(Controller::Cpu).ok_or("no cgroup hierarchy has the controller cpu")?;
-        let hierarchy = &self.list()[index];
-        // The top of version 2 has no such file, whatever the kernel can.
-        let knows = hierarchy.version == Version::Two || hierarchy.mount.join("cpu.cfs_quota_us").exists();
-        match (knows, hierarchy.can_hand_down(Controller::Cpu)) {
-            (false, _) => Err("the kernel has no CPU quotas (CONFIG_CFS_BANDWIDTH)".to_owned()),
-            (_, false) => Err(format!("{} cannot hand the controller cpu down", hierarchy.mount.display())),
+    /// When the controller is missing or cannot be delegated, or the kernel has no quotas.
+    pub fn check_quota(&self) -> Result<(), CgroupUnavailable> {
+        let controller = Controller::Cpu;
+        let hierarchy = self.with(controller)?;
+        // In version 2 the root group has no quota file, even if the kernel supports quotas.
+        let has_quotas = hierarchy.version == Version::Two || hierarchy.mount.join("cpu.cfs_quota_us").exists();
+        match (has_quotas, hierarchy.can_delegate(controller)) {
+            (false, _) => Err(CgroupUnavailable::NoQuotas),
+            (_, false) => Err(CgroupUnavailable::CannotDelegate { mount: hierarchy.mount.clone(), controller }),
             _ => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Groups on fake trees of every mode, and on this host where it lets us.
+//! Groups on fake trees of every mode, and on this host if its user may create groups.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -27,7 +27,7 @@ const HYBRID: &str = "\
 41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
 ";
 
-/// A host with this mount table whose groups `a` and `a/b` have the kernel's files, empty.
+/// A host with a mount table, whose groups `a` and `a/b` have empty copies of the kernel's files.
 struct FakeHost {
     root: tempfile::TempDir,
     hierarchies: Arc<Hierarchies>,
@@ -112,7 +112,7 @@ fn swap_is_limited_in_the_terms_of_each_version() {
 }
 
 #[test]
-fn a_kernel_that_does_not_account_for_swap_limits_memory_all_the_same() {
+fn a_kernel_without_swap_accounting_still_limits_memory() {
     let host = FakeHost::new(V1);
     fs::remove_file(host.path("memory/a/b/memory.memsw.limit_in_bytes")).expect("removed");
     host.group().set_memory(Bytes(4096)).expect("set");
@@ -121,11 +121,11 @@ fn a_kernel_that_does_not_account_for_swap_limits_memory_all_the_same() {
 }
 
 #[test]
-fn version_two_hands_only_missing_controllers_down() {
+fn version_two_delegates_only_missing_controllers() {
     let host = FakeHost::new(V2);
     fs::write(host.path("a/cgroup.subtree_control"), "cpuset pids").expect("written");
     host.group().create().expect("made");
-    // A fake file is overwritten from its start by each write; the kernel's adds up.
+    // Each write overwrites a fake file from its start; the kernel's file accumulates them.
     assert!(host.text("a/cgroup.subtree_control").starts_with("+memory"));
 }
 
@@ -144,7 +144,12 @@ fn version_one_gives_a_new_group_its_parents_cpus() {
 #[case::unlimited_two(V2, "a/b/memory.max", "max\n", None)]
 #[case::torn(V2, "a/b/memory.max", "12x", None)]
 #[case::limited(V2, "a/b/memory.max", "8192\n", Some(Bytes(8192)))]
-fn no_limit_is_no_number(#[case] table: &str, #[case] file: &str, #[case] text: &str, #[case] limit: Option<Bytes>) {
+fn an_unlimited_group_has_no_limit(
+    #[case] table: &str,
+    #[case] file: &str,
+    #[case] text: &str,
+    #[case] limit: Option<Bytes>,
+) {
     let host = FakeHost::new(table);
     fs::write(host.path(file), text).expect("written");
     assert_eq!(host.group().memory_limit(), limit);
@@ -153,7 +158,7 @@ fn no_limit_is_no_number(#[case] table: &str, #[case] file: &str, #[case] text: 
 #[rstest]
 #[case::one(V1, "memory/a/b/memory.usage_in_bytes")]
 #[case::two(V2, "a/b/memory.current")]
-fn the_charge_is_missing_where_it_cannot_be_read(#[case] table: &str, #[case] file: &str) {
+fn an_unreadable_charge_is_missing(#[case] table: &str, #[case] file: &str) {
     let host = FakeHost::new(table);
     fs::write(host.path(file), "12288\n").expect("written");
     assert_eq!(host.group().charge(), Some(Bytes(12288)));
@@ -164,22 +169,22 @@ fn the_charge_is_missing_where_it_cannot_be_read(#[case] table: &str, #[case] fi
 #[test]
 fn version_two_below_a_group_with_processes_is_refused_with_the_reason() {
     let host = FakeHost::new(V2);
-    // Only the true top of the tree has no type (cgroup-v2, "no internal process constraint").
+    // Only the root group has no type (cgroup-v2, "no internal process constraint").
     fs::write(host.path("cgroup.type"), "domain\n").expect("written");
     fs::write(host.path("cgroup.procs"), "1\n").expect("written");
-    let why = host.hierarchies.check_limits().expect_err("nothing can be handed down");
-    assert!(why.contains("processes of its own"), "{why}");
+    let error = host.hierarchies.check_limits().expect_err("nothing can be delegated").to_string();
+    assert!(error.contains("processes of its own"), "{error}");
     fs::write(host.path("cgroup.subtree_control"), "cpuset memory pids\n").expect("written");
     assert_eq!(host.hierarchies.check_limits(), Ok(()));
 }
 
-/// A group on this host, over the hierarchies of `version`, below a parent that is removed at the end. `None`, said
-/// aloud, where that cannot be.
+/// A parent and a group on this host, in the hierarchies of `version`. Prints the reason and returns `None` if they cannot
+/// be created.
 fn real(version: Version) -> Option<(Cgroup, Cgroup)> {
     let mut all = Hierarchies::read(Path::new("/")).expect("the mount table");
-    let wanted: Vec<_> =
+    let controllers: Vec<_> =
         all.list().iter().filter(|h| h.version == version).flat_map(|h| h.controllers.clone()).collect();
-    all = all.only(&wanted);
+    all = all.only(&controllers);
     let run = RunId::generate().name();
     let all = Arc::new(all);
     let (parent, group) = (all.group(Path::new(&run)), all.group(&Path::new(&run).join(format!("{run}-0"))));
@@ -216,17 +221,17 @@ fn member(group: &Cgroup) -> Child {
 #[rstest]
 #[case::one(Version::One)]
 #[case::two(Version::Two)]
-fn a_member_is_seen_and_removal_ends_it(#[case] version: Version) {
+fn a_member_is_listed_and_removal_ends_it(#[case] version: Version) {
     let Some((parent, group)) = real(version) else { return };
     let mut child = member(&group);
-    let seen = group.procs();
+    let listed = group.procs();
     parent.remove_if_empty();
     let stayed = parent.exists();
     let removed = group.remove(Duration::from_secs(10));
     let status = child.wait().expect("waited");
     parent.remove_if_empty();
 
-    assert_eq!(seen, [child.id() as i32]);
+    assert_eq!(listed, [child.id() as i32]);
     assert!(stayed, "a parent with a group in it stays");
     removed.expect("removed");
     assert_eq!(status.signal(), Some(9));

@@ -10,7 +10,7 @@ use crate::host::cgroup::{CgroupMode, Hierarchies};
 use crate::host::tree;
 
 impl HostFacts {
-    /// What the files under `root` (`/` in production) tell; runs no program.
+    /// Reads the facts from the files under `root` (`/` in production). Runs no program.
     pub fn read(root: &Path) -> Self {
         let sys = root.join("sys");
         let kernel = root.join("proc/sys/kernel");
@@ -41,8 +41,8 @@ impl HostFacts {
         self.cpu_vendor = text("vendor_id").or_else(|| text("CPU implementer"));
         self.cpu_model = text("model name").or_else(|| text("CPU part"));
         self.microcode = text("microcode");
-        // The flag is x86's: elsewhere its absence tells nothing.
-        self.virtualised = text("flags").map(|f| f.split_whitespace().any(|flag| flag == "hypervisor"));
+        // Only x86 has this flag, in a list called `flags`.
+        self.virtualized = text("flags").map(|f| f.split_whitespace().any(|flag| flag == "hypervisor"));
     }
 
     fn read_memory(&mut self, meminfo: &str) {
@@ -67,7 +67,7 @@ fn governors(sys: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Intel's driver says when turbo is off, the others when boost is on.
+/// Intel's driver has a file that is 1 if turbo is off; other drivers have one that is 1 if boost is on.
 fn turbo(sys: &Path) -> Option<bool> {
     let cpu = sys.join("devices/system/cpu");
     let off = tree::known::<u8>(&cpu.join("intel_pstate/no_turbo")).map(|off| off == 0);
@@ -91,7 +91,7 @@ fn os(os_release: &str) -> Option<String> {
     Some(name.trim_matches('"').to_owned())
 }
 
-/// How the host mounts its control groups; `None` where it does not, or does not tell.
+/// How the host mounts its control groups; `None` if it has none or the mount table cannot be read.
 fn cgroup_mode(root: &Path) -> Option<String> {
     let mode = Hierarchies::read(root).ok()?.mode();
     (mode != CgroupMode::None).then(|| mode.to_string())
@@ -102,7 +102,7 @@ fn machine(dmi: &Path) -> Option<String> {
     Some(parts.join(" ")).filter(|m| !m.is_empty())
 }
 
-/// The chosen word stands in brackets: `always [madvise] never`.
+/// The file has the current choice in brackets: `always [madvise] never`.
 fn hugepages(sys: &Path) -> Option<String> {
     let text = tree::line(&sys.join("kernel/mm/transparent_hugepage/enabled"))?;
     Some(text.split_once('[')?.1.split_once(']')?.0.to_owned())
@@ -113,9 +113,9 @@ fn effective_uid(status: &str) -> Option<u32> {
     tree::field(status, "Uid", ':')?.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The revision that is checked out in `project`, from git's own files, so that no git is needed.
+/// The revision that is checked out in `project`. Reads git's files, so that git need not be installed.
 ///
-/// `.git` is a folder, or in a linked worktree a file that names one (`gitrepository-layout(5)`).
+/// `.git` is a folder or, in a linked worktree, a file that names one (`gitrepository-layout(5)`).
 pub(super) fn revision(project: &Path) -> Option<String> {
     let git = project.join(".git");
     let dir = match tree::line(&git) {
@@ -148,8 +148,8 @@ mod tests {
     use crate::model::units::Bytes;
 
     #[test]
-    fn a_server_tells_its_facts() {
-        let facts = HostFacts::read(Host::materialise("server-2x26x2").root());
+    fn a_server_has_all_facts() {
+        let facts = HostFacts::read(Host::materialize("server-2x26x2").root());
         insta::assert_json_snapshot!(facts, { ".architecture" => "[arch]" }, @r#"
     {
       "architecture": "[arch]",
@@ -185,9 +185,9 @@ mod tests {
 
     #[test]
     fn a_bare_virtual_machine_leaves_unknown_facts_out() {
-        let facts = HostFacts::read(Host::materialise("vm-2x1").root());
+        let facts = HostFacts::read(Host::materialize("vm-2x1").root());
         assert_eq!(
-            (facts.virtualised, facts.smt, facts.turbo, facts.machine.as_deref()),
+            (facts.virtualized, facts.smt, facts.turbo, facts.machine.as_deref()),
             (Some(true), Some(false), None, None)
         );
         assert_eq!((facts.cgroup.as_deref(), facts.swap, facts.is_root()), (Some("hybrid"), Some(Bytes(0)), true));
@@ -201,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn a_laptop_tells_all_its_governors_and_its_boost() {
-        let facts = HostFacts::read(Host::materialise("laptop-smt").root());
+    fn a_laptop_has_several_governors_and_boost() {
+        let facts = HostFacts::read(Host::materialize("laptop-smt").root());
         assert_eq!(facts.governors.iter().map(String::as_str).collect::<Vec<_>>(), ["powersave", "schedutil"]);
         assert_eq!((facts.turbo, facts.effective_uid), (Some(true), Some(0)));
     }

@@ -1,9 +1,11 @@
-//! The ledger: every resource is written down before it is made, so that whatever a crash leaves can be found.
+//! The ledger: a list of everything that a run makes on the host, written before it is made.
 //!
-//! Invariant: nothing on the host is removed by Featherweight unless it stands in a ledger and carries the run's id.
-//! A run's ledger is a folder under the state folder: `ledger.jsonl` (one [`Resource`] a line), `lock` (held while the
-//! run lives, so that `clean` leaves it alone) and whatever the run keeps there, such as bundles.
+//! After a crash, `cargo xtask clean` finds in it what is left. Invariant: Featherweight removes nothing from the host
+//! unless a ledger lists it and its name contains the run's id. A run's ledger is a folder in the state folder. It holds
+//! `ledger.jsonl` (one [`Resource`] per line), `lock` (held while the run lives, so that `clean` skips it) and files of
+//! the run, such as bundles.
 
+mod error;
 mod reap;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -15,12 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+pub use error::LedgerError;
 pub use reap::{EngineReaper, Leftovers, RunState, list, reap, resources};
 
 use crate::host::limits::Change;
 use crate::model::run::RunId;
 
-/// Something a run makes on the host. The order in a ledger is the order of making; reaping goes backwards.
+/// Something that a run makes on the host. A ledger lists resources in the order of creation and removes them in reverse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Resource {
@@ -29,14 +32,14 @@ pub enum Resource {
         /// The instance or helper it is for.
         name: String,
     },
-    /// A cgroup directory: absolute, with the run's name in its path.
+    /// A cgroup directory, as an absolute path that contains the run's name.
     Cgroup {
         /// The directory.
         path: PathBuf,
     },
-    /// A kernel setting that the run changes, with its old value; put back unless somebody else has changed it since.
+    /// A kernel setting that the run changes. The old value is restored unless another process has changed it since.
     Setting(Change),
-    /// A directory with the run's name in its path.
+    /// A directory, as an absolute path that contains the run's name.
     Dir {
         /// The directory.
         path: PathBuf,
@@ -55,7 +58,7 @@ pub enum Resource {
         /// The network's name.
         name: String,
     },
-    /// An image of an engine, with the run's name before its own.
+    /// An image of an engine, prefixed with the run's name.
     Image {
         /// The engine's address.
         engine: String,
@@ -65,7 +68,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The address of the container engine that holds the resource; `None` for what the kernel holds.
+    /// The address of the resource's container engine; `None` for a resource of the kernel.
     pub fn engine(&self) -> Option<&str> {
         match self {
             Resource::Container { engine, .. } | Resource::Network { engine, .. } | Resource::Image { engine, .. } => {
@@ -76,7 +79,7 @@ impl Resource {
     }
 }
 
-/// The label by which containers and networks tell their run.
+/// The label of containers and networks that names their run.
 pub const CONTAINER_LABEL: &str = "featherweight.run";
 
 /// The ledger of a living run.
@@ -85,7 +88,7 @@ pub struct Ledger {
     run: RunId,
     dir: PathBuf,
     file: Mutex<File>,
-    /// How many seconds after the run began this session of it did.
+    /// The seconds from the start of the run to the start of this session.
     session: u64,
     next_instance: AtomicU64,
     reap_engines: EngineReaper,
@@ -93,11 +96,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger of a new run, or of one that is resumed after its leftovers were reaped. `reap_engines` removes
-    /// what was made through container engines, which this module cannot talk to.
+    /// Opens the ledger of a new run, or of a resumed one whose leftovers are already reaped. `reap_engines` removes what
+    /// the run made through container engines, to which this module has no connection.
     ///
     /// # Errors
-    /// When the folder cannot be written, or another process holds the run.
+    /// When the folder cannot be written, or another process has the run's lock.
     pub fn open(state: &Path, run: &RunId, reap_engines: EngineReaper) -> io::Result<Self> {
         let dir = state.join(run.name());
         fs::create_dir_all(&dir)?;
@@ -120,13 +123,14 @@ impl Ledger {
         &self.run
     }
 
-    /// The run's own folder, for bundles, sockets and container states. Removed with the ledger.
+    /// The folder for the run's bundles, sockets and container states. Removed with the ledger.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A name for a new instance, unique in the run: `fw-<run>-17`, and `fw-<run>-95-17` in a session that resumed it 95
-    /// seconds after it began. An engine may still speak of an instance of a session that was killed.
+    /// A name for a new instance, unique in the run: `fw-<run>-17`, or `fw-<run>-95-17` in a session that resumed the run
+    /// 95 seconds after its start. Names differ between sessions because an engine may still report an instance of a
+    /// session that was killed.
     pub fn instance_name(&self) -> String {
         let (run, number) = (self.run.name(), self.next_instance.fetch_add(1, Ordering::Relaxed));
         match self.session {
@@ -135,44 +139,44 @@ impl Ledger {
         }
     }
 
-    /// Writes `resource` down. Call it before the resource is made.
+    /// Adds `resource` to the ledger. Call it before you make the resource.
     ///
-    /// A crash of the harness loses nothing that was written; a crash of the machine loses the resources too, so
-    /// nothing is synced.
+    /// The line is not synced to disk: it survives a crash of the harness, and a crash of the machine also removes the
+    /// resource.
     ///
     /// # Errors
-    /// When the line cannot be written: then the resource must not be made.
+    /// When the line cannot be written; do not make the resource then.
     pub fn record(&self, resource: &Resource) -> io::Result<()> {
         let mut line = serde_json::to_vec(resource)?;
         line.push(b'\n');
         self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&line)
     }
 
-    /// Ends the run: removes what is left of it and the ledger itself.
+    /// Ends the run: removes everything that is left of it, then the ledger.
     ///
     /// # Errors
-    /// Tells what could not be removed; the ledger then stays for `cargo xtask clean`.
+    /// Names what could not be removed. The ledger then remains for `cargo xtask clean`.
     pub fn close(&self) -> io::Result<Leftovers> {
         reap::sweep(&self.dir, &self.run, self.reap_engines)
     }
 }
 
-/// Takes the lock of the run in `dir`, as its harness or to reap it; released when the file is closed.
+/// Locks the run in `dir`, either to execute or to reap it. Closing the file releases the lock.
 ///
 /// # Errors
-/// [`io::ErrorKind::ResourceBusy`] when somebody else holds it, or swept the folder in this very moment.
+/// [`io::ErrorKind::ResourceBusy`] when another process has the lock or has just removed the folder.
 pub(crate) fn hold(dir: &Path, run: &RunId) -> io::Result<File> {
-    let busy = || io::Error::new(io::ErrorKind::ResourceBusy, format!("run {run} is still in progress"));
+    let busy = || io::Error::from(LedgerError::InProgress(run.clone()));
     let path = dir.join(LOCK);
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
     lock.try_lock().map_err(|e| match e {
         TryLockError::WouldBlock => busy(),
         TryLockError::Error(e) => e,
     })?;
-    // Between the opening and the locking, a reaper may have taken the folder away: then this lock holds nothing.
-    let held = lock.metadata()?;
-    let there = fs::metadata(&path).map_err(|_| busy())?;
-    if (held.dev(), held.ino()) != (there.dev(), there.ino()) {
+    // A reaper may have removed the folder after the file was opened; the lock is then one of a deleted file.
+    let locked = lock.metadata()?;
+    let current = fs::metadata(&path).map_err(|_| busy())?;
+    if (locked.dev(), locked.ino()) != (current.dev(), current.ino()) {
         return Err(busy());
     }
     Ok(lock)

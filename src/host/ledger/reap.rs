@@ -1,4 +1,5 @@
-//! Removing what a run left: its processes, then what it made through engines, its cgroups, mounts and directories.
+//! Removes what a run left: first its processes, then its containers, networks and images, then its cgroups, mounts and
+//! directories.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,51 +10,53 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, umount2};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::error::LedgerError;
 use super::{LINES, LOCK, Resource, hold};
+use crate::host::error::failed_to;
 use crate::host::limits::{Change, restore};
 use crate::model::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
 
-/// How long reaping waits for killed processes to be gone.
+/// How long reaping waits for killed processes to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often reaping looks again.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often reaping checks again.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// For this long an engine may be at work on what a harness asked of it that is gone: it neither stops nor tells when it
-/// is done. Making a container takes 20 ms, and some 500 ms on a host that makes many.
-const UNDER_WAY: Duration = Duration::from_secs(2);
+/// How long an engine may still work on the last request of a dead harness. It does not report when it is done. To create
+/// a container takes 20 ms, or about 500 ms on a host that creates many.
+const ENGINE_LAG: Duration = Duration::from_secs(2);
 
-/// What was found and removed.
+/// What was still there and has been removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// Processes that still lived and were ended.
+    /// Processes, which were killed.
     pub processes: usize,
-    /// Cgroups that still existed.
+    /// Cgroups.
     pub cgroups: usize,
-    /// Mounts that still existed.
+    /// Mounts.
     pub mounts: usize,
-    /// Directories outside the run's own that still existed.
+    /// Directories outside the run's own folder.
     pub dirs: usize,
-    /// Containers of engines that still existed.
+    /// Containers of engines.
     pub containers: usize,
-    /// Networks of engines that still existed.
+    /// Networks of engines.
     pub networks: usize,
-    /// Images of engines that still existed.
+    /// Images of engines.
     pub images: usize,
 }
 
-/// Removes from container engines what `resources` list of the run, and counts it in the leftovers.
+/// Removes the resources of the run that container engines hold, and counts them in the leftovers.
 ///
 /// # Errors
 /// The first resource that could not be removed, or the engine that could not be reached.
 pub type EngineReaper = fn(resources: &[Resource], run: &RunId, left: &mut Leftovers) -> io::Result<()>;
 
-/// Whether a run that has a ledger still lives.
+/// Whether the harness of a run with a ledger still lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
-    /// A harness holds it: leave it alone.
+    /// It has the lock; the run must not be touched.
     Alive,
-    /// Its harness is gone: it can be reaped.
+    /// It has ended; the run can be reaped.
     Dead,
 }
 
@@ -72,7 +75,7 @@ pub fn list(state: &Path) -> io::Result<Vec<(RunId, RunState)>> {
         .map(|run| {
             let held = match File::open(state.join(run.name()).join(LOCK)) {
                 Ok(lock) => lock.try_lock().is_err(),
-                // Another user's: not ours to judge, let alone to reap.
+                // A run of another user, whose state is unknown and which we must not reap.
                 Err(e) => e.kind() != io::ErrorKind::NotFound,
             };
             let run_state = if held { RunState::Alive } else { RunState::Dead };
@@ -83,7 +86,7 @@ pub fn list(state: &Path) -> io::Result<Vec<(RunId, RunState)>> {
     Ok(runs)
 }
 
-/// What the run `run` has written down, in the order of making; a part of it may be gone, or was never made.
+/// The resources that the ledger of `run` lists, in the order of creation. Some may be removed already or were never made.
 ///
 /// # Errors
 /// When its ledger exists but cannot be read.
@@ -94,7 +97,7 @@ pub fn resources(state: &Path, run: &RunId) -> io::Result<Vec<Resource>> {
 /// Removes everything that the dead run `run` left.
 ///
 /// # Errors
-/// Names what could not be removed; its ledger then stays. [`io::ErrorKind::ResourceBusy`] when the run lives after all.
+/// Names what could not be removed; the ledger then remains. [`io::ErrorKind::ResourceBusy`] when the run is alive.
 pub fn reap(state: &Path, run: &RunId, reap_engines: EngineReaper) -> io::Result<Leftovers> {
     let dir = state.join(run.name());
     match hold(&dir, run) {
@@ -107,23 +110,23 @@ pub fn reap(state: &Path, run: &RunId, reap_engines: EngineReaper) -> io::Result
     }
 }
 
-/// Waits until nothing that was asked of engines can be under way: what appears after they were asked for what there is
-/// would stay for ever. A line comes before what it asks for, so the age of the last one tells.
+/// Waits until engines have finished every request of the run. Otherwise a container that appears after the sweep would
+/// stay forever. Each line is written before its request, so the age of the last line is enough.
 fn await_engines(lines: &Path) -> io::Result<()> {
     if read(lines)?.iter().any(|resource| resource.engine().is_some()) {
         let age = fs::metadata(lines)?.modified()?.elapsed().unwrap_or_default();
-        thread::sleep(UNDER_WAY.saturating_sub(age));
+        thread::sleep(ENGINE_LAG.saturating_sub(age));
     }
     Ok(())
 }
 
-/// Removes what stands in the ledger in `dir`, then `dir`. Idempotent. What cannot be removed keeps nothing else from
-/// being removed; `dir` stays then, and the first error is returned.
+/// Removes every resource that the ledger in `dir` lists, then `dir`. Idempotent. If a resource cannot be removed, the
+/// others are removed nevertheless; then `dir` remains and the first error is returned.
 pub(super) fn sweep(dir: &Path, run: &RunId, reap_engines: EngineReaper) -> io::Result<Leftovers> {
     let resources = read(&dir.join(LINES))?;
     let processes = end_processes(run)?;
     let mut left = Leftovers { processes, ..Leftovers::default() };
-    // First, since the groups of containers are their engines'.
+    // Engines go first because they own the cgroups of their containers.
     let by_engines = reap_engines(&resources, run, &mut left);
     let removed: Vec<_> = resources.iter().rev().map(|resource| remove(resource, run, &mut left)).collect();
     removed.into_iter().chain([by_engines]).collect::<io::Result<()>>()?;
@@ -149,7 +152,7 @@ fn remove(resource: &Resource, run: &RunId, left: &mut Leftovers) -> io::Result<
     Ok(())
 }
 
-/// Reads a ledger. A torn last line is passed over: its resource was not made, since the line comes first.
+/// Reads a ledger. A torn last line is skipped: its resource does not exist, since the line is written first.
 fn read(path: &Path) -> io::Result<Vec<Resource>> {
     let text = match fs::read_to_string(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
@@ -158,41 +161,38 @@ fn read(path: &Path) -> io::Result<Vec<Resource>> {
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
-/// Refuses a path that does not carry the run's name: a damaged ledger must not cost the user anything.
-fn owned<'a>(path: &'a Path, run: &RunId) -> io::Result<&'a Path> {
+/// Rejects a path without the run's name, so that a damaged ledger cannot remove a user's files.
+fn owned<'a>(path: &'a Path, run: &RunId) -> Result<&'a Path, LedgerError> {
     let name = run.name();
-    let carries = path.is_absolute()
+    let has_name = path.is_absolute()
         && path.components().all(|c| !matches!(c, std::path::Component::ParentDir))
         && path.components().any(|c| c.as_os_str().to_str().is_some_and(|c| c.starts_with(&name)));
-    match carries {
-        true => Ok(path),
-        false => Err(io::Error::other(format!("{} does not carry the name {name}: left alone", path.display()))),
-    }
+    if has_name { Ok(path) } else { Err(LedgerError::ForeignPath { path: path.to_owned(), name }) }
 }
 
-/// Refuses a file that is no kernel setting.
-fn setting(change: &Change) -> io::Result<&Change> {
+/// Rejects a file that is not a kernel setting.
+fn setting(change: &Change) -> Result<&Change, LedgerError> {
     let stays_below = change.path.components().all(|c| c != std::path::Component::ParentDir);
     match change.path.starts_with("/proc/sys") && stays_below {
         true => Ok(change),
-        false => Err(io::Error::other(format!("{} is no kernel setting: left alone", change.path.display()))),
+        false => Err(LedgerError::ForeignSetting { path: change.path.clone() }),
     }
 }
 
-/// Kills every process with the run's id in its environment until two looks in a row find none: a process that was
-/// being forked at the first look shows at the second.
-fn end_processes(run: &RunId) -> io::Result<usize> {
-    let give_up = Instant::now() + PATIENCE;
-    let (mut ended, mut quiet) = (0, 0);
-    while quiet < 2 {
-        let living = kill_all(run);
-        if Instant::now() > give_up {
-            return Err(io::Error::other(format!("{living} processes of run {run} do not end")));
+/// Kills every process with the run's id in its environment until two scans in a row find none. A process that is being
+/// forked during the first scan appears in the second.
+fn end_processes(run: &RunId) -> Result<usize, LedgerError> {
+    let deadline = Instant::now() + PATIENCE;
+    let (mut ended, mut empty_scans) = (0, 0);
+    while empty_scans < 2 {
+        let count = kill_all(run);
+        if Instant::now() > deadline {
+            return Err(LedgerError::Processes { count, run: run.clone() });
         }
-        quiet = if living == 0 { quiet + 1 } else { 0 };
-        ended = ended.max(living);
-        if quiet < 2 {
-            thread::sleep(LOOK_EVERY);
+        empty_scans = if count == 0 { empty_scans + 1 } else { 0 };
+        ended = ended.max(count);
+        if empty_scans < 2 {
+            thread::sleep(CHECK_EVERY);
         }
     }
     Ok(ended)
@@ -207,8 +207,8 @@ fn kill_all(run: &RunId) -> usize {
         .count()
 }
 
-/// Kills `pid` if its environment carries `marker`. The descriptor is opened before the environment is read, so that
-/// a reused process number is never hit.
+/// Kills `pid` if its environment contains `marker`. The pidfd is opened before the environment is read, so that a process
+/// which reuses the number is never killed.
 fn kill_if_marked(pid: i32, marker: &[u8]) -> bool {
     let Some(pid) = Pid::from_raw(pid) else { return false };
     let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
@@ -217,15 +217,15 @@ fn kill_if_marked(pid: i32, marker: &[u8]) -> bool {
         && pidfd_send_signal(&handle, Signal::KILL).is_ok()
 }
 
-/// Kills the processes in a cgroup of the run and in those below it: a sandbox clears its environment, and so loses the
-/// marker.
-fn end_members(path: &Path) -> io::Result<usize> {
+/// Kills the processes in a cgroup of the run and in its descendants. Some of them have no marker because a sandbox cleared
+/// its environment.
+fn end_members(path: &Path) -> Result<usize, LedgerError> {
     let Ok(children) = fs::read_dir(path) else { return Ok(0) };
     let mut ended = 0;
     for child in children.filter_map(Result::ok).filter(|c| c.file_type().is_ok_and(|t| t.is_dir())) {
         ended += end_members(&child.path())?;
     }
-    let give_up = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     let (mut most, file) = (0, path.join("cgroup.procs"));
     loop {
         let members = numbers(&file);
@@ -233,20 +233,20 @@ fn end_members(path: &Path) -> io::Result<usize> {
         if members.is_empty() {
             return Ok(ended + most);
         }
-        if Instant::now() > give_up {
-            return Err(io::Error::other(format!("the processes in cgroup {} do not end", path.display())));
+        if Instant::now() > deadline {
+            return Err(LedgerError::Members { path: path.to_owned() });
         }
         members.into_iter().for_each(|pid| kill_if_member(pid, &file));
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(CHECK_EVERY);
     }
 }
 
-/// Kills `pid` if it is still in the group after the descriptor was opened, so that a reused number is never hit.
+/// Kills `pid` if it is still in the group after its pidfd was opened, so that a reused number is never killed.
 fn kill_if_member(pid: i32, file: &Path) {
     if let Some(handle) = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
         && numbers(file).contains(&pid)
     {
-        // It fails only when the process is gone already.
+        // It fails only if the process has already ended.
         let _ = pidfd_send_signal(&handle, Signal::KILL);
     }
 }
@@ -255,22 +255,22 @@ fn numbers(file: &Path) -> Vec<i32> {
     fs::read_to_string(file).unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-/// Removes a cgroup and those below it, deepest first; waits for its killed processes to leave it.
+/// Removes a cgroup and its descendants, deepest first, and waits until their killed processes have ended.
 fn remove_cgroup(path: &Path) -> io::Result<usize> {
     let Ok(children) = fs::read_dir(path) else { return Ok(0) };
     let mut removed = 0;
     for child in children.filter_map(Result::ok).filter(|c| c.file_type().is_ok_and(|t| t.is_dir())) {
         removed += remove_cgroup(&child.path())?;
     }
-    let give_up = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match fs::remove_dir(path) {
             Ok(()) => return Ok(removed + 1),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(removed),
-            Err(e) if Instant::now() > give_up => {
-                return Err(io::Error::new(e.kind(), format!("remove cgroup {}: {e}", path.display())));
+            Err(e) if Instant::now() > deadline => {
+                return Err(failed_to(format!("remove cgroup {}", path.display()), e));
             }
-            Err(_) => thread::sleep(LOOK_EVERY),
+            Err(_) => thread::sleep(CHECK_EVERY),
         }
     }
 }
@@ -282,7 +282,7 @@ fn unmount_below(dir: &Path) -> io::Result<usize> {
     points.sort_by_key(|p| std::cmp::Reverse(p.components().count()));
     for point in &points {
         umount2(point, MntFlags::MNT_DETACH)
-            .map_err(|e| io::Error::other(format!("unmount {}: {e}", point.display())))?;
+            .map_err(|e| failed_to(format!("unmount {}", point.display()), e.into()))?;
     }
     Ok(points.len())
 }
@@ -291,7 +291,7 @@ fn remove_dir(path: &Path) -> io::Result<usize> {
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(1),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(e) => Err(io::Error::new(e.kind(), format!("remove {}: {e}", path.display()))),
+        Err(e) => Err(failed_to(format!("remove {}", path.display()), e)),
     }
 }
 
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_resumes_a_run_names_its_instances_otherwise() {
+    fn a_session_that_resumes_a_run_gives_its_instances_new_names() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let run: RunId = "20200101-000000-0001".parse().expect("an id");
         let name = Ledger::open(state.path(), &run, no_engines).expect("a ledger opens").instance_name();
@@ -329,23 +329,23 @@ mod tests {
 
         assert_eq!(list(state.path()).expect("listed"), [(run.clone(), RunState::Alive)]);
         drop(ledger);
-        // A process that another test is starting holds a copy of the lock until its `exec`.
+        // A process that another test starts has a copy of the lock until its `exec`.
         while list(state.path()).expect("listed") != [(run.clone(), RunState::Dead)] {
             thread::yield_now();
         }
-        // Reaped in the background: an unreaped child stays in /proc as a zombie without an environment.
+        // The killed child remains in /proc as a zombie, which has no environment and so is not found again.
         let left = reap(state.path(), &run, no_engines).expect("reaped");
 
         assert_eq!((left.processes, left.dirs), (1, 1));
         assert!(marked.wait().expect("waited").code().is_none(), "killed by a signal");
-        assert!(stranger.try_wait().expect("asked").is_none(), "the stranger lives");
+        assert!(stranger.try_wait().expect("its status").is_none(), "the stranger lives");
         assert!(other.path().exists() && !ours.exists());
         assert_eq!(list(state.path()).expect("listed"), []);
         stranger.kill().and_then(|()| stranger.wait()).expect("the stranger is ended");
     }
 
     #[test]
-    fn a_path_without_the_runs_name_is_left_alone() {
+    fn a_path_without_the_runs_name_is_rejected() {
         let run = RunId::generate();
         for path in ["/etc", "relative", &format!("/x/{}/../../etc", run.name())] {
             assert!(owned(Path::new(path), &run).is_err(), "{path}");
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_removed_keeps_nothing_else_from_it() {
+    fn a_failed_removal_does_not_prevent_the_others() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let run = RunId::generate();
         let ledger = Ledger::open(state.path(), &run, no_engines).expect("a ledger opens");
@@ -365,8 +365,8 @@ mod tests {
         }
         drop(ledger);
         let error = reap(state.path(), &run, no_engines).expect_err("/etc is not ours").to_string();
-        assert!(error.contains("left alone") && !ours.exists(), "{error}");
-        assert_eq!(list(state.path()).expect("listed"), [(run, RunState::Dead)], "the ledger stays");
+        assert!(error.contains("not removed") && !ours.exists(), "{error}");
+        assert_eq!(list(state.path()).expect("listed"), [(run, RunState::Dead)], "the ledger remains");
     }
 
     #[test]

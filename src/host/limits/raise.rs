@@ -1,4 +1,4 @@
-//! Raises limits for the time of a run and puts them back, after a crash as well.
+//! Raises limits for the duration of a run and restores them, also after a crash.
 
 use std::fs;
 use std::io;
@@ -8,30 +8,32 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::{Knob, Shortfall};
+use crate::host::error::failed_to;
 use crate::host::tree;
 
-/// A change of a kernel limit: write it down before it is made.
+/// A change of a kernel limit. Record it before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The file, absolute.
     pub path: PathBuf,
-    /// What it held.
+    /// Its value before the change.
     pub old: u64,
-    /// What the run writes.
+    /// The value that the run writes.
     pub new: u64,
 }
 
-/// Limits that are raised as long as this lives. The harness's own limit of open files is part of it.
+/// Raised limits, including the harness's own limit of open files. Dropping this restores them.
 #[derive(Debug)]
-#[must_use = "the limits go back when this is dropped"]
+#[must_use = "dropping this restores the limits"]
 pub struct RaisedLimits {
     changes: Vec<Change>,
     open_files: Option<Rlimit>,
 }
 
-/// The kernel limits that would be raised under `root` (`/` in production), in the order of raising.
+/// The changes of kernel limits that `shortfalls` require under `root` (`/` in production), in the order in which to make
+/// them.
 ///
-/// The caller writes them down, then calls [`RaisedLimits::raise`].
+/// The caller records them, then calls [`RaisedLimits::raise`].
 pub fn plan(root: &Path, shortfalls: &[Shortfall]) -> Vec<Change> {
     let change = |s: &Shortfall| {
         let Some(Knob::Sysctl(path)) = &s.raisable else { return None };
@@ -42,10 +44,10 @@ pub fn plan(root: &Path, shortfalls: &[Shortfall]) -> Vec<Change> {
     shortfalls.iter().filter_map(change).collect()
 }
 
-/// Puts kernel limits back, last change first. A value that is no longer ours is somebody else's and stays.
+/// Restores kernel limits, last change first. A limit that another process has changed since stays as it is.
 ///
 /// # Errors
-/// The first limit that could not be put back; the others are tried nevertheless.
+/// The first limit that could not be restored; the others are restored nevertheless.
 pub fn restore(changes: &[Change]) -> io::Result<()> {
     let restore_one = |c: &Change| match tree::known::<u64>(&c.path) {
         Some(now) if now == c.new => write(&c.path, c.old),
@@ -56,11 +58,11 @@ pub fn restore(changes: &[Change]) -> io::Result<()> {
 }
 
 impl RaisedLimits {
-    /// Makes `changes`, and raises the harness's soft limit of open files when a shortfall asks for it. What it starts
-    /// from now on inherits the latter.
+    /// Makes `changes`, and raises the harness's soft limit of open files if a shortfall requires it. Processes that the
+    /// harness starts afterwards inherit the latter.
     ///
     /// # Errors
-    /// The first limit that the kernel refuses to raise; those raised before it are put back.
+    /// The first limit that the kernel refuses to raise; those raised before are restored.
     pub fn raise(shortfalls: &[Shortfall], changes: Vec<Change>) -> io::Result<Self> {
         let mut raised = Self { changes: Vec::new(), open_files: None };
         let files = shortfalls.iter().filter(|s| s.raisable == Some(Knob::OpenFiles)).map(|s| s.need).max();
@@ -72,7 +74,7 @@ impl RaisedLimits {
         Ok(raised)
     }
 
-    /// Puts everything back now and tells what could not be.
+    /// Restores all limits now and returns the first error.
     ///
     /// # Errors
     /// As [`restore`].
@@ -89,25 +91,24 @@ impl RaisedLimits {
 
 impl Drop for RaisedLimits {
     fn drop(&mut self) {
-        // Whoever wants the error calls `undo`; the written-down changes remain for a later `restore`.
+        // `undo` reports errors; after an error here, a later `restore` of the recorded changes still works.
         let _ = self.put_back();
     }
 }
 
-/// Raises the soft limit to `need` and returns what it was; `None` when it is high enough.
+/// Raises the soft limit to `need` and returns the old limit; `None` if it is high enough.
 fn raise_open_files(need: u64) -> io::Result<Option<Rlimit>> {
     let old = getrlimit(Resource::Nofile);
     if old.current.is_none_or(|soft| soft >= need) {
         return Ok(None);
     }
     setrlimit(Resource::Nofile, Rlimit { current: Some(need), maximum: old.maximum })
-        .map_err(|e| io::Error::other(format!("raise the limit of open files to {need}: {e}")))?;
+        .map_err(|e| failed_to(format!("raise the limit of open files to {need}"), e.into()))?;
     Ok(Some(old))
 }
 
 fn write(path: &Path, value: u64) -> io::Result<()> {
-    fs::write(path, value.to_string())
-        .map_err(|e| io::Error::new(e.kind(), format!("write {value} to {}: {e}", path.display())))
+    fs::write(path, value.to_string()).map_err(|e| failed_to(format!("write {value} to {}", path.display()), e))
 }
 
 #[cfg(test)]
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_raised_and_go_back_when_the_guard_is_dropped() {
+    fn dropping_the_guard_restores_the_limits() {
         let root = host();
         let shortfalls = [sysctl(300, "a"), sysctl(200, "b")];
         let raised = RaisedLimits::raise(&shortfalls, plan(root.path(), &shortfalls)).unwrap();
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_before_it_could_be_written_down_and_nothing_is_lowered() {
+    fn planning_changes_nothing_and_lowers_nothing() {
         let root = host();
         let changes = plan(root.path(), &[sysctl(300, "a"), sysctl(50, "b"), sysctl(9, "missing")]);
         assert_eq!(changes, [Change { path: root.path().join("a"), old: 100, new: 300 }]);
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crashed_runs_changes_go_back_from_what_was_written_down() {
+    fn a_crashed_runs_changes_are_restored_from_the_record() {
         let root = host();
         let shortfalls = [sysctl(300, "a"), sysctl(200, "b")];
         let changes = plan(root.path(), &shortfalls);
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_somebody_else_set_meanwhile_stays() {
+    fn a_value_that_another_process_set_stays() {
         let root = host();
         let shortfalls = [sysctl(300, "a")];
         let raised = RaisedLimits::raise(&shortfalls, plan(root.path(), &shortfalls)).unwrap();
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_change_undoes_those_before_it_and_is_named() {
+    fn a_refused_change_is_named_and_undoes_the_earlier_ones() {
         let root = host();
         let refused = Change { path: root.path().join("no/such"), old: 1, new: 2 };
         let changes = [plan(root.path(), &[sysctl(300, "a")]), vec![refused]].concat();
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn open_files_that_suffice_are_left_alone() {
+    fn a_sufficient_limit_of_open_files_stays() {
         let before = getrlimit(Resource::Nofile);
         let raised = RaisedLimits::raise(&[shortfall(1, Knob::OpenFiles)], Vec::new()).unwrap();
         assert_eq!((raised.open_files, getrlimit(Resource::Nofile)), (None, before));

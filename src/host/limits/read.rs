@@ -11,10 +11,10 @@ impl Limits {
     /// Reads the limits of the calling process under `root` (`/` in production).
     pub fn read(root: &Path) -> Self {
         let sysctl = |name: &str| tree::known(&root.join("proc/sys").join(name));
-        let neighbours = |n: u32| sysctl(&format!("net/ipv4/neigh/default/gc_thresh{n}"));
+        let neighbors = |n: u32| sysctl(&format!("net/ipv4/neigh/default/gc_thresh{n}"));
         let text = |path: &str| tree::line(&root.join(path)).unwrap_or_default();
         let limits = text("proc/self/limits");
-        let groups = Groups::of(root, &text("proc/self/cgroup"));
+        let groups = Groups::parse(root, &text("proc/self/cgroup"));
         let is_root = tree::field(&text("proc/self/status"), "Uid", ':').and_then(|ids| ids.split_whitespace().nth(1))
             == Some("0");
         Self {
@@ -30,37 +30,37 @@ impl Limits {
             host_files_open: text("proc/sys/fs/file-nr").split_whitespace().next().and_then(|n| n.parse().ok()),
             inotify_instances: sysctl("fs/inotify/max_user_instances"),
             inotify_watches: sysctl("fs/inotify/max_user_watches"),
-            neighbours_kept: neighbours(1),
-            neighbours_soft: neighbours(2),
-            neighbours_hard: neighbours(3),
-            neighbours: tree::line(&root.join("proc/net/arp")).map(|t| t.lines().count().saturating_sub(1) as u64),
+            neighbors_kept: neighbors(1),
+            neighbors_soft: neighbors(2),
+            neighbors_hard: neighbors(3),
+            neighbors: tree::line(&root.join("proc/net/arp")).map(|t| t.lines().count().saturating_sub(1) as u64),
             memory_available: tree::kib_field(&text("proc/meminfo"), "MemAvailable"),
         }
     }
 }
 
-/// The threads of the host: behind the slash of the fourth field (`proc_loadavg(5)`).
+/// The threads of the host: the number after the slash in the fourth field (`proc_loadavg(5)`).
 fn threads(loadavg: &str) -> Option<u64> {
     loadavg.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
-/// The soft and the hard limit of that name; `None` for `unlimited`.
+/// The soft and the hard limit called `name`; `None` for `unlimited`.
 fn rlimit(limits: &str, name: &str) -> Option<(Option<u64>, Option<u64>)> {
     let mut values = limits.lines().find_map(|l| l.strip_prefix(name))?.split_whitespace();
     let mut next = || values.next().map(|v| v.parse().ok());
     Some((next()?, next()?))
 }
 
-/// The control groups that the harness is in, each with its ancestors: the tightest of them binds.
+/// The control groups of the harness with their ancestors. The tightest limit among them applies.
 struct Groups {
     pids: Vec<PathBuf>,
     memory: Vec<PathBuf>,
 }
 
 impl Groups {
-    /// By `/proc/self/cgroup` (`cgroups(7)`): a version 1 hierarchy lists its controllers, version 2 none. Mount points
-    /// are the usual ones: a hierarchy that is elsewhere is unknown.
-    fn of(root: &Path, cgroup: &str) -> Self {
+    /// Parses `/proc/self/cgroup` (`cgroups(7)`): a line of version 1 lists controllers, one of version 2 does not.
+    /// Hierarchies are expected at the usual mount points; others are ignored.
+    fn parse(root: &Path, cgroup: &str) -> Self {
         let mounts = root.join("sys/fs/cgroup");
         let mut groups = Self { pids: Vec::new(), memory: Vec::new() };
         for line in cgroup.lines() {
@@ -98,7 +98,7 @@ fn ancestors(mount: &Path, path: &str) -> Vec<PathBuf> {
     own.ancestors().take_while(|dir| dir.starts_with(mount)).map(Path::to_owned).collect()
 }
 
-/// What a group still allows; `None` where it sets no limit: `max`, or version 1's huge number.
+/// The amount that a group still allows; `None` without a limit, which is `max`, or a huge number in version 1.
 fn left(dir: &Path, max: &str, current: &str) -> Option<u64> {
     let max: u64 = fs::read_to_string(dir.join(max)).ok()?.trim().parse().ok()?;
     let current = tree::known(&dir.join(current)).unwrap_or(0);
@@ -112,17 +112,17 @@ mod tests {
 
     #[test]
     fn the_limits_of_a_host_are_read() {
-        let limits = Limits::read(Host::materialise("vm-2x1").root());
-        assert_eq!((limits.pid_max, limits.threads, limits.neighbours), (Some(32768), Some(87), Some(1)));
+        let limits = Limits::read(Host::materialize("vm-2x1").root());
+        assert_eq!((limits.pid_max, limits.threads, limits.neighbors), (Some(32768), Some(87), Some(1)));
         assert_eq!((limits.open_files, limits.open_files_hard), (Some(1024), Some(20000)));
-        assert_eq!((limits.host_files_open, limits.neighbours_hard), (Some(451), Some(1024)));
-        assert_eq!(limits.user_processes, None, "root is not bound");
+        assert_eq!((limits.host_files_open, limits.neighbors_hard), (Some(451), Some(1024)));
+        assert_eq!(limits.user_processes, None, "the limit does not apply to root");
         assert_eq!((limits.cgroup_pids_left, limits.cgroup_memory_left), (None, None));
     }
 
     #[test]
-    fn the_tightest_group_on_the_way_up_binds() {
-        let host = Host::materialise("vm-2x1");
+    fn the_tightest_limit_of_all_ancestors_applies() {
+        let host = Host::materialize("vm-2x1");
         host.write("sys/fs/cgroup/pids/jobs/bench/pids.max", "max\n");
         host.write("sys/fs/cgroup/pids/jobs/pids.max", "500\n");
         host.write("sys/fs/cgroup/pids/jobs/pids.current", "120\n");
@@ -134,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_user_is_bound_and_unlimited_is_no_number() {
-        let host = Host::materialise("vm-2x1");
+    fn limits_apply_to_an_ordinary_user_and_unlimited_has_no_number() {
+        let host = Host::materialize("vm-2x1");
         host.write("proc/self/status", "Uid:\t1000\t1000\t1000\t1000\n");
         host.write("proc/self/limits", "Max processes             77      unlimited      processes\n");
         let limits = Limits::read(host.root());

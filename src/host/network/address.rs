@@ -1,23 +1,24 @@
-//! Who has which address: a slot decides everything about an instance's connection. Pure.
+//! Addresses, names and numbers of instances and bridges. All follow from an instance's slot. Pure.
 
 use std::net::Ipv4Addr;
 
-/// The range for benchmarks, 198.18.0.0/15: on no other network that this host could reach (RFC 2544, RFC 6890).
+/// The range that is reserved for benchmarks, 198.18.0.0/15. No network that this host can reach uses it (RFC 2544,
+/// RFC 6890).
 const RANGE: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 
-/// The bits of an address's network: a bridge has 2,048 of the range's 131,072 addresses, twice its ports.
+/// The prefix length of a bridge's network: 2,048 of the range's 131,072 addresses, twice the ports of a bridge.
 pub(super) const PREFIX: u8 = 21;
 
-/// So many bridges fit into the range.
+/// The number of bridges that fit into the range.
 pub(super) const BRIDGES: u32 = 1 << (PREFIX - 15);
 
-/// The number of an instance's `eth0`, beyond those that the kernel gives to links of its own in a new namespace.
+/// The number of an instance's `eth0`, above the numbers of links that the kernel creates in a new namespace.
 pub(super) const ETH0_INDEX: u32 = 64;
 
-/// The loopback of every namespace has this number (`LOOPBACK_IFINDEX`, `include/net/flow.h`).
+/// The number of the loopback in every namespace (`LOOPBACK_IFINDEX`, `include/net/flow.h`).
 pub(super) const LOOPBACK_INDEX: u32 = 1;
 
-/// Where an instance is connected.
+/// The bridge and port that an instance is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Slot {
     /// The bridge, from 0, below [`BRIDGES`].
@@ -40,23 +41,23 @@ impl Slot {
         mac(*b"FW", self.address())
     }
 
-    /// The hardware address of the other end, a port of the bridge.
+    /// The hardware address of the bridge port.
     pub(super) fn port_mac(self) -> Mac {
         mac(*b"FP", self.address())
     }
 
-    /// The number of the other end in the run's namespace.
+    /// The number of the bridge port in the run's namespace.
     pub(super) fn port_index(self) -> u32 {
         1 << 20 | self.bridge << 10 | self.port
     }
 
-    /// The name of the other end.
+    /// The name of the bridge port.
     pub(super) fn port_name(self) -> String {
         format!("{}p{}", bridge_name(self.bridge), self.port)
     }
 }
 
-/// The address of a bridge, from which its instances are asked.
+/// The address of a bridge, from which clients connect to its instances.
 pub(super) fn gateway(bridge: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(network(bridge) + 1)
 }
@@ -80,8 +81,8 @@ fn network(bridge: u32) -> u32 {
     RANGE + (bridge << (32 - PREFIX))
 }
 
-/// Two letters of ours and the address, which makes it as unique as that. The two lowest bits of the first octet say
-/// that nobody has registered it, and that it is of one link (IEEE 802, 8.2).
+/// A hardware address of two letters and an IP address, as unique as the latter. The two lowest bits of the first octet
+/// mark it as locally administered and unicast (IEEE 802, 8.2).
 fn mac(letters: [u8; 2], address: Ipv4Addr) -> Mac {
     let [_, b, c, d] = address.octets();
     [0x02, letters[0], letters[1], b, c, d]
@@ -113,7 +114,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
-        fn nothing_is_used_twice(ports in 157_u32..=1023, count in 1_u32..=10_000) {
+        fn addresses_and_numbers_are_unique(ports in 157_u32..=1023, count in 1_u32..=10_000) {
             let slots = slots(ports, count);
             let bridges = 0..slots.last().map_or(0, |slot| slot.bridge + 1);
             let all = slots.len() + bridges.len();

@@ -1,4 +1,4 @@
-//! A delay of what goes to an instance: a queue of the kernel's traffic control on its port, `netem` (`tc-netem(8)`).
+//! Delays packets to an instance by a queue of the kernel's traffic control on its port: `netem` (`tc-netem(8)`).
 
 use std::io;
 
@@ -11,45 +11,46 @@ use super::namespace::Namespace;
 use super::netlink::NetlinkRequest;
 use crate::model::units::Nanos;
 
-/// The queue's name.
+/// The kind of queue.
 const NETEM: &str = "netem";
 
-/// The attribute of a queue with its own options, and netem's of a delay in nanoseconds (`TCA_OPTIONS` in
-/// `linux/rtnetlink.h`, `TCA_NETEM_LATENCY64` in `linux/pkt_sched.h`).
+/// The attribute with the options of a queue (`TCA_OPTIONS` in `linux/rtnetlink.h`).
 const OPTIONS: u16 = 2;
+
+/// The option of netem with a delay in nanoseconds (`TCA_NETEM_LATENCY64` in `linux/pkt_sched.h`).
 const LATENCY64: u16 = 10;
 
-/// The packets that may be on their way at once: more than a delay of a millisecond holds at any rate that is reached here.
+/// The most packets in the queue: more than arrive within a delay of a millisecond.
 const PACKETS: u32 = 1 << 16;
 
 /// The kernel's older unit of time for queues, in nanoseconds (`PSCHED_SHIFT` in `net/pkt_sched.h`).
 const TICK: u64 = 64;
 
-/// Whether this kernel can delay packets, tried on the loopback of a network namespace that nobody else is ever in.
+/// Checks that this kernel can delay packets, by a delay on the loopback of a temporary network namespace.
 ///
 /// # Errors
-/// When it cannot, or this user may not. A kernel without `sch_netem` says that there is no such file.
+/// When the kernel cannot, or this user may not. Without `sch_netem` the kind is [`io::ErrorKind::NotFound`].
 pub fn can_delay() -> io::Result<()> {
-    let (_namespace, socket) = Namespace::make()?;
-    socket.ask(vec![queue("the loopback", LOOPBACK_INDEX, NETEM, options(Nanos::MILLI))])
+    let (_namespace, socket) = Namespace::create()?;
+    socket.execute(vec![queue("the loopback", LOOPBACK_INDEX, NETEM, options(Nanos::MILLI))])
 }
 
-/// What delays every packet to the instance at `slot`. For the run's namespace.
+/// Delays every packet to the instance at `slot`. For the run's namespace.
 pub(super) fn on_port(slot: Slot, span: Nanos) -> Vec<NetlinkRequest> {
     vec![queue(&slot.port_name(), slot.port_index(), NETEM, options(span))]
 }
 
-/// A queue of that kind in place of the link's own.
+/// Replaces the queue of a link by one of that kind.
 pub(super) fn queue(link: &str, index: u32, kind: &str, options: Vec<u8>) -> NetlinkRequest {
     let mut message = TcMessage::with_index(index as i32);
     message.header.parent = TcHandle::ROOT;
     message.attributes =
         vec![TcAttribute::Kind(kind.to_owned()), TcAttribute::Other(DefaultNla::new(OPTIONS, options))];
-    let what = format!("put the queue {kind} on {link}");
-    NetlinkRequest { what, message: RouteNetlinkMessage::NewQueueDiscipline(message), flags: NLM_F_CREATE | NLM_F_EXCL }
+    let step = format!("put the queue {kind} on {link}");
+    NetlinkRequest { step, message: RouteNetlinkMessage::NewQueueDiscipline(message), flags: NLM_F_CREATE | NLM_F_EXCL }
 }
 
-/// `struct tc_netem_qopt` with the delay in ticks, as old kernels read it, and behind it the delay in nanoseconds.
+/// `struct tc_netem_qopt` with the delay in ticks for old kernels, followed by the delay in nanoseconds.
 fn options(span: Nanos) -> Vec<u8> {
     let ticks = u32::try_from(span.0 / TICK).unwrap_or(u32::MAX);
     let [loss, gap, duplicate, jitter] = [0; 4];

@@ -1,31 +1,34 @@
-//! Addresses of the host's own loopback, for servers that are bare processes.
+//! Addresses on the host's loopback, for servers that are bare processes.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Added to a server's port: the result may be used without privileges, and lies below those that the kernel gives to
-/// clients (`ip_unprivileged_port_start` 1024 and `ip_local_port_range` from 32768, `ip-sysctl.rst`).
+use super::NetworkError;
+use crate::host::error::failed_to;
+
+/// Added to a server's port. The sum needs no privileges and is below the ports that the kernel assigns to clients
+/// (`ip_unprivileged_port_start` 1024 and `ip_local_port_range` from 32768, `ip-sysctl.rst`).
 const PORT_BASE: u16 = 20_000;
 
-/// The first address: away from 127.0.0.1 and the few others of 127.0.0.0/8 that services use.
+/// The first address, far from the few addresses of 127.0.0.0/8 that services use.
 const FIRST: u32 = u32::from_be_bytes([127, 16, 0, 1]);
 
-/// The bits of the numbers of addresses: up to 127.32.0.0.
+/// The bits of an address's number. The last address is 127.32.0.0.
 const BITS: u32 = 20;
 
-/// How many addresses in a row may be busy before that is a failure.
+/// The most addresses in a row to try.
 const TRIES: u32 = 1_000;
 
 /// How many addresses this process has tried.
 static TRIED: AtomicU32 = AtomicU32::new(0);
 
-/// An address of 127.0.0.0/8 on which nobody listens at a port for `port`, and which this process has given to nobody
-/// else yet. Nothing holds it until its server does, so each process begins far from where others do.
+/// Finds a free address of 127.0.0.0/8 for a server on `port`, and shifts the port by [`PORT_BASE`]. This process gets each
+/// address only once. The address stays free until the server listens, so each process starts its search far from others.
 ///
 /// # Errors
-/// When a thousand in a row are busy, or a server may not listen here at all.
+/// When a thousand addresses in a row are busy, or the kernel refuses to listen.
 pub fn on_loopback(port: u16) -> io::Result<SocketAddr> {
     let begin = beginning(id());
     let candidates = (0..TRIES).map(|_| endpoint(begin.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)), port));
@@ -37,21 +40,18 @@ fn first_free(candidates: impl Iterator<Item = SocketAddrV4>) -> io::Result<Sock
         match TcpListener::bind(candidate) {
             Ok(_) => return Ok(candidate.into()),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
-            Err(e) => return Err(io::Error::new(e.kind(), format!("listen on {candidate}: {e}"))),
+            Err(e) => return Err(failed_to(format!("listen on {candidate}"), e)),
         }
     }
-    Err(io::Error::new(
-        io::ErrorKind::AddrInUse,
-        "no address of the loopback is free: end the servers on 127.16.0.0/12",
-    ))
+    Err(NetworkError::LoopbackFull.into())
 }
 
-/// The number with which process `pid` begins: neighbours are spread over all (Fibonacci hashing; Knuth, volume 3, 6.4).
+/// The number at which process `pid` starts. Consecutive pids start far apart (Fibonacci hashing; Knuth, volume 3, 6.4).
 fn beginning(pid: u32) -> u32 {
     pid.wrapping_mul(0x9e37_79b1) >> (u32::BITS - BITS)
 }
 
-/// Where the instance of that number answers for `port`.
+/// The address with that number, for a server on `port`.
 fn endpoint(number: u32, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::from_bits(FIRST + number % (1 << BITS)), PORT_BASE + port % PORT_BASE)
 }
@@ -76,16 +76,16 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_address_is_passed_over() {
+    fn a_busy_address_is_skipped() {
         let busy = TcpListener::bind(on_loopback(7).expect("a free address")).expect("it is free");
-        let SocketAddr::V4(at) = busy.local_addr().expect("its address") else { panic!("it is of version 4") };
+        let SocketAddr::V4(at) = busy.local_addr().expect("its address") else { panic!("it is an IPv4 address") };
         let next = endpoint(u32::from(*at.ip()) - FIRST + 1, 7);
         assert_eq!(first_free([at, next].into_iter()).expect("the other one"), next.into());
         assert_eq!(first_free([at].into_iter()).expect_err("it is busy").kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
-    fn nobody_is_given_anothers_address() {
+    fn no_address_is_returned_twice() {
         assert_ne!(on_loopback(7).expect("an address"), on_loopback(7).expect("an address"));
     }
 }

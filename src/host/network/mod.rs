@@ -1,14 +1,14 @@
-//! One network namespace a run: bridges in it, and for each container a namespace of its own with a virtual pair, for
-//! each virtual machine a tap.
+//! The network of a run: one network namespace with bridges. Containers connect to them by a virtual Ethernet pair and a
+//! namespace of their own, virtual machines by a tap.
 //!
-//! Invariants: no link, address or route is ever made in the host's own network namespace, and no thread of the harness
-//! stays in another one. A namespace here has no name: open files of the harness and the processes in it are all that
-//! keep it, so when those end, by whatever end, the kernel removes it with everything in it, and a ledger has nothing
-//! to find. It also means that no mount is made, which every later container would have to copy.
+//! Invariants: no link, address or route is ever created in the host's own network namespace, and no thread of the harness
+//! stays in another one. The namespaces have no names. Only open files of the harness and the processes in them keep them
+//! alive, so the kernel removes them even after a crash, and no ledger has to list them. A name would also need a mount,
+//! which every later container would have to copy.
 //!
-//! Every neighbour is known before it is asked for, on both sides and on the bridge: no first packet waits for an answer
-//! to ARP or floods a thousand ports, and the kernel neither counts nor collects such entries (`gc_thresh3`, `arp(7)`;
-//! those that are permanent are exempt since Linux 5.0).
+//! All neighbor entries are permanent and set in advance, for both ends and the bridge. No first packet waits for ARP or
+//! floods a thousand ports, and the kernel neither counts nor collects the entries (`gc_thresh3` in `arp(7)`; permanent
+//! entries are exempt since Linux 5.0).
 
 mod address;
 mod delay;
@@ -36,25 +36,52 @@ pub use tap::{Offload, Tap};
 use crate::host::limits::BRIDGE_PORTS;
 use crate::model::units::Nanos;
 
-/// The network of a run. Nothing is made before the first instance is attached; dropping it, and all that is attached,
-/// removes everything.
+/// The network of a run. It is created when the first instance is attached, and removed when this and all attachments are
+/// dropped.
 #[derive(Debug)]
 pub struct RunNetwork {
     ports: u32,
-    made: Mutex<Option<Links>>,
+    links: Mutex<Option<Links>>,
 }
 
-/// What there is once the first instance was attached.
+/// Why the network cannot serve an instance.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// All bridges are full.
+    #[error("all addresses of 198.18.0.0/15 are in use; run fewer instances")]
+    BridgesFull,
+    /// No loopback address is free.
+    #[error("no loopback address is free; end the servers on 127.16.0.0/12")]
+    LoopbackFull,
+    /// The thread that worked in another namespace panicked.
+    #[error("the thread in the network namespace panicked")]
+    ThreadPanicked,
+    /// The kernel's reply is neither an acknowledgement nor an error.
+    #[error("unexpected reply from rtnetlink: {0}")]
+    UnexpectedReply(String),
+}
+
+impl From<NetworkError> for io::Error {
+    fn from(error: NetworkError) -> Self {
+        let kind = match error {
+            NetworkError::BridgesFull | NetworkError::LoopbackFull => io::ErrorKind::AddrInUse,
+            NetworkError::ThreadPanicked | NetworkError::UnexpectedReply(_) => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+/// The parts of the network that exist once an instance has been attached.
 #[derive(Debug)]
 struct Links {
     namespace: Arc<Namespace>,
     socket: Socket,
     bridges: u32,
-    /// The longest unused comes first, so that a new instance hardly meets what a client still sends to an old one.
+    /// The slot that has been free for longest comes first, so that a new instance gets few packets meant for an old one.
     free: VecDeque<Slot>,
 }
 
-/// An instance's place in the network. Dropping it removes it.
+/// An instance's connection to the network. Dropping it removes the connection.
 #[derive(Debug)]
 pub struct Attachment {
     slot: Slot,
@@ -70,107 +97,107 @@ impl Default for RunNetwork {
 }
 
 impl RunNetwork {
-    /// A network whose bridges take `ports` instances each, at most [`BRIDGE_PORTS`].
+    /// A network with at most `ports` instances per bridge, up to [`BRIDGE_PORTS`].
     pub fn with_ports(ports: u32) -> Self {
-        Self { ports: ports.clamp(1, BRIDGE_PORTS as u32), made: Mutex::new(None) }
+        Self { ports: ports.clamp(1, BRIDGE_PORTS as u32), links: Mutex::new(None) }
     }
 
-    /// A new network namespace for one instance, connected to a bridge of the run: its own loopback is up, its `eth0`
-    /// has an address, and a client in the run's namespace reaches it.
+    /// Creates a network namespace for one instance and connects it to a bridge of the run. Its loopback is up, its `eth0`
+    /// has an address, and a client in the run's namespace can reach it.
     ///
     /// # Errors
-    /// Names the step that failed; nothing of it is left then. Needs `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`.
+    /// Names the step that failed; nothing remains then. Requires `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`.
     pub fn attach(self: &Arc<Self>) -> io::Result<Attachment> {
-        let (namespace, socket) = Namespace::make()?;
+        let (namespace, socket) = Namespace::create()?;
         let slot = self.plug(&namespace)?;
         let attachment = Attachment { slot, namespace, network: Some(Arc::clone(self)) };
-        socket.ask(request::furnish(slot))?;
+        socket.execute(request::configure_instance(slot))?;
         Ok(attachment)
     }
 
-    /// The namespace from which every attached instance is reached; `None` before the first. The path is good as long
+    /// The namespace from which all attached instances can be reached; `None` before the first. The path is valid as long
     /// as this network lives.
     pub fn netns(&self) -> Option<PathBuf> {
-        self.lock().as_ref().map(|made| made.namespace.path())
+        self.lock().as_ref().map(|links| links.namespace.path())
     }
 
-    /// A free place in the network, and the namespace that it is in.
+    /// Takes a free slot. Also returns the run's namespace.
     fn take(&self) -> io::Result<(Slot, Arc<Namespace>)> {
-        let mut made = self.lock();
-        let made = Links::ensure(&mut made)?;
-        Ok((made.take(self.ports)?, Arc::clone(&made.namespace)))
+        let mut links = self.lock();
+        let links = Links::ensure(&mut links)?;
+        Ok((links.take(self.ports)?, Arc::clone(&links.namespace)))
     }
 
-    /// Gives back the place of a link that is gone.
+    /// Frees the slot of a link that the kernel has already removed.
     fn release(&self, slot: Slot) -> io::Result<()> {
-        let mut made = self.lock();
-        let Some(made) = &mut *made else { return Ok(()) };
-        made.free.push_back(slot);
-        made.socket.ask(request::forget(slot))
+        let mut links = self.lock();
+        let Some(links) = &mut *links else { return Ok(()) };
+        links.free.push_back(slot);
+        links.socket.execute(request::forget(slot))
     }
 
     /// Connects `namespace` to a bridge.
     fn plug(&self, namespace: &Namespace) -> io::Result<Slot> {
-        let mut made = self.lock();
-        let made = Links::ensure(&mut made)?;
-        let slot = made.take(self.ports)?;
-        let plugged = made.socket.ask(request::plug(slot, namespace));
+        let mut links = self.lock();
+        let links = Links::ensure(&mut links)?;
+        let slot = links.take(self.ports)?;
+        let plugged = links.socket.execute(request::plug(slot, namespace));
         match plugged {
             Ok(()) => Ok(slot),
             Err(e) => {
-                // What there is of it goes; why it is incomplete is what matters.
-                let _ = made.socket.ask(request::unplug(slot));
-                made.free.push_back(slot);
+                // The first error is the one to report, so that of the clean-up is dropped.
+                let _ = links.socket.execute(request::unplug(slot));
+                links.free.push_back(slot);
                 Err(e)
             }
         }
     }
 
-    /// Removes the link of `slot`, which can then be taken again. The kernel waits for a grace period of RCU, tens of
-    /// milliseconds, so nobody else is kept waiting meanwhile.
+    /// Removes the link of `slot` and frees the slot. Uses a socket of its own, without the lock, since the kernel waits for
+    /// an RCU grace period of tens of milliseconds.
     fn unplug(&self, slot: Slot) -> io::Result<()> {
-        let Some(namespace) = self.lock().as_ref().map(|made| Arc::clone(&made.namespace)) else { return Ok(()) };
-        namespace.socket()?.ask(request::unplug(slot))?;
-        if let Some(made) = &mut *self.lock() {
-            made.free.push_back(slot);
+        let Some(namespace) = self.lock().as_ref().map(|links| Arc::clone(&links.namespace)) else { return Ok(()) };
+        namespace.socket()?.execute(request::unplug(slot))?;
+        if let Some(links) = &mut *self.lock() {
+            links.free.push_back(slot);
         }
         Ok(())
     }
 
-    /// Delays what goes to the instance at `slot`.
+    /// Delays packets to the instance at `slot`.
     fn delay(&self, slot: Slot, span: Nanos) -> io::Result<()> {
-        self.lock().as_ref().map_or(Ok(()), |made| made.socket.ask(delay::on_port(slot, span)))
+        self.lock().as_ref().map_or(Ok(()), |links| links.socket.execute(delay::on_port(slot, span)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Links>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Links {
-    fn ensure(made: &mut Option<Self>) -> io::Result<&mut Self> {
-        match made {
-            Some(made) => Ok(made),
+    fn ensure(links: &mut Option<Self>) -> io::Result<&mut Self> {
+        match links {
+            Some(links) => Ok(links),
             none => Ok(none.insert(Self::new()?)),
         }
     }
 
     fn new() -> io::Result<Self> {
-        let (namespace, socket) = Namespace::make()?;
-        socket.ask(request::found())?;
+        let (namespace, socket) = Namespace::create()?;
+        socket.execute(request::configure_run())?;
         Ok(Self { namespace: Arc::new(namespace), socket, bridges: 0, free: VecDeque::new() })
     }
 
-    /// A free slot, on a new bridge if the others are full.
+    /// Takes a free slot, on a new bridge if all others are full.
     fn take(&mut self, ports: u32) -> io::Result<Slot> {
         if let Some(slot) = self.free.pop_front() {
             return Ok(slot);
         }
         if self.bridges == BRIDGES {
-            return Err(io::Error::other("every address of 198.18.0.0/15 is used: run fewer instances"));
+            return Err(NetworkError::BridgesFull.into());
         }
         let bridge = self.bridges;
-        self.socket.ask(request::bridge(bridge))?;
+        self.socket.execute(request::bridge(bridge))?;
         self.bridges += 1;
         self.free.extend((1..ports).map(|port| Slot { bridge, port }));
         Ok(Slot { bridge, port: 0 })
@@ -178,13 +205,12 @@ impl Links {
 }
 
 impl Attachment {
-    /// The instance's network namespace, to be joined by its processes. The path is good as long as this attachment
-    /// lives.
+    /// The instance's network namespace, for its processes to join. The path is valid as long as this attachment lives.
     pub fn netns(&self) -> PathBuf {
         self.namespace.path()
     }
 
-    /// The instance's address, reached from [`RunNetwork::netns`].
+    /// The instance's address, as seen from [`RunNetwork::netns`].
     pub fn address(&self) -> Ipv4Addr {
         self.slot.address()
     }
@@ -197,10 +223,10 @@ impl Attachment {
         self.network.as_ref().map_or(Ok(()), |network| network.delay(self.slot, span))
     }
 
-    /// Removes the pair and lets the namespace go.
+    /// Removes the virtual Ethernet pair and releases the namespace.
     ///
     /// # Errors
-    /// When the kernel refuses, which leaves the pair until the end of the run.
+    /// When the kernel refuses; the pair then remains until the end of the run.
     pub fn detach(mut self) -> io::Result<()> {
         self.unplug()
     }
@@ -212,7 +238,7 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        // The namespace of the run ends with the run at the latest, and this with it.
+        // After an error, the end of the run's namespace removes the pair.
         let _ = self.unplug();
     }
 }

@@ -1,7 +1,7 @@
-//! Network namespaces without names, and how to be in one for a moment.
+//! Network namespaces without names, and functions that work in one.
 //!
-//! A thread's namespace is its own (`network_namespaces(7)`), so whatever has to happen in another one happens in a
-//! thread that ends with it; the caller's never changes.
+//! Each thread has its own network namespace (`network_namespaces(7)`). Work in another namespace runs in a new thread, so
+//! that the caller's namespace never changes.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,57 +13,59 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
+use super::NetworkError;
 use super::netlink::Socket;
+use crate::host::error::failed_to;
 
-/// IPv6 of all links of the caller's network namespace, now and later (`ip-sysctl.rst` of the kernel).
+/// Disables IPv6 for all present and future links of the caller's network namespace (`ip-sysctl.rst` of the kernel).
 const NO_IPV6: &str = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
 
-/// A network namespace that lives as long as this, or a process in it.
+/// A network namespace, kept alive by this value and by processes in it.
 #[derive(Debug)]
 pub(super) struct Namespace(pub(super) File);
 
 impl Namespace {
-    /// A new one, with nothing but a loopback that is down, and without IPv6, which would ask for routers and announce
-    /// itself. The socket speaks to the kernel about what is in it.
-    pub(super) fn make() -> io::Result<(Self, Socket)> {
-        aside(|| {
-            unshare(CloneFlags::CLONE_NEWNET).map_err(|e| failed("make a network namespace", e.into()))?;
+    /// Creates a namespace whose only link is a loopback that is down. IPv6 is disabled because it would solicit routers and
+    /// announce itself. The socket configures the new namespace.
+    pub(super) fn create() -> io::Result<(Self, Socket)> {
+        in_new_thread(|| {
+            unshare(CloneFlags::CLONE_NEWNET).map_err(|e| failed_to("create a network namespace", e.into()))?;
             let own = File::open("/proc/thread-self/ns/net")?;
             match fs::write(NO_IPV6, "1") {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&format!("write {NO_IPV6}"), e)),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed_to(format!("write {NO_IPV6}"), e)),
                 _ => {}
             }
             Ok((Self(own), Socket::open()?))
         })?
     }
 
-    /// Another conversation with the kernel about what is in it.
+    /// Opens another socket that configures this namespace.
     pub(super) fn socket(&self) -> io::Result<Socket> {
         within(&self.0, Socket::open)?
     }
 
-    /// Its descriptor, for the kernel.
+    /// The descriptor of the namespace.
     pub(super) fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
 
-    /// Where other processes can open it, as long as this one lives.
+    /// A path by which other processes can open it as long as this process has it open.
     pub(super) fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/fd/{}", id(), self.fd()))
     }
 }
 
-/// Does `work` in the network namespace at `netns`, in a thread of its own.
+/// Executes `work` in the network namespace at `netns`, in a new thread.
 ///
 /// # Errors
-/// When the namespace cannot be entered; `work` was not done then.
+/// When the namespace cannot be entered; `work` is not executed then.
 pub fn inside<T: Send>(netns: &Path, work: impl FnOnce() -> T + Send) -> io::Result<T> {
-    within(&open(netns)?, work).map_err(|e| failed(&enter_what(netns), e))
+    within(&open(netns)?, work).map_err(|e| failed_to(entering(netns), e))
 }
 
-/// Does `work` in `namespace`, in a thread of its own.
+/// Executes `work` in `namespace`, in a new thread.
 pub(super) fn within<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> io::Result<T> {
-    aside(|| {
+    in_new_thread(|| {
         setns(namespace, CloneFlags::CLONE_NEWNET)?;
         Ok(work())
     })?
@@ -72,31 +74,26 @@ pub(super) fn within<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send)
 /// Makes the program of `command` start in the network namespace at `netns`.
 ///
 /// # Errors
-/// When there is no such namespace. That it cannot be entered shows when the program is started.
+/// When there is no such namespace. If it cannot be entered, starting the program fails.
 pub fn enter(command: &mut Command, netns: &Path) -> io::Result<()> {
     let namespace = open(netns)?;
     let join = move || setns(&namespace, CloneFlags::CLONE_NEWNET).map_err(io::Error::from);
-    // SAFETY: between fork and exec it makes one system call and allocates nothing.
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
     unsafe { command.pre_exec(join) };
     Ok(())
 }
 
 fn open(netns: &Path) -> io::Result<File> {
-    File::open(netns).map_err(|e| failed(&enter_what(netns), e))
+    File::open(netns).map_err(|e| failed_to(entering(netns), e))
 }
 
-fn enter_what(netns: &Path) -> String {
+fn entering(netns: &Path) -> String {
     format!("enter the network namespace {}", netns.display())
 }
 
-/// Does `work` in a thread that ends with it.
-fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+fn in_new_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("fw-netns".to_owned()).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| io::Error::other("the thread in the network namespace panicked"))
+        thread.join().map_err(|_| NetworkError::ThreadPanicked.into())
     })
-}
-
-fn failed(what: &str, e: io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("{what}: {e}"))
 }

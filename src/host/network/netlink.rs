@@ -1,4 +1,4 @@
-//! Speaking rtnetlink: several requests in one message to the kernel, one acknowledgement each (`netlink(7)`).
+//! An rtnetlink client: sends several requests in one message and reads one acknowledgement for each (`netlink(7)`).
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,41 +8,43 @@ use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
-/// Room for an acknowledgement, which repeats the request if that failed.
+use super::NetworkError;
+use crate::host::error::failed_to;
+
+/// Fits an acknowledgement, which repeats a request that failed.
 const REPLY_BYTES: usize = 8 << 10;
 
-/// Something that the kernel is asked for.
+/// A request to the kernel.
 #[derive(Debug)]
 pub(super) struct NetlinkRequest {
-    /// What it is, with its object, for an error.
-    pub(super) what: String,
-    /// The message.
+    /// What it does, for an error: `create the bridge fw0`.
+    pub(super) step: String,
     pub(super) message: RouteNetlinkMessage,
-    /// Its own flags besides those of every request.
+    /// Its flags in addition to those of every request.
     pub(super) flags: u16,
 }
 
-/// A conversation about the network namespace that its maker was in: it stays with that one.
+/// A socket that configures the network namespace in which it was opened.
 #[derive(Debug)]
 pub(super) struct Socket(OwnedFd);
 
 impl Socket {
-    /// A conversation about the calling thread's network namespace.
+    /// Opens a socket for the calling thread's network namespace.
     pub(super) fn open() -> io::Result<Self> {
         let protocol = SockProtocol::NetlinkRoute;
         Ok(Self(socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?))
     }
 
-    /// Has the kernel do all of `requests`, in their order. One caller at a time.
+    /// Makes the kernel execute `requests` in order. Only one thread may call this at a time.
     ///
     /// # Errors
-    /// The first that failed, by its name; the kernel has tried those behind it all the same.
-    pub(super) fn ask(&self, requests: Vec<NetlinkRequest>) -> io::Result<()> {
-        let names: Vec<String> = requests.iter().map(|request| request.what.clone()).collect();
-        let mut text = Vec::new();
-        requests.into_iter().enumerate().for_each(|(number, request)| request.write(number, &mut text));
-        send(self.0.as_raw_fd(), &text, MsgFlags::empty())?;
-        let outcomes: Vec<_> = names.iter().map(|_| self.outcome(&names)).collect();
+    /// Names the first request that failed. The kernel executes those after it nevertheless.
+    pub(super) fn execute(&self, requests: Vec<NetlinkRequest>) -> io::Result<()> {
+        let steps: Vec<String> = requests.iter().map(|request| request.step.clone()).collect();
+        let mut message = Vec::new();
+        requests.into_iter().enumerate().for_each(|(number, request)| request.write(number, &mut message));
+        send(self.0.as_raw_fd(), &message, MsgFlags::empty())?;
+        let outcomes: Vec<_> = steps.iter().map(|_| self.outcome(&steps)).collect();
         outcomes.into_iter().collect()
     }
 
@@ -51,8 +53,8 @@ impl Socket {
         self.0.as_raw_fd()
     }
 
-    /// The next acknowledgement.
-    fn outcome(&self, names: &[String]) -> io::Result<()> {
+    /// Reads the next acknowledgement.
+    fn outcome(&self, steps: &[String]) -> io::Result<()> {
         let mut reply = [0; REPLY_BYTES];
         let length = loop {
             match recv(self.0.as_raw_fd(), &mut reply, MsgFlags::empty()) {
@@ -64,17 +66,16 @@ impl Socket {
         match reply.payload {
             NetlinkPayload::Error(error) if error.code.is_none() => Ok(()),
             NetlinkPayload::Error(error) => {
-                let what =
-                    names.get(reply.header.sequence_number as usize).map_or("an unknown request", String::as_str);
-                Err(io::Error::new(error.to_io().kind(), format!("{what}: {}", error.to_io())))
+                let step = steps.get(reply.header.sequence_number as usize);
+                Err(failed_to(step.map_or("execute an unknown request", String::as_str), error.to_io()))
             }
-            other => Err(io::Error::other(format!("unexpected message of the kernel: {other:?}"))),
+            other => Err(NetworkError::UnexpectedReply(format!("{other:?}")).into()),
         }
     }
 }
 
 impl NetlinkRequest {
-    /// Appends it to `text`, each message at a multiple of four bytes.
+    /// Appends the request to `text`, aligned to four bytes.
     fn write(self, number: usize, text: &mut Vec<u8>) {
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | NLM_F_ACK | self.flags;

@@ -1,4 +1,4 @@
-//! What is asked of the kernel, as data: bridges, pairs, addresses and neighbours. Pure.
+//! The requests to the kernel, as data: bridges, pairs, addresses and neighbors. Pure.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,12 +17,12 @@ use super::address::{ETH0_INDEX, LOOPBACK_INDEX, Mac, PREFIX, Slot, bridge_index
 use super::namespace::Namespace;
 use super::netlink::NetlinkRequest;
 
-/// What the run's own namespace needs.
-pub(super) fn found() -> Vec<NetlinkRequest> {
+/// Configures the run's new namespace.
+pub(super) fn configure_run() -> Vec<NetlinkRequest> {
     vec![set_up("the loopback", LOOPBACK_INDEX)]
 }
 
-/// A bridge with its address. It forwards at once, since it looks neither for loops nor for groups of listeners.
+/// Creates a bridge with its address. Without the spanning tree protocol and multicast snooping it forwards at once.
 pub(super) fn bridge(bridge: u32) -> Vec<NetlinkRequest> {
     let name = bridge_name(bridge);
     let quiet = vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::MulticastSnooping(false)];
@@ -33,17 +33,17 @@ pub(super) fn bridge(bridge: u32) -> Vec<NetlinkRequest> {
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(quiet))]),
     ];
     vec![
-        create(format!("make the bridge {name}"), RouteNetlinkMessage::NewLink(link)),
+        create(format!("create the bridge {name}"), RouteNetlinkMessage::NewLink(link)),
         address(&name, bridge_index(bridge), gateway(bridge)),
     ]
 }
 
-/// A pair between the bridge of `slot` and `eth0` in `namespace`, and all that the bridge's side knows of it. For the
+/// Creates a pair from the bridge of `slot` to `eth0` in `namespace`, with the entries for it on the bridge's side. For the
 /// run's namespace.
 pub(super) fn plug(slot: Slot, namespace: &Namespace) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut eth0 = LinkMessage::default();
-    // It cannot be up from the beginning, when it has no other end yet (`veth_open`, `drivers/net/veth.c`).
+    // `eth0` cannot be up from the start because its other end does not exist yet (`veth_open`, `drivers/net/veth.c`).
     eth0.header.index = ETH0_INDEX;
     eth0.attributes = vec![
         LinkAttribute::IfName("eth0".to_owned()),
@@ -61,64 +61,64 @@ pub(super) fn plug(slot: Slot, namespace: &Namespace) -> Vec<NetlinkRequest> {
         ]),
     ];
     vec![
-        create(format!("make the pair {name}"), RouteNetlinkMessage::NewLink(port)),
+        create(format!("create the pair {name}"), RouteNetlinkMessage::NewLink(port)),
         forwarding(&name, slot),
-        neighbour(&bridge_name(slot.bridge), bridge_index(slot.bridge), slot.address(), slot.mac()),
+        neighbor(&bridge_name(slot.bridge), bridge_index(slot.bridge), slot.address(), slot.mac()),
     ]
 }
 
-/// Takes back what [`plug`] did, and what [`plug_tap`] did to a tap that stays. With one end of a pair the kernel removes
-/// the other, and what the bridge knows of it.
+/// Undoes [`plug`], or [`plug_tap`] for a persistent tap. With one end of a pair the kernel also removes the other end and
+/// the forwarding entry of the bridge.
 pub(super) fn unplug(slot: Slot) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut port = LinkMessage::default();
     port.header.index = slot.port_index();
     let link = NetlinkRequest {
-        what: format!("remove the link {name}"),
+        step: format!("remove the link {name}"),
         message: RouteNetlinkMessage::DelLink(port),
         flags: 0,
     };
     std::iter::once(link).chain(forget(slot)).collect()
 }
 
-/// Makes the tap of `slot` a port of its bridge, with all that the bridge's side knows of what is behind it. For the
-/// run's namespace.
+/// Makes the tap of `slot` a port of its bridge, with the entries for its machine on the bridge's side. For the run's
+/// namespace.
 pub(super) fn plug_tap(slot: Slot) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut port = up(slot.port_index());
     port.attributes =
         vec![LinkAttribute::Address(slot.port_mac().to_vec()), LinkAttribute::Controller(bridge_index(slot.bridge))];
-    let what = format!("put the tap {name} on its bridge");
+    let step = format!("put the tap {name} on its bridge");
     vec![
-        NetlinkRequest { what, message: RouteNetlinkMessage::SetLink(port), flags: 0 },
+        NetlinkRequest { step, message: RouteNetlinkMessage::SetLink(port), flags: 0 },
         forwarding(&name, slot),
-        neighbour(&bridge_name(slot.bridge), bridge_index(slot.bridge), slot.address(), slot.mac()),
+        neighbor(&bridge_name(slot.bridge), bridge_index(slot.bridge), slot.address(), slot.mac()),
     ]
 }
 
-/// Forgets who is behind `slot`.
+/// Removes the neighbor entry of the instance at `slot`.
 pub(super) fn forget(slot: Slot) -> Vec<NetlinkRequest> {
-    let own = neighbour_message(bridge_index(slot.bridge), slot.address());
-    let what = format!("forget the neighbour {}", slot.address());
-    vec![NetlinkRequest { what, message: RouteNetlinkMessage::DelNeighbour(own), flags: 0 }]
+    let own = neighbor_message(bridge_index(slot.bridge), slot.address());
+    let step = format!("remove the neighbor {}", slot.address());
+    vec![NetlinkRequest { step, message: RouteNetlinkMessage::DelNeighbour(own), flags: 0 }]
 }
 
-/// What an instance's own namespace needs once `eth0` is in it.
-pub(super) fn furnish(slot: Slot) -> Vec<NetlinkRequest> {
+/// Configures an instance's namespace once `eth0` is in it.
+pub(super) fn configure_instance(slot: Slot) -> Vec<NetlinkRequest> {
     vec![
         set_up("the loopback", LOOPBACK_INDEX),
         set_up("eth0", ETH0_INDEX),
         address("eth0", ETH0_INDEX, slot.address()),
-        neighbour("eth0", ETH0_INDEX, gateway(slot.bridge), gateway_mac(slot.bridge)),
+        neighbor("eth0", ETH0_INDEX, gateway(slot.bridge), gateway_mac(slot.bridge)),
     ]
 }
 
-/// Sets a link up that is there; a loopback gets its address by that, too.
+/// Sets an existing link up. A loopback also gets its address by that.
 fn set_up(link: &str, index: u32) -> NetlinkRequest {
-    NetlinkRequest { what: format!("set {link} up"), message: RouteNetlinkMessage::SetLink(up(index)), flags: 0 }
+    NetlinkRequest { step: format!("set {link} up"), message: RouteNetlinkMessage::SetLink(up(index)), flags: 0 }
 }
 
-/// A link with that number that is up.
+/// A message about the link with that number, which sets it up.
 fn up(index: u32) -> LinkMessage {
     let mut link = LinkMessage::default();
     link.header.index = index;
@@ -137,20 +137,16 @@ fn address(link: &str, index: u32, own: Ipv4Addr) -> NetlinkRequest {
     create(format!("give {link} the address {own}"), RouteNetlinkMessage::NewAddress(message))
 }
 
-/// The hardware address of a neighbour, for good.
-fn neighbour(link: &str, index: u32, other: Ipv4Addr, mac: Mac) -> NetlinkRequest {
-    let mut message = neighbour_message(index, other);
+/// Sets the hardware address of a neighbor permanently.
+fn neighbor(link: &str, index: u32, other: Ipv4Addr, mac: Mac) -> NetlinkRequest {
+    let mut message = neighbor_message(index, other);
     message.header.state = NeighbourState::Permanent;
     message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
     let message = RouteNetlinkMessage::NewNeighbour(message);
-    NetlinkRequest {
-        what: format!("tell {link} of its neighbour {other}"),
-        message,
-        flags: NLM_F_CREATE | NLM_F_REPLACE,
-    }
+    NetlinkRequest { step: format!("add the neighbor {other} to {link}"), message, flags: NLM_F_CREATE | NLM_F_REPLACE }
 }
 
-fn neighbour_message(index: u32, other: Ipv4Addr) -> NeighbourMessage {
+fn neighbor_message(index: u32, other: Ipv4Addr) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.ifindex = index;
@@ -159,7 +155,7 @@ fn neighbour_message(index: u32, other: Ipv4Addr) -> NeighbourMessage {
     message
 }
 
-/// Tells the bridge behind which of its ports the instance is (`bridge fdb add … master static`, `bridge(8)`).
+/// Adds the bridge's forwarding entry for the instance's port (`bridge fdb add … master static`, `bridge(8)`).
 fn forwarding(link: &str, slot: Slot) -> NetlinkRequest {
     let mut message = NeighbourMessage::default();
     message.header.family = AddressFamily::Bridge;
@@ -168,14 +164,14 @@ fn forwarding(link: &str, slot: Slot) -> NetlinkRequest {
     message.header.flags = NeighbourFlags::Controller;
     message.attributes = vec![NeighbourAttribute::LinkLayerAddress(slot.mac().to_vec())];
     let message = RouteNetlinkMessage::NewNeighbour(message);
-    // The pair is up at once, and its first packet may have taught the bridge already.
+    // The entry may exist: the pair is up at once, and the bridge learns from its first packet.
     NetlinkRequest {
-        what: format!("tell the bridge what is behind {link}"),
+        step: format!("add the forwarding entry for {link}"),
         message,
         flags: NLM_F_CREATE | NLM_F_REPLACE,
     }
 }
 
-fn create(what: String, message: RouteNetlinkMessage) -> NetlinkRequest {
-    NetlinkRequest { what, message, flags: NLM_F_CREATE | NLM_F_EXCL }
+fn create(step: String, message: RouteNetlinkMessage) -> NetlinkRequest {
+    NetlinkRequest { step, message, flags: NLM_F_CREATE | NLM_F_EXCL }
 }

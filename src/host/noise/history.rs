@@ -1,4 +1,4 @@
-//! The host's own readings over time: the memory that baselines are made from, one JSON line a reading.
+//! The host's past readings, from which baselines are computed. Stored as one JSON line per reading.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::NoiseReading;
 
-/// The readings in `path`, oldest first; none when the file is not there. Lines that are no reading (torn by a crash)
-/// are left out: a baseline stands on the others.
+/// Reads the readings in `path`, oldest first; none if the file does not exist. Invalid lines, such as one torn by a crash,
+/// are skipped.
 ///
 /// # Errors
-/// When the file is there but cannot be read.
+/// When the file exists but cannot be read.
 pub fn load(path: &Path) -> io::Result<Vec<NoiseReading>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()),
@@ -19,7 +19,7 @@ pub fn load(path: &Path) -> io::Result<Vec<NoiseReading>> {
     }
 }
 
-/// Adds readings to `path`.
+/// Appends readings to `path`.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readings_come_back_in_order_and_a_torn_line_is_left_out() {
+    fn readings_are_read_in_order_and_a_torn_line_is_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("noise.jsonl");
         assert!(load(&path).unwrap().is_empty());

@@ -1,29 +1,33 @@
-//! Judges whether a run's surroundings were quiet, by the host's own past.
+//! Judges whether the host was quiet during a run, by its own past readings.
 //!
-//! What is robust on a noisy virtual machine: the median says how fast the processor is and hardly moves; the p99.9
-//! says how often the CPU is taken away, and one burst of a few hundred milliseconds cannot fake it over two seconds.
-//! The maximum is recorded and not judged: a single hiccup (an interrupt, a migration of the virtual machine) is
-//! expected. One rule needs no past, so that a host that was busy from the first run on is not taken for a quiet one:
-//! nobody else may have a tenth of the CPU's time. On a virtual machine with two CPUs others had 0 to 2 % of a quiet CPU
-//! (p99.9 150 to 380 us) and 8 to 78 % of one that compiled beside (p99.9 4 to 30 ms, the median as before). Steal and context switches are recorded and not judged either, since what they cost is in the quanta.
+//! Two values are robust even on a noisy virtual machine and are judged. The median shows the processor's speed and hardly
+//! changes. The p99.9 shows how often the CPU is taken away; over two seconds, a single burst of a few hundred milliseconds
+//! does not raise it.
+//!
+//! A third rule does not depend on past readings, so that it also detects a host that was always busy: other processes must
+//! not use a tenth of the CPU's time. On a virtual machine with two CPUs, others used 0 to 2 % of a quiet CPU (p99.9 150 to
+//! 380 µs). While a compiler ran, they used 8 to 78 % (p99.9 4 to 30 ms, with the same median).
+//!
+//! The rest is recorded but not judged. A single long quantum is normal: an interrupt, or a migration of the virtual
+//! machine. The cost of steal and context switches is already in the quanta.
 
 use serde::{Deserialize, Serialize};
 
 use super::NoiseReading;
 use crate::model::units::Nanos;
 
-/// What a CPU's quanta take when the host is quiet.
+/// The usual values of a CPU on the quiet host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The CPU.
     pub cpu: u32,
-    /// The work of a quantum; a run measures the same.
+    /// The work of a quantum, which the run repeats.
     pub iterations: u64,
     /// The usual median.
     pub median: Nanos,
-    /// The usual p99.9; `None` while no reading was long enough.
+    /// The usual p99.9; `None` if no reading was long enough.
     pub p99_9: Option<Nanos>,
-    /// How many readings it stands on.
+    /// The number of readings that it is computed from.
     pub readings: usize,
 }
 
@@ -33,36 +37,36 @@ pub struct Baseline {
 pub enum Verdict {
     /// The host was as quiet as it usually is.
     Valid,
-    /// It was not: the run is INVALID.
+    /// It was not; the run is INVALID.
     Invalid {
-        /// What was too high, one sentence each.
+        /// The values that were too high, one sentence each.
         reasons: Vec<String>,
     },
-    /// There is nothing to compare with.
+    /// There are no readings to compare with.
     Unjudged {
         /// Why.
         reason: String,
     },
 }
 
-/// Over three times the baseline a run is invalid.
+/// A run with a value above this many times the baseline is invalid.
 const FACTOR: u64 = 3;
-/// A p99.9 of fewer quanta rests on less than ten of them: recorded, not judged.
+/// With fewer quanta, less than ten are above the p99.9, so it is not judged.
 const QUANTA_FOR_P99_9: u32 = 10_000;
-/// Nobody else may have more of the CPU's time, whatever is usual: effects of 5 % drown in it.
+/// The largest share of the CPU's time that other processes may use: above it, effects of 5 % are lost in noise.
 const LOST_SHARE: f64 = 0.1;
-/// A host changes (its firmware, its neighbours): only the latest readings make the baseline.
+/// Only the latest readings make the baseline, since a host changes (its firmware, other guests on its machine).
 const LATEST: usize = 20;
 
 impl Baseline {
-    /// The baseline of `cpu` from the host's readings, oldest first; `None` without any of that CPU.
+    /// Computes the baseline of `cpu` from the host's readings, oldest first; `None` if none is of that CPU.
     ///
-    /// The lower quartile of the latest ones that did the same work as the last: noise only adds time, so a quarter of
-    /// the readings were at least that quiet, and a noisy hour in the past does not blind the guard.
+    /// It is the lower quartile of the latest readings with the same work as the last one. Noise only adds time, so a
+    /// quarter of the readings were at least that quiet, and a noisy hour in the past does not raise the baseline.
     pub fn of(cpu: u32, history: &[NoiseReading]) -> Option<Baseline> {
         let iterations = history.iter().rfind(|r| r.cpu == cpu)?.iterations;
-        let same = |r: &&NoiseReading| r.cpu == cpu && r.iterations == iterations;
-        let latest: Vec<&NoiseReading> = history.iter().rev().filter(same).take(LATEST).collect();
+        let is_same_work = |r: &&NoiseReading| r.cpu == cpu && r.iterations == iterations;
+        let latest: Vec<&NoiseReading> = history.iter().rev().filter(is_same_work).take(LATEST).collect();
         let long = latest.iter().filter(|r| r.quanta >= QUANTA_FOR_P99_9);
         Some(Baseline {
             cpu,
@@ -74,17 +78,17 @@ impl Baseline {
     }
 }
 
-/// Judges a run's readings, those before it and those after it, by the baselines of their CPUs.
+/// Judges the readings before and after a run by the baselines of their CPUs.
 ///
-/// A first run has no baseline but its own readings before: then all are judged by them.
+/// On the first run there are no baselines; the readings before the run then serve as such.
 pub fn judge(before: &[NoiseReading], after: &[NoiseReading], baselines: &[Baseline]) -> Verdict {
-    let baseline = |r: &NoiseReading| {
+    let baseline_of = |r: &NoiseReading| {
         let is_same = |b: &&Baseline| b.cpu == r.cpu && b.iterations == r.iterations;
         baselines.iter().find(is_same).cloned().or_else(|| Baseline::of(r.cpu, before).filter(|b| is_same(&b)))
     };
     let mut reasons = Vec::new();
     for (when, reading) in before.iter().map(|r| ("before", r)).chain(after.iter().map(|r| ("after", r))) {
-        let Some(baseline) = baseline(reading) else {
+        let Some(baseline) = baseline_of(reading) else {
             return Verdict::Unjudged { reason: format!("CPU {} has no baseline of the same work", reading.cpu) };
         };
         reasons.extend(excesses(when, reading, &baseline));
@@ -96,22 +100,27 @@ pub fn judge(before: &[NoiseReading], after: &[NoiseReading], baselines: &[Basel
     }
 }
 
+/// Describes each value of `reading` that is too high.
 fn excesses(when: &str, reading: &NoiseReading, baseline: &Baseline) -> Vec<String> {
+    let cpu = reading.cpu;
     let is_long = reading.quanta >= QUANTA_FOR_P99_9;
-    let pairs = [
+    let values = [
         ("median", reading.median, Some(baseline.median)),
         ("p99.9", reading.p99_9, baseline.p99_9.filter(|_| is_long)),
     ];
-    let tell = |(what, found, usual): (&str, Nanos, Option<Nanos>)| {
-        let usual = usual.filter(|usual| found.0 > usual.0.saturating_mul(FACTOR))?;
-        Some(format!(
-            "CPU {} {when} the run: the {what} quantum took {found}, over {FACTOR} times the usual {usual}",
-            reading.cpu
-        ))
-    };
+    let mut excesses = Vec::new();
+    for (name, found, usual) in values {
+        if let Some(usual) = usual.filter(|usual| found.0 > usual.0.saturating_mul(FACTOR)) {
+            excesses.push(format!(
+                "CPU {cpu} {when} the run: the {name} quantum took {found}, over {FACTOR} times the usual {usual}"
+            ));
+        }
+    }
     let lost = reading.lost_share();
-    let shared = format!("CPU {} {when} the run: others had {:.0} % of its time", reading.cpu, lost * 100.0);
-    pairs.into_iter().filter_map(tell).chain((lost > LOST_SHARE).then_some(shared)).collect()
+    if lost > LOST_SHARE {
+        excesses.push(format!("CPU {cpu} {when} the run: other processes used {:.0} % of its time", lost * 100.0));
+    }
+    excesses
 }
 
 fn lower_quartile(mut values: Vec<Nanos>) -> Option<Nanos> {
@@ -155,12 +164,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_cpu_that_was_always_shared_is_not_taken_for_quiet() {
+    fn a_cpu_that_was_always_shared_is_not_quiet() {
         let shared = NoiseReading { total: Nanos(2_500_000_000), ..reading(100, 4000) };
         let shared = [shared];
         let verdict = judge(&shared, &shared, &[Baseline::of(1, &shared).unwrap()]);
         let Verdict::Invalid { reasons } = verdict else { panic!("{verdict:?}") };
-        assert_eq!(reasons, ["before", "after"].map(|w| format!("CPU 1 {w} the run: others had 20 % of its time")));
+        let expected = |when| format!("CPU 1 {when} the run: other processes used 20 % of its time");
+        assert_eq!(reasons, ["before", "after"].map(expected));
     }
 
     #[test]
@@ -170,7 +180,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_first_run_is_judged_by_its_own_beginning() {
+    fn a_first_run_is_judged_by_its_first_readings() {
         assert_eq!(judge(&[reading(100, 150)], &[reading(100, 160)], &[]), Verdict::Valid);
         assert!(matches!(judge(&[reading(100, 150)], &[reading(100, 4000)], &[]), Verdict::Invalid { .. }));
     }
@@ -192,7 +202,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_noisy_hour_does_not_blind_the_guard() {
+    fn a_noisy_hour_does_not_raise_the_baseline() {
         let mut history = vec![reading(100, 150); 6];
         history.extend(vec![reading(180, 5000); 14]);
         let baseline = Baseline::of(1, &history).unwrap();
@@ -200,7 +210,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_baseline_forgets_old_readings_and_other_work() {
+    fn a_baseline_ignores_old_readings_and_other_work() {
         let mut history = vec![reading(50, 80); 30];
         history.extend(vec![reading(100, 150); 20]);
         assert_eq!(Baseline::of(1, &history).unwrap().median, Nanos(100_000));

@@ -1,31 +1,31 @@
-//! Decides who runs where: topology and placement in, CPU sets out.
+//! Computes CPU sets from the topology and the placement.
 //!
-//! Invariants: the victim's CPU depends on the host alone, so that every placement compares with every other; nobody is
-//! placed outside the usable CPUs; no attacker is on the victim's CPU unless the placement is the same thread.
+//! Invariants: the victim's CPU depends only on the host, so that all placements can be compared. Nothing is placed outside
+//! of the usable CPUs. An attacker shares the victim's CPU only in the placement `same-thread`.
 
 use crate::host::{Core, CoreKind, Socket, Topology};
 use crate::model::cpuset::CpuSet;
 use crate::model::placement::Placement;
 
-/// Who runs where. An empty set means that the host's scheduler decides.
+/// The CPUs of everything that a trial runs. For an empty set, the host's scheduler decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// The victim's one CPU.
+    /// The victim's CPU.
     pub victim: CpuSet,
     /// One set for each attacker.
     pub attackers: Vec<CpuSet>,
-    /// The harness, its samplers and background work: an idle core where there is one.
+    /// The harness, its samplers and background work: an idle core if there is one.
     pub harness: CpuSet,
-    /// The load generator of a server: apart from the victim's core and from the attackers' where there is room.
+    /// The load generator of a server: if possible, on other cores than victim and attackers.
     pub client: CpuSet,
 }
 
-/// Where servers and their load generator run when nothing else is placed.
+/// The CPUs of servers and their load generator if nothing else is placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Apart {
-    /// The victims' and the background's CPUs.
+    /// The CPUs of victims and background instances.
     pub victims: CpuSet,
-    /// The load generator's.
+    /// The CPUs of the load generator.
     pub client: CpuSet,
 }
 
@@ -33,19 +33,20 @@ pub struct Apart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{placement} is not possible here: {reason}")]
 pub struct NotOnThisHost {
-    /// What was asked for.
+    /// The requested placement.
     pub placement: Placement,
-    /// Why it cannot be, in words.
+    /// Why it is not possible.
     pub reason: String,
 }
 
 /// Assigns CPUs for `placement` on the host.
 ///
-/// The victim has the first thread of the last whole core of the socket with the most usable cores: CPU 0 serves
-/// interrupts and is avoided, performance cores are preferred. Attackers are one, or one a thread for `fill`.
+/// The victim gets the first thread of a core on the socket with the most usable cores. Performance cores and cores with
+/// all threads usable are preferred, then the last core. CPU 0 is avoided because it serves interrupts. There is one
+/// attacker, or for `fill` one per hardware thread.
 ///
 /// # Errors
-/// When the host lacks what the placement needs.
+/// When the placement is not possible on this host.
 pub fn assign(topology: &Topology, placement: Placement) -> Result<Assignment, NotOnThisHost> {
     if placement == Placement::Unpinned {
         let anywhere = CpuSet::default;
@@ -62,21 +63,21 @@ pub fn assign(topology: &Topology, placement: Placement) -> Result<Assignment, N
         Placement::Unpinned | Placement::Alone => Ok(Vec::new()),
         Placement::SameThread => Ok(vec![host.victim]),
         Placement::SameCore => host.sibling().map(|cpu| vec![cpu]),
-        Placement::SameSocket => host.neighbour().map(|cpu| vec![cpu]),
-        Placement::OtherSocket => host.stranger().map(|cpu| vec![cpu]),
+        Placement::SameSocket => host.on_other_core().map(|cpu| vec![cpu]),
+        Placement::OtherSocket => host.on_other_socket().map(|cpu| vec![cpu]),
         Placement::Fill => host.rest_of_socket(),
     };
     let attackers = attackers.map_err(refuse)?;
     Ok(Assignment {
-        harness: host.harness_beside(&attackers),
-        client: host.client_beside(&attackers),
+        harness: host.harness(&attackers),
+        client: host.client(&attackers),
         victim: CpuSet::one(host.victim),
         attackers: attackers.into_iter().map(CpuSet::one).collect(),
     })
 }
 
-/// Divides the usable CPUs between servers and their load generator: the first third of the cores, at least one, is the
-/// load generator's, since CPU 0 serves interrupts. On one core its threads are divided; on one CPU both share it.
+/// Divides the usable CPUs between servers and their load generator. The load generator gets the first third of the cores,
+/// at least one, since CPU 0 serves interrupts. A single core is divided by threads; a single CPU is shared.
 pub fn apart(topology: &Topology) -> Apart {
     let cores: Vec<CpuSet> = topology.cores().map(|core| usable(topology, core)).filter(|c| !c.is_empty()).collect();
     let units: Vec<CpuSet> = match cores.as_slice() {
@@ -93,13 +94,14 @@ pub fn apart(topology: &Topology) -> Apart {
     }
 }
 
-/// With whom a load generator on the CPUs `client` shares one of them, as a caution in words; `None` when it has them to
-/// itself, and when nobody is placed.
+/// Describes with whom a load generator on the CPUs `client` shares a CPU; `None` if it shares none or nothing is placed.
 pub fn client_shares(client: &CpuSet, victim: &CpuSet, attackers: &[CpuSet]) -> Option<String> {
     let shared = |other: &CpuSet| client.iter().find(|&cpu| other.contains(cpu));
-    let with = |cpu: u32, whom: &str| format!("the load generator shares CPU {cpu} with {whom}");
-    let attacked = || attackers.iter().find_map(shared).map(|cpu| with(cpu, "an attacker"));
-    shared(victim).map(|cpu| with(cpu, "its server")).or_else(attacked)
+    let (cpu, whom) = match shared(victim) {
+        Some(cpu) => (cpu, "its server"),
+        None => (attackers.iter().find_map(shared)?, "an attacker"),
+    };
+    Some(format!("the load generator shares CPU {cpu} with {whom}"))
 }
 
 /// The host as seen from the victim.
@@ -111,7 +113,7 @@ struct Host<'t> {
 }
 
 impl<'t> Host<'t> {
-    /// Chooses the victim's CPU; `None` when none is usable.
+    /// Chooses the victim's CPU; `None` if no CPU is usable.
     fn of(topology: &'t Topology) -> Option<Self> {
         let whole = |s: &Socket| s.cores.iter().filter(|c| is_whole(topology, c) && !is_slow(c)).count();
         let some = |s: &Socket| s.cores.iter().filter(|c| !usable(topology, c).is_empty()).count();
@@ -132,9 +134,9 @@ impl<'t> Host<'t> {
         }
     }
 
-    /// A thread of another core of the socket: not the harness's core unless there is no other, preferably one that
-    /// shares the last-level cache.
-    fn neighbour(&self) -> Result<u32, String> {
+    /// A thread of another core on the socket. A core that the harness does not use is preferred, then one that shares the
+    /// last-level cache.
+    fn on_other_core(&self) -> Result<u32, String> {
         let shared = self.topology.last_level(self.victim).map(|c| c.cpus.clone()).unwrap_or_default();
         let quality =
             |core: &Core| (self.spares_harness(core), core.threads.is_subset(&shared), rank(self.topology, core));
@@ -142,7 +144,7 @@ impl<'t> Host<'t> {
         other.and_then(|core| self.attacked_thread(core)).ok_or_else(|| self.no_other_core())
     }
 
-    fn stranger(&self) -> Result<u32, String> {
+    fn on_other_socket(&self) -> Result<u32, String> {
         let others = self.topology.sockets.iter().filter(|s| s.id != self.socket.id);
         let cores = others.flat_map(|s| self.other_cores(s));
         let core = cores.max_by_key(|c| (self.spares_harness(c), rank(self.topology, c)));
@@ -157,8 +159,9 @@ impl<'t> Host<'t> {
         if rest.is_empty() { Err(self.no_other_core()) } else { Ok(rest) }
     }
 
-    /// A core that measures nothing, else what is not the victim's core, else what is not its CPU, else everything.
-    fn harness_beside(&self, attackers: &[u32]) -> CpuSet {
+    /// The first non-empty set of: a core without victim and attackers; all CPUs off the victim's core; all except the
+    /// victim's CPU; all usable CPUs.
+    fn harness(&self, attackers: &[u32]) -> CpuSet {
         let usable = &self.topology.usable;
         let is_idle = |c: &&Core| *c != self.core && !attackers.iter().any(|&a| c.threads.contains(a));
         let threads = |c: &Core| Some(self.usable(c).collect()).filter(|set: &CpuSet| !set.is_empty());
@@ -168,9 +171,10 @@ impl<'t> Host<'t> {
         core.or_else(off_core).or_else(off_cpu).unwrap_or_else(|| usable.clone())
     }
 
-    /// What is on the victim's socket beside its core and the attackers' cores, else anywhere beside them; else beside the
-    /// victim's core and the attackers' CPUs; else off the victim's core, else off its CPU, else everything.
-    fn client_beside(&self, attackers: &[u32]) -> CpuSet {
+    /// The first non-empty set of: the victim's socket without the cores of victim and attackers; all sockets without them;
+    /// all CPUs off the victim's core and the attackers' CPUs; all off the victim's core; all except the victim's CPU; all
+    /// usable CPUs.
+    fn client(&self, attackers: &[u32]) -> CpuSet {
         let usable = &self.topology.usable;
         let taken = attackers.iter().filter_map(|&cpu| self.topology.core_of(cpu));
         let cores = taken.fold(self.core.threads.clone(), |all, core| all.union(&core.threads));
@@ -191,9 +195,9 @@ impl<'t> Host<'t> {
         socket.cores.iter().filter(|c| *c != self.core && self.usable(c).next().is_some())
     }
 
-    /// Whether `core` is not the one that the harness has when nobody attacks.
+    /// Whether the harness does not use `core` when there are no attackers.
     fn spares_harness(&self, core: &Core) -> bool {
-        !self.harness_beside(&[]).iter().any(|cpu| core.threads.contains(cpu))
+        !self.harness(&[]).iter().any(|cpu| core.threads.contains(cpu))
     }
 
     fn attacked_thread(&self, core: &Core) -> Option<u32> {
@@ -224,7 +228,7 @@ fn is_slow(core: &Core) -> bool {
     core.kind == CoreKind::Efficiency
 }
 
-/// Orders cores by how well they suit a measurement; the last of equals wins.
+/// Orders cores by how well they suit a measurement. Of equal cores, the last one is the highest.
 fn rank(topology: &Topology, core: &Core) -> (bool, bool, bool, u32) {
     let last = core.threads.first().unwrap_or(0);
     (!is_slow(core), is_whole(topology, core), !core.threads.contains(0), last)

@@ -1,4 +1,4 @@
-//! The columns of `series/host.csv`: names with units, an empty cell for what is missing.
+//! The file `series/host.csv`: columns whose names contain the unit, and an empty cell for a missing value.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -8,19 +8,19 @@ use std::path::Path;
 use super::HostReading;
 use crate::model::units::{Bytes, Nanos};
 
-/// More columns: the caller's readings, such as the memory of all instances' cgroups.
+/// Additional columns with readings of the caller, such as the memory of all instances' cgroups.
 pub struct Columns {
     names: Vec<String>,
     read: Box<dyn FnMut() -> Vec<Option<u64>> + Send>,
 }
 
 impl Columns {
-    /// Columns of those names (with their units: `instances_memory_bytes`), which `read` fills for every line.
+    /// Columns called `names`, such as `instances_memory_bytes`. `read` returns their values for every line.
     pub fn new(names: &[&str], read: impl FnMut() -> Vec<Option<u64>> + Send + 'static) -> Self {
         Self { names: names.iter().map(|&n| n.to_owned()).collect(), read: Box::new(read) }
     }
 
-    /// Exactly one value a name, whatever was read: a short line would shift what follows it.
+    /// Reads exactly one value per name. A missing value would shift the columns after it.
     fn values(&mut self) -> Vec<Option<u64>> {
         let mut values = (self.read)();
         values.resize(self.names.len(), None);
@@ -34,7 +34,7 @@ impl fmt::Debug for Columns {
     }
 }
 
-/// One line, before it is text.
+/// The values of one line.
 #[derive(Debug)]
 pub(super) struct Line {
     /// RFC 3339 in UTC.
@@ -75,7 +75,7 @@ impl Line {
     }
 }
 
-/// The file: a header once, then a line at a time, written at once and whole.
+/// The open file. The header is written once; every line is written whole, in one call.
 #[derive(Debug)]
 pub(super) struct Table {
     file: File,
@@ -84,7 +84,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens `path` to append; a run that goes on keeps its lines.
+    /// Opens `path` to append, so that a resumed run keeps its lines.
     pub(super) fn open(path: &Path, extra: Vec<Columns>) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let has_header = file.metadata()?.len() > 0;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stand_once_and_missing_values_are_empty_cells() {
+    fn the_header_is_written_once_and_missing_values_are_empty_cells() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("host.csv");
         for monotonic in [1, 2] {

@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 use crate::host::tree;
 use crate::model::units::{Bytes, Nanos};
 
-/// The host at one instant. What the kernel does not tell is `None`.
+/// A reading of the host. Values that the kernel does not report are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HostReading {
-    /// All memory.
+    /// Total memory.
     pub memory_total: Option<Bytes>,
-    /// What new work can have without swapping, by the kernel's estimate.
+    /// Memory that new processes can use without swapping, by the kernel's estimate.
     pub memory_available: Option<Bytes>,
-    /// What nobody uses.
+    /// Unused memory.
     pub memory_free: Option<Bytes>,
     /// The kernel's object caches.
     pub slab: Option<Bytes>,
-    /// The part of them that cannot be given back.
+    /// The part of the object caches that cannot be reclaimed.
     pub slab_unreclaimable: Option<Bytes>,
-    /// Kernel stacks: 16 KiB a thread on x86-64.
+    /// Kernel stacks: 16 KiB per thread on x86-64.
     pub kernel_stack: Option<Bytes>,
     /// Page tables.
     pub page_tables: Option<Bytes>,
-    /// All swap space.
+    /// Total swap space.
     pub swap_total: Option<Bytes>,
     /// Unused swap space.
     pub swap_free: Option<Bytes>,
@@ -32,11 +32,11 @@ pub struct HostReading {
     pub pages_swapped_in: Option<u64>,
     /// Pages written to swap since boot.
     pub pages_swapped_out: Option<u64>,
-    /// CPU time spent working since boot, over all CPUs, guests included.
+    /// Busy time of all CPUs since boot, including guests.
     pub cpu_busy: Option<Nanos>,
-    /// CPU time idle or waiting for disks.
+    /// Idle time of all CPUs since boot, including waits for disks.
     pub cpu_idle: Option<Nanos>,
-    /// CPU time that the hypervisor gave to others.
+    /// CPU time that the hypervisor gave to other guests.
     pub cpu_steal: Option<Nanos>,
 }
 
@@ -72,7 +72,7 @@ impl HostReading {
     }
 }
 
-/// The CPU time of the host or of one CPU, as `/proc/stat` splits it.
+/// The CPU time of the host or of one CPU since boot, from `/proc/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CpuTime {
     pub(crate) busy: Nanos,
@@ -81,8 +81,8 @@ pub(crate) struct CpuTime {
 }
 
 impl CpuTime {
-    /// The line named `cpu` (all) or `cpu7` (`proc_stat(5)`): user, nice, system, idle, iowait, irq, softirq, steal,
-    /// in clock ticks. The guest columns after them are part of user and nice already.
+    /// Parses the line called `name`: `cpu` for the host, or `cpu7`. Its columns are user, nice, system, idle, iowait, irq,
+    /// softirq and steal, in clock ticks (`proc_stat(5)`). User and nice already contain the guest columns that follow.
     pub(crate) fn parse(stat: &str, name: &str) -> Option<Self> {
         let line = stat.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '))?;
         let ticks: Vec<u64> = line.split_whitespace().map_while(|t| t.parse().ok()).collect();
@@ -95,7 +95,7 @@ impl CpuTime {
     }
 }
 
-/// Clock ticks (`sysconf(_SC_CLK_TCK)` a second, 100 on the usual hosts) as time.
+/// Converts clock ticks to time. A second has `sysconf(_SC_CLK_TCK)` ticks, usually 100.
 pub(crate) fn ticks_to_nanos(ticks: u64) -> Nanos {
     Nanos(ticks.saturating_mul(Nanos::SECOND.0 / procfs::ticks_per_second().max(1)))
 }
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_host_reads_in_bytes_and_nanoseconds() {
-        let host = Host::materialise("vm-2x1");
+        let host = Host::materialize("vm-2x1");
         let reading = HostReading::read(&host.root().join("proc"));
         assert_eq!(reading.memory_available, Some(Bytes(24185944 << 10)));
         assert_eq!(reading.slab_unreclaimable, Some(Bytes(49448 << 10)));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn one_cpu_is_told_from_all_and_from_the_tenth() {
+    fn one_cpu_is_distinguished_from_the_host_and_from_the_tenth_cpu() {
         let stat = "cpu  1 0 0 9 0 0 0 0 0 0\ncpu1 2 0 0 0 0 0 0 0\ncpu10 3 0 0 0 0 0 0 0\n";
         let busy = |name| CpuTime::parse(stat, name).map(|c| c.busy);
         assert_eq!(busy("cpu1"), Some(ticks_to_nanos(2)));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_does_not_tell_is_missing() {
+    fn values_that_the_kernel_does_not_report_are_missing() {
         let empty = tempfile::tempdir().unwrap();
         assert_eq!(HostReading::read(empty.path()), HostReading::default());
     }

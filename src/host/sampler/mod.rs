@@ -1,4 +1,4 @@
-//! Samplers: readings of the host, of cgroups and of processes.
+//! Readings of the host and of processes, and the thread that records the host's.
 
 mod csv;
 pub mod host;
@@ -10,4 +10,4 @@ pub use csv::Columns;
 pub use host::HostReading;
 pub use process::ProcessMemory;
 pub use smaps::MonitorMemory;
-pub use thread::{Quiet, Sampler, SamplerConfig, Sharing};
+pub use thread::{Quiet, Sampler, SamplerConfig, SamplerError, Sharing};

@@ -9,14 +9,14 @@ use super::host::ticks_to_nanos;
 use crate::host::{HostError, tree};
 use crate::model::units::{Bytes, Nanos};
 
-/// A process's memory, honest about sharing.
+/// A process's memory by three measures, which differ in how they count shared pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProcessMemory {
-    /// Proportional: each shared page counts by its share.
+    /// Proportional set size: a page shared by n processes counts as 1/n.
     pub pss: Bytes,
-    /// Unique: what would be free if the process were gone.
+    /// Unique set size: only pages that no other process shares.
     pub uss: Bytes,
-    /// Resident: every page counts in full.
+    /// Resident set size: every page counts in full.
     pub rss: Bytes,
 }
 
@@ -31,22 +31,25 @@ impl Add for ProcessMemory {
 /// Reads `smaps_rollup` of process `pid` under `proc` (`/proc` in production).
 ///
 /// # Errors
-/// When the process is gone, is a kernel thread, or belongs to somebody else.
+/// When the process has ended, is a kernel thread, or belongs to another user.
 pub fn memory(proc: &Path, pid: u32) -> Result<ProcessMemory, HostError> {
     let path = dir(proc, pid).join("smaps_rollup");
     let text = tree::text(&path)?;
-    let told = |key| tree::kib_field(&text, key);
-    // Huge pages of hugetlbfs stand apart (`proc_pid_smaps(5)`); kernels without them leave the line out.
-    let private =
-        || Some(told("Private_Clean")? + told("Private_Dirty")? + told("Private_Hugetlb").unwrap_or_default());
-    let all = || Some(ProcessMemory { pss: told("Pss")?, uss: private()?, rss: told("Rss")? });
-    all().ok_or_else(|| malformed(&path, &text, "memory summary"))
+    parse_memory(&text).ok_or_else(|| malformed(&path, &text, "a memory summary"))
 }
 
-/// The resident memory of process `pid`: cheap, since the kernel keeps the count (`statm`).
+/// Parses the fields that `smaps_rollup` and each mapping of `smaps` have.
+pub(super) fn parse_memory(text: &str) -> Option<ProcessMemory> {
+    let field = |key| tree::kib_field(text, key);
+    // Huge pages of hugetlbfs have a separate line (`proc_pid_smaps(5)`), which kernels without them omit.
+    let uss = field("Private_Clean")? + field("Private_Dirty")? + field("Private_Hugetlb").unwrap_or_default();
+    Some(ProcessMemory { pss: field("Pss")?, uss, rss: field("Rss")? })
+}
+
+/// The resident memory of process `pid`. This is cheap, since the kernel maintains the count (`statm`).
 ///
 /// # Errors
-/// When the process is gone.
+/// When the process has ended.
 pub fn resident(proc: &Path, pid: u32) -> Result<Bytes, HostError> {
     let path = dir(proc, pid).join("statm");
     let text = tree::text(&path)?;
@@ -55,18 +58,19 @@ pub fn resident(proc: &Path, pid: u32) -> Result<Bytes, HostError> {
     bytes.ok_or_else(|| malformed(&path, &text, "page counts"))
 }
 
-/// The CPU time of all threads of process `pid`, ended ones included, children not, in steps of a clock tick (10 ms).
+/// The CPU time of all threads of process `pid`, including ended ones but not child processes, in steps of a clock tick
+/// (10 ms).
 ///
 /// # Errors
-/// When the process is gone.
+/// When the process has ended.
 pub fn cpu_time(proc: &Path, pid: u32) -> Result<Nanos, HostError> {
     let path = dir(proc, pid).join("stat");
     let text = tree::text(&path)?;
-    ticks(&text).map(ticks_to_nanos).ok_or_else(|| malformed(&path, &text, "process status"))
+    ticks(&text).map(ticks_to_nanos).ok_or_else(|| malformed(&path, &text, "a process status"))
 }
 
-/// `utime` + `stime`, the 14th and 15th fields (`proc_pid_stat(5)`); the second is a name in parentheses that may hold
-/// anything, so counting begins behind its end.
+/// Adds `utime` and `stime`, the 14th and 15th fields (`proc_pid_stat(5)`). The second field is a name in parentheses that
+/// may contain spaces and parentheses, so fields are counted from its end.
 fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
@@ -96,16 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn shared_and_private_memory_are_told_apart() {
+    fn shared_and_private_memory_are_distinguished() {
         let rollup = "55a0-7ffe ---p 0 00:00 0 [rollup]\nRss: 100 kB\nPss: 40 kB\nPss_Anon: 1 kB\nPrivate_Clean: 7 kB\nPrivate_Dirty: 20 kB\nPrivate_Hugetlb: 0 kB\n";
         let memory = memory(process("smaps_rollup", rollup).path(), 9).unwrap();
         assert_eq!(memory, ProcessMemory { pss: Bytes(40 << 10), uss: Bytes(27 << 10), rss: Bytes(100 << 10) });
     }
 
     #[test]
-    fn a_process_without_memory_of_its_own_is_an_error_and_not_zero() {
+    fn a_process_without_memory_is_an_error_and_not_zero() {
         let error = memory(process("smaps_rollup", "").path(), 9).unwrap_err().to_string();
-        assert!(error.ends_with("9/smaps_rollup holds ``, which is no memory summary"), "{error}");
+        assert!(error.ends_with("9/smaps_rollup: invalid content ``; expected a memory summary"), "{error}");
     }
 
     #[test]
@@ -124,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_is_named() {
+    fn a_process_that_has_ended_is_named() {
         let empty = tempfile::tempdir().unwrap();
         assert!(cpu_time(empty.path(), 9).unwrap_err().to_string().ends_with("9/stat"));
     }

@@ -1,24 +1,24 @@
-//! A virtual machine's process by what its memory is for, from the list of its mappings (`proc_pid_smaps(5)`).
+//! The memory of a virtual machine monitor by purpose, from the list of its mappings (`proc_pid_smaps(5)`).
 //!
-//! Invariant: every mapping is counted in exactly one part, so the parts add up to the whole.
+//! Invariant: every mapping belongs to exactly one part, so the parts add up to the whole.
 
 use std::path::Path;
 
 use super::ProcessMemory;
-use super::process::{dir, malformed};
+use super::process::{dir, malformed, parse_memory};
 use crate::host::{HostError, tree};
 use crate::model::units::Bytes;
 
 /// The proportional share (PSS) of each part of a virtual machine monitor's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MonitorMemory {
-    /// The guest's own memory, as far as the guest has touched it.
+    /// The part of the guest's memory that the guest has touched.
     pub guest: Bytes,
-    /// Guest code translated for this processor; `None` where nothing is translated.
+    /// Guest code translated for this processor; `None` if nothing is translated.
     pub translation: Option<Bytes>,
-    /// The monitor's program and libraries: monitors that run at once share most of it.
+    /// The monitor's program and libraries. Monitors that run at once share most of it.
     pub program: Bytes,
-    /// Everything else: its heap, its stacks, its copies of the program's data.
+    /// Everything else: the monitor's heap, stacks and data.
     pub rest: Bytes,
 }
 
@@ -26,17 +26,17 @@ pub struct MonitorMemory {
 #[derive(Debug, Clone, Copy)]
 struct Mapping<'a> {
     size: Bytes,
-    rights: &'a str,
-    /// The file behind it, or a name in brackets; empty where there is none.
+    permissions: &'a str,
+    /// The mapped file, or a name in brackets; empty if it has neither.
     name: &'a str,
     memory: ProcessMemory,
 }
 
-/// Reads the mappings of process `pid` under `proc`, once: the memory in all, and its parts where one mapping is the
-/// memory of `guest` bytes that its guest was given.
+/// Reads the mappings of process `pid` under `proc`. Returns its total memory, and the parts if a mapping of `guest` bytes is
+/// found, which is the guest's memory.
 ///
 /// # Errors
-/// When the process is gone, has no memory of its own, or belongs to somebody else.
+/// When the process has ended, has no memory of its own, or belongs to another user.
 pub fn monitor_memory(
     proc: &Path,
     pid: u32,
@@ -45,16 +45,17 @@ pub fn monitor_memory(
     let path = dir(proc, pid).join("smaps");
     let text = tree::text(&path)?;
     let mappings = mappings(&text).filter(|mappings| !mappings.is_empty());
-    let mappings = mappings.ok_or_else(|| malformed(&path, &text, "list of mappings"))?;
+    let mappings = mappings.ok_or_else(|| malformed(&path, &text, "a list of mappings"))?;
     let whole = mappings.iter().fold(ProcessMemory::default(), |sum, mapping| sum + mapping.memory);
     Ok((whole, parts(&mappings, guest)))
 }
 
 fn parts(mappings: &[Mapping<'_>], guest: Bytes) -> Option<MonitorMemory> {
-    let could_be = |(_, mapping): &(usize, &Mapping<'_>)| mapping.size == guest && mapping.is_data();
-    let (own, _) = mappings.iter().enumerate().filter(could_be).max_by_key(|(_, mapping)| mapping.memory.pss)?;
-    let mut parts = MonitorMemory { guest: mappings[own].memory.pss, ..MonitorMemory::default() };
-    for (_, mapping) in mappings.iter().enumerate().filter(|(index, _)| *index != own) {
+    let is_candidate = |(_, mapping): &(usize, &Mapping<'_>)| mapping.size == guest && mapping.is_data();
+    let candidates = mappings.iter().enumerate().filter(is_candidate);
+    let (guests, _) = candidates.max_by_key(|(_, mapping)| mapping.memory.pss)?;
+    let mut parts = MonitorMemory { guest: mappings[guests].memory.pss, ..MonitorMemory::default() };
+    for (_, mapping) in mappings.iter().enumerate().filter(|(index, _)| *index != guests) {
         let pss = mapping.memory.pss;
         match () {
             () if mapping.is_translated() => parts.translation = Some(parts.translation.unwrap_or_default() + pss),
@@ -67,21 +68,21 @@ fn parts(mappings: &[Mapping<'_>], guest: Bytes) -> Option<MonitorMemory> {
 
 impl Mapping<'_> {
     fn is_data(&self) -> bool {
-        self.rights.starts_with("rw-")
+        self.permissions.starts_with("rw-")
     }
 
-    /// Code that is written while it runs has no file behind it.
+    /// Code that is generated at run time comes from no file.
     fn is_translated(&self) -> bool {
-        self.rights.starts_with("rwx") && self.name.is_empty()
+        self.permissions.starts_with("rwx") && self.name.is_empty()
     }
 
-    /// What is written of a program's data is the process's own.
+    /// Writable mappings of the program's file are excluded, since they are private copies of its data.
     fn is_program(&self) -> bool {
-        self.name.starts_with('/') && !self.rights.contains('w')
+        self.name.starts_with('/') && !self.permissions.contains('w')
     }
 }
 
-/// The mappings in their order; `None` when one of them is not as the kernel writes them.
+/// Parses the mappings in order; `None` if one of them is invalid.
 fn mappings(text: &str) -> Option<Vec<Mapping<'_>>> {
     let heads = text.match_indices('\n').map(|(end, _)| end + 1).filter(|&at| head(&text[at..]).is_some());
     let starts: Vec<usize> = std::iter::once(0).chain(heads).collect();
@@ -90,22 +91,19 @@ fn mappings(text: &str) -> Option<Vec<Mapping<'_>>> {
 }
 
 fn mapping(text: &str) -> Option<Mapping<'_>> {
-    let (rights, name) = head(text)?;
-    let told = |key| tree::kib_field(text, key);
-    let uss = told("Private_Clean")? + told("Private_Dirty")? + told("Private_Hugetlb").unwrap_or_default();
-    let memory = ProcessMemory { pss: told("Pss")?, uss, rss: told("Rss")? };
-    Some(Mapping { size: told("Size")?, rights, name, memory })
+    let (permissions, name) = head(text)?;
+    Some(Mapping { size: tree::kib_field(text, "Size")?, permissions, name, memory: parse_memory(text)? })
 }
 
-/// Rights and name from a line such as `7f00-7f10 rw-p 00000000 00:00 0    [heap]`; `None` of every other line.
+/// Parses permissions and name from a line such as `7f00-7f10 rw-p 00000000 00:00 0    [heap]`; `None` for other lines.
 fn head(text: &str) -> Option<(&str, &str)> {
     let line = text.lines().next()?;
     let mut words = line.split_whitespace();
     let (from, to) = words.next()?.split_once('-')?;
     u64::from_str_radix(from, 16).and(u64::from_str_radix(to, 16)).ok()?;
-    let rights = words.next()?;
+    let permissions = words.next()?;
     let name = words.nth(3).and_then(|name| line.find(name).map(|at| line[at..].trim_end()));
-    Some((rights, name.unwrap_or_default()))
+    Some((permissions, name.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -118,21 +116,21 @@ mod tests {
 
     const KIB: u64 = 1024;
 
-    /// A process with these mappings: rights, name, size and PSS in KiB.
+    /// A process with these mappings: permissions, name, size and PSS in KiB.
     fn process(mappings: &[(&str, &str, u64, u64)]) -> tempfile::TempDir {
-        let of = |(rights, name, size, pss): &(&str, &str, u64, u64)| {
+        let text = |(permissions, name, size, pss): &(&str, &str, u64, u64)| {
             format!(
-                "7f00-7f10 {rights} 00000000 fe:00 12     {name}\nSize:  {size} kB\nRss:  {size} kB\nPss:  {pss} kB\n\
+                "7f00-7f10 {permissions} 00000000 fe:00 12     {name}\nSize:  {size} kB\nRss:  {size} kB\nPss:  {pss} kB\n\
                  Private_Clean:  1 kB\nPrivate_Dirty:  2 kB\nVmFlags: rd mr \n"
             )
         };
         let proc = tempfile::tempdir().unwrap();
         fs::create_dir(proc.path().join("9")).unwrap();
-        fs::write(proc.path().join("9/smaps"), mappings.iter().map(of).collect::<String>()).unwrap();
+        fs::write(proc.path().join("9/smaps"), mappings.iter().map(text).collect::<String>()).unwrap();
         proc
     }
 
-    /// Of `qemu-system-x86_64` 10.0.2 with 64 MiB and TCG: its largest mappings.
+    /// The largest mappings of `qemu-system-x86_64` 10.0.2 with 64 MiB and TCG.
     const QEMU: &[(&str, &str, u64, u64)] = &[
         ("r-xp", "/usr/bin/qemu-system-x86_64", 6628, 5880),
         ("rw-p", "/usr/bin/qemu-system-x86_64", 1028, 1028),
@@ -145,8 +143,8 @@ mod tests {
     #[rstest]
     #[case::anonymous(("rw-p", ""))]
     #[case::shared(("rw-s", "/memfd:memory-backend-memfd (deleted)"))]
-    fn every_mapping_is_in_one_part(#[case] (rights, name): (&str, &str)) {
-        let proc = process(&[QEMU, &[(rights, name, 64 * KIB, 20480)]].concat());
+    fn every_mapping_is_in_one_part(#[case] (permissions, name): (&str, &str)) {
+        let proc = process(&[QEMU, &[(permissions, name, 64 * KIB, 20480)]].concat());
         let (whole, parts) = monitor_memory(proc.path(), 9, Bytes(64 << 20)).unwrap();
         let parts = parts.unwrap();
         let expected = MonitorMemory {
@@ -168,19 +166,19 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_memory_that_is_not_found_leaves_the_whole() {
+    fn without_the_guests_mapping_there_is_only_the_total() {
         let (whole, parts) = monitor_memory(process(QEMU).path(), 9, Bytes(64 << 20)).unwrap();
         assert_eq!((whole.pss, parts), (Bytes((5880 + 1028 + 4828 + 131_072 + 13868 + 910) * KIB), None));
     }
 
     #[test]
-    fn what_is_no_list_of_mappings_is_an_error_and_not_zero() {
+    fn an_invalid_list_of_mappings_is_an_error_and_not_zero() {
         let proc = tempfile::tempdir().unwrap();
         fs::create_dir(proc.path().join("9")).unwrap();
         for text in ["", "7f00-7f10 rw-p 0 0:0 0\nSize: 4 kB\n"] {
             fs::write(proc.path().join("9/smaps"), text).unwrap();
             let error = monitor_memory(proc.path(), 9, Bytes::MIB).unwrap_err().to_string();
-            assert!(error.ends_with("which is no list of mappings"), "{error}");
+            assert!(error.ends_with("; expected a list of mappings"), "{error}");
         }
     }
 

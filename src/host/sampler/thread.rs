@@ -1,6 +1,6 @@
-//! The sampler: a thread that writes one line a period.
+//! The sampler: a thread that writes one line per period.
 //!
-//! Invariant: where it shares a core with what is measured, it does not even wake up while somebody holds [`Quiet`].
+//! Invariant: if it shares a core with measured instances, it does not even wake up while a [`Quiet`] guard exists.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,31 +16,42 @@ use crate::host::clock::{Clock, HostClock};
 use crate::host::placement::pin_current_thread;
 use crate::model::cpuset::CpuSet;
 
-/// What a sampler does.
+/// The settings of a sampler.
 #[derive(Debug)]
 pub struct SamplerConfig {
     /// `/proc` in production.
     pub proc: PathBuf,
-    /// The file to append to: `series/host.csv`. Its folder must be there.
+    /// The file to append to: `series/host.csv`. Its folder must exist.
     pub file: PathBuf,
-    /// From one line to the next.
+    /// The time from one line to the next.
     pub period: Duration,
-    /// Where the thread runs; empty for anywhere.
+    /// The CPUs of the thread; empty for all.
     pub cpus: CpuSet,
-    /// Whether something is measured on those CPUs.
+    /// Whether trials are measured on those CPUs.
     pub sharing: Sharing,
-    /// How many background instances there are just now: the lines' label.
+    /// The current number of background instances, for a column.
     pub background: Arc<AtomicU32>,
-    /// More columns.
+    /// Additional columns.
     pub extra: Vec<Columns>,
+}
+
+/// Why a sampler ended without an error of the operating system.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplerError {
+    /// The thread ended before it was ready.
+    #[error("the sampler ended at once")]
+    EndedAtOnce,
+    /// The thread panicked.
+    #[error("the sampler panicked")]
+    Panicked,
 }
 
 /// Whether the sampler's CPUs are measured on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// They measure nothing: lines are written whatever happens elsewhere.
+    /// Nothing is measured there, so lines are always written.
     OwnCore,
-    /// They may: no line is written while somebody holds [`Quiet`].
+    /// Trials may be measured there, so no line is written while a [`Quiet`] guard exists.
     MeasuringCore,
 }
 
@@ -52,9 +63,9 @@ pub struct Sampler {
     thread: Option<JoinHandle<io::Result<u64>>>,
 }
 
-/// While it lives, a sampler on a measuring core sleeps.
+/// A guard that keeps a sampler on a measuring core asleep.
 #[derive(Debug)]
-#[must_use = "the sampler goes on as soon as the guard is dropped"]
+#[must_use = "the sampler continues as soon as the guard is dropped"]
 pub struct Quiet(Option<Arc<Shared>>);
 
 #[derive(Debug, Default)]
@@ -67,16 +78,16 @@ struct Shared {
 struct State {
     quiet: u32,
     stop: bool,
-    /// The thread waits without a time limit.
+    /// The thread sleeps and waits without a time limit.
     parked: bool,
     ended: bool,
 }
 
-/// Says that the thread has ended, however it did.
+/// Sets [`State::ended`] when the thread ends, also by a panic.
 struct Ending(Arc<Shared>);
 
 impl Sampler {
-    /// Starts the thread, pinned; its first line is written at once.
+    /// Starts the thread and pins it. It writes its first line at once.
     ///
     /// # Errors
     /// When the file cannot be opened or the thread cannot be pinned.
@@ -84,19 +95,19 @@ impl Sampler {
         let shared = Arc::new(Shared::default());
         let sharing = config.sharing;
         let (ready, is_ready) = sync_channel(1);
-        let theirs = Arc::clone(&shared);
-        let body = move || run(config, &Ending(theirs).0, &ready);
+        let ending = Ending(Arc::clone(&shared));
+        let body = move || run(config, &ending.0, &ready);
         let thread = thread::Builder::new().name("fw-sampler".to_owned()).spawn(body)?;
         let sampler = Self { shared, sharing, thread: Some(thread) };
         match is_ready.recv() {
             Ok(()) => Ok(sampler),
-            // The thread ended before it was ready: its result says why.
-            Err(_) => sampler.stop().and_then(|_| Err(io::Error::other("the sampler ended at once"))),
+            // The thread ended before it was ready, and returned the reason.
+            Err(_) => sampler.stop().and_then(|_| Err(io::Error::other(SamplerError::EndedAtOnce))),
         }
     }
 
-    /// Keeps a sampler on a measuring core asleep until the guard is dropped; returns once it sleeps. Free on a core of
-    /// its own.
+    /// Keeps a sampler on a measuring core asleep until the guard is dropped. Returns once it sleeps. Has no effect on a
+    /// sampler with a core of its own.
     pub fn quiet(&self) -> Quiet {
         if self.sharing == Sharing::OwnCore {
             return Quiet(None);
@@ -111,10 +122,10 @@ impl Sampler {
         Quiet(Some(Arc::clone(&self.shared)))
     }
 
-    /// Ends the thread now and tells how many lines it wrote.
+    /// Ends the thread now and returns the number of lines it wrote.
     ///
     /// # Errors
-    /// The error that ended it earlier: the disk is full.
+    /// The error that ended it earlier, such as a full disk.
     pub fn stop(mut self) -> io::Result<u64> {
         self.end()
     }
@@ -123,13 +134,13 @@ impl Sampler {
         let Some(thread) = self.thread.take() else { return Ok(0) };
         self.shared.lock().stop = true;
         self.shared.changed.notify_all();
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the sampler panicked")))
+        thread.join().unwrap_or_else(|_| Err(io::Error::other(SamplerError::Panicked)))
     }
 }
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        // Whoever wants the error calls `stop`.
+        // Callers that need the error call `stop`.
         let _ = self.end();
     }
 }
@@ -139,7 +150,7 @@ impl Drop for Quiet {
         if let Some(shared) = &self.0 {
             let mut state = shared.lock();
             state.quiet -= 1;
-            // It is about to wake up: whoever wants quiet next waits until it sleeps again.
+            // The thread is about to wake up, so the next call of `quiet` must wait until it sleeps again.
             state.parked &= state.quiet > 0;
             shared.changed.notify_all();
         }
@@ -162,7 +173,7 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `due`, or until nobody wants quiet if that is later. Returns whether to go on.
+    /// Waits until `due` and until no guard exists. Returns false if the thread must stop.
     fn sleep_until(&self, due: Instant, sharing: Sharing) -> bool {
         let mut state = self.lock();
         loop {
@@ -186,14 +197,14 @@ impl Shared {
 fn run(config: SamplerConfig, shared: &Shared, ready: &SyncSender<()>) -> io::Result<u64> {
     pin_current_thread(&config.cpus)?;
     let mut table = Table::open(&config.file, config.extra)?;
-    // The receiver waits for exactly this message.
+    // The receiver waits for this message.
     let _ = ready.send(());
     let mut lines = 0;
     let mut due = Instant::now();
     while shared.sleep_until(due, config.sharing) {
         table.write(&read(&config.proc, &config.background))?;
         lines += 1;
-        // Lines that were missed in a quiet time are not made up for.
+        // Lines that were missed during quiet time are not made up for.
         due = (due + config.period).max(Instant::now());
     }
     Ok(lines)
@@ -220,7 +231,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
-    /// A sampler that tells of every line, and the folder of its file.
+    /// A sampler, a channel with a message for every line, and the folder of its file.
     fn sampler(period: Duration, sharing: Sharing) -> (Sampler, Receiver<()>, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let (tick, ticks) = channel();
@@ -262,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_on_a_measuring_core_sleeps_while_it_is_quiet() {
+    fn a_sampler_on_a_measuring_core_sleeps_while_a_guard_exists() {
         let (sampler, ticks, _dir) = sampler(Duration::from_millis(1), Sharing::MeasuringCore);
         ticks.recv_timeout(SOON).unwrap();
         let (first, second) = (sampler.quiet(), sampler.quiet());
@@ -274,14 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_on_its_own_core_goes_on() {
+    fn a_sampler_on_its_own_core_continues() {
         let (sampler, ticks, _dir) = sampler(Duration::from_millis(1), Sharing::OwnCore);
         let _quiet = sampler.quiet();
         (0..50).for_each(|_| ticks.recv_timeout(SOON).unwrap());
     }
 
     #[test]
-    fn a_sampler_stops_though_it_is_held_quiet_and_quiet_returns_though_it_stopped() {
+    fn a_sampler_can_be_stopped_while_a_guard_exists() {
         let (sampler, _ticks, _dir) = sampler(Duration::from_millis(1), Sharing::MeasuringCore);
         let quiet = sampler.quiet();
         sampler.stop().unwrap();
@@ -289,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_opened_is_an_error_of_the_start() {
+    fn starting_fails_if_the_file_cannot_be_opened() {
         let config = SamplerConfig {
             proc: PathBuf::from("/proc"),
             file: PathBuf::from("/no-such-folder/host.csv"),

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Cache, CacheKind, Core, CoreKind, NumaNode, Socket, Topology};
-use crate::host::tree::{self, HostError};
+use crate::host::{HostError, tree};
 use crate::model::cpuset::CpuSet;
 use crate::model::units::Bytes;
 
 impl Topology {
-    /// Reads the online CPUs under `sys` (`/sys` in production); `usable` are those that this process may run on, as
-    /// it was started (`placement::usable_cpus`).
+    /// Reads the online CPUs under `sys` (`/sys` in production). `usable` lists the CPUs that this process could use when it
+    /// was started (`placement::usable_cpus`).
     ///
-    /// A kernel that leaves out a CPU's topology (some virtual machines) has one thread a core and one socket.
+    /// Some virtual machines report no topology; then every CPU is a core with one thread, on one socket.
     ///
     /// # Errors
-    /// When the list of online CPUs cannot be read, or a file does not hold what the kernel documents.
+    /// When the list of online CPUs cannot be read, or a file has other content than the kernel documents.
     pub fn read(sys: &Path, usable: &CpuSet) -> Result<Topology, HostError> {
         let tree = Tree { cpus: sys.join("devices/system/cpu"), sys: sys.to_owned() };
         let online: CpuSet = tree::value(&tree.cpus.join("online"), CPU_LIST)?;
@@ -28,7 +28,8 @@ impl Topology {
     }
 }
 
-const CPU_LIST: &str = "CPU list";
+const CPU_LIST: &str = "a CPU list";
+const NUMBER: &str = "a number";
 
 struct Tree {
     sys: PathBuf,
@@ -54,11 +55,11 @@ impl Tree {
         Ok(sockets.into_iter().map(socket).collect())
     }
 
-    /// The socket's number; the kernel writes -1 where the firmware does not tell.
+    /// The socket's number. The kernel writes -1 if the firmware does not report it.
     fn socket(&self, cpu: u32) -> Result<u32, HostError> {
         let path = self.cpu(cpu).join("topology/physical_package_id");
         match path.exists() {
-            true => Ok(u32::try_from(tree::value::<i64>(&path, "number")?).unwrap_or(0)),
+            true => Ok(u32::try_from(tree::value::<i64>(&path, NUMBER)?).unwrap_or(0)),
             false => Ok(0),
         }
     }
@@ -68,11 +69,11 @@ impl Tree {
         let dir = self.cpu(cpu).join("topology");
         let names = ["core_cpus_list", "thread_siblings_list"];
         let Some(path) = names.iter().map(|n| dir.join(n)).find(|p| p.exists()) else { return Ok(CpuSet::one(cpu)) };
-        let told: CpuSet = tree::value(&path, CPU_LIST)?;
-        Ok(told.iter().chain([cpu]).filter(|&c| online.contains(c)).collect())
+        let threads: CpuSet = tree::value(&path, CPU_LIST)?;
+        Ok(threads.iter().chain([cpu]).filter(|&c| online.contains(c)).collect())
     }
 
-    /// The kinds of the cores of a hybrid host: by the performance-monitoring units of x86, else by capacity.
+    /// The kinds of the cores of a hybrid host: on x86 by the performance monitoring units, elsewhere by capacity.
     fn kinds(&self, online: &CpuSet) -> Result<BTreeMap<u32, CoreKind>, HostError> {
         let unit = |name: &str| self.sys.join("devices").join(name).join("cpus");
         if unit("cpu_core").exists() && unit("cpu_atom").exists() {
@@ -97,21 +98,21 @@ impl Tree {
         Ok(caches.into_iter().collect())
     }
 
-    /// The NUMA nodes; none on a kernel without them.
+    /// The NUMA nodes; empty if the kernel has none.
     fn nodes(&self, online: &CpuSet) -> Result<Vec<NumaNode>, HostError> {
         let dir = self.sys.join("devices/system/node");
         let path = dir.join("online");
-        let ids: CpuSet = if path.exists() { tree::value(&path, "node list")? } else { CpuSet::default() };
+        let ids: CpuSet = if path.exists() { tree::value(&path, "a node list")? } else { CpuSet::default() };
         let node = |id| -> Result<NumaNode, HostError> {
-            let told: CpuSet = tree::value(&dir.join(format!("node{id}/cpulist")), CPU_LIST)?;
-            Ok(NumaNode { id, cpus: told.iter().filter(|&c| online.contains(c)).collect() })
+            let cpus: CpuSet = tree::value(&dir.join(format!("node{id}/cpulist")), CPU_LIST)?;
+            Ok(NumaNode { id, cpus: cpus.iter().filter(|&c| online.contains(c)).collect() })
         };
         let nodes: Result<Vec<_>, _> = ids.iter().map(node).collect();
         Ok(nodes?.into_iter().filter(|n| !n.cpus.is_empty()).collect())
     }
 }
 
-/// A cache directory; `None` for a kind of cache that is not known here.
+/// Reads the cache in `dir`; `None` if its kind is unknown.
 fn cache(dir: &Path, cpu: u32, online: &CpuSet) -> Result<Option<Cache>, HostError> {
     let kind = match tree::line(&dir.join("type")).as_deref() {
         Some("Data") => CacheKind::Data,
@@ -120,16 +121,16 @@ fn cache(dir: &Path, cpu: u32, online: &CpuSet) -> Result<Option<Cache>, HostErr
         _ => return Ok(None),
     };
     let shared = dir.join("shared_cpu_list");
-    let told: CpuSet = if shared.exists() { tree::value(&shared, CPU_LIST)? } else { CpuSet::one(cpu) };
+    let cpus: CpuSet = if shared.exists() { tree::value(&shared, CPU_LIST)? } else { CpuSet::one(cpu) };
     Ok(Some(Cache {
-        level: tree::value(&dir.join("level"), "number")?,
+        level: tree::value(&dir.join("level"), NUMBER)?,
         kind,
         size: tree::line(&dir.join("size")).and_then(|s| size(&s)),
-        cpus: told.iter().filter(|&c| online.contains(c)).collect(),
+        cpus: cpus.iter().filter(|&c| online.contains(c)).collect(),
     }))
 }
 
-/// A size as sysfs writes it: `32K`, seldom `2M`.
+/// Parses a size from sysfs, such as `32K` or `2M`.
 fn size(text: &str) -> Option<Bytes> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let factor = match unit {
@@ -142,8 +143,9 @@ fn size(text: &str) -> Option<Bytes> {
     number.parse::<u64>().ok()?.checked_mul(factor).map(Bytes)
 }
 
-/// Cores within a fifth of the largest capacity count as performance cores: the margin by which the scheduler itself
-/// tells that a task fits a CPU (`fits_capacity`, `kernel/sched/fair.c`). Favoured cores differ by a few per cent only.
+/// The kinds of cores by capacity; empty if all are alike. Cores within a fifth of the largest capacity count as performance
+/// cores. The scheduler uses the same margin to decide whether a task fits a CPU (`fits_capacity`, `kernel/sched/fair.c`).
+/// The favored cores of some processors differ by a few percent only.
 fn by_capacity(capacities: &BTreeMap<u32, u32>) -> BTreeMap<u32, CoreKind> {
     let largest = capacities.values().copied().max().unwrap_or(0);
     let is_fast = |n: u32| u64::from(n) * 5 >= u64::from(largest) * 4;
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn offline_cpus_are_in_no_core_and_cache() {
-        let host = Host::materialise("laptop-smt");
+        let host = Host::materialize("laptop-smt");
         fs::write(host.root().join("sys/devices/system/cpu/online"), "0-6\n").unwrap();
         let topology = Topology::read(&host.sys(), &all()).unwrap();
         assert_eq!(topology.online().to_string(), "0-6");
@@ -182,15 +184,15 @@ mod tests {
 
     #[test]
     fn only_cpus_of_the_process_are_usable() {
-        let host = Host::materialise("laptop-smt");
+        let host = Host::materialize("laptop-smt");
         let topology = Topology::read(&host.sys(), &"2-3,90".parse().unwrap()).unwrap();
         assert_eq!(topology.usable.to_string(), "2-3");
         assert_eq!(topology.online().len(), 8);
     }
 
     #[test]
-    fn a_kernel_that_tells_no_topology_has_one_thread_a_core_and_one_socket() {
-        let host = Host::materialise("vm-2x1");
+    fn without_a_topology_every_cpu_is_a_core_on_one_socket() {
+        let host = Host::materialize("vm-2x1");
         for cpu in 0..2 {
             fs::remove_dir_all(host.sys().join(format!("devices/system/cpu/cpu{cpu}/topology"))).unwrap();
         }
@@ -200,10 +202,10 @@ mod tests {
 
     #[test]
     fn a_torn_file_is_an_error_that_names_it() {
-        let host = Host::materialise("vm-2x1");
+        let host = Host::materialize("vm-2x1");
         fs::write(host.sys().join("devices/system/cpu/cpu1/topology/core_cpus_list"), "1-\n").unwrap();
         let error = Topology::read(&host.sys(), &all()).unwrap_err().to_string();
-        assert!(error.ends_with("cpu1/topology/core_cpus_list holds `1-`, which is no CPU list"), "{error}");
+        assert!(error.ends_with("cpu1/topology/core_cpus_list: invalid content `1-`; expected a CPU list"), "{error}");
     }
 
     #[rstest]
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn favoured_cores_do_not_make_a_host_hybrid_but_half_capacity_does() {
+    fn favored_cores_do_not_make_a_host_hybrid_but_half_capacity_does() {
         assert!(by_capacity(&BTreeMap::from([(0, 1024), (1, 1009)])).is_empty());
         let big_little = by_capacity(&BTreeMap::from([(0, 446), (1, 1024)]));
         assert_eq!(big_little, BTreeMap::from([(0, CoreKind::Efficiency), (1, CoreKind::Performance)]));

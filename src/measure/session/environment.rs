@@ -160,7 +160,7 @@ pub(crate) fn needs(configuration: &Configuration, plan: &Plan, all: &[ResourceC
         processes_more: if forks { cpus * most(|resource_cost| resource_cost.forking) } else { 0 },
         fds_each: FILES_EACH,
         inotify_each: most(|resource_cost| resource_cost.inotify),
-        neighbours_each: if bridged { most(|resource_cost| resource_cost.neighbours) } else { 0 },
+        neighbors_each: if bridged { most(|resource_cost| resource_cost.neighbours) } else { 0 },
         memory_each: Bytes(most(|resource_cost| resource_cost.memory.0)),
         own_memory_each: Bytes(most_own(|resource_cost| resource_cost.memory.0)),
     }
@@ -243,7 +243,7 @@ impl Guard {
             let iterations = known.or(earlier).map_or_else(|| noise::calibrate(cpu, noise::QUANTUM), Ok)?;
             noise::measure(cpu, &FwqConfig { quanta: self.quanta, iterations })
         };
-        let readings = self.cpus.iter().map(reading).collect::<io::Result<Vec<_>>>()?;
+        let readings = self.cpus.iter().map(reading).collect::<Result<Vec<_>, noise::NoiseError>>()?;
         self.readings.push(readings);
         Ok(())
     }

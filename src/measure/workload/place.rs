@@ -78,7 +78,7 @@ mod tests {
     fn a_namespace_that_is_not_there_is_named() {
         let cpus = usable_cpus().unwrap();
         let error = within(Some(Path::new("/no/such/netns")), &cpus, || ()).unwrap_err().to_string();
-        assert!(error.starts_with("enter the network namespace /no/such/netns: "), "{error}");
+        assert!(error.starts_with("failed to enter the network namespace /no/such/netns: "), "{error}");
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Firecracker {
             return Ok(());
         }
         instance.watch.stamp(Event::Spawn);
-        let tap = self.context.network.attach_lasting_tap()?;
+        let tap = self.context.network.attach_persistent_tap()?;
         self.context.settings.delay(spec).map_or(Ok(()), |span| tap.delay(span))?;
         let at = |port| Endpoint { address: (tap.address(), port).into(), netns: self.context.network.netns() };
         instance.endpoint = spec.image.program.listens().map(at);

@@ -167,7 +167,7 @@ fn a_monitor_that_cannot_be_started_leaves_nothing() {
 #[test]
 fn a_machine_is_in_the_namespace_of_its_tap() {
     let fixture = Fixture::new();
-    if let Err(why) = fixture.context.network.attach_lasting_tap() {
+    if let Err(why) = fixture.context.network.attach_persistent_tap() {
         return eprintln!("skipped: no tap can be made: {why}");
     }
     let spec = fixture.spec(&[], Networking::Bridge);

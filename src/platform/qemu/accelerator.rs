@@ -144,7 +144,7 @@ fn boot(program: &Path, guest: &System, accelerator: Accelerator, deadline: Dura
         "-kernel", &kernel, "-append", "fw.run=/fw/probe -- do=compute",
     ];
     let refuse = |lasts: bool, reason: String| Err(Refusal { reason, lasts });
-    match tools::ask(program, &arguments, deadline) {
+    match tools::output(program, &arguments, deadline) {
         Err(e) => refuse(false, e.to_string()),
         Ok(None) => {
             refuse(false, format!("a guest under {accelerator} had not executed after {} s", deadline.as_secs()))

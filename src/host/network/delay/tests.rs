@@ -1,4 +1,4 @@
-//! Queues on links, as the kernel has them.
+//! Queues on links, read back from the kernel.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn queues(socket: &Socket) -> Vec<(i32, String, Vec<u8>)> {
     message.finalize();
     let mut text = vec![0; message.buffer_len()];
     message.serialize(&mut text);
-    send(socket.raw(), &text, MsgFlags::empty()).expect("asked");
+    send(socket.raw(), &text, MsgFlags::empty()).expect("sent");
     let (mut found, mut reply) = (Vec::new(), vec![0; 64 << 10]);
     loop {
         let length = recv(socket.raw(), &mut reply, MsgFlags::empty()).expect("answered");
@@ -33,7 +33,7 @@ fn queues(socket: &Socket) -> Vec<(i32, String, Vec<u8>)> {
     }
 }
 
-/// The queue that `struct tcmsg` and its attributes in `text` tell of (`linux/rtnetlink.h`): kind is attribute 1.
+/// Parses a queue from `struct tcmsg` and its attributes (`linux/rtnetlink.h`). Attribute 1 is the kind.
 fn queue_in(text: &[u8]) -> Option<(i32, String, Vec<u8>)> {
     let index = i32::from_ne_bytes(text.get(4..8)?.try_into().ok()?);
     let (mut kind, mut options, mut rest) = (String::new(), Vec::new(), text.get(20..)?);
@@ -51,7 +51,7 @@ fn queue_in(text: &[u8]) -> Option<(i32, String, Vec<u8>)> {
 }
 
 #[test]
-fn a_delay_is_told_in_ticks_and_in_nanoseconds() {
+fn a_delay_is_encoded_in_ticks_and_in_nanoseconds() {
     let options = options(Nanos(100_000));
     let number = |at: usize| u32::from_ne_bytes(options[at..at + 4].try_into().expect("four bytes"));
     assert_eq!((number(0), number(4)), (1_562, PACKETS), "100 µs are 1,562 ticks of 64 ns");
@@ -66,19 +66,19 @@ fn a_long_delay_has_no_ticks_that_wrap() {
     assert_eq!(options[..4], u32::MAX.to_ne_bytes());
 }
 
-/// `tbf`, which more kernels have than netem: that a queue in this form gets onto a port.
+/// Uses `tbf`, which more kernels have than netem, to check that a queue in this form can be put on a port.
 #[test]
 fn a_queue_is_put_on_a_link_and_read_back() {
-    let (_namespace, socket) = match Namespace::make() {
+    let (_namespace, socket) = match Namespace::create() {
         Ok(made) => made,
         Err(e) => return eprintln!("skipped: {e}; run as root"),
     };
-    // `struct tc_tbf_qopt` of `linux/pkt_sched.h`: the rate, no peak rate, limit, buffer and mtu; attribute 1 is it.
+    // Attribute 1 is `struct tc_tbf_qopt` of `linux/pkt_sched.h`: the rate, no peak rate, limit, buffer and mtu.
     let rate = [0u32.to_ne_bytes(), 0u32.to_ne_bytes(), 1_000_000u32.to_ne_bytes()].concat();
     let rest = [vec![0; 12], [10_000u32, 100_000, 0].map(u32::to_ne_bytes).concat()].concat();
     let length = (4 + rate.len() + rest.len()) as u16;
     let options = [[length.to_ne_bytes(), 1u16.to_ne_bytes()].concat(), rate, rest].concat();
-    match socket.ask(vec![queue("the loopback", LOOPBACK_INDEX, "tbf", options)]) {
+    match socket.execute(vec![queue("the loopback", LOOPBACK_INDEX, "tbf", options)]) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return eprintln!("skipped: this kernel has no tbf"),
         done => done.expect("put"),
     }
@@ -87,13 +87,13 @@ fn a_queue_is_put_on_a_link_and_read_back() {
 }
 
 #[test]
-fn an_unknown_queue_is_told_as_one_that_is_not_there() {
-    let (_namespace, socket) = match Namespace::make() {
+fn an_unknown_queue_is_not_found() {
+    let (_namespace, socket) = match Namespace::create() {
         Ok(made) => made,
         Err(e) => return eprintln!("skipped: {e}; run as root"),
     };
     let error =
-        socket.ask(vec![queue("the loopback", LOOPBACK_INDEX, "fw-none", Vec::new())]).expect_err("no such kind");
+        socket.execute(vec![queue("the loopback", LOOPBACK_INDEX, "fw-none", Vec::new())]).expect_err("no such kind");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     assert!(error.to_string().contains("put the queue fw-none on the loopback"), "{error}");
 }
@@ -101,15 +101,15 @@ fn an_unknown_queue_is_told_as_one_that_is_not_there() {
 #[test]
 fn a_delay_on_an_instances_port_is_read_back() {
     if let Err(e) = can_delay() {
-        return eprintln!("skipped: packets cannot be delayed here: {e}");
+        return eprintln!("skipped: packets cannot be delayed on this host: {e}");
     }
     let network = Arc::new(RunNetwork::with_ports(2));
     let (delayed, other) = (network.attach().expect("attached"), network.attach().expect("attached"));
     delayed.delay(Nanos(123_456)).expect("delayed");
-    let netns = network.netns().expect("it is made");
+    let netns = network.netns().expect("it exists");
     let all = inside(&netns, || Socket::open().map(|socket| queues(&socket))).expect("entered").expect("read");
-    let of = |slot: Slot| all.iter().find(|(index, kind, _)| *index == slot.port_index() as i32 && kind == NETEM);
-    let (_, _, options) = of(delayed.slot).expect("it has the queue");
+    let netem_on = |slot: Slot| all.iter().find(|(index, kind, _)| *index == slot.port_index() as i32 && kind == NETEM);
+    let (_, _, options) = netem_on(delayed.slot).expect("it has the queue");
     assert!(options.windows(8).any(|bytes| bytes == 123_456u64.to_ne_bytes()), "{options:?}");
-    assert!(of(other.slot).is_none());
+    assert!(netem_on(other.slot).is_none());
 }

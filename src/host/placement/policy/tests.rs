@@ -6,8 +6,8 @@ use rstest::rstest;
 use super::*;
 use crate::host::fixture;
 
-/// `victim | attackers | harness`, or the reason why not.
-fn told(topology: &Topology, placement: &str) -> String {
+/// The assignment as `victim | attackers | harness`, or the reason why it is not possible.
+fn described(topology: &Topology, placement: &str) -> String {
     match assign(topology, placement.parse().unwrap()) {
         Ok(a) => format!("{} | {} | {}", a.victim, attackers(&a), a.harness),
         Err(e) => e.reason,
@@ -42,7 +42,7 @@ fn attackers(a: &Assignment) -> String {
 #[case("vm-2x1", "fill", "1 | 0 | 0")]
 #[case("vm-2x1", "unpinned", " |  | ")]
 fn a_described_host_places(#[case] host: &str, #[case] placement: &str, #[case] expected: &str) {
-    assert_eq!(told(&fixture::topology(host), placement), expected);
+    assert_eq!(described(&fixture::topology(host), placement), expected);
 }
 
 #[rstest]
@@ -58,7 +58,11 @@ fn a_described_host_places(#[case] host: &str, #[case] placement: &str, #[case] 
 #[case("vm-2x1", "same-thread", "0")]
 #[case::with_the_attacker("vm-2x1", "same-socket", "0")]
 #[case("vm-2x1", "unpinned", "")]
-fn a_client_has_what_victim_and_attackers_leave(#[case] host: &str, #[case] placement: &str, #[case] expected: &str) {
+fn a_client_gets_the_cpus_that_victim_and_attackers_leave(
+    #[case] host: &str,
+    #[case] placement: &str,
+    #[case] expected: &str,
+) {
     let assignment = assign(&fixture::topology(host), placement.parse().unwrap()).unwrap();
     assert_eq!(assignment.client.to_string(), expected);
 }
@@ -71,7 +75,7 @@ fn a_client_has_what_victim_and_attackers_leave(#[case] host: &str, #[case] plac
 #[case::one_core("laptop-smt", "2-3", "2", "3")]
 #[case::one_cpu("vm-2x1", "0", "0", "0")]
 #[case::nothing("vm-2x1", "", "", "")]
-fn servers_and_client_stand_apart(
+fn servers_and_client_run_on_different_cpus(
     #[case] host: &str,
     #[case] usable: &str,
     #[case] client: &str,
@@ -86,15 +90,15 @@ fn servers_and_client_stand_apart(
 #[case::unpinned("", "", &[""], None)]
 #[case::attacker("0-2", "3", &["1"], Some("the load generator shares CPU 1 with an attacker"))]
 #[case::victim("0", "0", &["0"], Some("the load generator shares CPU 0 with its server"))]
-fn a_client_that_is_not_alone_is_told_of(
+fn a_client_that_shares_a_cpu_is_reported(
     #[case] client: &str,
     #[case] victim: &str,
     #[case] attackers: &[&str],
     #[case] expected: Option<&str>,
 ) {
     let attackers: Vec<CpuSet> = attackers.iter().map(|set| set.parse().unwrap()).collect();
-    let told = client_shares(&client.parse().unwrap(), &victim.parse().unwrap(), &attackers);
-    assert_eq!(told.as_deref(), expected);
+    let caution = client_shares(&client.parse().unwrap(), &victim.parse().unwrap(), &attackers);
+    assert_eq!(caution.as_deref(), expected);
 }
 
 #[rstest]
@@ -115,11 +119,11 @@ fn placement_never_leaves_the_usable_cpus(
     #[case] placement: &str,
     #[case] expected: &str,
 ) {
-    assert_eq!(told(&fixture::topology_of(host, &usable.parse().unwrap()), placement), expected);
+    assert_eq!(described(&fixture::topology_of(host, &usable.parse().unwrap()), placement), expected);
 }
 
 #[test]
-fn an_unpinned_attacker_is_one_that_goes_anywhere() {
+fn an_unpinned_attacker_may_run_anywhere() {
     let assignment = assign(&fixture::topology("vm-2x1"), Placement::Unpinned).unwrap();
     assert_eq!(assignment.attackers, [CpuSet::default()]);
 }
@@ -143,7 +147,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn an_assignment_keeps_its_promises(topology in any_host(), placement in prop::sample::select(Placement::ALL)) {
+    fn an_assignment_keeps_its_invariants(topology in any_host(), placement in prop::sample::select(Placement::ALL)) {
         let Ok(a) = assign(&topology, placement) else { return Ok(()) };
         let everyone = a.attackers.iter().fold(a.victim.union(&a.harness).union(&a.client), |all, set| all.union(set));
         prop_assert!(everyone.is_subset(&topology.usable));
@@ -172,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn every_attacker_is_where_its_placement_says(topology in any_host(), placement in prop::sample::select(Placement::ALL)) {
+    fn every_attacker_matches_its_placement(topology in any_host(), placement in prop::sample::select(Placement::ALL)) {
         let Ok(a) = assign(&topology, placement) else { return Ok(()) };
         let Some(victim) = a.victim.first() else { return Ok(()) };
         for attacker in a.attackers.iter().filter_map(CpuSet::first) {
