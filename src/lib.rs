@@ -1,11 +1,11 @@
 //! Featherweight measures how light, how scalable and how well isolated a virtualization platform is.
 //!
-//! Containers, unikernels, microVMs, plain VMs and the bare process go through one harness with one
-//! definition of every metric. `ARCHITECTURE.md` is the map; `docs/glossary.md` fixes the words.
+//! One harness, with one definition of every metric, measures bare processes, containers, microVMs, virtual machines and
+//! unikernels. `ARCHITECTURE.md` describes the modules; `docs/glossary.md` defines the terms.
 //!
-//! Data flows one way: the command line is resolved into a configuration, `plan` turns it into a list of
-//! trials without touching the machine, `engine` runs them and appends each to the [`store`] at once,
-//! `stats` and `report` read the store and nothing else.
+//! Data flows in one direction. [`cli`] resolves the command line into a configuration. [`measure`] plans the trials without
+//! touching the machine, then runs them and appends each to the [`store`] at once. [`compare`] and [`report`] only read what
+//! is stored.
 
 pub mod cli;
 pub mod compare;

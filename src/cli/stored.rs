@@ -76,6 +76,6 @@ mod tests {
         assert_eq!(exit::of(&named(runs.path(), "last").unwrap_err()), Exit::NothingRan);
         let wrong = named(runs.path(), "tuesday").unwrap_err();
         assert_eq!(exit::of(&wrong), Exit::BadInput);
-        assert!(format!("{wrong:#}").starts_with("RUN tuesday: tuesday/run.json holds no run"), "{wrong:#}");
+        assert!(format!("{wrong:#}").starts_with("RUN tuesday: failed to read tuesday/run.json: "), "{wrong:#}");
     }
 }

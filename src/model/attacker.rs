@@ -1,30 +1,30 @@
-//! The attackers, as data: what each one stresses, which guest it runs and the limits it lives in.
+//! The attackers: what each one stresses, and its guest program.
 
 use crate::model::names::named_enum;
 use crate::model::program::Program;
 
 named_enum! {
-    /// A neighbour that disturbs a victim.
+    /// A neighbor that disturbs a victim by repeating one operation.
     pub enum Attacker ("attacker") {
-        /// CPU: tests number after number for primality.
+        /// CPU: tests numbers for primality.
         Prime = "prime",
-        /// Memory bandwidth and shared cache: STREAM's copy, scale, add and triad for ever.
+        /// Memory bandwidth and shared cache: STREAM's copy, scale, add and triad.
         Stream = "stream",
-        /// `open` and `close` of one file on an in-memory file system.
+        /// System calls: `open` and `close` of a file on an in-memory file system.
         Open = "open",
-        /// `read` of one file on an in-memory file system.
+        /// System calls: `read` of a file on an in-memory file system.
         Read = "read",
-        /// `write` of one file on an in-memory file system.
+        /// System calls: `write` of a file on an in-memory file system.
         Write = "write",
-        /// `stat` of one file on an in-memory file system.
+        /// System calls: `stat` of a file on an in-memory file system.
         Stat = "stat",
-        /// `fork`: the child exits, the parent waits; never more than two processes.
+        /// Processes: `fork` of a child that exits, and `wait` for it. There are never more than two processes.
         Fork = "fork",
     }
 }
 
 impl Attacker {
-    /// The guest program that this attacker is.
+    /// The attacker's guest program.
     pub fn program(self) -> Program {
         match self {
             Attacker::Prime => Program::Prime,

@@ -1,4 +1,4 @@
-//! What a run was asked to do, resolved: nothing is decided after this.
+//! The resolved configuration of a run. Nothing is decided after it.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,21 +14,21 @@ use crate::model::record::Experiment;
 named_enum! {
     /// How much is measured.
     pub enum Profile ("profile") {
-        /// Minutes: enough to see that everything works and what the figures look like.
+        /// Takes minutes; shows that everything works and what the figures look like.
         Quick = "quick",
-        /// Hours: intervals worth deciding on.
+        /// Takes hours; its intervals are narrow enough for decisions.
         Standard = "standard",
-        /// The main source's own numbers: 1,000 instances by 10, 5 runs; isolation 20 runs.
+        /// The thesis's numbers: up to 1,000 instances in steps of 10 and 5 passes; in isolation 20 passes.
         Paper = "paper",
     }
 }
 
 named_enum! {
-    /// In which order the levels of a ladder are visited.
+    /// The order in which the levels of a ladder are visited.
     pub enum LadderOrder ("ladder order") {
-        /// Shuffled in every pass, so that drift of the host is not taken for an effect of the level.
+        /// Shuffled in every pass, so that drift of the host does not look like an effect of the level.
         Shuffled = "shuffled",
-        /// Rising, as the main source did: claims no trend test.
+        /// Rising, as in the thesis. The report then shows no trend test.
         Growth = "growth",
     }
 }

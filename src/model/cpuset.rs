@@ -22,17 +22,17 @@ impl CpuSet {
         self.0.iter().copied()
     }
 
-    /// The lowest CPU; `None` when the set is empty.
+    /// The lowest CPU; `None` if the set is empty.
     pub fn first(&self) -> Option<u32> {
         self.0.first().copied()
     }
 
-    /// How many CPUs are in the set.
+    /// The number of CPUs.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether no CPU is in the set.
+    /// Whether the set has no CPU.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -64,26 +64,26 @@ impl FromIterator<u32> for CpuSet {
     }
 }
 
-/// A text that is no CPU list.
+/// A text that is not a CPU list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no CPU list; a list looks like 0-3,8")]
+#[error("invalid CPU list `{0}`; expected a list such as 0-3,8")]
 pub struct ParseCpuSetError(String);
 
-/// The largest CPU number accepted (Linux's `NR_CPUS` tops out at 8,192): a torn file must not become a huge set.
+/// The highest accepted CPU number, so that a damaged file cannot result in a huge set. Linux's `NR_CPUS` is at most 8,192.
 const MAX_CPU: u32 = 8191;
 
 impl FromStr for CpuSet {
     type Err = ParseCpuSetError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || ParseCpuSetError(text.trim().to_owned());
+        let invalid = || ParseCpuSetError(text.trim().to_owned());
         let mut cpus = BTreeSet::new();
         for part in text.trim().split(',').filter(|p| !p.is_empty()) {
             let (low, high) = part.split_once('-').unwrap_or((part, part));
-            let low: u32 = low.trim().parse().map_err(|_| bad())?;
-            let high: u32 = high.trim().parse().map_err(|_| bad())?;
+            let low: u32 = low.trim().parse().map_err(|_| invalid())?;
+            let high: u32 = high.trim().parse().map_err(|_| invalid())?;
             if low > high || high > MAX_CPU {
-                return Err(bad());
+                return Err(invalid());
             }
             cpus.extend(low..=high);
         }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_reads_and_prints_as_the_kernel_writes_it() {
+    fn a_list_is_parsed_and_printed_in_the_kernels_format() {
         for text in ["", "0", "0-3", "0-1,4,6-8"] {
             assert_eq!(text.parse::<CpuSet>().map(|s| s.to_string()), Ok(text.to_owned()));
         }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn an_invalid_list_is_rejected() {
         for text in ["x", "3-1", "0-99999999", "-1", "1-"] {
             assert!(text.parse::<CpuSet>().is_err(), "{text}");
         }

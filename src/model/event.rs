@@ -6,29 +6,29 @@ use crate::model::names::named_enum;
 use crate::model::units::Nanos;
 
 named_enum! {
-    /// Something that happens once in the life of an instance, in the order of life. Stamped on the host by one clock;
-    /// guest clocks never enter. A platform without an event leaves it out.
+    /// An event that happens at most once in the life of an instance, in order. The host's clock stamps all events; guest
+    /// clocks are never used. A platform omits events that it cannot observe.
     pub enum Event ("event") {
-        /// The harness asks for the instance.
+        /// The harness requests the instance.
         Spawn = "spawn",
-        /// The platform has made it; it is not started yet.
+        /// The platform has created it but not started it yet.
         Created = "created",
-        /// The monitor or runtime process is alive.
+        /// The monitor of a virtual machine is up.
         Vmm = "vmm",
-        /// The guest began: first byte, or the runtime's start.
+        /// The guest begins: its first byte, or the runtime's start.
         Guest = "guest",
-        /// The guest program's own first line.
+        /// The harness reads the guest program's first line.
         Main = "main",
         /// It serves, or begins its measured work.
         Ready = "ready",
-        /// It printed its result.
+        /// The harness reads its result.
         Result = "result",
-        /// Its process ended.
+        /// Its process ends.
         Exit = "exit",
         /// Everything made for it is removed.
         Gone = "gone",
     }
 }
 
-/// Instants of one clock.
+/// The instants of events, by one clock.
 pub type Events = BTreeMap<Event, Nanos>;

@@ -1,20 +1,20 @@
-//! How hard servers are driven.
+//! The load on servers.
 
 use serde::{Deserialize, Serialize};
 
-/// How hard servers are driven.
+/// How hard the load generators drive servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
-    /// How long `wrk` drives Nginx, in seconds.
+    /// Seconds for which `wrk` drives Nginx.
     pub seconds: u32,
-    /// The connections that `wrk` keeps open.
+    /// Connections that `wrk` keeps open.
     pub connections: u32,
-    /// The threads of `wrk`.
+    /// Threads of `wrk`.
     pub threads: u32,
-    /// The requests of each kind that `redis-benchmark` makes.
+    /// Requests of each kind that `redis-benchmark` makes.
     pub requests: u64,
-    /// The clients of `redis-benchmark`.
+    /// Clients of `redis-benchmark`.
     pub clients: u32,
-    /// The requests that each of those clients sends at once.
+    /// Requests that each client sends at once.
     pub pipeline: u32,
 }

@@ -1,4 +1,4 @@
-//! The vocabulary of the project: quantities, names, and what records hold. Nothing here does I/O.
+//! The types that all modules share: quantities, names and records. Nothing here does I/O.
 
 pub mod attacker;
 pub mod configuration;

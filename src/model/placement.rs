@@ -1,15 +1,15 @@
-//! The placements, by name.
+//! The placements.
 
 use crate::model::names::named_enum;
 
 named_enum! {
     /// Where attackers run relative to the victim.
     pub enum Placement ("placement") {
-        /// No pinning: the host's scheduler decides.
+        /// Anywhere: nothing is pinned and the host's scheduler decides.
         Unpinned = "unpinned",
-        /// The victim alone on its CPU, nobody else placed.
+        /// Nowhere: only the victim is placed.
         Alone = "alone",
-        /// On the victim's own hardware thread.
+        /// On the victim's hardware thread.
         SameThread = "same-thread",
         /// On the other hardware thread of the victim's core.
         SameCore = "same-core",
@@ -17,7 +17,7 @@ named_enum! {
         SameSocket = "same-socket",
         /// On another socket.
         OtherSocket = "other-socket",
-        /// An attacker on every hardware thread of the socket but the victim's whole core.
+        /// On every hardware thread of the victim's socket except those of its core.
         Fill = "fill",
     }
 }

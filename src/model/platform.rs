@@ -1,4 +1,4 @@
-//! Platforms as records name and describe them.
+//! Platforms, as records name and describe them.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::names::named_enum;
 
-/// Names a platform: `native`, `youki`, `docker:crun`. Whether it exists is the registry's to say.
+/// The name of a platform: `native`, `youki`, `docker:crun`. The registry decides whether it exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlatformId(String);
 
 impl PlatformId {
-    /// The id of that name.
+    /// The id with that name.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
@@ -30,72 +30,72 @@ impl fmt::Display for PlatformId {
 }
 
 named_enum! {
-    /// What makes a guest execute. Results of different accelerators are never shown in one comparison.
+    /// What executes a guest. Results with different accelerators are never compared.
     pub enum Accelerator ("accelerator") {
-        /// The host's own CPU and kernel: processes and containers.
+        /// The host's own CPU and kernel, as for processes and containers.
         None = "none",
-        /// Hardware virtualisation.
+        /// Hardware virtualization.
         Kvm = "kvm",
-        /// QEMU's emulation: proves that the machinery works, says nothing about hardware.
+        /// QEMU's emulation. It shows that everything works, but its times say nothing about hardware.
         Tcg = "tcg",
     }
 }
 
-/// What a platform can do, asked for instead of its name.
+/// What a platform can do on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// What makes its guests execute.
+    /// What executes its guests.
     pub accelerator: Accelerator,
     /// Guests can fork.
     pub fork: bool,
-    /// CPUs, memory and process counts can be limited by the kernel for each instance here.
+    /// The kernel can limit CPUs, memory and processes of each instance.
     pub limits: bool,
-    /// How many launches at once are worth while here.
+    /// The number of parallel launches that still speeds up launching.
     pub launch_concurrency: usize,
-    /// Its guests are processes of this host's kernel, which tells their names, their descriptors and their environment.
+    /// Guests are processes of the host's kernel, which shows their names, descriptors and environment.
     #[serde(default = "yes")]
     pub host_processes: bool,
-    /// Its instances can have a network, so that servers in them can be reached from this host.
+    /// Instances can have a network, so that this host can reach servers in them.
     #[serde(default)]
     pub network: bool,
-    /// Its guests have a memory of their own whose size can be chosen ([`LaunchSpec::memory`]), as virtual machines do.
+    /// Guests have memory of a chosen size, as in virtual machines.
     #[serde(default)]
     pub own_memory: bool,
-    /// Events are stamped by a virtual clock: its times are no measurements.
+    /// A virtual clock stamps events, so times are not measurements.
     pub simulated: bool,
 }
 
-/// Platforms of runs that were stored before it was asked have such guests.
+/// The value in runs that were stored before the field existed.
 fn yes() -> bool {
     true
 }
 
-/// What is known of a platform that can run here.
+/// Facts about a platform that can run on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlatformFacts {
-    /// The version of what does the work: a runtime, an engine, a monitor, the kernel.
+    /// The version of its runtime, engine or monitor, or of the kernel.
     pub version: String,
-    /// Anything a reader should know, such as "no cgroup: limits by rlimit".
+    /// Notes for the reader of results, such as "no cgroup: limits by rlimit".
     pub notes: Vec<String>,
 }
 
-/// Why a platform cannot run here, and what would change that.
+/// Why a platform cannot run on this host, and how to change that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{reason}; {cure}")]
 pub struct Unavailable {
-    /// The reason, a lowercase fragment.
+    /// The reason, in lowercase without a full stop.
     pub reason: String,
-    /// What to do about it.
+    /// How to make it available.
     pub cure: String,
 }
 
 named_enum! {
     /// How an instance is connected.
     pub enum Networking ("network") {
-        /// Not at all, but for its own loopback where it has one.
+        /// Only by its own loopback, if it has one.
         None = "none",
-        /// By the platform's usual way: a bridge with a virtual pair for containers; the host's own loopback for a bare
-        /// process.
+        /// In the platform's usual way: containers by a virtual Ethernet pair on a bridge, bare processes by the host's
+        /// loopback.
         Bridge = "bridge",
     }
 }

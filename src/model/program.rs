@@ -3,44 +3,44 @@
 use crate::model::names::named_enum;
 
 named_enum! {
-    /// A guest program; each has one C source in `guest-images/programs/` for every platform.
+    /// A guest program. Our own programs have one C source each in `guest-images/programs/`, used by every platform.
     pub enum Program ("guest program") {
-        /// Prints its line and exits.
+        /// Prints a line and exits: the guest of boot.
         Hello = "hello",
-        /// Prints its lines and sleeps until it is ended: the background instance.
+        /// Prints its lines and sleeps until it is ended: a background instance.
         Sleep = "sleep",
-        /// CPU attacker.
+        /// An attacker: CPU.
         Prime = "prime",
-        /// Memory attacker.
+        /// An attacker: memory.
         Stream = "stream",
-        /// `open`/`close` loop.
+        /// An attacker: `open` and `close`.
         Open = "open",
-        /// `read` loop.
+        /// An attacker: `read`.
         Read = "read",
-        /// `write` loop.
+        /// An attacker: `write`.
         Write = "write",
-        /// `stat` loop.
+        /// An attacker: `stat`.
         Stat = "stat",
-        /// `fork` loop.
+        /// An attacker: `fork`.
         Fork = "fork",
-        /// 60,000 single-row INSERTs: the victim.
+        /// A victim: single-row INSERTs into SQLite.
         Sqlite = "sqlite",
-        /// A web server with one static page: a victim that a load generator drives.
+        /// A victim that a load generator drives: a web server with one static page.
         Nginx = "nginx",
-        /// An in-memory store without persistence: a victim that a load generator drives.
+        /// A victim that a load generator drives: an in-memory store without persistence.
         Redis = "redis",
-        /// Misbehaves on demand, or says where it is: what the tests of a platform run.
+        /// For tests of platforms: misbehaves on demand, or prints facts about its instance.
         Probe = "probe",
     }
 }
 
 impl Program {
-    /// Whether it serves until it is ended, instead of working and ending by itself.
+    /// Whether it serves until it is ended. Other programs work and end by themselves.
     pub const fn is_server(self) -> bool {
         self.port().is_some()
     }
 
-    /// The TCP port on which a server answers inside its instance; `None` for a program that serves nothing.
+    /// The TCP port on which a server answers inside its instance; `None` for other programs.
     pub const fn port(self) -> Option<u16> {
         match self {
             Program::Nginx => Some(80),
@@ -49,8 +49,8 @@ impl Program {
         }
     }
 
-    /// The TCP port on which it is told to listen when its instance has a network: a server's own, and one for the
-    /// probe, which is no server but shows that a platform's network works.
+    /// The TCP port on which it listens if its instance has a network. The probe is not a server but also listens, to check
+    /// a platform's network.
     pub const fn listens(self) -> Option<u16> {
         match self {
             Program::Probe => Some(7),

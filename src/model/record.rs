@@ -1,4 +1,4 @@
-//! One line of `trials.jsonl`.
+//! The record of a trial: one line of `trials.jsonl`.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::model::program::Program;
 use crate::model::run::RunId;
 use crate::model::units::{Direction, Nanos, Unit};
 
-/// The schema of records written by this version. A newer one is refused by name.
+/// The schema of records that this version writes. Records with a newer schema are rejected.
 pub const SCHEMA: u32 = 1;
 
 named_enum! {
@@ -25,9 +25,9 @@ named_enum! {
         Boot = "boot",
         /// Image size and memory per instance.
         Footprint = "footprint",
-        /// A victim's performance over the number of background instances, and N victims at once.
+        /// A victim's performance by the number of background instances, and that of several victims at once.
         Scalability = "scalability",
-        /// A victim's slowdown beside an attacker.
+        /// A victim's slowdown next to an attacker.
         Isolation = "isolation",
     }
 }
@@ -39,7 +39,7 @@ named_enum! {
         Measured = "measured",
         /// The same victim alone, interleaved with the measured trials.
         Reference = "reference",
-        /// The same victim beside an idle neighbour in the attacker's place.
+        /// The same victim next to an idle neighbor in the attacker's place.
         Placebo = "placebo",
     }
 }
@@ -47,44 +47,44 @@ named_enum! {
 named_enum! {
     /// How a trial ended.
     pub enum Outcome ("outcome") {
-        /// It has its metrics.
+        /// It succeeded and has metrics.
         Ok = "ok",
-        /// It failed, with a reason.
+        /// It failed and has a reason.
         Failed = "failed",
-        /// It was not run, with a reason.
+        /// It was not run and has a reason.
         Skipped = "skipped",
     }
 }
 
-/// Everything that tells one case from another. Trials of equal cases are repetitions.
+/// Everything that distinguishes one measurement from another. Trials of equal cases are repetitions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Case {
     /// What is measured.
     pub experiment: Experiment,
-    /// Where.
+    /// The platform.
     pub platform: PlatformId,
-    /// What makes the guest execute.
+    /// What executes the guest.
     pub accelerator: Accelerator,
-    /// The measured guest or server: `hello`, `sleep`, `sqlite`.
+    /// The measured guest program.
     pub workload: Program,
     /// The attacker; `None` for references, placebos and other experiments.
     pub attacker: Option<Attacker>,
-    /// Where the attacker runs; a reference or placebo carries the placement it stands beside.
+    /// The placement of the attacker. References and placebos have that of their round.
     pub placement: Placement,
-    /// Idle instances beside the measured one.
+    /// The number of background instances.
     pub background: u32,
-    /// How many victims run at once.
+    /// The number of victims at once.
     pub victims: u32,
     /// SHA-256 of the measured guest, in hexadecimal.
     pub image: String,
 }
 
 impl Case {
-    /// What cases are sorted by. Workloads are sorted by name, so that a new program moves no existing case.
+    /// The sort key. It has the name of the workload, so that a new program does not reorder existing cases.
     fn key(&self) -> impl Ord + '_ {
-        let (where_, what) =
-            ((&self.platform, self.accelerator), (self.workload.name(), self.attacker, self.placement));
-        (self.experiment, where_, what, self.background, self.victims, &self.image)
+        let platform = (&self.platform, self.accelerator);
+        let guests = (self.workload.name(), self.attacker, self.placement);
+        (self.experiment, platform, guests, self.background, self.victims, &self.image)
     }
 }
 
@@ -100,50 +100,50 @@ impl PartialOrd for Case {
     }
 }
 
-/// What people call a case: `isolation/youki/sqlite/same-thread/prime`, `boot/native/hello/100`.
+/// The printed name of a case: `isolation/youki/sqlite/same-thread/prime`, `boot/native/hello/100`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaseName<'a> {
-    /// What is measured.
+    /// The experiment.
     pub experiment: Experiment,
-    /// Where; `None` where the platforms are what is compared.
+    /// The platform; `None` in a comparison of platforms.
     pub platform: Option<&'a PlatformId>,
-    /// The measured guest.
+    /// The measured guest program.
     pub workload: &'a str,
-    /// Where the neighbour runs.
+    /// The placement of the neighbor.
     pub placement: Placement,
-    /// What runs beside a victim of `isolation`; see [`neighbour`].
-    pub neighbour: &'a str,
-    /// Idle instances beside the measured one.
+    /// The neighbor of a victim in isolation; see [`neighbor`].
+    pub neighbor: &'a str,
+    /// The number of background instances.
     pub background: u32,
-    /// How many victims run at once.
+    /// The number of victims at once.
     pub victims: u32,
-    /// The smallest guest memory is looked for.
+    /// Whether the case is a search for the smallest guest memory.
     pub minimum: bool,
 }
 
 impl<'a> CaseName<'a> {
-    /// The name of a stored case in that role.
+    /// The name of the trials of a case in one role.
     pub fn of(case: &'a Case, role: Role) -> Self {
         Self {
             experiment: case.experiment,
             platform: Some(&case.platform),
             workload: case.workload.name(),
             placement: case.placement,
-            neighbour: neighbour(case.attacker, role),
+            neighbor: neighbor(case.attacker, role),
             background: case.background,
             victims: case.victims,
             minimum: false,
         }
     }
 
-    /// The same without the platform: what is measured on two of them.
-    pub fn anywhere(self) -> Self {
+    /// The name without the platform, for a comparison of platforms.
+    pub fn without_platform(self) -> Self {
         Self { platform: None, ..self }
     }
 }
 
-/// What runs beside a victim: the attacker, or what the trial is for without one.
-pub fn neighbour(attacker: Option<Attacker>, role: Role) -> &'static str {
+/// The name of a victim's neighbor: the attacker, or the role of a trial without one.
+pub fn neighbor(attacker: Option<Attacker>, role: Role) -> &'static str {
     attacker.map_or(role.name(), Attacker::name)
 }
 
@@ -155,7 +155,7 @@ impl fmt::Display for CaseName<'_> {
         }
         write!(f, "/{}", self.workload)?;
         match self.experiment {
-            Experiment::Isolation => write!(f, "/{}/{}", self.placement, self.neighbour),
+            Experiment::Isolation => write!(f, "/{}/{}", self.placement, self.neighbor),
             Experiment::Footprint if self.minimum => f.write_str("/minimum"),
             Experiment::Scalability if self.victims > 1 => write!(f, "/{}-victims", self.victims),
             _ => write!(f, "/{}", self.background),
@@ -163,12 +163,12 @@ impl fmt::Display for CaseName<'_> {
     }
 }
 
-/// What became of the trials of a case.
+/// The outcomes of the trials of a case, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Trials that have their metrics.
+    /// Successful trials.
     pub ok: usize,
-    /// Those of them whose numbers deserve caution; the records tell why.
+    /// Successful trials with a flag: their numbers need caution.
     pub flagged: usize,
     /// Trials that failed.
     pub failed: usize,
@@ -177,7 +177,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts one trial that ended so.
+    /// Counts one more trial.
     pub fn take(&mut self, outcome: Outcome, is_flagged: bool) {
         match outcome {
             Outcome::Ok => {
@@ -189,66 +189,66 @@ impl Counts {
         }
     }
 
-    /// How many trials there are, whatever became of them.
+    /// The number of all trials.
     pub fn trials(&self) -> usize {
         self.ok + self.failed + self.skipped
     }
 }
 
-/// The CPUs that were asked for and read back.
+/// The CPUs to which a trial's processes were pinned, as read back from the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cpus {
-    /// The victim's; empty when unpinned.
+    /// The victim's CPU; empty if it is not pinned.
     pub victim: Vec<u32>,
-    /// All the attackers'.
+    /// The CPUs of all attackers.
     pub attackers: Vec<u32>,
-    /// The load generator's; empty without one, or when unpinned.
+    /// The load generator's CPUs; empty without one or if it is not pinned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub client: Vec<u32>,
 }
 
-/// One number of a trial.
+/// One metric of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// Its name: `boot`, `insert_time`.
+    /// The name: `boot`, `insert_time`.
     pub name: String,
-    /// Its unit.
+    /// The unit of the values.
     pub unit: Unit,
-    /// Which way it improves.
+    /// The direction in which it improves.
     pub direction: Direction,
-    /// The trial's one value, in the unit; never a stand-in for a missing one.
+    /// The trial's value. A missing value has no `Metric` at all.
     pub value: f64,
-    /// The values inside the trial where there are several (one a victim); never tested as if independent.
+    /// The values of the trial's victims if there are several. They are not independent, so no test uses them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<f64>,
 }
 
-/// One trial, as it is stored.
+/// The record of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// The run it belongs to.
+    /// The run of the trial.
     pub run: RunId,
-    /// Its place in the plan, unique in the run.
+    /// The position in the plan, unique in the run.
     pub order: u64,
-    /// Its repetition: trials of one block (measured, reference, placebo) share the number.
+    /// The number of the repetition. All trials of one round of isolation share it.
     pub trial: u32,
-    /// What it is for.
+    /// What the trial is for.
     pub role: Role,
-    /// What was measured.
+    /// The case that was measured.
     pub case: Case,
-    /// When it began, RFC 3339 in UTC.
+    /// The start, RFC 3339 in UTC.
     pub started: String,
-    /// Where it ran.
+    /// The CPUs of its processes.
     pub cpus: Cpus,
-    /// What came out; empty unless it is ok.
+    /// The results; empty unless the trial succeeded.
     pub metrics: Vec<Metric>,
-    /// The victim's events, relative to `spawn`, in nanoseconds.
+    /// The victim's events, in nanoseconds since `spawn`.
     pub events: BTreeMap<Event, Nanos>,
-    /// Operations that all attackers did while the victim worked; `None` without attackers.
+    /// Operations of all attackers while the victim worked; `None` without attackers.
     pub attack_ops: Option<u64>,
-    /// Why its numbers deserve caution, although it is ok: the load generator was at its limit, or not alone on its CPUs.
+    /// Why the numbers of a successful trial need caution, such as a load generator at its limit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// How it ended.
@@ -258,7 +258,7 @@ pub struct TrialRecord {
 }
 
 impl TrialRecord {
-    /// The value of the metric of that name, where the trial has it.
+    /// The value of the metric called `name`; `None` if the trial does not have it.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.metrics.iter().find(|m| m.name == name).map(|m| m.value)
     }
@@ -274,8 +274,8 @@ mod tests {
     #[case::a_ladder(Experiment::Boot, 1, false, "boot/fake/hello/10")]
     #[case::several(Experiment::Scalability, 4, false, "scalability/fake/hello/4-victims")]
     #[case::a_search(Experiment::Footprint, 1, true, "footprint/fake/hello/minimum")]
-    #[case::beside_somebody(Experiment::Isolation, 1, false, "isolation/fake/hello/unpinned/placebo")]
-    fn a_case_is_called_by_what_tells_it_from_its_neighbours(
+    #[case::next_to_a_placebo(Experiment::Isolation, 1, false, "isolation/fake/hello/unpinned/placebo")]
+    fn a_name_has_what_distinguishes_the_cases_of_an_experiment(
         #[case] experiment: Experiment,
         #[case] victims: u32,
         #[case] minimum: bool,
@@ -292,8 +292,8 @@ mod tests {
             victims,
             image: String::new(),
         };
-        let called = CaseName { minimum, ..CaseName::of(&case, Role::Placebo) };
-        assert_eq!(called.to_string(), name);
-        assert_eq!(called.anywhere().to_string(), name.replace("/fake", ""));
+        let case_name = CaseName { minimum, ..CaseName::of(&case, Role::Placebo) };
+        assert_eq!(case_name.to_string(), name);
+        assert_eq!(case_name.without_platform().to_string(), name.replace("/fake", ""));
     }
 }

@@ -1,4 +1,4 @@
-//! A run's identity and the folders it uses.
+//! The identity of a run, and the names of everything that it makes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,36 +6,35 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The environment variable that every process of a run carries, so that a crashed run's processes can be told
-/// from everybody else's.
+/// The environment variable with the run's id. Every process of a run has it, so that they can be found after a crash.
 pub const RUN_VARIABLE: &str = "FEATHERWEIGHT_RUN";
 
-/// The prefix of the name of everything a run makes on the host.
+/// The prefix of the names of everything that a run makes on the host.
 pub const NAME_PREFIX: &str = "fw-";
 
-/// Names one run: the UTC second it began and four hexadecimal digits, `20261121-084514-3f9a`.
+/// The id of a run: its start in UTC and four hexadecimal digits, such as `20261121-084514-3f9a`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);
 
-/// A text that is no run id.
+/// A text that is not a run id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no run id; one looks like 20261121-084514-3f9a")]
+#[error("invalid run id `{0}`; expected an id such as 20261121-084514-3f9a")]
 pub struct ParseRunIdError(String);
 
 impl RunId {
-    /// A new id for a run that begins now.
+    /// Creates an id for a run that starts now.
     pub fn generate() -> Self {
         let now = jiff::Timestamp::now();
         let salt = (now.as_nanosecond() as u64 / 1000) ^ u64::from(std::process::id()).rotate_left(7);
         Self(format!("{}-{:04x}", now.strftime("%Y%m%d-%H%M%S"), salt & 0xffff))
     }
 
-    /// How long ago the run began; nothing where the clock has been set back since.
+    /// The time since the start of the run; zero if that is invalid or in the future.
     pub fn age(&self) -> Duration {
-        let began = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", &self.0[..15]);
-        let began = began.and_then(|began| began.to_zoned(jiff::tz::TimeZone::UTC));
-        let age = began.map(|began| jiff::Timestamp::now().duration_since(began.timestamp()));
+        let start = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", &self.0[..15]);
+        let start = start.and_then(|start| start.to_zoned(jiff::tz::TimeZone::UTC));
+        let age = start.map(|start| jiff::Timestamp::now().duration_since(start.timestamp()));
         age.ok().and_then(|age| Duration::try_from(age).ok()).unwrap_or_default()
     }
 
@@ -44,7 +43,7 @@ impl RunId {
         &self.0
     }
 
-    /// The name of what the run makes on the host: `fw-<id>`.
+    /// The name of everything that the run makes on the host: `fw-<id>`.
     pub fn name(&self) -> String {
         format!("{NAME_PREFIX}{}", self.0)
     }
@@ -87,14 +86,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generated_id_reads_back() {
+    fn a_generated_id_can_be_parsed() {
         let id = RunId::generate();
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
         assert!(id.name().starts_with("fw-2"));
     }
 
     #[test]
-    fn an_id_tells_when_its_run_began() {
+    fn an_id_contains_the_start_of_its_run() {
         assert!(RunId::generate().age() < Duration::from_secs(60));
         let old: RunId = "20200101-000000-0001".parse().expect("an id");
         assert!(old.age() > Duration::from_secs(86_400 * 365));
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_names_are_no_ids() {
+    fn other_names_are_not_ids() {
         for text in ["", "last", "20261121-084514-xyz1", "20261121-084514-3f9", "../../etc", "20261121-084514-3f9a/x"] {
             assert!(text.parse::<RunId>().is_err(), "{text}");
         }

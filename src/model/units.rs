@@ -1,4 +1,4 @@
-//! Quantities with their units. A bare number never crosses a module boundary.
+//! Quantities with their units, so that no bare number crosses a module boundary.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A span or an instant on the host's monotonic clock, in nanoseconds.
+/// A time span, or an instant on the host's monotonic clock, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
@@ -16,7 +16,7 @@ pub struct Nanos(pub u64);
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
-/// The unit of a metric's value, as it is written in the store.
+/// The unit of a metric's value, as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unit {
     /// Nanoseconds.
@@ -49,7 +49,7 @@ impl Unit {
     }
 }
 
-/// Which way a metric improves.
+/// The direction in which a metric improves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -57,7 +57,7 @@ pub enum Direction {
     Lower,
     /// Higher is better: throughput, fairness.
     Higher,
-    /// Neither is better: context recorded beside the result, such as available memory.
+    /// Neither is better: the metric is context for the others, such as available memory.
     Neutral,
 }
 
@@ -72,12 +72,12 @@ impl Nanos {
         self.0 as f64 / 1e9
     }
 
-    /// The span from `earlier` to `self`; `None` when it would not be positive.
+    /// The span from `earlier` to `self`; `None` if it is not positive.
     pub fn since(self, earlier: Nanos) -> Option<Nanos> {
         self.0.checked_sub(earlier.0).filter(|&d| d > 0).map(Nanos)
     }
 
-    /// `self - other`, at least zero.
+    /// `self - other`, or zero if that is negative.
     pub fn saturating_sub(self, other: Nanos) -> Nanos {
         Nanos(self.0.saturating_sub(other.0))
     }
@@ -142,17 +142,17 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A readable scale for a unit: choose it once for a column, an axis or a line, then format every value with it.
+/// A readable scale of a unit. Choose one for a column, an axis or a line, and format all its values with it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
-    /// What one scaled unit is worth in the base unit.
+    /// The size of a scaled unit in base units.
     pub factor: f64,
     /// The symbol to print: `ms`, `MiB`, `k/s`; empty for counts and ratios.
     pub symbol: &'static str,
 }
 
 impl Scale {
-    /// The scale on which a value of about `magnitude` (in the base unit) reads well.
+    /// The readable scale for values of about `magnitude` (in the base unit).
     pub fn of(unit: Unit, magnitude: f64) -> Scale {
         let steps: &[(f64, &'static str)] = match unit {
             Unit::Nanos => &[(1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")],
@@ -165,7 +165,7 @@ impl Scale {
         Scale { factor, symbol }
     }
 
-    /// `value` (in the base unit) on this scale: three significant digits, no symbol.
+    /// Formats `value` (in the base unit) on this scale with three significant digits, without the symbol.
     pub fn number(&self, value: f64) -> String {
         let v = value / self.factor;
         match v.abs() {
@@ -176,7 +176,7 @@ impl Scale {
         }
     }
 
-    /// `value` on this scale with its symbol.
+    /// Formats `value` on this scale with the symbol.
     pub fn text(&self, value: f64) -> String {
         match self.symbol {
             "" => self.number(value),
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantity_prints_on_a_readable_scale() {
+    fn a_quantity_is_printed_on_a_readable_scale() {
         assert_eq!(Nanos(7_190_081).to_string(), "7.19 ms");
         assert_eq!(Nanos(999).to_string(), "999 ns");
         assert_eq!(Bytes(600 << 10).to_string(), "600 KiB");

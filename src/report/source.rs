@@ -43,7 +43,7 @@ pub fn latest(runs: &Path) -> Latest {
 
 /// Whether `run` tells something that the `later` ones do not.
 fn is_news(run: &StoredRun, later: &[StoredRun]) -> bool {
-    let later: Vec<&StoredRun> = later.iter().filter(|r| r.file.asks_the_same(&run.file)).collect();
+    let later: Vec<&StoredRun> = later.iter().filter(|r| r.file.measures_the_same(&run.file)).collect();
     let alike = |a: &Case, b: &Case| (&a.workload, a.accelerator) == (&b.workload, b.accelerator);
     let measured = |case: &Case| later.iter().flat_map(|r| &r.trials).any(|t| alike(&t.case, case));
     later.is_empty() || run.trials.iter().any(|t| !measured(&t.case))

@@ -1,6 +1,6 @@
 //! The axes on which a relation is expected to be a straight line.
 //!
-//! Invariant: whatever passes [`Axes::apply`] is finite.
+//! Invariant: the points that [`Axes::apply`] returns are finite.
 
 use super::StatsError;
 use super::sample::positive;
@@ -8,9 +8,9 @@ use super::sample::positive;
 /// How points are transformed before a line is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axes {
-    /// As they are: a constant cost per instance is a line.
+    /// Not at all: a constant cost per instance is a line.
     Linear,
-    /// Both logarithms: a power law is a line whose slope is the exponent.
+    /// To logarithms of both coordinates: a power law is a line whose slope is the exponent.
     LogLog,
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_that_has_no_place_on_the_axes_is_named() {
+    fn a_point_that_does_not_fit_the_axes_is_named() {
         let points = [(1.0, 1.0), (2.0, -1.0)];
         assert_eq!(Axes::Linear.apply(&points), Ok(points.to_vec()));
         assert_eq!(Axes::LogLog.apply(&points), Err(StatsError::NotPositive { index: 1, value: -1.0 }));

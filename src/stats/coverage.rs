@@ -1,6 +1,6 @@
-//! How often the methods are right on data whose truth is known, drawn with a fixed seed.
+//! Tests how often the methods are right on random data with known parameters. The seed is fixed.
 //!
-//! Invariant: the drift and the skew of real runs are in the data; a method that only holds for tidy ones fails.
+//! Invariant: the data have the drift and skew of real runs, so a method that works only for ideal data fails.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,7 +9,7 @@ use super::*;
 use crate::model::units::Direction;
 
 const ROUNDS: usize = 2_000;
-/// Two standard deviations of a share of 95 % in 2,000 rounds are 1 %.
+/// In 2,000 rounds, two standard deviations of a share of 95 % are 1 %.
 const NOMINAL: std::ops::RangeInclusive<f64> = 0.935..=0.985;
 
 struct Noise(ChaCha8Rng);
@@ -31,7 +31,7 @@ impl Noise {
     }
 }
 
-/// In which share of the rounds the outcome holds.
+/// The share of the rounds in which the outcome holds.
 fn share(mut outcome: impl FnMut(&mut Noise) -> bool) -> f64 {
     let mut noise = Noise(ChaCha8Rng::seed_from_u64(20_240_607));
     (0..ROUNDS).filter(|_| outcome(&mut noise)).count() as f64 / ROUNDS as f64
@@ -92,7 +92,7 @@ fn the_interval_of_an_exponent_covers_the_truth() {
 }
 
 #[test]
-fn a_ladder_without_a_trend_is_seldom_given_one() {
+fn a_trend_is_seldom_found_in_a_ladder_without_one() {
     let flagged = share(|noise| {
         let points: Vec<_> = (0..30).map(|i| (f64::from(i % 10), noise.time())).collect();
         mann_kendall_against(&points).unwrap().p < 0.05
@@ -101,7 +101,7 @@ fn a_ladder_without_a_trend_is_seldom_given_one() {
 }
 
 #[test]
-fn a_straight_ladder_is_seldom_given_a_knee_and_a_steep_bend_nearly_always() {
+fn a_knee_is_seldom_found_in_a_straight_ladder_and_nearly_always_at_a_steep_bend() {
     let found = |bend: f64, noise: &mut Noise| {
         let value = |n: f64| n.powf(0.5) * (n / 8.0).max(1.0).powf(bend);
         let points: Vec<_> = (1..=12).map(f64::from).map(|n| (n, value(n) * (0.05 * noise.normal()).exp())).collect();

@@ -1,12 +1,12 @@
 //! How evenly a resource is shared.
 //!
-//! Invariant: between 1/n (one takes all) and 1 (all take the same), whatever the unit.
+//! Invariant: the index is between 1/n (one takes all) and 1 (all take the same), in every unit.
 
 use super::Sample;
 
 /// Jain's fairness index, (sum x)^2 / (n sum x^2) (Jain, Chiu & Hawe 1984, DEC-TR-301).
 ///
-/// `None` when a share is negative or all are zero: then nothing was shared.
+/// `None` if a share is negative or all are zero.
 pub fn jain(shares: &Sample) -> Option<f64> {
     let largest = shares.max();
     if shares.min() < 0.0 || largest == 0.0 {

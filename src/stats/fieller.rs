@@ -1,7 +1,7 @@
 //! The ratio of two means with Fieller's interval.
 //!
-//! Invariant: a set that is not a bounded interval is said to be so; that happens when the reference's mean
-//! is not clearly different from zero. Fieller 1954 (10.1111/j.2517-6161.1954.tb00159.x).
+//! Invariant: the result states whether the set of ratios is bounded. It is unbounded if the reference's mean does not
+//! clearly differ from zero. Fieller 1954 (10.1111/j.2517-6161.1954.tb00159.x).
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -9,29 +9,29 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use super::sample::positive;
 use super::{Interval, Level, Sample, StatsError};
 
-/// Mean of the loaded values over mean of the reference.
+/// The mean of the loaded values divided by the mean of the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RatioOfMeans {
-    /// The ratio of the means, not turned by any direction.
+    /// The ratio of the means. It is not inverted for metrics that improve upward.
     pub ratio: f64,
-    /// Which ratios the data do not exclude.
+    /// The ratios that the data do not exclude.
     pub interval: RatioInterval,
 }
 
-/// The ratios that are not excluded at a level.
+/// The ratios that the data do not exclude at a level.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RatioInterval {
-    /// All between two ends.
+    /// All ratios between two ends.
     Bounded(Interval),
-    /// Unbounded: all but those strictly between the two ends.
+    /// All ratios except those strictly between two ends.
     Outside(Interval),
-    /// Unbounded: nothing is excluded.
+    /// All ratios.
     Everything,
 }
 
 impl RatioInterval {
-    /// Whether the data leave this ratio possible.
+    /// Whether the data do not exclude `ratio`.
     pub fn contains(&self, ratio: f64) -> bool {
         match self {
             RatioInterval::Bounded(interval) => interval.contains(ratio),
@@ -41,8 +41,8 @@ impl RatioInterval {
     }
 }
 
-/// The ratio of the means of interleaved pairs of (reference, loaded), with what they have in common taken
-/// into account; n - 1 degrees of freedom.
+/// The ratio of the means of interleaved pairs of (reference, loaded). It takes the covariance of the pairs into account and
+/// has n - 1 degrees of freedom.
 ///
 /// # Errors
 /// [`StatsError::TooFew`] below two pairs, [`StatsError::NotPositive`] and [`StatsError::NotFinite`] with
@@ -54,26 +54,27 @@ pub fn fieller_paired(pairs: &[(f64, f64)], level: Level) -> Result<RatioOfMeans
         positive(i, loaded)?;
     }
     let n = pairs.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
+    let mean = |value: fn(&(f64, f64)) -> f64| pairs.iter().map(value).sum::<f64>() / n;
     let (reference, loaded) = (mean(|p| p.0), mean(|p| p.1));
-    let product = |of: &dyn Fn(f64, f64) -> f64| {
-        pairs.iter().map(|p| of(p.0 - reference, p.1 - loaded)).sum::<f64>() / (n - 1.0) / n
+    let mean_product = |product: &dyn Fn(f64, f64) -> f64| {
+        pairs.iter().map(|p| product(p.0 - reference, p.1 - loaded)).sum::<f64>() / (n - 1.0) / n
     };
     let means = Means {
         reference,
         loaded,
-        reference_variance: product(&|r, _| r * r),
-        loaded_variance: product(&|_, l| l * l),
-        covariance: product(&|r, l| r * l),
+        reference_variance: mean_product(&|r, _| r * r),
+        loaded_variance: mean_product(&|_, l| l * l),
+        covariance: mean_product(&|r, l| r * l),
     };
     Ok(means.ratio(n - 1.0, level))
 }
 
-/// The ratio of the means of two independent samples of unequal variance; the degrees of freedom are
-/// Satterthwaite's at the estimated ratio (Tamhane & Logan 2004).
+/// The ratio of the means of two independent samples with unequal variances. The degrees of freedom are Satterthwaite's at
+/// the estimated ratio (Tamhane & Logan 2004).
 ///
 /// # Errors
-/// [`StatsError::TooFew`] below two values in either, [`StatsError::NotPositive`] (position in ascending order).
+/// [`StatsError::TooFew`] with fewer than two values in a sample, [`StatsError::NotPositive`] with the value's position in
+/// ascending order.
 pub fn fieller(reference: &Sample, loaded: &Sample, level: Level) -> Result<RatioOfMeans, StatsError> {
     let variance_of_mean = |sample: &Sample| -> Result<f64, StatsError> {
         positive(0, sample.min())?;
@@ -90,7 +91,7 @@ pub fn fieller(reference: &Sample, loaded: &Sample, level: Level) -> Result<Rati
     let ratio = means.loaded / means.reference;
     let (a, b) = (means.loaded_variance, ratio * ratio * means.reference_variance);
     let spread = a * a / (loaded.count() - 1) as f64 + b * b / (reference.count() - 1) as f64;
-    // Without any variance the interval is a point under every distribution.
+    // Without variance the interval is a single point for any degrees of freedom.
     let freedom = if spread > 0.0 { (a + b) * (a + b) / spread } else { 1.0 };
     Ok(means.ratio(freedom, level))
 }
@@ -116,7 +117,7 @@ impl Means {
         let (va, vb, vab) = (self.loaded_variance, self.reference_variance, self.covariance);
         let quadratic = b * b - tt * vb;
         let center = a * b - tt * vab;
-        // Half the discriminant with the common square of a b taken out, which would swallow the rest.
+        // Half the discriminant without the common term (a b)^2, whose rounding error would exceed the rest.
         let root = tt * (a * a * vb - 2.0 * a * b * vab + b * b * va - tt * (va * vb - vab * vab));
         let ratio = a / b;
         let interval = if quadratic > 0.0 {

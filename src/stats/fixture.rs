@@ -1,6 +1,6 @@
-//! Reference values computed by scipy and pymannkendall, as `fixtures/stats/generate.py` froze them.
+//! Reference values from scipy and pymannkendall, computed by `fixtures/stats/generate.py`.
 //!
-//! Invariant: an absent key or a value of the wrong type is a failed test, never a skipped one.
+//! Invariant: a missing key or a value of the wrong type fails the test.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{Interval, Level, Sample};
 
-/// One input with what the reference implementation makes of it.
+/// An input with the results of the reference implementation.
 pub(super) struct Case(Value);
 
-/// The cases of one file, of which there is at least one.
+/// Reads the cases of one file, at least one.
 pub(super) fn cases(json: &str) -> Vec<Case> {
     let cases: Vec<Value> = serde_json::from_str(json).expect("the fixture is a JSON array");
     assert!(!cases.is_empty(), "the fixture is empty");
@@ -51,12 +51,12 @@ impl Case {
         Level::new(self.number("level")).expect("the fixture holds a valid level")
     }
 
-    /// Asserts agreement to 1e-9 of the value, or 1e-9 where it is below 1.
+    /// Asserts agreement with a tolerance of 1e-9.
     pub(super) fn close(&self, key: &str, actual: f64) {
         self.within(key, actual, 1e-9);
     }
 
-    /// Asserts agreement to `tolerance` of the value, or `tolerance` where it is below 1.
+    /// Asserts agreement with a tolerance, which is relative for values above 1 and absolute below.
     pub(super) fn within(&self, key: &str, actual: f64, tolerance: f64) {
         near(self, key, self.number(key), actual, tolerance);
     }
@@ -68,7 +68,7 @@ impl Case {
         }
     }
 
-    /// Asserts that the interval is `[low, high]`, or missing where the file says null.
+    /// Asserts that the interval is `[low, high]`, or missing if the file has null.
     pub(super) fn interval(&self, key: &str, actual: Option<Interval>) {
         let Some(actual) = actual else {
             assert!(self.is_missing(key), "{self}: {key} is missing");

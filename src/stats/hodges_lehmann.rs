@@ -1,23 +1,23 @@
-//! The Hodges-Lehmann estimate of the centre of one sample: the median of all averages of two values (Walsh
-//! averages, each value with itself included), with the interval the signed-rank test gives.
+//! The Hodges-Lehmann estimate of the center of a sample, with the interval of the signed-rank test. The estimate is the
+//! median of the Walsh averages: the averages of all pairs of values, including each value with itself.
 //!
-//! Invariant: moving or scaling the sample moves or scales estimate and interval alike. Exact for every size:
-//! the averages are counted, never stored, so 100,000 values take a fraction of a second and no memory.
+//! Invariant: shifting or scaling the sample shifts or scales estimate and interval in the same way. The result is exact for
+//! every size. Averages are counted and not stored, so 100,000 values take a fraction of a second and no memory.
 //! Hodges & Lehmann 1963 (10.1214/aoms/1177704172).
 
 use super::rank::signed_rank_depth;
 use super::select::Ranked;
 use super::{Estimate, Level, Sample};
 
-/// Estimates the centre of a sample with the interval of the signed-rank test.
+/// Estimates the center of a sample with the interval of the signed-rank test.
 ///
-/// Assumes a symmetric distribution, which differences of interleaved pairs have by design. The interval is
-/// `None` below 6 values at 95 %, below 7 at 98 %.
+/// Assumes a symmetric distribution, which differences of interleaved pairs have by design. The interval is `None` with
+/// fewer than 6 values at 95 %, or 7 at 98 %.
 pub fn hodges_lehmann(sample: &Sample, level: Level) -> Estimate {
     walsh_estimate(sample.sorted(), level)
 }
 
-/// The same for ascending values of which some may be positive infinity.
+/// The same for ascending values, some of which may be positive infinity.
 pub(super) fn walsh_estimate(sorted: &[f64], level: Level) -> Estimate {
     let n = sorted.len();
     let averages = Ranked {
@@ -31,7 +31,7 @@ pub(super) fn walsh_estimate(sorted: &[f64], level: Level) -> Estimate {
     Estimate { value: averages.median(), interval }
 }
 
-/// How many averages of two values do not exceed the limit; linear, since the values ascend.
+/// The number of Walsh averages that do not exceed the limit. Takes linear time, since the values ascend.
 fn averages_at_most(sorted: &[f64], limit: f64) -> usize {
     let mut end = sorted.len();
     let mut count = 0;
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_centre_agrees_with_scipy() {
+    fn the_center_agrees_with_scipy() {
         for case in fixture::cases(include_str!("../../fixtures/stats/hodges_lehmann.json")) {
             let estimate = hodges_lehmann(&case.sample("values"), case.level());
             case.close("value", estimate.value);
@@ -77,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_centre_is_the_median_of_all_averages(values in prop::collection::vec(-1e6..1e6f64, 1..30)) {
+        fn the_center_is_the_median_of_all_averages(values in prop::collection::vec(-1e6..1e6f64, 1..30)) {
             let mut averages = Vec::new();
             for (i, a) in values.iter().enumerate() {
                 averages.extend(values[i..].iter().map(|b| 0.5 * a + 0.5 * b));

@@ -1,7 +1,6 @@
-//! Confidence levels, intervals, and estimates that carry one.
+//! Confidence levels, intervals, and estimates with an interval.
 //!
-//! Invariant: `low <= high`, and the level is the one asked for: the true coverage is at least that
-//! where the method is exact.
+//! Invariant: `low <= high`, and `level` is the requested level. If the method is exact, the true coverage is at least that.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -36,7 +35,7 @@ impl Interval {
 pub struct Estimate {
     /// The point estimate.
     pub value: f64,
-    /// `None` when there are too few values to reach the level.
+    /// The interval; `None` if there are too few values for the level.
     pub interval: Option<Interval>,
 }
 
@@ -63,7 +62,7 @@ impl Level {
         self.0
     }
 
-    /// The probability left on one side, such as 0.025.
+    /// The probability outside of the interval on one side, such as 0.025.
     pub(super) fn tail(self) -> f64 {
         (1.0 - self.0) / 2.0
     }

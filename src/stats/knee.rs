@@ -1,20 +1,20 @@
-//! Where a ladder stops following one line.
+//! Finds the level at which a ladder stops following one line: its knee.
 //!
-//! Invariant: a knee is reported only when two separate lines beat one by more than 10 in BIC; "no knee" is a
-//! valid answer. The lines need not meet: swapping or a full bridge is a step, saturation a bend.
+//! Invariant: a knee is reported only if two separate lines beat one by more than 10 in BIC. "No knee" is a valid result.
+//! The lines need not meet: swapping or a full bridge causes a step, saturation a bend.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Axes, Line, StatsError};
 
-/// By how much two lines must beat one: "very strong" evidence (Kass & Raftery 1995, 10.1080/01621459.1995.10476572).
+/// The gain in BIC that two lines need: "very strong" evidence (Kass & Raftery 1995, 10.1080/01621459.1995.10476572).
 const BIC_GAIN: f64 = 10.0;
-/// Different levels on each side of a knee; two would be fitted without a residual.
+/// The least number of different levels on each side of a knee. A line fits two levels without a residual.
 const LEVELS_A_SIDE: usize = 3;
-/// Below this many points the search finds a knee in more than 2 % of straight lines (simulated: 12 levels
+/// The least number of points. With fewer, the search finds a knee in more than 2 % of straight lines (simulated: 12 levels
 /// 1.8 %, 10 levels 3.1 %, 8 levels 3.7 %, 20 levels 0.1 %; 8 levels in 3 passes 0.1 %).
 const POINTS: usize = 12;
-/// Parameters of one line, and of two lines with the place of the change.
+/// The parameters of one line, and of two lines with the position of the change.
 const PARAMETERS: (f64, f64) = (2.0, 5.0);
 
 /// A change from one line to another.
@@ -24,7 +24,7 @@ pub struct Knee {
     pub position: f64,
     /// The first level on the second line.
     pub next: f64,
-    /// By how much two lines beat one, above 10.
+    /// The gain in BIC of two lines over one, above 10.
     pub bic_gain: f64,
     /// The line up to `position`, on the axes of the fit.
     pub before: Line,
@@ -32,22 +32,22 @@ pub struct Knee {
     pub after: Line,
 }
 
-/// Where the knees of several runs lie.
+/// The range of the knees of several runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KneeInterval {
     /// The last level before the earliest knee.
     pub low: f64,
     /// The first level after the latest knee.
     pub high: f64,
-    /// How many runs have a knee.
+    /// The number of runs with a knee.
     pub found: usize,
-    /// How many runs there are.
+    /// The number of all runs.
     pub runs: usize,
 }
 
 /// Searches (level, value) points, in any order and with repeated levels, for a knee.
 ///
-/// Choose the axes on which a ladder without a knee is straight; on others its curvature is taken for one.
+/// Choose axes on which a ladder without a knee is straight. On other axes, its curvature looks like a knee.
 ///
 /// # Errors
 /// [`StatsError::TooFew`] below 12 points or 6 different levels, [`StatsError::NotFinite`], and
@@ -63,7 +63,7 @@ pub fn knee(points: &[(f64, f64)], axes: Axes) -> Result<Option<Knee>, StatsErro
     let one = bic(&fitted, Line::through(&fitted).squares(&fitted), PARAMETERS.0);
     let candidates = &starts[LEVELS_A_SIDE..=starts.len() - LEVELS_A_SIDE];
     let best = candidates.iter().map(|&at| split(&fitted, at)).min_by(|a, b| a.squares.total_cmp(&b.squares));
-    let best = best.expect("six levels have a place to be split");
+    let best = best.expect("six levels can be split");
     let bic_gain = one - bic(&fitted, best.squares, PARAMETERS.1);
     Ok((bic_gain > BIC_GAIN).then(|| Knee {
         position: levels[best.at - 1].0,
@@ -74,7 +74,7 @@ pub fn knee(points: &[(f64, f64)], axes: Axes) -> Result<Option<Knee>, StatsErro
     }))
 }
 
-/// Collects the knees of several runs of the same ladder; `None` when no run has one.
+/// The range of the knees of several runs of the same ladder; `None` if no run has one.
 pub fn knee_interval(runs: &[Option<Knee>]) -> Option<KneeInterval> {
     let knees = || runs.iter().flatten();
     Some(KneeInterval {
@@ -104,8 +104,8 @@ fn level_starts(points: &[(f64, f64)]) -> Vec<usize> {
     (0..points.len()).filter(|&i| i == 0 || points[i].0 != points[i - 1].0).collect()
 }
 
-/// n ln(RSS / n) + k ln n. The squares never fall below what rounding leaves, so that points exactly on one
-/// line are not split further.
+/// The BIC, n ln(RSS / n) + k ln n. The squares are at least the rounding error, so that points exactly on a line are not
+/// split.
 fn bic(points: &[(f64, f64)], squares: f64, parameters: f64) -> f64 {
     let n = points.len() as f64;
     let largest = points.iter().map(|p| p.1.abs()).fold(0.0, f64::max);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_and_a_bend_are_knees_where_they_are() {
+    fn a_step_and_a_bend_are_found_at_their_levels() {
         let step = knee(&ladder(|n| if n <= 20.0 { n } else { n + 50.0 }), Axes::Linear).unwrap().unwrap();
         assert_eq!((step.position, step.next), (20.0, 21.0));
         let bend = knee(&ladder(|n| n + 9.0 * (n - 12.5).max(0.0)), Axes::Linear).unwrap().unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ladder_too_short_to_tell_is_an_error_and_not_an_answer() {
+    fn a_short_ladder_is_an_error_and_not_a_ladder_without_a_knee() {
         let short = knee(&ladder(|n| n)[..11], Axes::Linear);
         assert_eq!(short, Err(StatsError::TooFew { what: "points on a ladder", have: 11, need: 12 }));
         let five: Vec<_> = (0..20).map(|i| (f64::from(i % 5), f64::from(i))).collect();
@@ -181,9 +181,9 @@ mod tests {
             let points = ladder(|n| if n <= f64::from(at) { 10.0 + n } else { 10.0 + n + height });
             let mut moved: Vec<_> = points.iter().map(|&(x, y)| (x, unit * y)).collect();
             moved.rotate_left(rotate);
-            let of = |p: &[(f64, f64)]| knee(p, Axes::Linear).unwrap().map(|k| (k.position, k.next));
-            prop_assert_eq!(of(&points), Some((f64::from(at), f64::from(at) + 1.0)));
-            prop_assert_eq!(of(&points), of(&moved));
+            let levels = |p: &[(f64, f64)]| knee(p, Axes::Linear).unwrap().map(|k| (k.position, k.next));
+            prop_assert_eq!(levels(&points), Some((f64::from(at), f64::from(at) + 1.0)));
+            prop_assert_eq!(levels(&points), levels(&moved));
         }
     }
 }

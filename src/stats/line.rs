@@ -1,6 +1,6 @@
 //! A straight line by least squares.
 //!
-//! Invariant: the residuals of a fitted line add up to zero, but for rounding.
+//! Invariant: the residuals of a fitted line add up to zero, except for rounding.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ impl Line {
         self.intercept + self.slope * x
     }
 
-    /// The least-squares line through points of at least two different x; level where all x are equal.
+    /// The least-squares line through points; horizontal if all x are equal.
     pub(super) fn through(points: &[(f64, f64)]) -> Line {
         let n = points.len() as f64;
         let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));

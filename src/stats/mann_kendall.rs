@@ -1,7 +1,7 @@
 //! The Mann-Kendall test of a monotone trend.
 //!
-//! Invariant: reversing the series negates s, z and tau and keeps p. Only for ladders measured in shuffled
-//! order: on a rising ramp, drift of the host looks like a trend (docs/methodology.md, section 1).
+//! Invariant: reversing the series negates s, z and tau and keeps p. Use it only for ladders in shuffled order: with rising
+//! levels, drift of the host looks like a trend (`docs/methodology.md`, section 1).
 //! Mann 1945 (10.2307/1907187); agrees with `pymannkendall.original_test`.
 
 use serde::{Deserialize, Serialize};
@@ -10,18 +10,18 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use super::theil_sen::{tie_sizes, ties_term};
 use super::{Axes, StatsError};
 
-/// The outcome of the test. At 0.05 it needs at least 5 points: its smallest reachable p is 0.089 at 4.
+/// The result of the test. At 0.05 it needs at least 5 points, since the smallest possible p with 4 points is 0.089.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MannKendall {
-    /// Pairs that rise less pairs that fall.
+    /// The number of rising pairs minus that of falling pairs.
     pub s: i64,
     /// The variance of s without a trend, corrected for ties.
     pub var_s: f64,
-    /// s, one step nearer to zero, in standard deviations.
+    /// s in standard deviations, after moving it one step towards zero (continuity correction).
     pub z: f64,
     /// The two-sided probability of such a z without a trend.
     pub p: f64,
-    /// s as a share of all pairs, from -1 to 1.
+    /// s divided by the number of pairs, from -1 to 1.
     pub tau: f64,
 }
 
@@ -34,8 +34,8 @@ pub fn mann_kendall(series: &[f64]) -> Result<MannKendall, StatsError> {
     mann_kendall_against(&points)
 }
 
-/// Tests whether y rises or falls with x, such as a metric with the ladder's level. Repeated x, one for each
-/// pass over the ladder, are ties like repeated y (Kendall, Rank Correlation Methods, chapter 4).
+/// Tests whether y rises or falls with x, such as a metric with the level of a ladder. Equal x, one for each pass over the
+/// ladder, are ties, as are equal y (Kendall, Rank Correlation Methods, chapter 4).
 ///
 /// # Errors
 /// As [`mann_kendall`].
@@ -61,7 +61,7 @@ fn score(points: &[(f64, f64)]) -> i64 {
     points.iter().enumerate().map(after).sum()
 }
 
-/// The null variance of s with ties in either coordinate.
+/// The variance of s without a trend, with ties in both coordinates.
 fn variance(points: &[(f64, f64)]) -> f64 {
     let x: Vec<f64> = tie_sizes(points.iter().map(|p| p.0)).map(|t| t as f64).collect();
     let y: Vec<f64> = tie_sizes(points.iter().map(|p| p.1)).map(|t| t as f64).collect();
@@ -71,13 +71,13 @@ fn variance(points: &[(f64, f64)]) -> f64 {
     let term = |t: f64| ties_term(t as usize);
 
     let n = points.len() as f64;
-    let alone = (term(n) - sum(&x, term) - sum(&y, term)) / 18.0;
-    let of_pairs = sum(&x, pairs) * sum(&y, pairs) / (2.0 * pairs(n));
-    let of_triples = match points.len() {
+    let one_coordinate = (term(n) - sum(&x, term) - sum(&y, term)) / 18.0;
+    let tied_pairs = sum(&x, pairs) * sum(&y, pairs) / (2.0 * pairs(n));
+    let tied_triples = match points.len() {
         2 => 0.0,
         _ => sum(&x, triples) * sum(&y, triples) / (9.0 * triples(n)),
     };
-    alone + of_pairs + of_triples
+    one_coordinate + tied_pairs + tied_triples
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_reachable_p_is_below_five_per_cent_from_five_points_on() {
+    fn the_smallest_possible_p_is_below_five_percent_from_five_points_on() {
         let p = |n: i32| mann_kendall(&(0..n).map(f64::from).collect::<Vec<_>>()).unwrap().p;
         assert!(p(4) > 0.05 && (5..30).all(|n| p(n) < 0.05));
     }

@@ -1,6 +1,6 @@
-//! Statistics: everything in docs/methodology.md. Pure: no files, no clock, no randomness.
+//! The statistics of `docs/statistics.md`. Pure: no files, no clock, no randomness.
 //!
-//! Missing is `None`: an interval that the number of trials cannot support is left out, never guessed.
+//! An interval that has too few trials for its level is `None`, never a guess.
 
 mod axes;
 mod e_divisive;

@@ -6,7 +6,7 @@ use super::Sample;
 
 /// The quantile at `p`, by linear interpolation between order statistics (type 7 of Hyndman & Fan 1996).
 ///
-/// `p` outside 0 to 1 is taken as the nearer end.
+/// `p` is clamped to the range from 0 to 1.
 pub fn quantile(sample: &Sample, p: f64) -> f64 {
     let values = sample.sorted();
     let position = (values.len() - 1) as f64 * p.clamp(0.0, 1.0);
@@ -29,14 +29,14 @@ pub fn mad(sample: &Sample) -> f64 {
     median_of_sorted(&distances)
 }
 
-/// The standard deviation by the median absolute deviation; `None` below six values, which tell little of it.
+/// The standard deviation, estimated by the median absolute deviation; `None` with fewer than six values.
 pub fn sigma(sample: &Sample) -> Option<f64> {
-    /// What makes a median absolute deviation a normal distribution's sigma.
+    /// The ratio of sigma to the median absolute deviation of a normal distribution.
     const NORMAL: f64 = 1.4826;
     (sample.count() >= 6).then(|| NORMAL * mad(sample))
 }
 
-/// The median of ascending values, of which there is at least one.
+/// The median of at least one value, in ascending order.
 pub(super) fn median_of_sorted(values: &[f64]) -> f64 {
     let half = values.len() / 2;
     match values.len() % 2 {

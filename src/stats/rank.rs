@@ -1,21 +1,21 @@
-//! How deep into an ordered set a rank-based interval may reach: null distributions of the signed-rank and
-//! the Mann-Whitney statistic.
+//! Depths of rank-based intervals, from the null distributions of the signed-rank and the Mann-Whitney statistic. An interval
+//! of depth k reaches from the k-th smallest to the k-th largest member of a set.
 //!
-//! Invariant: a depth k means that the statistic lies below k with at most the tail probability of the
-//! level, and is the largest such number; `None` means that not even 0 is rare enough.
+//! Invariant: the depth is the largest k such that the statistic is below k with at most the tail probability of the level.
+//! `None` means that there is no such k.
 
 use std::sync::OnceLock;
 
 use super::Level;
 
-/// Up to this many values the signed-rank distribution is enumerated, beyond it is normal to 1e-4.
+/// Up to this many values the signed-rank distribution is enumerated. Beyond it, the normal approximation is good to 1e-4.
 const SIGNED_RANK_EXACT: usize = 50;
 /// Up to this product of the two counts the Mann-Whitney distribution is enumerated.
 const MANN_WHITNEY_EXACT: usize = 2_500;
-/// Room for the rounding of sums of probabilities that equal the tail exactly, as 1/40 does.
+/// A tolerance for rounding when a sum of probabilities equals the tail exactly, such as 1/40.
 const ROUNDING: f64 = 1.0 + 1e-12;
 
-/// The depth for `n` values: the k-th smallest and k-th largest Walsh average bound the centre
+/// The depth for `n` values: the k-th smallest and k-th largest Walsh average bound the center
 /// (Hollander, Wolfe & Chicken, Nonparametric Statistical Methods, 3.3).
 pub(super) fn signed_rank_depth(n: usize, level: Level) -> Option<usize> {
     if n > SIGNED_RANK_EXACT {
@@ -23,7 +23,7 @@ pub(super) fn signed_rank_depth(n: usize, level: Level) -> Option<usize> {
         let variance = n * (n + 1.0) * (2.0 * n + 1.0) / 24.0;
         return normal_depth(n * (n + 1.0) / 4.0, variance, level);
     }
-    // The same for all data: computed once.
+    // The distribution does not depend on the data, so it is computed once.
     static COUNTS: [OnceLock<Vec<f64>>; SIGNED_RANK_EXACT + 1] = [const { OnceLock::new() }; SIGNED_RANK_EXACT + 1];
     exact_depth(COUNTS[n].get_or_init(|| signed_rank_counts(n)), 2f64.powi(n as i32), level)
 }
@@ -39,7 +39,7 @@ pub(super) fn mann_whitney_depth(m: usize, n: usize, level: Level) -> Option<usi
     exact_depth(&mann_whitney_counts(few, many), choices(few, many), level)
 }
 
-/// In how many of the 2^n sign patterns the positive ranks add up to each sum.
+/// For each sum, the number of the 2^n sign patterns whose positive ranks add up to it.
 fn signed_rank_counts(n: usize) -> Vec<f64> {
     let mut counts = vec![0.0; n * (n + 1) / 2 + 1];
     counts[0] = 1.0;
@@ -51,14 +51,14 @@ fn signed_rank_counts(n: usize) -> Vec<f64> {
     counts
 }
 
-/// In how many of the choices of `few` ranks out of `few + many` the statistic takes each value of its lower half.
+/// For each value in the lower half of the statistic, the number of choices of `few` ranks out of `few + many` that have it.
 fn mann_whitney_counts(few: usize, many: usize) -> Vec<f64> {
     let half = few * many / 2;
     let mut ways = vec![vec![0.0; half + 1]; few + 1];
     ways[0][0] = 1.0;
     for position in 0..few + many {
         for chosen in (1..=few.min(position + 1)).rev() {
-            // The chosen-th of the few at this position has so many of the others below it.
+            // If this position is the chosen-th of the few, `below` of the many are below it.
             let below = position + 1 - chosen;
             let (fewer, same) = ways.split_at_mut(chosen);
             for (to, from) in same[0].iter_mut().skip(below).zip(&fewer[chosen - 1]) {
@@ -74,7 +74,7 @@ fn choices(few: usize, many: usize) -> f64 {
     (1..=few).fold(1.0, |ways, i| ways * (many + i) as f64 / i as f64)
 }
 
-/// The number of leading outcomes that together are no likelier than the tail.
+/// The number of leading outcomes whose total probability is at most the tail.
 fn exact_depth(counts: &[f64], total: f64, level: Level) -> Option<usize> {
     let allowed = level.tail() * total * ROUNDING;
     let mut cumulated = 0.0;
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_given_exactly_where_the_smallest_reachable_p_is_below_alpha() {
+    fn an_interval_exists_exactly_if_the_smallest_possible_p_is_at_most_alpha() {
         for n in 1..=20 {
             let smallest = 2.0 * 0.5f64.powi(n as i32);
             assert_eq!(signed_rank_depth(n, Level::P95).is_some(), smallest <= 0.05, "n = {n}");

@@ -1,18 +1,18 @@
-//! The rank-sum test of two samples that were not measured in pairs: how often B would lie as high above A as this.
+//! The rank-sum test of two unpaired samples: the probability that B lies as high above A by chance.
 //!
-//! Conditional on all values together, every choice of those that are B's is as likely as any other when B lies above A
-//! by the bound; the distribution of the sum of B's ranks is counted, ties and all (Lehmann, Nonparametrics, 1.2 and 1.4).
-//! Invariant: exchanging the samples and negating the bound gives the p of the other side.
+//! If B lies above A by exactly the bound, every choice of values for B is equally likely. The distribution of the sum of B's
+//! ranks over all choices is counted, including ties (Lehmann, Nonparametrics, 1.2 and 1.4).
+//! Invariant: exchanging the samples and negating the bound gives the p of the opposite hypothesis.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::Sample;
 
-/// Up to this many values together every choice is counted; beyond it the sum is normal to 1e-3.
+/// Up to this total number of values every choice is counted. Beyond it, the normal approximation is good to 1e-3.
 const EXACT: usize = 40;
 
-/// The one-sided p of "B lies above A by at most `bound`" against "by more". The smallest p that m and n values can
-/// reach is one over the number of choices of n among m + n.
+/// The one-sided p of "B lies above A by at most `bound`" against "by more". With m and n values, the smallest possible p is
+/// one over the number of choices of n among m + n.
 pub fn rank_sum(a: &Sample, b: &Sample, bound: f64) -> f64 {
     let values = a.sorted().iter().map(|&value| (value, false));
     let mut all: Vec<(f64, bool)> = values.chain(b.sorted().iter().map(|&value| (value - bound, true))).collect();
@@ -25,7 +25,7 @@ pub fn rank_sum(a: &Sample, b: &Sample, bound: f64) -> f64 {
     }
 }
 
-/// The ranks of ascending values, doubled so that those of ties, their mean, are whole.
+/// The ranks of ascending values, doubled. Tied values have their mean rank, whose double is an integer.
 fn doubled_ranks(sorted: &[(f64, bool)]) -> Vec<usize> {
     let mut ranks = Vec::with_capacity(sorted.len());
     for tied in sorted.chunk_by(|x, y| x.0 == y.0) {
@@ -38,7 +38,7 @@ fn doubled_ranks(sorted: &[(f64, bool)]) -> Vec<usize> {
 /// The share of the choices of `chosen` ranks whose sum is at least `seen`.
 fn exact(ranks: &[usize], chosen: usize, seen: usize) -> f64 {
     let total: usize = ranks.iter().sum();
-    // In how many ways so many ranks add up to each sum.
+    // `ways[count][sum]` is the number of choices of `count` ranks with that sum.
     let mut ways = vec![vec![0.0; total + 1]; chosen + 1];
     ways[0][0] = 1.0;
     for &rank in ranks {
@@ -53,14 +53,14 @@ fn exact(ranks: &[usize], chosen: usize, seen: usize) -> f64 {
     ways[chosen].iter().skip(seen).sum::<f64>() / all
 }
 
-/// With the variance that the ranks, ties and all, really have, and half a step of continuity.
+/// The normal approximation, with the variance of the ranks including ties, and a continuity correction of half a step.
 fn normal(ranks: &[usize], chosen: usize, seen: usize) -> f64 {
     let (n, b) = (ranks.len() as f64, chosen as f64);
     let mean = ranks.iter().map(|&rank| rank as f64 / 2.0).sum::<f64>() / n;
     let squares: f64 = ranks.iter().map(|&rank| (rank as f64 / 2.0 - mean).powi(2)).sum();
     let sd = (b * (n - b) / (n * (n - 1.0)) * squares).sqrt();
     match sd {
-        // All values are the same.
+        // All values are equal.
         0.0 => 1.0,
         sd => Normal::standard().sf((seen as f64 / 2.0 - 0.5 - b * mean) / sd),
     }
@@ -76,7 +76,7 @@ mod tests {
         Sample::new(values.to_vec()).unwrap()
     }
 
-    /// The definition, choice by choice.
+    /// The p by its definition, with every choice enumerated.
     fn by_enumeration(a: &[f64], b: &[f64], bound: f64) -> f64 {
         let all: Vec<f64> = a.iter().copied().chain(b.iter().map(|v| v - bound)).collect();
         let rank = |v: f64| {
@@ -91,10 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_reachable_p_is_one_of_all_choices() {
+    fn the_smallest_possible_p_is_one_over_the_number_of_choices() {
         let p = |m: i32, n: i32| {
-            let of = |from: i32, count: i32| sample(&(from..from + count).map(f64::from).collect::<Vec<_>>());
-            rank_sum(&of(0, m), &of(m, n), 0.0)
+            let range = |from: i32, count: i32| sample(&(from..from + count).map(f64::from).collect::<Vec<_>>());
+            rank_sum(&range(0, m), &range(m, n), 0.0)
         };
         assert!((p(4, 4) - 1.0 / 70.0).abs() < 1e-12 && (p(3, 3) - 0.05).abs() < 1e-12);
         assert!((p(20, 20) - 1.0 / 137_846_528_820.0).abs() < 1e-15);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_all_the_same_show_nothing() {
+    fn equal_values_have_a_p_of_one() {
         assert_eq!(rank_sum(&sample(&[3.0; 5]), &sample(&[3.0; 5]), 0.0), 1.0);
         assert_eq!(rank_sum(&sample(&[3.0; 50]), &sample(&[3.0; 50]), 0.0), 1.0);
     }
@@ -129,8 +129,8 @@ mod tests {
             b in prop::collection::vec(-4i32..4, 1..6),
             bound in -2i32..2,
         ) {
-            let of = |values: Vec<i32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
-            let (a, b, bound) = (of(a), of(b), f64::from(bound));
+            let floats = |values: Vec<i32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
+            let (a, b, bound) = (floats(a), floats(b), f64::from(bound));
             let p = rank_sum(&sample(&a), &sample(&b), bound);
             prop_assert!((p - by_enumeration(&a, &b, bound)).abs() < 1e-9);
         }

@@ -4,15 +4,15 @@
 
 use super::StatsError;
 
-/// At least one finite value, ascending; one value a trial.
+/// At least one finite value, in ascending order; usually one value per trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample(Vec<f64>);
 
 impl Sample {
-    /// Sorts the values once; everything computed from the sample relies on that.
+    /// Sorts the values. Every statistic of the sample relies on the order.
     ///
     /// # Errors
-    /// [`StatsError::TooFew`] when there is no value, [`StatsError::NotFinite`] for NaN and infinities.
+    /// [`StatsError::TooFew`] without a value, [`StatsError::NotFinite`] for NaN and infinities.
     pub fn new(mut values: Vec<f64>) -> Result<Sample, StatsError> {
         if values.is_empty() {
             return Err(StatsError::TooFew { what: "values", have: 0, need: 1 });
@@ -27,7 +27,7 @@ impl Sample {
         &self.0
     }
 
-    /// How many values there are, at least 1.
+    /// The number of values, at least 1.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -44,10 +44,10 @@ impl Sample {
 
     /// The arithmetic mean, never outside [`Sample::min`] to [`Sample::max`].
     pub fn mean(&self) -> f64 {
-        // Around the middle value the sum stays small, so a large common offset costs no digits.
+        // Differences from the middle value keep the sum small, so that a large common offset loses no digits.
         let offset = self.0[self.0.len() / 2];
         let rest: f64 = self.0.iter().map(|x| x - offset).sum();
-        // Rounding may push the mean of equal values one step past them.
+        // Rounding may move the mean of equal values one step beyond them.
         (offset + rest / self.0.len() as f64).clamp(self.min(), self.max())
     }
 
@@ -87,11 +87,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_never_empty_and_never_holds_a_value_that_is_not_a_number() {
+    fn a_sample_has_at_least_one_value_and_only_finite_ones() {
         assert_eq!(Sample::new(vec![]), Err(StatsError::TooFew { what: "values", have: 0, need: 1 }));
         assert!(matches!(Sample::new(vec![1.0, f64::NAN]), Err(StatsError::NotFinite { index: 1, .. })));
         let infinite = Sample::new(vec![f64::INFINITY]).unwrap_err();
-        assert_eq!(infinite.to_string(), "value 0 is inf, not a finite number");
+        assert_eq!(infinite.to_string(), "value 0 is inf; expected a finite number");
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! Exact order statistics of a set too large to write down, such as the n(n+1)/2 averages of n values.
+//! Exact order statistics of a set that is too large to store, such as the n(n+1)/2 averages of n values.
 //!
-//! Invariant: what is returned is a member of the set, bit for bit, since the search ends at the smallest
-//! number that enough members do not exceed. At most 64 counts are needed, whatever the size.
+//! Invariant: the result is exactly a member of the set, since the search ends at the smallest number that enough members do
+//! not exceed. It needs at most 64 counts for any size.
 
-/// A finite set known by how many of its members do not exceed a number.
+/// A finite set, given by a function that counts the members up to a number.
 pub(super) struct Ranked<F> {
-    /// How many members there are.
+    /// The number of members.
     pub(super) count: usize,
     /// The smallest member.
     pub(super) low: f64,
     /// The largest member.
     pub(super) high: f64,
-    /// How many members are at most the given number.
+    /// Returns the number of members that do not exceed its argument.
     pub(super) at_most: F,
 }
 
@@ -28,7 +28,7 @@ impl<F: Fn(f64) -> usize> Ranked<F> {
                 low = middle + 1;
             }
         }
-        value(low) + 0.0 // a negative zero becomes zero
+        value(low) + 0.0 // turns negative zero into zero
     }
 
     /// The `rank`-th largest member, from 1.
@@ -46,7 +46,7 @@ impl<F: Fn(f64) -> usize> Ranked<F> {
     }
 }
 
-/// Maps numbers to integers in the same order (IEEE 754 totalOrder).
+/// Maps numbers to integers and keeps their order (IEEE 754 totalOrder).
 fn key(value: f64) -> u64 {
     let bits = value.to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_stand_in_the_order_of_their_numbers() {
+    fn integers_have_the_order_of_their_numbers() {
         let numbers = [f64::MIN, -1.0, -f64::MIN_POSITIVE, 0.0, f64::MIN_POSITIVE, 1.0, f64::INFINITY];
         assert!(numbers.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
         assert!(numbers.iter().all(|&n| value(key(n)) == n));

@@ -1,7 +1,7 @@
-//! By how much one sample lies above another, for trials that were not measured in pairs.
+//! The shift between two unpaired samples.
 //!
-//! Invariant: exchanging the samples negates estimate and interval. Exact for every size: the differences are
-//! counted, never stored. Hodges & Lehmann 1963 (10.1214/aoms/1177704172).
+//! Invariant: exchanging the samples negates estimate and interval. The result is exact for every size, since differences are
+//! counted and not stored. Hodges & Lehmann 1963 (10.1214/aoms/1177704172).
 
 use super::rank::mann_whitney_depth;
 use super::select::Ranked;
@@ -9,7 +9,7 @@ use super::{Estimate, Level, Sample};
 
 /// The median of all differences `to - from`, with the interval of the Mann-Whitney test.
 ///
-/// The interval is `None` where the two counts are too small for the level: at 95 % below 4 and 4, or 3 and 5.
+/// The interval is `None` with too few values for the level. At 95 %, it needs at least 4 and 4, or 3 and 5.
 pub fn shift(from: &Sample, to: &Sample, level: Level) -> Estimate {
     let (a, b) = (from.sorted(), to.sorted());
     let differences = Ranked {
@@ -23,7 +23,7 @@ pub fn shift(from: &Sample, to: &Sample, level: Level) -> Estimate {
     Estimate { value: differences.median(), interval }
 }
 
-/// How many differences `b - a` do not exceed the limit; linear, since both ascend.
+/// The number of differences `b - a` that do not exceed the limit. Takes linear time, since both ascend.
 fn differences_at_most(a: &[f64], b: &[f64], limit: f64) -> usize {
     let mut end = 0;
     let mut count = 0;
@@ -71,11 +71,11 @@ mod tests {
 
         #[test]
         fn exchanging_the_samples_negates_the_shift(from in values(4..20), to in values(4..20)) {
-            let there = shift(&sample(&from), &sample(&to), Level::P95);
+            let forward = shift(&sample(&from), &sample(&to), Level::P95);
             let back = shift(&sample(&to), &sample(&from), Level::P95);
-            prop_assert_eq!(there.value, -back.value);
-            let (there, back) = (there.interval.unwrap(), back.interval.unwrap());
-            prop_assert_eq!((there.low, there.high), (-back.high, -back.low));
+            prop_assert_eq!(forward.value, -back.value);
+            let (forward, back) = (forward.interval.unwrap(), back.interval.unwrap());
+            prop_assert_eq!((forward.low, forward.high), (-back.high, -back.low));
         }
 
         #[test]

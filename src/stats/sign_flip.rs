@@ -1,21 +1,21 @@
-//! The signed-rank sign-flip test: how often a centre at or below a bound would look as high as this.
+//! The sign-flip test with signed ranks: the probability that values with a center at or below a bound lie as high by chance.
 //!
-//! Conditional on the distances from the bound, every sign is as likely as its opposite when the centre lies at the
-//! bound; the distribution of the sum of the positive ranks is enumerated over all sign patterns, ties and all
-//! (Pratt & Gibbons, Concepts of Nonparametric Theory, 3.7; Lehmann, Nonparametrics, 3.2).
-//! Invariant: negating values and bound and asking for the other side gives the same p.
+//! If the center is exactly the bound, both signs of each distance from it are equally likely. The distribution of the sum of
+//! the positive ranks is enumerated over all sign patterns, including ties (Pratt & Gibbons, Concepts of Nonparametric
+//! Theory, 3.7; Lehmann, Nonparametrics, 3.2).
+//! Invariant: negating values and bound gives the p of the opposite hypothesis.
 
 use std::sync::OnceLock;
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Up to this many values every sign pattern is counted; beyond it the sum is normal to 1e-3.
+/// Up to this many values every sign pattern is counted. Beyond it, the normal approximation is good to 1e-3.
 const EXACT: usize = 50;
 
-/// The one-sided p of "the centre is at most `bound`" against "it is above"; 1 for no values.
+/// The one-sided p of "the center is at most `bound`" against "it is above"; 1 without values.
 ///
-/// A value at the bound speaks for neither side and is dropped (Wilcoxon's own treatment). The smallest p that n values can
-/// reach is 2^-n.
+/// Values equal to the bound favor neither hypothesis and are dropped, as by Wilcoxon. With n values, the smallest possible
+/// p is 2^-n.
 pub fn sign_flip(values: &[f64], bound: f64) -> f64 {
     let mut distances: Vec<f64> =
         values.iter().map(|value| value - bound).filter(|distance| *distance != 0.0).collect();
@@ -29,7 +29,7 @@ pub fn sign_flip(values: &[f64], bound: f64) -> f64 {
     }
 }
 
-/// The ranks of ascending magnitudes, doubled so that those of ties, their mean, are whole.
+/// The ranks of ascending magnitudes, doubled. Tied magnitudes have their mean rank, whose double is an integer.
 fn doubled_ranks(sorted: &[f64]) -> Vec<usize> {
     let mut ranks = Vec::with_capacity(sorted.len());
     for tied in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
@@ -42,19 +42,19 @@ fn doubled_ranks(sorted: &[f64]) -> Vec<usize> {
 /// The share of sign patterns whose positive ranks add up to at least `positive`.
 fn exact(ranks: &[usize], positive: usize) -> f64 {
     let total: usize = ranks.iter().sum();
-    // Both tails are alike: the sums at or above `positive` are as many as those at or below its mirror image.
+    // The distribution is symmetric: as many sums are at least `positive` as are at most its mirror image.
     let Some(most) = total.checked_sub(positive) else { return 1.0 };
     let is_untied = ranks.iter().enumerate().all(|(i, rank)| *rank == 2 * (i + 1));
     if is_untied { untied(ranks.len())[most / 2] } else { cumulated(ranks, most)[most] }
 }
 
-/// The distribution for that many ranks of which none are tied, which is the same for all data: it is computed once.
+/// The distribution for `n` ranks without ties. It does not depend on the data, so it is computed once.
 fn untied(n: usize) -> &'static [f64] {
-    static OF: [OnceLock<Vec<f64>>; EXACT + 1] = [const { OnceLock::new() }; EXACT + 1];
-    OF[n].get_or_init(|| cumulated(&(1..=n).collect::<Vec<_>>(), n * (n + 1) / 2))
+    static DISTRIBUTIONS: [OnceLock<Vec<f64>>; EXACT + 1] = [const { OnceLock::new() }; EXACT + 1];
+    DISTRIBUTIONS[n].get_or_init(|| cumulated(&(1..=n).collect::<Vec<_>>(), n * (n + 1) / 2))
 }
 
-/// The share of sign patterns whose positive ranks add up to at most each sum from 0 to `most`.
+/// For each sum from 0 to `most`, the share of sign patterns whose positive ranks add up to at most that sum.
 fn cumulated(ranks: &[usize], most: usize) -> Vec<f64> {
     let mut shares = vec![0.0; most + 1];
     shares[0] = 1.0;
@@ -79,7 +79,7 @@ fn normal(ranks: &[usize], positive: usize) -> f64 {
         let half = rank as f64 / 2.0;
         (mean + half, variance + half * half)
     });
-    // Doubled ranks step by two where nothing is tied: half a step is one.
+    // Without ties, doubled ranks change in steps of two, so half a step is one.
     Normal::standard().sf((positive as f64 - 1.0 - mean) / variance.sqrt())
 }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_reachable_p_halves_with_every_value() {
+    fn the_smallest_possible_p_halves_with_every_value() {
         for n in 1..=EXACT {
             let values: Vec<f64> = (1..=n).map(|i| i as f64).collect();
             assert!((sign_flip(&values, 0.0) / 0.5f64.powi(n as i32) - 1.0).abs() < 1e-9, "{n}");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_the_bound_says_nothing() {
+    fn values_at_the_bound_are_dropped() {
         assert_eq!(sign_flip(&[], 0.0), 1.0);
         assert_eq!(sign_flip(&[3.0, 3.0], 3.0), 1.0);
         assert_eq!(sign_flip(&[3.0, 4.0, 5.0], 3.0), 0.25);

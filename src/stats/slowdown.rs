@@ -1,7 +1,7 @@
-//! How much worse a metric gets under load, whichever way it improves.
+//! Slowdowns: how much worse a metric gets under load (`docs/statistics.md`, section 2).
 //!
-//! Invariant: above 1 is always worse, and exchanging the two arms, or the direction, inverts the ratio and
-//! its interval. Methodology, section 2.
+//! Invariant: above 1 is always worse. Exchanging reference and loaded values, or inverting the direction, inverts the ratio
+//! and its interval.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,33 +10,33 @@ use super::sample::positive;
 use super::{Interval, Level, StatsError};
 use crate::model::units::Direction;
 
-/// The ratio of loaded to reference, turned so that above 1 is worse.
+/// The ratio of loaded to reference, inverted if higher is better, so that above 1 is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Slowdown {
-    /// 1 is unchanged, 2 twice as bad, 0.5 twice as good.
+    /// The ratio: 1 is unchanged, 2 twice as bad, 0.5 twice as good.
     pub ratio: f64,
-    /// The 95 % interval; `None` with too few pairs (below 6) or when unanswered pairs leave it open above.
+    /// The 95 % interval; `None` with fewer than 6 pairs, or if unanswered pairs make its upper end infinite.
     pub interval: Option<Interval>,
-    /// How many pairs were compared, the unanswered ones included.
+    /// The number of pairs, including unanswered ones.
     pub pairs: usize,
-    /// In how many of them the loaded victim did not answer; each counts as worse than any answer.
+    /// The number of pairs in which the loaded victim did not answer. Each counts as worse than any answer.
     pub unanswered: usize,
 }
 
 impl Slowdown {
-    /// 100 (S - 1): 0 is unchanged, 100 twice as bad.
+    /// The slowdown in percent, 100 (S - 1): 0 is unchanged, 100 twice as bad.
     pub fn percent(&self) -> f64 {
         100.0 * (self.ratio - 1.0)
     }
 }
 
-/// What became of a victim under load.
+/// How a victim responded under load.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// It answered, slower or not.
+    /// It answered often enough for a ratio.
     Slowdown(Slowdown),
-    /// It did not respond (Matthews et al., ExpCS'07): so often that no ratio describes it.
+    /// It failed to answer so often that no ratio describes it (Matthews et al., ExpCS'07).
     DidNotRespond {
         /// Pairs in which the loaded victim did not answer.
         failed: usize,
@@ -45,7 +45,7 @@ pub enum Response {
     },
 }
 
-/// The slowdown over interleaved pairs of (reference, loaded): the Hodges-Lehmann estimate of ln ratio.
+/// The slowdown over interleaved pairs of (reference, loaded): the Hodges-Lehmann estimate of the logarithm of the ratio.
 ///
 /// # Errors
 /// [`StatsError::Neutral`] for a metric without a better direction, [`StatsError::TooFew`] without a pair,
@@ -59,9 +59,8 @@ pub fn slowdown(pairs: &[(f64, f64)], direction: Direction) -> Result<Slowdown, 
 
 /// The slowdown over pairs in which the loaded victim may not have answered (`None`).
 ///
-/// An unanswered pair is worse than any answer, that is infinitely slow, not left out: a ratio over the
-/// survivors alone would flatter the victim. Where the estimate itself becomes infinite, which is at about
-/// 29 % of unanswered pairs (the breakdown point of the estimator), the victim did not respond.
+/// An unanswered pair counts as infinitely slow. Without it, the ratio would flatter the victim. If the estimate itself is
+/// infinite, the victim did not respond. That happens at about 29 % of unanswered pairs, the estimator's breakdown point.
 ///
 /// # Errors
 /// As [`slowdown`].
@@ -88,7 +87,7 @@ fn sign(direction: Direction) -> Result<f64, StatsError> {
     }
 }
 
-/// ln S of one pair. A difference of logarithms, so that exchanging the arms negates it exactly.
+/// The logarithm of the slowdown of one pair, as a difference, so that exchanging the two values negates it exactly.
 fn log_ratio(index: usize, (reference, loaded): (f64, f64), sign: f64) -> Result<f64, StatsError> {
     Ok(sign * (positive(index, loaded)?.ln() - positive(index, reference)?.ln()))
 }
@@ -146,11 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn values_without_a_logarithm_are_refused_with_their_position() {
-        let refused = |pairs: &[(f64, f64)]| slowdown(pairs, Direction::Lower).unwrap_err();
-        assert_eq!(refused(&[]), StatsError::TooFew { what: "pairs", have: 0, need: 1 });
-        assert_eq!(refused(&[(1.0, 1.0), (0.0, 1.0)]), StatsError::NotPositive { index: 1, value: 0.0 });
-        assert_eq!(refused(&[(1.0, f64::INFINITY)]), StatsError::NotFinite { index: 0, value: f64::INFINITY });
+    fn values_without_a_logarithm_are_rejected_with_their_position() {
+        let error = |pairs: &[(f64, f64)]| slowdown(pairs, Direction::Lower).unwrap_err();
+        assert_eq!(error(&[]), StatsError::TooFew { what: "pairs", have: 0, need: 1 });
+        assert_eq!(error(&[(1.0, 1.0), (0.0, 1.0)]), StatsError::NotPositive { index: 1, value: 0.0 });
+        assert_eq!(error(&[(1.0, f64::INFINITY)]), StatsError::NotFinite { index: 0, value: f64::INFINITY });
     }
 
     #[test]
@@ -203,8 +202,8 @@ mod tests {
         #[test]
         fn the_unit_of_the_metric_does_not_matter(pairs in pairs(1..40), unit in 1e-3..1e6f64) {
             let scaled: Vec<_> = pairs.iter().map(|&(r, l)| (unit * r, unit * l)).collect();
-            let of = |p: &[(f64, f64)]| slowdown(p, Direction::Lower).unwrap().ratio;
-            prop_assert!((of(&pairs) / of(&scaled) - 1.0).abs() < 1e-12);
+            let ratio = |p: &[(f64, f64)]| slowdown(p, Direction::Lower).unwrap().ratio;
+            prop_assert!((ratio(&pairs) / ratio(&scaled) - 1.0).abs() < 1e-12);
         }
 
         #[test]
@@ -224,8 +223,8 @@ mod tests {
         fn a_slower_answer_never_lowers_the_slowdown(pairs in pairs(1..20), by in 1.0..10f64) {
             let mut slower = pairs.clone();
             slower[0].1 *= by;
-            let of = |p: &[(f64, f64)]| slowdown(p, Direction::Lower).unwrap().ratio;
-            prop_assert!(of(&slower) >= of(&pairs));
+            let ratio = |p: &[(f64, f64)]| slowdown(p, Direction::Lower).unwrap().ratio;
+            prop_assert!(ratio(&slower) >= ratio(&pairs));
         }
     }
 }

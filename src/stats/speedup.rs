@@ -1,11 +1,11 @@
-//! What a parallel speed-up says about the serial part of a program.
+//! The serial part of a program, from its parallel speedup.
 //!
-//! Invariant: a perfect speed-up has no serial part, none at all is serial as a whole.
+//! Invariant: a perfect speedup has a serial part of 0, no speedup one of 1.
 
 /// The experimentally determined serial fraction (Karp & Flatt 1990, 10.1145/78607.78614).
 ///
-/// `None` unless there is more than one processor and the speed-up is above zero. Negative for a speed-up
-/// beyond the number of processors.
+/// `None` unless there is more than one processor and the speedup is above zero. Negative for a speedup above the number of
+/// processors.
 pub fn karp_flatt(speedup: f64, processors: f64) -> Option<f64> {
     let defined = speedup > 0.0 && speedup.is_finite() && processors > 1.0 && processors.is_finite();
     defined.then(|| (1.0 / speedup - 1.0 / processors) / (1.0 - 1.0 / processors))
@@ -25,7 +25,7 @@ mod tests {
     }
 
     #[test]
-    fn one_processor_says_nothing() {
+    fn one_processor_has_no_serial_part() {
         assert_eq!(karp_flatt(1.0, 1.0), None);
         assert_eq!(karp_flatt(0.0, 4.0), None);
         assert_eq!(karp_flatt(f64::NAN, 4.0), None);

@@ -1,4 +1,4 @@
-//! The description of one sample that every table prints.
+//! The summary of a sample, as printed in tables.
 //!
 //! Invariant: min <= median, mean <= max, and the interval contains the median.
 
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{Interval, Level, Sample, median};
 
-/// A sample in numbers, in the metric's own unit.
+/// The summary of a sample, in the metric's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// How many trials.
+    /// The number of trials.
     pub count: usize,
-    /// The middle value.
+    /// The median.
     pub median: f64,
     /// The arithmetic mean.
     pub mean: f64,
-    /// The standard deviation with n - 1; `None` for a single trial.
+    /// The standard deviation with n - 1 in the denominator; `None` for a single trial.
     pub sd: Option<f64>,
     /// The smallest value.
     pub min: f64,
     /// The largest value.
     pub max: f64,
-    /// The 95 % interval of the median; `None` below 6 trials.
+    /// The 95 % interval of the median; `None` with fewer than 6 trials.
     pub interval: Option<Interval>,
 }
 
-/// Describes a sample. Linear in its size.
+/// Summarizes a sample in linear time.
 pub fn summarize(sample: &Sample) -> Summary {
     Summary {
         count: sample.count(),
@@ -38,20 +38,19 @@ pub fn summarize(sample: &Sample) -> Summary {
     }
 }
 
-/// The distribution-free interval of the median: from the k-th smallest value to the k-th largest, with the
-/// largest k for which a binomial(n, 1/2) lies below k with at most half of what the level leaves
-/// (Conover, Practical Nonparametric Statistics, 3.2). `None` when even the extremes fall short
-/// of the level: below 6 values at 95 %.
+/// The distribution-free interval of the median, from the k-th smallest to the k-th largest value. k is the largest number
+/// such that a binomial(n, 1/2) is below k with at most the tail probability of the level (Conover, Practical Nonparametric
+/// Statistics, 3.2). `None` if there is no such k: with fewer than 6 values at 95 %.
 pub fn median_interval(sample: &Sample, level: Level) -> Option<Interval> {
     let values = sample.sorted();
     let depth = sign_depth(values.len(), level.tail());
     (depth > 0).then(|| level.interval(values[depth - 1], values[values.len() - depth]))
 }
 
-/// The largest k with P(Binomial(n, 1/2) <= k - 1) <= tail; 0 when there is none.
+/// The largest k with P(Binomial(n, 1/2) <= k - 1) <= tail; 0 if there is none.
 ///
-/// The weights are taken relative to the central one, so that no n underflows, and only as far out as they
-/// are above zero, which is about 40 standard deviations.
+/// Weights are relative to the central one, so that none underflows for large n. They are computed until they become zero,
+/// at about 40 standard deviations.
 fn sign_depth(n: usize, tail: f64) -> usize {
     let mut lower = Vec::new();
     let mut weight = 1.0;
@@ -118,16 +117,16 @@ mod tests {
     #[case::five(5, false)]
     #[case::six(6, true)]
     #[case::seven(7, true)]
-    fn an_interval_of_the_median_needs_six_values(#[case] n: usize, #[case] there: bool) {
+    fn an_interval_of_the_median_needs_six_values(#[case] n: usize, #[case] exists: bool) {
         let sample = Sample::new((0..n).map(|i| i as f64).collect()).unwrap();
         let interval = summarize(&sample).interval;
-        assert_eq!(interval.is_some(), there);
-        // 2 * 0.5^n is the smallest reachable p of the sign test.
-        assert_eq!(2.0 * 0.5f64.powi(n as i32) <= 0.05, there);
+        assert_eq!(interval.is_some(), exists);
+        // 2 * 0.5^n is the smallest possible p of the sign test.
+        assert_eq!(2.0 * 0.5f64.powi(n as i32) <= 0.05, exists);
     }
 
     #[test]
-    fn a_hundred_thousand_values_are_summarized_whole() {
+    fn a_hundred_thousand_values_are_summarized() {
         let sample = Sample::new((0..100_000).rev().map(f64::from).collect()).unwrap();
         let summary = summarize(&sample);
         assert_eq!((summary.min, summary.median, summary.max), (0.0, 49_999.5, 99_999.0));
@@ -151,8 +150,8 @@ mod tests {
             (values, shuffled) in prop::collection::vec(0.0..1e9f64, 1..60)
                 .prop_flat_map(|v| (Just(v.clone()), Just(v).prop_shuffle())),
         ) {
-            let of = |v: Vec<f64>| summarize(&Sample::new(v).unwrap());
-            prop_assert_eq!(of(values), of(shuffled));
+            let summary = |v: Vec<f64>| summarize(&Sample::new(v).unwrap());
+            prop_assert_eq!(summary(values), summary(shuffled));
         }
 
         #[test]

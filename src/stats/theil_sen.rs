@@ -1,7 +1,7 @@
 //! The Theil-Sen line: the median of the slopes between all pairs of points.
 //!
-//! Invariant: up to 29 % of outliers leave the slope bounded. Memory is quadratic in the number of points,
-//! 16 MB at 2,000. Sen 1968 (10.1080/01621459.1968.10480934); agrees with `scipy.stats.theilslopes`.
+//! Invariant: with up to 29 % of outliers, the slope stays bounded. Memory is quadratic in the number of points: 16 MB for
+//! 2,000. Sen 1968 (10.1080/01621459.1968.10480934); agrees with `scipy.stats.theilslopes`.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use super::{Axes, Interval, Level, StatsError};
 pub struct TheilSen {
     /// The median slope.
     pub slope: f64,
-    /// The median of y less slope times the median of x.
+    /// The median of y minus the slope times the median of x.
     pub intercept: f64,
-    /// The interval of the slope; `None` with too few points for the level (below 5 at 95 %).
+    /// The interval of the slope; `None` with too few points for the level (fewer than 5 at 95 %).
     pub interval: Option<Interval>,
 }
 
-/// The robust line through (x, y) points; equal x are allowed.
+/// The robust line through (x, y) points. Several points may have the same x.
 ///
 /// # Errors
 /// [`StatsError::TooFew`] without two different x, [`StatsError::NotFinite`].
@@ -36,7 +36,7 @@ pub fn theil_sen(points: &[(f64, f64)], level: Level) -> Result<TheilSen, StatsE
     Ok(TheilSen { slope, intercept, interval: interval(&slopes, &points, level) })
 }
 
-/// The exponent of a power law: the robust slope of ln y over ln x. The intercept is a logarithm as well.
+/// The exponent of a power law, as the robust slope of ln y over ln x. The intercept is a logarithm, too.
 ///
 /// # Errors
 /// As [`theil_sen`], and [`StatsError::NotPositive`].
@@ -59,9 +59,9 @@ fn median_along(points: &[(f64, f64)], coordinate: impl Fn(&(f64, f64)) -> f64) 
     median_of_sorted(&values)
 }
 
-/// Slopes at the ranks of Sen's equation 2.6, rounded as scipy does. Where scipy takes the outermost slope
-/// because the rank lies beyond it, the level is not reached and there is no interval; nor is there one
-/// where ties in both coordinates leave the equation a negative variance.
+/// The interval from the slopes at the ranks of Sen's equation 2.6, rounded as by scipy. If a rank is beyond the outermost
+/// slope, scipy returns that slope; here the interval is `None`, since it does not reach the level. It is also `None` if the
+/// variance is negative because of ties in both coordinates.
 fn interval(slopes: &[f64], points: &[(f64, f64)], level: Level) -> Option<Interval> {
     let all = ties_term(points.len());
     let tied =
@@ -73,13 +73,13 @@ fn interval(slopes: &[f64], points: &[(f64, f64)], level: Level) -> Option<Inter
     (low >= 0.0 && high < count).then(|| level.interval(slopes[low as usize], slopes[high as usize]))
 }
 
-/// n (n - 1) (2 n + 5), the term of Kendall's variance, for all points as for each group of ties.
+/// n (n - 1) (2 n + 5): the term of Kendall's variance for n points, or for a group of n ties.
 pub(super) fn ties_term(n: usize) -> f64 {
     let n = n as f64;
     n * (n - 1.0) * (2.0 * n + 5.0)
 }
 
-/// How often each value occurs.
+/// The number of occurrences of each value.
 pub(super) fn tie_sizes(values: impl Iterator<Item = f64>) -> impl Iterator<Item = usize> {
     let mut groups = BTreeMap::new();
     for value in values {
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_interval_needs_five_points() {
-        // The smallest reachable two-sided p of Kendall's test is 2/n!: 0.083 at 4 points, 0.017 at 5.
+        // The smallest possible two-sided p of Kendall's test is 2/n!: 0.083 with 4 points, 0.017 with 5.
         let line =
             |n: u32| theil_sen(&(0..n).map(|i| (f64::from(i), f64::from(i * i))).collect::<Vec<_>>(), Level::P95);
         assert_eq!(line(4).unwrap().interval, None);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_wild_points_does_not_move_the_exponent_far() {
+    fn a_fifth_of_outliers_does_not_move_the_exponent_far() {
         let mut points: Vec<_> = (1..=40).map(|n| (f64::from(n), 3.0 * f64::from(n).powf(1.5))).collect();
         points.iter_mut().step_by(5).for_each(|p| p.1 *= 1e6);
         let line = exponent(&points, Level::P95).unwrap();
@@ -137,8 +137,8 @@ mod tests {
         #[test]
         fn the_unit_of_y_does_not_change_the_exponent(points in points(), unit in 1e-3..1e6f64) {
             let scaled: Vec<_> = points.iter().map(|&(x, y)| (x, unit * y)).collect();
-            let of = |p: &[(f64, f64)]| exponent(p, Level::P95).unwrap().slope;
-            prop_assert!((of(&points) - of(&scaled)).abs() < 1e-9 * of(&points).abs().max(1.0));
+            let slope = |p: &[(f64, f64)]| exponent(p, Level::P95).unwrap().slope;
+            prop_assert!((slope(&points) - slope(&scaled)).abs() < 1e-9 * slope(&points).abs().max(1.0));
         }
 
         #[test]

@@ -1,29 +1,29 @@
 //! The Universal Scalability Law, X(N) = g N / (1 + a (N - 1) + b N (N - 1)), by nonlinear least squares.
 //!
-//! Invariant: g > 0 and a, b >= 0, and the bounds are met exactly: a or b is zero, not nearly zero.
-//! Gunther, Guerrilla Capacity Planning; the fit is a projected Levenberg-Marquardt search
-//! (Kanzow, Yamashita & Fukushima 2004, 10.1016/j.cam.2004.02.013).
+//! Invariant: g > 0 and a, b >= 0. A coefficient on its bound is exactly zero, not nearly zero. The law is that of Gunther,
+//! Guerrilla Capacity Planning. The fit is a projected Levenberg-Marquardt search (Kanzow, Yamashita & Fukushima 2004,
+//! 10.1016/j.cam.2004.02.013).
 
 use serde::{Deserialize, Serialize};
 
 use super::StatsError;
 use super::sample::positive;
 
-/// Different N needed: one more than there are parameters.
+/// The least number of different N: one more than there are parameters.
 const LEVELS: usize = 4;
-/// Steps after which the search is given up; it takes about ten.
+/// The most steps of a search, which usually takes about ten.
 const STEPS: usize = 500;
-/// How far the balance of the residuals may be off at an optimum, relative to their size.
+/// The tolerance for the gradient at an optimum, relative to the size of the residuals.
 const BALANCE: f64 = 1e-3;
-/// N / X(N) as a sum of these, with 1/g, a/g and b/g in front, is what makes the law almost linear.
+/// The coefficients 1/g, a/g and b/g of the almost linear form N / X(N) = 1/g + a/g (N - 1) + b/g N (N - 1).
 type Coefficients = [f64; 3];
 
 /// A fitted law.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Usl {
-    /// g: the throughput of one, in the unit of the input.
+    /// g: the throughput at N = 1, in the unit of the input.
     pub rate: f64,
-    /// a: the share that is serialized (contention).
+    /// a: the serial share (contention).
     pub contention: f64,
     /// b: the cost of keeping each pair coherent.
     pub coherence: f64,
@@ -32,12 +32,12 @@ pub struct Usl {
 }
 
 impl Usl {
-    /// The throughput the law expects of `n`.
+    /// The throughput at `n` by the law.
     pub fn at(&self, n: f64) -> f64 {
         self.rate * n / (1.0 + self.contention * (n - 1.0) + self.coherence * n * (n - 1.0))
     }
 
-    /// The N of the highest throughput, at least 1; `None` when it only ever rises.
+    /// The N with the highest throughput, at least 1; `None` if the throughput always rises.
     pub fn peak(&self) -> Option<f64> {
         let squared = (1.0 - self.contention) / self.coherence;
         (self.coherence > 0.0).then(|| squared.max(1.0).sqrt())
@@ -47,9 +47,9 @@ impl Usl {
 /// Fits the law to points of (N, throughput), N from 1.
 ///
 /// # Errors
-/// [`StatsError::TooFew`] below four different N, [`StatsError::NotPositive`], [`StatsError::NotFinite`], and
-/// [`StatsError::NoFit`] where no optimum is found: points that are all noise, or, without a measurement at
-/// N = 1, an ever greater g that fits ever better.
+/// [`StatsError::TooFew`] with fewer than four different N, [`StatsError::NotPositive`], [`StatsError::NotFinite`], and
+/// [`StatsError::NoFit`] if there is no optimum: the points are noise, or the fit improves without limit as g grows, which
+/// can happen without a measurement at N = 1.
 pub fn usl(points: &[(f64, f64)]) -> Result<Usl, StatsError> {
     for (i, &(n, x)) in points.iter().enumerate() {
         positive(i, n)?;
@@ -59,10 +59,10 @@ pub fn usl(points: &[(f64, f64)]) -> Result<Usl, StatsError> {
     if levels < LEVELS {
         return Err(StatsError::TooFew { what: "different N", have: levels, need: LEVELS });
     }
-    // In units of the largest throughput, so that no square leaves the range of numbers.
+    // Throughputs are divided by the largest one, so that no square overflows or underflows.
     let largest = points.iter().map(|p| p.1).fold(0.0, f64::max);
     let points: Vec<_> = points.iter().map(|&(n, x)| (n, x / largest)).collect();
-    // The linearized law within each combination of bounds, where it is within the others, is a start.
+    // A search starts from the solution of the linearized law for each set of free coefficients, if it is within the bounds.
     let starts = [&[0, 1, 2][..], &[0, 1], &[0, 2], &[0]].into_iter().filter_map(|free| linearized(&points, free));
     let fits = starts.filter(|c| c[0] > 0.0 && c[1] >= 0.0 && c[2] >= 0.0).map(|start| search(&points, start));
     let best = fits.min_by(|a, b| squares(&points, a).total_cmp(&squares(&points, b)));
@@ -71,6 +71,7 @@ pub fn usl(points: &[(f64, f64)]) -> Result<Usl, StatsError> {
     Ok(Usl { rate: largest / c0, contention: c1 / c0, coherence: c2 / c0, residual })
 }
 
+/// The number of different N.
 fn different(points: &[(f64, f64)]) -> usize {
     let mut levels: Vec<f64> = points.iter().map(|p| p.0).collect();
     levels.sort_unstable_by(f64::total_cmp);
@@ -82,12 +83,12 @@ fn terms(n: f64) -> Coefficients {
     [1.0, n - 1.0, n * (n - 1.0)]
 }
 
-/// N / X(N); not above zero where the coefficients describe no throughput.
+/// N / X(N). It is zero or negative if the coefficients give no valid throughput.
 fn denominator(n: f64, c: &Coefficients) -> f64 {
     terms(n).iter().zip(c).map(|(t, c)| t * c).sum()
 }
 
-/// The sum of squared residuals of the throughput, infinite where there is none.
+/// The sum of squared residuals of the throughput; infinite if a throughput is invalid.
 fn squares(points: &[(f64, f64)], c: &Coefficients) -> f64 {
     let residual = |&(n, x): &(f64, f64)| match denominator(n, c) {
         d if d > 0.0 => x - n / d,
@@ -96,8 +97,8 @@ fn squares(points: &[(f64, f64)], c: &Coefficients) -> f64 {
     points.iter().map(residual).map(|r| r * r).sum()
 }
 
-/// How the residuals pull at each coefficient (half the negative slope of their squares), and how strong a
-/// pull is taken for rounding.
+/// For each coefficient, the pull of the residuals (half the negative gradient of their squares), and the size below which a
+/// pull counts as rounding.
 fn pulls(points: &[(f64, f64)], at: &Coefficients) -> [(f64, f64); 3] {
     [0, 1, 2].map(|j| {
         let pulls = points.iter().map(|&(n, x)| {
@@ -109,7 +110,7 @@ fn pulls(points: &[(f64, f64)], at: &Coefficients) -> [(f64, f64); 3] {
     })
 }
 
-/// Whether no change within the bounds would fit better (Karush-Kuhn-Tucker).
+/// Whether no change within the bounds improves the fit (Karush-Kuhn-Tucker conditions).
 fn is_optimum(points: &[(f64, f64)], at: &Coefficients) -> bool {
     let balanced = |(&(pull, rounding), &c): (&(f64, f64), &f64)| match c {
         0.0 => pull <= rounding,
@@ -118,16 +119,16 @@ fn is_optimum(points: &[(f64, f64)], at: &Coefficients) -> bool {
     at[0] > 0.0 && pulls(points, at).iter().zip(at).all(balanced)
 }
 
-/// Damped Gauss-Newton steps, cut off at the bounds, until they no longer change anything.
+/// Makes damped Gauss-Newton steps, projected to the bounds, until they change nothing.
 fn search(points: &[(f64, f64)], start: Coefficients) -> Coefficients {
     let (mut at, mut damping) = (start, 1e-3);
     for _ in 0..STEPS {
         let next = step(points, &at, damping);
         if squares(points, &next) <= squares(points, &at) * (1.0 + 4.0 * f64::EPSILON) {
-            let still = at.iter().zip(&next).all(|(a, b)| (a - b).abs() <= 2.0 * f64::EPSILON * a.abs());
+            let is_unchanged = at.iter().zip(&next).all(|(a, b)| (a - b).abs() <= 2.0 * f64::EPSILON * a.abs());
             at = next;
             damping = if damping > 1e-15 { damping / 10.0 } else { 0.0 };
-            if still {
+            if is_unchanged {
                 break;
             }
         } else if damping > 1e15 {
@@ -139,7 +140,7 @@ fn search(points: &[(f64, f64)], start: Coefficients) -> Coefficients {
     at
 }
 
-/// One step: coefficients on a bound that the residuals push outwards stay there.
+/// Makes one step. Coefficients stay on their bound if the residuals push them outwards.
 fn step(points: &[(f64, f64)], at: &Coefficients, damping: f64) -> Coefficients {
     let pulls = pulls(points, at);
     let free: Vec<usize> = (0..3).filter(|&j| at[j] > 0.0 || pulls[j].0 > 0.0).collect();
@@ -158,14 +159,14 @@ fn step(points: &[(f64, f64)], at: &Coefficients, damping: f64) -> Coefficients 
     [0, 1, 2].map(|j| (at[j] + change[j]).max(0.0))
 }
 
-/// The linearized law, weighted so that its residuals are nearly those of the throughput.
+/// Solves the linearized law, with weights that make its residuals nearly those of the throughput.
 fn linearized(points: &[(f64, f64)], free: &[usize]) -> Option<Coefficients> {
     let rows: Vec<_> = points.iter().map(|&(n, x)| (terms(n).map(|t| t * x * x / n), x)).collect();
     solve(&rows, free)
 }
 
-/// Linear least squares over the free columns, by orthogonalizing them one after the other; `None` when one
-/// depends on those before it.
+/// Solves linear least squares over the free columns by orthogonalizing them one after the other; `None` if a column depends
+/// on those before it.
 fn solve(rows: &[(Coefficients, f64)], free: &[usize]) -> Option<Coefficients> {
     let mut columns: Vec<Vec<f64>> = free.iter().map(|&j| rows.iter().map(|r| r.0[j]).collect()).collect();
     let mut rest: Vec<f64> = rows.iter().map(|r| r.1).collect();
@@ -189,7 +190,7 @@ fn solve(rows: &[(Coefficients, f64)], free: &[usize]) -> Option<Coefficients> {
     Some(back_substitute(&upper, &along, free))
 }
 
-/// Takes the part along `unit` out of `vector` and returns its length.
+/// Subtracts the part of `vector` along `unit` and returns its length.
 fn remove(vector: &mut [f64], unit: &[f64]) -> f64 {
     let part = dot(vector, unit);
     vector.iter_mut().zip(unit).for_each(|(v, u)| *v -= part * u);
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn points_that_want_an_infinite_rate_have_no_fit() {
+    fn points_that_fit_ever_better_as_the_rate_grows_have_no_fit() {
         let falling: Vec<_> = (3..12).map(f64::from).map(|n| (n, 100.0 / (n * n))).collect();
         assert_eq!(usl(&falling), Err(StatsError::NoFit(9)));
     }
@@ -266,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_curve_that_follows_the_law_gives_its_parameters_back(
+        fn the_parameters_of_a_curve_that_follows_the_law_are_found(
             rate in 1e-3..1e9f64, contention in 1e-3..0.9f64, coherence in 1e-5..0.1f64,
         ) {
             let truth = law(rate, contention, coherence);
@@ -277,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn no_neighbour_within_the_bounds_fits_better(
+        fn no_nearby_curve_within_the_bounds_fits_better(
             (contention, coherence) in (0.0..0.5f64, 0.0..0.01f64),
             noise in prop::collection::vec(0.7..1.4f64, 9),
             (da, db, dg) in (-0.05..0.05f64, -1e-3..1e-3f64, -0.05..0.05f64),

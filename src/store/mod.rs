@@ -1,4 +1,4 @@
-//! Results on disk: a folder a run, a line a trial, appended and synced when the trial ends.
+//! Results on disk: one folder per run, and one line per trial, which is appended and synced when the trial ends.
 
 mod reader;
 mod run_file;
@@ -7,7 +7,7 @@ mod summary_reader;
 pub(crate) mod testing;
 mod writer;
 
-pub(crate) use reader::{Place, each_trial};
+pub(crate) use reader::{Location, each_trial};
 pub use reader::{ReadError, StoredRun, list_runs, read_run, read_run_file, run_folder};
 pub use run_file::{NoiseGuard, PlatformEntry, RunFile, RunOutcome, Skip, own_runs};
 pub use summary_reader::{CaseValues, MetricValues, RunValues, read_values};

@@ -1,4 +1,4 @@
-//! Reading a run's folder. Never panics, whatever is in it.
+//! Reads stored runs. Never panics, whatever a folder contains.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -11,44 +11,44 @@ use super::writer::{RUN_FILE, TRIALS_FILE};
 use crate::model::record::{SCHEMA, TrialRecord};
 use crate::model::run::RunId;
 
-/// A run as it is stored.
+/// A stored run with all its trials.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredRun {
-    /// Its folder.
+    /// The run's folder.
     pub dir: PathBuf,
-    /// Its description.
+    /// The run's description.
     pub file: RunFile,
-    /// Its trials in the order of the file.
+    /// The trials in the order of the file.
     pub trials: Vec<TrialRecord>,
-    /// What was passed over in reading: a torn last line.
+    /// What was skipped: a torn last line.
     pub warnings: Vec<String>,
 }
 
 /// Why a stored run cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The folder is no run.
-    #[error("{path} holds no run: {source}")]
+    /// The folder has no readable description of a run.
+    #[error("failed to read {path}: {source}")]
     NoRun {
-        /// The file that should be there.
+        /// The file of the description.
         path: PathBuf,
-        /// What opening it said.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
-    /// A file cannot be understood.
+    /// A line is invalid.
     #[error("{path}, line {line}: {reason}")]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// Why it is invalid.
         reason: String,
     },
-    /// A newer version wrote it.
+    /// A newer version wrote the line.
     #[error(
-        "{path}, line {line} has schema {found}, and this version reads up to {known}; use the version that wrote it, or \
-         a newer one"
+        "{path}, line {line} has schema {found}; this version reads at most schema {known}; use the version that wrote it \
+         or a newer one"
     )]
     Newer {
         /// The file.
@@ -57,7 +57,7 @@ pub enum ReadError {
         line: usize,
         /// Its schema.
         found: u64,
-        /// The latest one that is understood.
+        /// The latest supported schema.
         known: u32,
     },
 }
@@ -65,13 +65,13 @@ pub enum ReadError {
 /// Reads the run in the folder `dir`.
 ///
 /// # Errors
-/// When it is no run, is damaged elsewhere than in its last line, or was written by a newer schema.
+/// When the folder has no run, a line other than a torn last one is invalid, or a newer version wrote it.
 pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
     let mut run =
         StoredRun { dir: dir.to_owned(), file: read_run_file(dir)?, trials: Vec::new(), warnings: Vec::new() };
-    let torn = each_trial(dir, |text, place| {
-        let record: TrialRecord = place.parse(text, SCHEMA, |record: &TrialRecord| record.schema)?;
-        place.belongs(record.run.as_str(), &run.file.run)?;
+    let torn = each_trial(dir, |text, location| {
+        let record: TrialRecord = location.parse(text, SCHEMA, |record: &TrialRecord| record.schema)?;
+        location.check_run(record.run.as_str(), &run.file.run)?;
         run.trials.push(record);
         Ok(())
     })?;
@@ -79,24 +79,24 @@ pub fn read_run(dir: &Path) -> Result<StoredRun, ReadError> {
     Ok(run)
 }
 
-/// Reads the description of the run in the folder `dir`, and not its trials.
+/// Reads the description of the run in the folder `dir` without its trials.
 ///
 /// # Errors
 /// As [`read_run`].
 pub fn read_run_file(dir: &Path) -> Result<RunFile, ReadError> {
     let path = dir.join(RUN_FILE);
     let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
-    Place { path: &path, line: 1 }.parse(&text, SCHEMA, |file: &RunFile| file.schema)
+    Location { path: &path, line: 1 }.parse(&text, SCHEMA, |file: &RunFile| file.schema)
 }
 
-/// Gives every whole line of the trials in the folder `dir` to `take`, one after another; there are none without the
-/// file. A torn last line is told instead.
+/// Calls `take` with every whole line of the trials in the folder `dir`; with none if the file does not exist. Returns a
+/// warning if the last line is torn.
 ///
 /// # Errors
-/// When a line cannot be read, and those of `take`.
+/// When a line cannot be read, and the errors of `take`.
 pub(crate) fn each_trial(
     dir: &Path,
-    mut take: impl FnMut(&str, Place<'_>) -> Result<(), ReadError>,
+    mut take: impl FnMut(&str, Location<'_>) -> Result<(), ReadError>,
 ) -> Result<Option<String>, ReadError> {
     let path = dir.join(TRIALS_FILE);
     let Ok(file) = File::open(&path) else { return Ok(None) };
@@ -104,49 +104,49 @@ pub(crate) fn each_trial(
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
-        let place = Place { path: &path, line };
-        if reader.read_until(b'\n', &mut text).map_err(|e| place.damaged(e.to_string()))? == 0 {
+        let location = Location { path: &path, line };
+        if reader.read_until(b'\n', &mut text).map_err(|e| location.damaged(e.to_string()))? == 0 {
             break;
         }
         if text.last() != Some(&b'\n') {
-            return Ok(Some(format!("{}, line {line}: torn, passed over", path.display())));
+            return Ok(Some(format!("{}, line {line}: torn, skipped", path.display())));
         }
-        take(str::from_utf8(&text).map_err(|e| place.damaged(e.to_string()))?, place)?;
+        take(str::from_utf8(&text).map_err(|e| location.damaged(e.to_string()))?, location)?;
     }
     Ok(None)
 }
 
-/// Where something is being read.
+/// A line of a file that is being read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Location<'a> {
     /// The file.
     pub(crate) path: &'a Path,
     /// The line, from 1.
     pub(crate) line: usize,
 }
 
-impl Place<'_> {
-    /// That what is here cannot be understood.
+impl Location<'_> {
+    /// The error that this line is invalid.
     pub(crate) fn damaged(&self, reason: String) -> ReadError {
         ReadError::Damaged { path: self.path.to_owned(), line: self.line, reason }
     }
 
-    /// Refuses a trial of another run.
+    /// Checks that the line is one of the run `expected`.
     ///
     /// # Errors
-    /// That one.
-    pub(crate) fn belongs(&self, run: &str, expected: &RunId) -> Result<(), ReadError> {
+    /// When it is a line of another run.
+    pub(crate) fn check_run(&self, run: &str, expected: &RunId) -> Result<(), ReadError> {
         match run == expected.as_str() {
             true => Ok(()),
-            false => Err(self.damaged(format!("belongs to run {run}, not {expected}"))),
+            false => Err(self.damaged(format!("belongs to run {run}; expected run {expected}"))),
         }
     }
 
-    /// Parses one object, telling a schema newer than `known` from damage. Only what does not fit is parsed again, for its
-    /// schema alone.
+    /// Parses one object and distinguishes schemas newer than `known` from damage. Only an object that fails to parse is
+    /// parsed again, for its schema alone.
     ///
     /// # Errors
-    /// When it is newer or damaged.
+    /// When the object is newer or damaged.
     pub(crate) fn parse<'de, T: Deserialize<'de>>(
         &self,
         text: &'de str,
@@ -165,24 +165,23 @@ impl Place<'_> {
     }
 }
 
-/// All that is sure of an object of a newer schema.
+/// The only field that an object of a newer schema is sure to have.
 #[derive(Deserialize)]
 struct Versioned {
     schema: u64,
 }
 
-/// The folder of the run that `name` means: the id of a run under `runs`, the name of its folder there, or a path.
+/// The folder of the run called `name`, which is the id of a run in `runs`, the name of its folder there, or a path.
 pub fn run_folder(runs: &Path, name: &str) -> PathBuf {
-    let wanted = name.parse::<RunId>().ok();
-    let is_it = |dir: &PathBuf| {
+    let is_id = name.parse::<RunId>().is_ok();
+    let matches = |dir: &PathBuf| {
         let folder = dir.file_name().and_then(|f| f.to_str()).unwrap_or_default();
-        let id = folder.get(..name.len()).filter(|_| wanted.is_some());
-        folder == name || (id == Some(name) && folder[name.len()..].starts_with('-'))
+        folder == name || (is_id && folder.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')))
     };
-    list_runs(runs).into_iter().rfind(is_it).unwrap_or_else(|| PathBuf::from(name))
+    list_runs(runs).into_iter().rfind(matches).unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// The folders under `runs` that hold a run, oldest first. Folders that do not are passed over.
+/// The folders in `runs` that contain a run, oldest first.
 pub fn list_runs(runs: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(runs) else { return Vec::new() };
     let mut found: Vec<PathBuf> =
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_reads_back() {
+    fn a_written_run_can_be_read() {
         let dir = stored(3);
         let run = read_run(dir.path()).unwrap();
         assert_eq!(run.file, run_file());
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_refused_by_its_number() {
+    fn a_newer_schema_is_rejected_with_its_number() {
         for file in [RUN_FILE, TRIALS_FILE] {
             let dir = stored(1);
             corrupt(dir.path(), file, |t| {
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_refused_by_its_number_whatever_else_it_holds() {
+    fn a_newer_schema_is_rejected_with_its_number_even_if_nothing_else_fits() {
         let dir = stored(1);
         fs::write(dir.path().join(TRIALS_FILE), "{\"schema\":5000000000,\"renamed\":[]}\n").unwrap();
         assert!(matches!(read_run(dir.path()), Err(ReadError::Newer { found: 5_000_000_000, .. })));
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_folder_is_no_run() {
+    fn a_folder_without_a_valid_description_is_not_a_run() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(read_run(dir.path()), Err(ReadError::NoRun { .. })));
         fs::write(dir.path().join(RUN_FILE), "{}").unwrap();

@@ -1,4 +1,4 @@
-//! `run.json`: what a run is, written when it begins and again when it ends.
+//! `run.json`: the description of a run, written when the run starts and again when it ends.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,15 +18,15 @@ use crate::model::record::Experiment;
 use crate::model::run::RunId;
 
 named_enum! {
-    /// How a run stands.
+    /// The state of a run.
     pub enum RunOutcome ("run outcome") {
-        /// It has begun and not ended: it runs, or its harness was killed.
+        /// It has not ended: it is in progress, or its harness was killed.
         Running = "running",
         /// Every planned trial has a record.
         Complete = "complete",
-        /// The user stopped it; `--resume` goes on.
+        /// The user stopped it; `--resume` continues.
         Interrupted = "interrupted",
-        /// It could not go on, such as on a full disk; `--resume` goes on.
+        /// It could not continue, such as on a full disk; `--resume` continues.
         Stopped = "stopped",
     }
 }
@@ -40,53 +40,53 @@ pub struct RunFile {
     pub run: RunId,
     /// The version of Featherweight that measured.
     pub version: String,
-    /// The command line, word by word.
+    /// The command line, one word per element.
     pub command: Vec<String>,
-    /// What it was asked to do.
+    /// The resolved request.
     pub configuration: Configuration,
-    /// When it began, RFC 3339 in UTC.
+    /// The start, RFC 3339 in UTC.
     pub started: String,
-    /// When it ended; `None` while it runs, and after a crash.
+    /// The end; `None` while the run is in progress and after a crash.
     pub ended: Option<String>,
-    /// Facts of the host by name, as [`crate::host`] reads them; unknown ones are null.
+    /// Facts about the host by name, as [`crate::host::HostFacts`] has them; unknown ones are null.
     pub host: BTreeMap<String, Value>,
-    /// The platforms that took part.
+    /// The measured platforms.
     pub platforms: Vec<PlatformEntry>,
-    /// The guests that took part.
+    /// The images of the guests.
     pub images: Vec<Image>,
-    /// SHA-256 of what a platform makes of a guest, where that is more than the guest's image: `qemu:linux/nginx`.
+    /// SHA-256 of the boot artifacts that platforms build from an image, by name: `qemu:linux/nginx`.
     #[serde(default)]
     pub made: BTreeMap<String, String>,
-    /// What was asked for and cannot be had here, with the reason.
+    /// Requests that this host or a platform does not support, with the reason.
     pub skips: Vec<Skip>,
-    /// How many trials the plan has.
+    /// The number of trials in the plan.
     pub planned: u64,
-    /// The noise guard; `None` when it was switched off or never got that far.
+    /// The noise guard; `None` if it is switched off or the run ended before it.
     pub noise: Option<NoiseGuard>,
-    /// How it stands.
+    /// The state of the run.
     pub outcome: RunOutcome,
-    /// Why it was stopped.
+    /// Why the run was stopped.
     pub reason: Option<String>,
-    /// The run of which it measured again what looked worse there; it is no session of its own question.
+    /// The run that this one repeats in part, to confirm the regressions found there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirms: Option<RunId>,
 }
 
-/// The folders under `runs` that hold a run, oldest first, without those that only measured again what another run had
-/// shown. What cannot be read is among them.
+/// The folders in `runs` that contain a run, oldest first, without runs that only confirm another one. Unreadable runs are
+/// included.
 pub fn own_runs(runs: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
     let is_own = |dir: &PathBuf| read_run_file(dir).map_or(true, |file| file.confirms.is_none());
     list_runs(runs).into_iter().filter(is_own)
 }
 
 impl RunFile {
-    /// What was measured.
+    /// The experiment.
     pub fn experiment(&self) -> Experiment {
         self.configuration.experiment()
     }
 
-    /// Whether `other` asks the same of a platform: its trials could stand for this one's.
-    pub(crate) fn asks_the_same(&self, other: &RunFile) -> bool {
+    /// Whether `other` measures the same, so that its trials can replace those of this run.
+    pub(crate) fn measures_the_same(&self, other: &RunFile) -> bool {
         let question = |file: &RunFile| (file.configuration.experiment(), file.configuration.is_minimum());
         question(self) == question(other)
     }
@@ -95,28 +95,28 @@ impl RunFile {
 /// A platform that took part in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlatformEntry {
-    /// Its name.
+    /// The platform's name.
     pub id: PlatformId,
-    /// What it can do here.
+    /// What it can do on this host.
     pub capabilities: Capabilities,
-    /// Its versions.
+    /// Its version and notes.
     pub facts: PlatformFacts,
 }
 
-/// Something asked for that was not run.
+/// A request that was not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skip {
-    /// The platform; `None` when the reason is the host's, whatever the platform.
+    /// The platform; `None` if the reason is the same for all platforms.
     pub platform: Option<PlatformId>,
-    /// The placement, when it is that.
+    /// The placement; `None` if the reason is the same for all placements.
     pub placement: Option<Placement>,
-    /// Why, and the cure.
+    /// Why it was not run, and how to change that.
     pub reason: String,
 }
 
 impl NoiseGuard {
-    /// The guard over an earlier session of a run and the one that goes on with it: one noisy session makes the run
-    /// invalid, however quiet the other was.
+    /// Combines the guards of an earlier session of a run and of the one that resumes it. One noisy session makes the whole
+    /// run invalid.
     pub fn of_both(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
         match (earlier, later) {
             (Some(a), Some(b)) => Some(Self {
@@ -139,16 +139,16 @@ impl fmt::Display for Skip {
     }
 }
 
-/// The noise guard's readings around a run, one a measuring CPU.
+/// The noise guard's readings before and after a run, one per measuring CPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoiseGuard {
-    /// Before the first trial.
+    /// The readings before the first trial.
     pub before: Vec<NoiseReading>,
-    /// After the last trial.
+    /// The readings after the last trial.
     pub after: Vec<NoiseReading>,
-    /// Why the run is invalid; empty when nothing speaks against it.
+    /// Why the run is invalid; empty if it is valid.
     pub invalid: Vec<String>,
-    /// Why there was nothing to judge by; `None` when the run was judged.
+    /// Why the run could not be judged; `None` if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unjudged: Option<String>,
 }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_only_measured_again_is_no_run_of_its_own() {
+    fn a_confirming_run_is_not_listed() {
         let dir = tempfile::tempdir().unwrap();
         for (name, confirms) in [("1", None), ("2", Some(run_id()))] {
             Writer::open(&dir.path().join(name)).unwrap().describe(&RunFile { confirms, ..run_file() }).unwrap();

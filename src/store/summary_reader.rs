@@ -1,7 +1,8 @@
-//! Reading a run for its numbers alone: a case once, one value a trial and metric, no events, no samples.
+//! Reads only the values of a run's metrics, grouped by case. Comparisons use it for runs with up to a hundred thousand
+//! trials.
 //!
-//! What a comparison reads may have a hundred thousand trials. Invariant: what [`super::read_run`] refuses for its
-//! schema, its run or its damage is refused here, as far as the fields that are read go.
+//! Events, samples and other fields of a trial are skipped. Invariant: it rejects the same runs as [`super::read_run`] with
+//! the same errors, except for damage in skipped fields.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,55 +11,55 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::reader::{Place, each_trial, read_run_file};
+use super::reader::{Location, each_trial, read_run_file};
 use super::{ReadError, RunFile};
 use crate::model::record::{Case, Counts, Outcome, Role, SCHEMA};
 use crate::model::units::{Direction, Unit};
 
-/// A run's description and its numbers by case.
+/// The values of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunValues {
-    /// Its folder.
+    /// The run's folder.
     pub dir: PathBuf,
-    /// Its description.
+    /// The run's description.
     pub file: RunFile,
-    /// Its cases in the order in which they first occur.
+    /// The values of each case in each role, in the order of their first trials.
     pub cases: Vec<CaseValues>,
-    /// What was passed over in reading: a torn last line.
+    /// What was skipped: a torn last line.
     pub warnings: Vec<String>,
 }
 
-/// The trials of one case in one role.
+/// The values of one case in one role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseValues {
     /// The case.
     pub case: Case,
     /// What the trials are for.
     pub role: Role,
-    /// What became of the trials.
+    /// The outcomes of all trials.
     pub counts: Counts,
-    /// Why the first of those that failed or were not run did so.
+    /// The reason of the first trial that failed or was skipped.
     pub reason: Option<String>,
-    /// What the good trials measured; context that neither way is better is left out.
+    /// The metrics of successful trials, without those whose direction is neutral.
     pub metrics: Vec<MetricValues>,
 }
 
-/// One metric of one case.
+/// The values of one metric of one case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricValues {
-    /// Its name.
+    /// The metric's name.
     pub name: String,
-    /// Its unit.
+    /// The unit of the values.
     pub unit: Unit,
-    /// Which way it improves.
+    /// The direction in which the metric improves.
     pub direction: Direction,
-    /// A repetition's number and its value, in the order of the file.
+    /// The number of the repetition and the value of each trial, in the order of the file.
     pub values: Vec<(u32, f64)>,
 }
 
 /// The fields of a trial that are read.
 #[derive(Deserialize)]
-struct SlimRecord<'a> {
+struct TrialSummary<'a> {
     schema: u32,
     #[serde(borrow)]
     run: Cow<'a, str>,
@@ -66,15 +67,16 @@ struct SlimRecord<'a> {
     role: Role,
     case: Case,
     #[serde(borrow)]
-    metrics: Vec<SlimMetric<'a>>,
+    metrics: Vec<MetricSummary<'a>>,
     #[serde(default)]
     flags: Vec<IgnoredAny>,
     outcome: Outcome,
     reason: Option<String>,
 }
 
+/// The fields of a metric that are read.
 #[derive(Deserialize)]
-struct SlimMetric<'a> {
+struct MetricSummary<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     unit: Unit,
@@ -82,51 +84,52 @@ struct SlimMetric<'a> {
     value: f64,
 }
 
-/// Reads the numbers of the run in the folder `dir`.
+/// Reads the values of the run in the folder `dir`.
 ///
 /// # Errors
 /// As [`super::read_run`].
 pub fn read_values(dir: &Path) -> Result<RunValues, ReadError> {
     let file = read_run_file(dir)?;
     let mut cases = Cases::default();
-    let torn = each_trial(dir, |text, place: Place<'_>| {
-        let record: SlimRecord<'_> = place.parse(text, SCHEMA, |record: &SlimRecord<'_>| record.schema)?;
-        place.belongs(&record.run, &file.run)?;
-        cases.take(record);
+    let torn = each_trial(dir, |text, location: Location<'_>| {
+        let trial: TrialSummary<'_> = location.parse(text, SCHEMA, |trial: &TrialSummary<'_>| trial.schema)?;
+        location.check_run(&trial.run, &file.run)?;
+        cases.add(trial);
         Ok(())
     })?;
     Ok(RunValues { dir: dir.to_owned(), file, cases: cases.all, warnings: torn.into_iter().collect() })
 }
 
-/// The cases so far, and where each stands.
+/// The cases so far, with the index of each.
 #[derive(Default)]
 struct Cases {
     all: Vec<CaseValues>,
-    places: HashMap<(Case, Role), usize>,
+    indices: HashMap<(Case, Role), usize>,
 }
 
 impl Cases {
-    fn take(&mut self, record: SlimRecord<'_>) {
-        let values = self.of(record.case, record.role);
-        values.counts.take(record.outcome, !record.flags.is_empty());
-        if record.outcome == Outcome::Ok {
-            record.metrics.iter().for_each(|metric| values.push(record.trial, metric));
+    fn add(&mut self, trial: TrialSummary<'_>) {
+        let values = self.entry(trial.case, trial.role);
+        values.counts.take(trial.outcome, !trial.flags.is_empty());
+        if trial.outcome == Outcome::Ok {
+            trial.metrics.iter().for_each(|metric| values.push(trial.trial, metric));
         } else if values.reason.is_none() {
-            values.reason = record.reason;
+            values.reason = trial.reason;
         }
     }
 
-    fn of(&mut self, case: Case, role: Role) -> &mut CaseValues {
+    /// The values of a case, added if they are new.
+    fn entry(&mut self, case: Case, role: Role) -> &mut CaseValues {
         let key = (case, role);
-        let place = match self.places.get(&key) {
-            Some(&place) => place,
+        let index = match self.indices.get(&key) {
+            Some(&index) => index,
             None => {
                 self.all.push(CaseValues::new(key.0.clone(), role));
-                self.places.insert(key, self.all.len() - 1);
+                self.indices.insert(key, self.all.len() - 1);
                 self.all.len() - 1
             }
         };
-        &mut self.all[place]
+        &mut self.all[index]
     }
 }
 
@@ -135,16 +138,16 @@ impl CaseValues {
         Self { case, role, counts: Counts::default(), reason: None, metrics: Vec::new() }
     }
 
-    fn push(&mut self, trial: u32, metric: &SlimMetric<'_>) {
+    fn push(&mut self, trial: u32, metric: &MetricSummary<'_>) {
         if metric.direction == Direction::Neutral {
             return;
         }
-        let same = |m: &MetricValues| {
+        let is_same = |m: &MetricValues| {
             (m.name.as_str(), m.unit, m.direction) == (metric.name.as_ref(), metric.unit, metric.direction)
         };
         let value = (trial, metric.value);
-        match self.metrics.iter_mut().find(|m| same(m)) {
-            Some(found) => found.values.push(value),
+        match self.metrics.iter_mut().find(|m| is_same(m)) {
+            Some(metric) => metric.values.push(value),
             None => self.metrics.push(MetricValues {
                 name: metric.name.clone().into_owned(),
                 unit: metric.unit,
@@ -154,7 +157,7 @@ impl CaseValues {
         }
     }
 
-    /// The metric of that name.
+    /// The metric called `name`.
     pub fn metric(&self, name: &str) -> Option<&MetricValues> {
         self.metrics.iter().find(|metric| metric.name == name)
     }
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn values_stand_by_case_and_what_failed_is_counted() {
+    fn values_are_grouped_by_case_and_failures_are_counted() {
         let mut failed = TrialRecord { outcome: Outcome::Failed, reason: Some("no \"main\"".into()), ..record(2) };
         failed.metrics.clear();
         let flagged = TrialRecord { flags: vec!["shared a CPU".into()], ..record(3) };
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn context_and_samples_are_not_kept() {
+    fn neutral_metrics_are_skipped() {
         let mut context = record(0);
         context.metrics[0].direction = Direction::Neutral;
         let run = read_values(stored(&[context]).path()).unwrap();
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_as_in_reading_the_whole() {
+    fn damaged_runs_are_rejected_with_the_errors_of_read_run() {
         let dir = stored(&[record(0), record(1)]);
         let path = dir.path().join(TRIALS_FILE);
         let text = fs::read_to_string(&path).unwrap();
@@ -211,17 +214,17 @@ mod tests {
             fs::write(&path, text).unwrap();
             (read_values(dir.path()), super::super::read_run(dir.path()))
         };
-        let (summary_reader, whole) = read(&text[..text.len() - 9]);
-        assert_eq!(summary_reader.unwrap().warnings, whole.unwrap().warnings);
-        let wrong = [
+        let (values, run) = read(&text[..text.len() - 9]);
+        assert_eq!(values.unwrap().warnings, run.unwrap().warnings);
+        let damaged = [
             text.replacen("\"schema\":1", "\"schema\":x", 1),
             text.replace("\"schema\":1", "\"schema\":7"),
             text.replace("-3f9a", "-0000"),
             text.replacen("boot", "b\u{0}", 1),
         ];
-        for text in wrong {
-            let (summary_reader, whole) = read(&text);
-            assert_eq!(summary_reader.unwrap_err().to_string(), whole.unwrap_err().to_string());
+        for text in damaged {
+            let (values, run) = read(&text);
+            assert_eq!(values.unwrap_err().to_string(), run.unwrap_err().to_string());
         }
         fs::write(dir.path().join(RUN_FILE), "{}").unwrap();
         assert!(matches!(read_values(dir.path()), Err(ReadError::Damaged { .. })));

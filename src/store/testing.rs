@@ -1,4 +1,4 @@
-//! Small runs and records for tests.
+//! A small run and its records, for tests.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,20 @@ use crate::model::configuration::{LadderOrder, Profile};
 use crate::model::event::Event;
 use crate::model::flat_configuration::FlatConfiguration;
 use crate::model::load::Load;
+use crate::model::metric;
 use crate::model::placement::Placement;
 use crate::model::platform::{Accelerator, Networking, PlatformId};
 use crate::model::program::Program;
-use crate::model::record::{Case, Cpus, Experiment, Metric, Outcome, Role, SCHEMA, TrialRecord};
+use crate::model::record::{Case, Cpus, Experiment, Outcome, Role, SCHEMA, TrialRecord};
 use crate::model::run::RunId;
-use crate::model::units::{Direction, Nanos, Unit};
+use crate::model::units::Nanos;
 
-/// The run that all of these belong to.
+/// The id of the run.
 pub(crate) fn run_id() -> RunId {
     "20261121-084514-3f9a".parse().expect("the id is well formed")
 }
 
-/// A good boot trial.
+/// A successful trial of boot on the fake platform.
 pub(crate) fn record(order: u64) -> TrialRecord {
     TrialRecord {
         schema: SCHEMA,
@@ -40,13 +41,7 @@ pub(crate) fn record(order: u64) -> TrialRecord {
         },
         started: "2026-11-21T08:45:14Z".into(),
         cpus: Cpus::default(),
-        metrics: vec![Metric {
-            name: "boot".into(),
-            unit: Unit::Nanos,
-            direction: Direction::Lower,
-            value: 7_190_081.0 + order as f64,
-            samples: Vec::new(),
-        }],
+        metrics: vec![metric::BOOT.of(7_190_081.0 + order as f64)],
         events: BTreeMap::from([(Event::Spawn, Nanos(0)), (Event::Main, Nanos(7_190_081 + order))]),
         attack_ops: None,
         flags: Vec::new(),
@@ -55,7 +50,7 @@ pub(crate) fn record(order: u64) -> TrialRecord {
     }
 }
 
-/// A complete boot run on the fake platform.
+/// A complete run of boot on the fake platform.
 pub(crate) fn run_file() -> RunFile {
     RunFile {
         schema: SCHEMA,

@@ -1,4 +1,4 @@
-//! Writing a run's folder so that a crash at any moment loses at most the line being written.
+//! Writes a run's folder so that a crash loses at most the line being written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,22 +8,22 @@ use serde::Serialize;
 
 use super::RunFile;
 
-/// The name of a run's description.
+/// The file name of a run's description.
 pub const RUN_FILE: &str = "run.json";
-/// The name of a run's trials.
+/// The file name of a run's trials.
 pub const TRIALS_FILE: &str = "trials.jsonl";
 
-/// Appends trials to one run's folder.
+/// Writes one run's description and appends its trials.
 #[derive(Debug)]
 pub struct Writer {
     dir: PathBuf,
     trials: File,
-    /// The length up to the last whole, synced line.
+    /// The length of all whole, synced lines.
     whole: u64,
 }
 
 impl Writer {
-    /// Opens the folder `dir` for appending, making it if needed. A torn last line is cut off first.
+    /// Opens the folder `dir` to append, and creates it if it does not exist. Removes a torn last line.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -36,32 +36,31 @@ impl Writer {
         Ok(Self { dir: dir.to_owned(), trials, whole })
     }
 
-    /// Appends one trial and syncs it to disk. On an error, such as a full disk, what was recorded stays intact.
+    /// Appends one trial and syncs it to disk. An error, such as a full disk, leaves the earlier trials intact.
     ///
     /// # Errors
-    /// When the line could not be written whole.
+    /// When the line could not be written completely.
     pub fn append(&mut self, record: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         let written = self.trials.write_all(&line).and_then(|()| self.trials.sync_data());
         match written {
             Ok(()) => self.whole += line.len() as u64,
-            // Cutting off frees space and cannot fail for want of it; should it fail anyway, readers pass over a
-            // torn last line.
+            // Truncating needs no space. If it fails nevertheless, readers skip the torn last line.
             Err(_) => drop(self.trials.set_len(self.whole)),
         }
         written
     }
 
-    /// Writes the run's description, replacing an older one in one step.
+    /// Writes the run's description, and replaces an older one atomically.
     ///
     /// # Errors
-    /// When it cannot be written; the older one then stays.
+    /// When it cannot be written; the older one then remains.
     pub fn describe(&self, run: &RunFile) -> io::Result<()> {
         self.describe_in(RUN_FILE, run)
     }
 
-    /// As [`Writer::describe`], in a file of that name: what is no run has another.
+    /// As [`Writer::describe`], for folders of sessions, whose description has another file name.
     pub(crate) fn describe_in(&self, name: &str, what: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(what)?;
         text.push(b'\n');
@@ -74,10 +73,10 @@ impl Writer {
     }
 }
 
-/// Writes `content` to `path` in one step: readers see the old or the new, never half.
+/// Replaces the content of `path` atomically, so that readers see either the old or the new content.
 ///
 /// # Errors
-/// When the content cannot be written; what was there stays.
+/// When the content cannot be written; the old content then remains.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
     let written = File::create(&draft).and_then(|mut f| f.write_all(content).and_then(|()| f.sync_all()));
@@ -95,7 +94,7 @@ mod tests {
     use crate::model::record::TrialRecord;
 
     #[test]
-    fn a_torn_line_is_cut_off_before_the_next_is_appended() {
+    fn a_torn_line_is_removed_before_the_next_is_appended() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(dir.path()).unwrap();
         writer.append(&record(0)).unwrap();
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_leaves_what_was_recorded_intact() {
+    fn a_full_disk_leaves_earlier_trials_intact() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(dir.path()).unwrap();
         writer.append(&record(0)).unwrap();

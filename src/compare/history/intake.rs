@@ -100,7 +100,7 @@ impl Measured<'_> {
             accelerator: Some(case.accelerator),
             image: Some(case.image.clone()),
             experiment: case.experiment,
-            case: CaseName::of(case, self.case.role).anywhere().to_string(),
+            case: CaseName::of(case, self.case.role).without_platform().to_string(),
             parameters: parameters(&file.configuration, case.workload.name(), case.background),
             metric: metric.name.clone(),
             unit: metric.unit,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, SCHEMA};
-use crate::store::{self, Place};
+use crate::store::{self, Location};
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub fn parse(content: &[u8], path: &Path) -> Result<(Vec<Entry>, usize), ReadErr
     let mut whole = 0;
     for (i, line) in content.split_inclusive(|&byte| byte == b'\n').enumerate() {
         if !line.trim_ascii().is_empty() {
-            match entry(line, Place { path, line: i + 1 }) {
+            match entry(line, Location { path, line: i + 1 }) {
                 Ok(entry) => entries.push(entry),
                 Err(store::ReadError::Damaged { .. }) if line.last() != Some(&b'\n') => break,
                 Err(e) => return Err(ReadError::Line(e)),
@@ -50,11 +50,11 @@ pub fn parse(content: &[u8], path: &Path) -> Result<(Vec<Entry>, usize), ReadErr
     Ok((once(entries), whole))
 }
 
-fn entry(line: &[u8], place: Place<'_>) -> Result<Entry, store::ReadError> {
-    let text = str::from_utf8(line).map_err(|e| place.damaged(e.to_string()))?;
-    let entry: Entry = place.parse(text, SCHEMA, |entry: &Entry| entry.schema)?;
+fn entry(line: &[u8], location: Location<'_>) -> Result<Entry, store::ReadError> {
+    let text = str::from_utf8(line).map_err(|e| location.damaged(e.to_string()))?;
+    let entry: Entry = location.parse(text, SCHEMA, |entry: &Entry| entry.schema)?;
     match entry.fault() {
-        Some(fault) => Err(place.damaged(fault)),
+        Some(fault) => Err(location.damaged(fault)),
         None => Ok(entry),
     }
 }

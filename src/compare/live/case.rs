@@ -39,12 +39,12 @@ impl CaseFile {
 
 /// The name of what a trial is planned to measure.
 pub(super) fn planned_name(trial: &PlannedTrial) -> String {
-    trial.name().anywhere().to_string()
+    trial.name().without_platform().to_string()
 }
 
 /// The name of what a stored trial measured.
 pub(crate) fn name(case: &Case) -> String {
-    CaseName::of(case, Role::Measured).anywhere().to_string()
+    CaseName::of(case, Role::Measured).without_platform().to_string()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{ArmId, block, case};
 use crate::compare::rule::Stage;
 use crate::model::record::SCHEMA;
 use crate::model::run::RunId;
-use crate::store::{Place, ReadError, RunOutcome, each_trial};
+use crate::store::{Location, ReadError, RunOutcome, each_trial};
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,9 +66,9 @@ fn key(trial: &AbTrial) -> BlockKey {
 /// schema.
 pub fn read_session(dir: &Path) -> Result<StoredSession, ReadError> {
     let (file, mut trials) = (read_session_file(dir)?, Vec::new());
-    let torn = each_trial(dir, |text, place| {
-        let trial: AbTrial = place.parse(text, SCHEMA, |trial: &AbTrial| trial.record.schema)?;
-        place.belongs(trial.record.run.as_str(), &file.run)?;
+    let torn = each_trial(dir, |text, location| {
+        let trial: AbTrial = location.parse(text, SCHEMA, |trial: &AbTrial| trial.record.schema)?;
+        location.check_run(trial.record.run.as_str(), &file.run)?;
         trials.push(trial);
         Ok(())
     })?;
@@ -82,7 +82,7 @@ pub fn read_session(dir: &Path) -> Result<StoredSession, ReadError> {
 pub fn read_session_file(dir: &Path) -> Result<SessionFile, ReadError> {
     let path = dir.join(SESSION_FILE);
     let text = fs::read_to_string(&path).map_err(|source| ReadError::NoRun { path: path.clone(), source })?;
-    Place { path: &path, line: 1 }.parse(&text, SESSION_SCHEMA, |file: &SessionFile| file.schema)
+    Location { path: &path, line: 1 }.parse(&text, SESSION_SCHEMA, |file: &SessionFile| file.schema)
 }
 
 /// The folders under `sessions` that hold a session, oldest first. Folders that do not are passed over.

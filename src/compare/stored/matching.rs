@@ -6,7 +6,7 @@ use std::fmt;
 use crate::model::attacker::Attacker;
 use crate::model::placement::Placement;
 use crate::model::platform::PlatformId;
-use crate::model::record::{Case, CaseName, Experiment, Role, neighbour};
+use crate::model::record::{Case, CaseName, Experiment, Role, neighbor};
 use crate::model::units::{Direction, Unit};
 use crate::store::{CaseValues, MetricValues, RunValues};
 
@@ -137,7 +137,7 @@ impl fmt::Display for Key {
             platform: self.platform.as_ref(),
             workload: &self.workload,
             placement: self.placement,
-            neighbour: neighbour(self.attacker, self.role),
+            neighbor: neighbor(self.attacker, self.role),
             background: self.background,
             victims: self.victims,
             minimum: false,

@@ -6,7 +6,7 @@ use crate::model::attacker::Attacker;
 use crate::model::placement::Placement;
 use crate::model::platform::PlatformId;
 use crate::model::program::Program;
-use crate::model::record::{CaseName, Experiment, Role, neighbour};
+use crate::model::record::{CaseName, Experiment, Role, neighbor};
 use crate::model::units::Nanos;
 use crate::store::Skip;
 
@@ -61,7 +61,7 @@ impl PlannedTrial {
             platform: Some(&self.platform),
             workload: self.workload.name(),
             placement: self.placement,
-            neighbour: neighbour(self.attacker, self.role),
+            neighbor: neighbor(self.attacker, self.role),
             background: self.background,
             victims: self.victims,
             minimum: false,

@@ -128,7 +128,7 @@ impl Report {
 
 fn views(runs: &[StoredRun]) -> Vec<View<'_>> {
     let earlier = |i: usize| runs[..i].iter().filter(|r| r.file.experiment() == runs[i].file.experiment()).count();
-    let same = |i: usize| runs[..i].iter().filter(move |r| r.file.asks_the_same(&runs[i].file));
+    let same = |i: usize| runs[..i].iter().filter(move |r| r.file.measures_the_same(&runs[i].file));
     let told = |i: usize, view: &View<'_>| same(i).any(|r| r.trials.iter().any(|t| view.is_about(&t.case)));
     let of = |(i, run)| {
         let views = View::split(run).into_iter().filter(move |view| !told(i, view));

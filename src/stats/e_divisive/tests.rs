@@ -1,11 +1,11 @@
-//! Change points of series whose truth is known, drawn with a fixed seed.
+//! Change points of random series with known changes. The seeds are fixed.
 
 use proptest::prelude::*;
 use rand::RngExt;
 
 use super::*;
 
-/// Noise from a stream that never changes.
+/// Noise from a fixed stream.
 struct Noise(ChaCha8Rng);
 
 impl Noise {
@@ -22,20 +22,20 @@ impl Noise {
         (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
-    /// Now and then a value far out, in one direction, as a busy host makes them.
+    /// Noise with outliers in one direction, as on a busy host.
     fn tailed(&mut self) -> f64 {
         let wild = if self.unit() < 0.1 { 10.0 * self.unit() } else { 0.0 };
         self.normal() + wild
     }
 
-    /// A series of `count` ratios around 1 with that spread, higher by `steps` from each place on.
+    /// A series of `count` ratios around 1 with that spread. Each step has an index and a rise from there on.
     fn series(&mut self, count: usize, spread: f64, steps: &[(usize, f64)]) -> Vec<f64> {
         let level = |i: usize| steps.iter().filter(|step| step.0 <= i).map(|step| step.1.ln_1p()).sum::<f64>();
         (0..count).map(|i| (level(i) + spread * self.normal()).exp()).collect()
     }
 }
 
-/// No place at all.
+/// No change points.
 const NONE: [usize; 0] = [];
 
 fn found(values: &[f64]) -> Vec<ChangePoint> {
@@ -46,7 +46,7 @@ fn places(values: &[f64]) -> Vec<usize> {
     found(values).iter().map(|change| change.at).collect()
 }
 
-/// The energy distance straight from its definition.
+/// The best split, computed from the definition of the energy distance.
 fn by_definition(points: &[f64]) -> (usize, f64) {
     let mean = |a: &[f64], b: &[f64], pairs: f64| {
         a.iter().flat_map(|x| b.iter().map(move |y| (x - y).abs())).sum::<f64>() / pairs
@@ -83,14 +83,14 @@ fn steps_up_and_down_are_all_found() {
 }
 
 #[test]
-fn a_small_shift_is_none_however_certain() {
+fn a_small_shift_is_not_reported_however_certain() {
     assert_eq!(places(&Noise::new(3).series(50, 0.0005, &[(25, 0.012)])), NONE);
     let with_a_large_one = Noise::new(4).series(50, 0.0005, &[(15, 0.012), (33, 0.05)]);
     assert_eq!(places(&with_a_large_one), [33]);
 }
 
 #[test]
-fn a_single_wild_session_is_no_change() {
+fn a_single_outlier_is_not_a_change() {
     let mut values = Noise::new(5).series(40, 0.004, &[]);
     values[20] = 1.5;
     assert_eq!(places(&values), NONE);
@@ -119,7 +119,7 @@ fn too_few_points_can_show_nothing() {
 }
 
 #[test]
-fn what_has_no_logarithm_is_named() {
+fn a_value_without_a_logarithm_is_named() {
     assert_eq!(change_points(&[1.0, 0.0]), Err(StatsError::NotPositive { index: 1, value: 0.0 }));
     assert!(matches!(change_points(&[f64::NAN]), Err(StatsError::NotFinite { index: 0, .. })));
 }
@@ -132,7 +132,7 @@ fn the_order_of_the_sessions_matters() {
     assert_eq!(places(&values), NONE);
 }
 
-/// In how many of the rounds something is found where nothing changes.
+/// The number of rounds with a change point although nothing changes.
 fn false_alarms(rounds: usize, mut one: impl FnMut(&mut Noise) -> f64) -> usize {
     let mut noise = Noise::new(20_261_121);
     (0..rounds)
@@ -141,19 +141,19 @@ fn false_alarms(rounds: usize, mut one: impl FnMut(&mut Noise) -> f64) -> usize 
 }
 
 #[test]
-fn noise_is_seldom_taken_for_a_change_whatever_its_tails() {
-    // At 1 in 1,000 more than 3 of 500 come up once in 5,000 such tests, and the seed is fixed.
+fn noise_seldom_looks_like_a_change_whatever_its_tails() {
+    // At a rate of 1 in 1,000, more than 3 of 500 occur once in 5,000 such tests, and the seed is fixed.
     assert!(false_alarms(500, Noise::normal) <= 3);
     assert!(false_alarms(500, Noise::tailed) <= 3);
 }
 
 #[test]
 fn windows_cover_a_series_and_those_of_a_shorter_one_stay() {
-    let of = |count: usize| windows(count).map(|window| (window.start, window.end)).collect::<Vec<_>>();
-    assert_eq!(of(0), [(0, 0)]);
-    assert_eq!(of(50), [(0, 50)]);
-    assert_eq!(of(60), [(0, 50), (10, 60)]);
-    assert_eq!(of(110), [(0, 50), (25, 75), (50, 100), (60, 110)]);
+    let ranges = |count: usize| windows(count).map(|window| (window.start, window.end)).collect::<Vec<_>>();
+    assert_eq!(ranges(0), [(0, 0)]);
+    assert_eq!(ranges(50), [(0, 50)]);
+    assert_eq!(ranges(60), [(0, 50), (10, 60)]);
+    assert_eq!(ranges(110), [(0, 50), (25, 75), (50, 100), (60, 110)]);
 }
 
 proptest! {
@@ -189,11 +189,11 @@ proptest! {
         let values = Noise::new(seed).series(40, 0.01, &[(22, 0.06)]);
         let scaled = found(&values.iter().map(|value| unit * value).collect::<Vec<_>>());
         let mirrored = found(&values.iter().map(|value| 1.0 / value).collect::<Vec<_>>());
-        let here = found(&values);
-        prop_assert_eq!(here.len(), 1);
-        for (other, shift) in [(&scaled, here[0].shift()), (&mirrored, 1.0 / (1.0 + here[0].shift()) - 1.0)] {
+        let plain = found(&values);
+        prop_assert_eq!(plain.len(), 1);
+        for (other, shift) in [(&scaled, plain[0].shift()), (&mirrored, 1.0 / (1.0 + plain[0].shift()) - 1.0)] {
             prop_assert_eq!(other.len(), 1);
-            prop_assert_eq!((other[0].at, other[0].p), (here[0].at, here[0].p));
+            prop_assert_eq!((other[0].at, other[0].p), (plain[0].at, plain[0].p));
             prop_assert!((other[0].shift() - shift).abs() < 1e-9);
         }
     }
