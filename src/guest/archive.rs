@@ -1,7 +1,7 @@
-//! An image as an archive that `docker load` and `podman load` take, assembled without any registry.
+//! Writes an image as an archive for `docker load` and `podman load`.
 //!
-//! Invariant: the same root file system gives the same bytes. Nothing is held in memory: the layer is written twice,
-//! first only to learn its size and digest, which have to stand before it and beside it.
+//! Invariant: the same root file system gives the same bytes. The layer is written twice instead of being kept in
+//! memory: the first pass only measures the size and the digest, which precede the layer in the archive.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -14,16 +14,16 @@ use tar::{Builder, EntryType, Header};
 
 use super::Image;
 
-/// The name of the one layer in the archive.
+/// The name of the only layer in the archive.
 const LAYER: &str = "layer.tar";
 
-/// The size of everything in a tape archive is a multiple of this, in bytes (`tar(5)`).
+/// Every size in a tape archive is a multiple of this, in bytes (`tar(5)`).
 const BLOCK: u64 = 512;
 
-/// Writes the archive of `image` into `out`, to be loaded under the name `reference` and with these `labels`.
+/// Writes the archive of `image` to `out`. It will be loaded under the name `reference` with the given `labels`.
 ///
 /// # Errors
-/// When a file of the image cannot be read, or changes while it is; when `out` cannot be written.
+/// When a file of the image cannot be read or changes meanwhile, or `out` cannot be written.
 pub fn write_archive(image: &Image, reference: &str, labels: &[(&str, &str)], out: &mut dyn Write) -> io::Result<()> {
     let entries = walk(&image.rootfs)?;
     let mut measure = Measure::default();
@@ -40,13 +40,13 @@ pub fn write_archive(image: &Image, reference: &str, labels: &[(&str, &str)], ou
     let mut layer = Measure::default();
     write_layer(&image.rootfs, &entries, &mut Tee(&mut layer, archive.get_mut()))?;
     if layer.size != size || hex(layer.hash.finalize()) != digest {
-        return Err(io::Error::other(format!("{} changed while it was read", image.rootfs.display())));
+        return Err(io::Error::other(format!("{}: changed while it was read", image.rootfs.display())));
     }
-    debug_assert_eq!(size % BLOCK, 0, "a layer is an archive itself: it needs no padding");
+    debug_assert_eq!(size % BLOCK, 0, "a layer is an archive itself, so it needs no padding");
     archive.finish()
 }
 
-/// What a container of the image is told, by the image specification's `config.md`.
+/// Returns the container's configuration, as in `config.md` of the image specification.
 fn configuration(layer: &str, labels: &[(&str, &str)]) -> String {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -65,12 +65,12 @@ fn configuration(layer: &str, labels: &[(&str, &str)]) -> String {
     .to_string()
 }
 
-/// Everything below `root`, by its path from there, folders before what is in them.
+/// Returns the relative paths of everything below `root`, folders before their content.
 fn walk(root: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(root.join(&folder)).map_err(|e| about(&root.join(&folder), e))? {
+        for entry in fs::read_dir(root.join(&folder)).map_err(|e| with_path(&root.join(&folder), e))? {
             let entry = entry?;
             let path = folder.join(entry.file_name());
             if entry.file_type()?.is_dir() {
@@ -86,12 +86,12 @@ fn walk(root: &Path) -> io::Result<Vec<PathBuf>> {
 fn write_layer(root: &Path, entries: &[PathBuf], out: &mut dyn Write) -> io::Result<()> {
     let mut layer = Builder::new(out);
     for entry in entries {
-        append(&mut layer, root, entry).map_err(|e| about(&root.join(entry), e))?;
+        append(&mut layer, root, entry).map_err(|e| with_path(&root.join(entry), e))?;
     }
     layer.finish()
 }
 
-/// Adds one entry: owned by root, without a time, so that only what it is and what it holds decides its bytes.
+/// Adds an entry owned by root and without a time, so that the bytes depend only on mode and content.
 fn append(layer: &mut Builder<&mut dyn Write>, root: &Path, entry: &Path) -> io::Result<()> {
     let source = root.join(entry);
     let meta = fs::symlink_metadata(&source)?;
@@ -104,10 +104,10 @@ fn append(layer: &mut Builder<&mut dyn Write>, root: &Path, entry: &Path) -> io:
         layer.append_data(&mut header, entry, io::empty())
     } else if meta.is_file() {
         header.set_size(meta.len());
-        // Exactly as much as the header says, whatever is written to the file meanwhile.
+        // Read only the size in the header, even if the file grows meanwhile.
         layer.append_data(&mut header, entry, fs::File::open(&source)?.take(meta.len()))
     } else {
-        Err(io::Error::other("it is neither a file nor a folder nor a link"))
+        Err(io::Error::other("unsupported file type; expected a file, a folder or a link"))
     }
 }
 
@@ -134,11 +134,11 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn about(path: &Path, e: io::Error) -> io::Error {
+fn with_path(path: &Path, e: io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("{}: {e}", path.display()))
 }
 
-/// Counts and digests what is written.
+/// Measures the size and the digest of the written bytes.
 #[derive(Default)]
 struct Measure {
     size: u64,
@@ -157,13 +157,13 @@ impl Write for Measure {
     }
 }
 
-/// Writes to both.
+/// Writes to the second writer and measures what it accepted.
 struct Tee<'a>(&'a mut Measure, &'a mut dyn Write);
 
 impl Write for Tee<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let taken = self.1.write(data)?;
-        self.0.write(&data[..taken])
+        let written = self.1.write(data)?;
+        self.0.write(&data[..written])
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -183,7 +183,7 @@ mod tests {
     use crate::model::program::Program;
     use crate::model::units::Bytes;
 
-    /// A root file system as images have them, with a path that is longer than a header of an archive.
+    /// A root file system like an image's, with a path that does not fit into a header of an archive.
     fn image() -> (TempDir, Image) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let rootfs = dir.path().join("rootfs");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_and_names_fit_together() {
+    fn digests_and_names_are_consistent() {
         let (_dir, image) = image();
         let files = files(&archive(&image));
         let read = |name: &str| serde_json::from_slice::<Value>(&files[name]).expect("JSON");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn a_missing_file_is_named() {
         let (_dir, image) = image();
         let image = Image { rootfs: image.rootfs.join("nowhere"), ..image };
         let error = write_archive(&image, "x", &[], &mut io::sink()).expect_err("missing").to_string();

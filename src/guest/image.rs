@@ -1,4 +1,4 @@
-//! Guest programs and the images that hold them.
+//! An image: a built guest program in its root file system.
 
 use std::path::PathBuf;
 
@@ -10,24 +10,26 @@ use crate::model::units::Bytes;
 /// A built guest program: the same bytes for every Linux platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// The program it holds.
+    /// The program in the image.
     pub program: Program,
-    /// A read-only root file system, absolute: `fw/<program>` and the empty mount points `proc sys dev tmp`; of a
-    /// server also what `fw/<program>` starts.
+    /// The absolute path of the read-only root file system.
+    ///
+    /// It contains `fw/<program>`, the empty mount points `proc sys dev tmp` and, for a server, the files that
+    /// `fw/<program>` needs to start it.
     pub rootfs: PathBuf,
-    /// SHA-256 of the program's binary, in hexadecimal; of a server, of all its files.
+    /// SHA-256 in hexadecimal: of the binary, or of all files for a server.
     pub digest: String,
-    /// What the root file system holds, in bytes.
+    /// The total size of the files.
     pub size: Bytes,
 }
 
 impl Image {
-    /// The program's path inside the guest.
+    /// Returns the program's path inside the guest.
     pub fn guest_path(&self) -> String {
         format!("/fw/{}", self.program)
     }
 
-    /// The program's binary on the host.
+    /// Returns the path of the program's binary on the host.
     pub fn binary(&self) -> PathBuf {
         self.rootfs.join("fw").join(self.program.name())
     }

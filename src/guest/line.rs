@@ -1,8 +1,9 @@
-//! The lines a guest prints, the whole protocol between a guest and the harness. Pure.
+//! The lines that a guest prints: the whole protocol between a guest and the harness. Pure.
 //!
-//! `FW main` first, `FW ready` when serving or about to work, `FW result {json}` at the end; an attacker prints
-//! `FW ops N` (operations since it began) once a second, or as often as its `report_ms=` says. In a virtual machine the
-//! guest system says `FW guest` before its program begins, and `FW exit code N` or `FW exit signal N` when that has ended.
+//! A program prints `FW main` first, `FW ready` when it serves or is about to work, and `FW result {json}` at the end.
+//! An attacker also prints `FW ops N`, its operations so far, once a second or at the interval `report_ms=`.
+//! In a virtual machine, the guest system prints `FW guest` before it starts the program, and `FW exit code N` or
+//! `FW exit signal N` after the program has ended.
 
 use serde_json::Value;
 
@@ -11,26 +12,26 @@ use serde_json::Value;
 pub enum GuestLine {
     /// `FW main`: the program's first line.
     Main,
-    /// `FW ready`: serving, or about to begin the measured work.
+    /// `FW ready`: the program serves, or is about to begin the measured work.
     Ready,
-    /// `FW ops N`: how many operations an attacker has done since it began.
+    /// `FW ops N`: the number of operations since the attacker began.
     Ops(u64),
-    /// `FW result {json}`: what the program measured about itself, one JSON object.
+    /// `FW result {json}`: the program's own measurements, one JSON object.
     Result(Value),
-    /// `FW error TEXT`: the guest could not do what it was asked to.
+    /// `FW error TEXT`: the guest failed.
     Error(String),
-    /// `FW guest`: the guest system is up and about to start its program.
+    /// `FW guest`: the guest system is up and about to start the program.
     Guest,
-    /// `FW exit code N`: the guest system tells with which code its program ended.
+    /// `FW exit code N`: the program exited with this code.
     ExitCode(u8),
-    /// `FW exit signal N`: it tells which signal ended it.
+    /// `FW exit signal N`: this signal ended the program.
     ExitSignal(u8),
-    /// Anything else; kept for the log.
+    /// Any other output; kept for the log.
     Other(String),
 }
 
 impl GuestLine {
-    /// Reads one line, with or without its line end. Never fails: what is not of the protocol is `Other`.
+    /// Parses one line, with or without its line end. A line outside of the protocol becomes `Other`.
     pub fn parse(text: &str) -> GuestLine {
         let text = text.trim_end_matches(['\r', '\n']);
         Self::parse_protocol(text).unwrap_or_else(|| GuestLine::Other(text.to_owned()))
@@ -38,8 +39,8 @@ impl GuestLine {
 
     fn parse_protocol(text: &str) -> Option<GuestLine> {
         let rest = text.strip_prefix("FW ")?;
-        let (word, argument) = rest.split_once(' ').unwrap_or((rest, ""));
-        match word {
+        let (keyword, argument) = rest.split_once(' ').unwrap_or((rest, ""));
+        match keyword {
             "main" if argument.is_empty() => Some(GuestLine::Main),
             "ready" if argument.is_empty() => Some(GuestLine::Ready),
             "ops" => argument.parse().ok().map(GuestLine::Ops),
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_the_protocol_are_understood() {
+    fn lines_of_the_protocol_are_parsed() {
         assert_eq!(GuestLine::parse("FW main\r\n"), GuestLine::Main);
         assert_eq!(GuestLine::parse("FW ready"), GuestLine::Ready);
         assert_eq!(GuestLine::parse("FW ops 12"), GuestLine::Ops(12));

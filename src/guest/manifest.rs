@@ -1,4 +1,6 @@
-//! The record of what was built: `manifest.json` beside the images. What it says is checked before it is believed.
+//! The record of the built guest programs: `manifest.json` next to the images.
+//!
+//! Readers compare files with its digests before they use them.
 
 use std::fs;
 use std::io;
@@ -11,10 +13,10 @@ use crate::host::folders::Folders;
 use crate::model::program::Program;
 use crate::model::units::Bytes;
 
-/// The version of the manifest's form.
+/// The version of the manifest's format.
 const SCHEMA: u32 = 1;
 
-/// Every guest program that was built.
+/// All built guest programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     schema: u32,
@@ -22,88 +24,89 @@ pub struct Manifest {
     pub programs: Vec<BuiltProgram>,
 }
 
-/// One built program and what it was built from.
+/// A built program with everything that it was built from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltProgram {
     /// The program.
     pub program: Program,
-    /// SHA-256 of the binary, in hexadecimal; of a server, of the paths and digests of all its files.
+    /// SHA-256 in hexadecimal: of the binary, or of the paths and digests of all files for a server.
     pub sha256: String,
-    /// The binary's size, in bytes; of a server, that of all its files.
+    /// The size of the binary, or of all files for a server.
     pub size: Bytes,
-    /// SHA-256 of everything that decides it: sources, flags, compiler, C library, the host's files in it.
+    /// SHA-256 of all inputs: sources, flags, compiler, C library, files copied from the host.
     pub key: String,
     /// SHA-256 of the sources.
     pub source: String,
-    /// The first line of what the compiler says about its version.
+    /// The first line of the compiler's `--version`.
     pub compiler: String,
-    /// What the compiler compiles for, such as `x86_64-linux-gnu`.
+    /// The compiler's target, such as `x86_64-linux-gnu`.
     pub target: String,
-    /// SHA-256 of the static C library; `None` where the compiler does not tell where it is.
+    /// SHA-256 of the static C library; `None` if the compiler does not report its path.
     pub libc: Option<String>,
-    /// The flags of the compiler.
+    /// The compiler's flags.
     pub flags: Vec<String>,
-    /// The version of SQLite in it, for the program that has it.
+    /// The version of SQLite, for the program that contains it.
     pub sqlite: Option<String>,
-    /// The server that it starts, for the programs that start one.
+    /// The server that the program starts, if it starts one.
     #[serde(default)]
     pub server: Option<BuiltServer>,
 }
 
-/// A server of the host's in an image, with all that it needs.
+/// A server copied from the host into an image, with everything that it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltServer {
-    /// What it says about its version; `None` when it did not tell.
+    /// The version that the server prints; `None` if it prints none.
     pub version: Option<String>,
-    /// SHA-256 of its own binary, in hexadecimal.
+    /// SHA-256 of the server's binary, in hexadecimal.
     pub sha256: String,
-    /// Every file of the image: the starter, the server, its loader and libraries, what it is configured with.
+    /// Every file of the image: starter, server, loader, libraries and configuration.
     pub files: Vec<BuiltFile>,
 }
 
-/// One file of an image.
+/// A file of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltFile {
-    /// Its path in the root file system, without a leading slash.
+    /// The path in the root file system, without a leading slash.
     pub path: String,
-    /// SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub sha256: String,
-    /// Its size, in bytes.
+    /// The size of the file.
     pub size: Bytes,
 }
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// It cannot be read.
-    #[error("read {path}")]
+    /// The manifest cannot be read.
+    #[error("failed to read {path}")]
     Read {
         /// The manifest.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is not what this version writes.
-    #[error("{path} is no manifest of guest programs")]
+    /// The content is not a manifest.
+    #[error("{path}: invalid manifest of guest programs")]
     Form {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// Another version wrote it.
-    #[error("{path} has schema {found}, this version reads {SCHEMA}")]
+    #[error("{path}: unsupported schema {found}; expected {SCHEMA}")]
     Schema {
         /// The manifest.
         path: PathBuf,
-        /// Its schema.
+        /// The manifest's schema.
         found: u32,
     },
 }
 
-/// What was built in these folders; `None` when nothing was.
+/// Loads the manifest of the guest programs in `folders`; `None` if nothing was built.
 ///
-/// Fails when there is a manifest that cannot be read or understood.
+/// # Errors
+/// When the manifest cannot be read or parsed.
 pub fn load_manifest(folders: &Folders) -> Result<Option<Manifest>, ManifestError> {
     Manifest::load(&folders.images().join("programs"))
 }
@@ -113,9 +116,10 @@ impl Manifest {
         Self { schema: SCHEMA, programs: Vec::new() }
     }
 
-    /// What was built in `folder`; `None` when nothing was.
+    /// Loads the manifest in `folder`; `None` if there is none.
     ///
-    /// Fails when there is a manifest that cannot be read or understood.
+    /// # Errors
+    /// When the manifest cannot be read or parsed.
     pub(crate) fn load(folder: &Path) -> Result<Option<Self>, ManifestError> {
         let path = path_in(folder);
         let text = match fs::read(&path) {
@@ -131,7 +135,7 @@ impl Manifest {
         }
     }
 
-    /// Replaces the manifest in `folder` at once, so that a reader sees the old one or the new one.
+    /// Replaces the manifest in `folder` atomically.
     pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
         let path = path_in(folder);
         let new = path.with_extension("json.new");
@@ -139,12 +143,12 @@ impl Manifest {
         fs::rename(new, path)
     }
 
-    /// The entry of `program`.
+    /// Returns the entry of `program`.
     pub fn find(&self, program: Program) -> Option<&BuiltProgram> {
         self.programs.iter().find(|built| built.program == program)
     }
 
-    pub(super) fn put(&mut self, built: BuiltProgram) {
+    pub(super) fn insert(&mut self, built: BuiltProgram) {
         self.programs.retain(|other| other.program != built.program);
         self.programs.push(built);
         self.programs.sort_by_key(|built| built.program);
@@ -152,7 +156,7 @@ impl Manifest {
 }
 
 impl BuiltProgram {
-    /// The image whose root file system is `rootfs`.
+    /// Returns the image with the root file system `rootfs`.
     pub(super) fn image(&self, rootfs: PathBuf) -> Image {
         Image { program: self.program, rootfs, digest: self.sha256.clone(), size: self.size }
     }

@@ -1,7 +1,7 @@
-//! Guest programs: how they are built, the images they come in and the lines they print.
+//! Guest programs: how they are compiled, the images that hold them and the lines they print.
 
 mod archive;
-mod build;
+mod compile;
 mod image;
 pub mod line;
 mod manifest;
@@ -11,8 +11,8 @@ pub mod system;
 pub(crate) mod tests;
 
 pub use archive::write_archive;
-pub(crate) use build::of_file as digest_of;
-pub use build::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure, stored};
+pub(crate) use compile::file_digest;
+pub use compile::{BuildError, BuildOptions, Network, Outcome, Rebuild, State, build, ensure, stored};
 pub use image::Image;
 pub use line::GuestLine;
 pub use manifest::{BuiltFile, BuiltProgram, BuiltServer, Manifest, ManifestError, load_manifest};

@@ -6,7 +6,7 @@ use super::inject::{Amount, Inject};
 use super::{
     BootArtifact, Context, Error, Instance, Key, LaunchSpec, Platform, Purpose, ResourceCost, Settings, honour,
 };
-use crate::guest::{Image, Manifest, digest_of, revision};
+use crate::guest::{Image, Manifest, file_digest, revision};
 use crate::host::cgroup::Hierarchies;
 use crate::host::clock::Clock;
 use crate::host::folders::Folders;
@@ -55,7 +55,7 @@ impl ConfiguredPlatform {
         };
         let note = |(key, value)| {
             let digest =
-                program(key).map(digest_of).transpose().map_err(|e| lacks(e.to_string(), "make it readable"))?;
+                program(key).map(file_digest).transpose().map_err(|e| lacks(e.to_string(), "make it readable"))?;
             let content = digest.map(|digest| format!(", SHA-256 {}", &digest[..DIGEST])).unwrap_or_default();
             Ok(format!("{SET}{key}={value}{content}"))
         };

@@ -169,7 +169,7 @@ fn key(variants: &[Variant]) -> String {
 
 fn keep(from: &Path, to: &Path) -> anyhow::Result<BuiltFile> {
     fs::copy(from, to).with_context(|| format!("the build has ended well, but copy {}", from.display()))?;
-    BuiltFile::of(to).with_context(|| format!("read {}", to.display()))
+    BuiltFile::read(to).with_context(|| format!("read {}", to.display()))
 }
 
 fn empty(folder: &Path) -> anyhow::Result<()> {

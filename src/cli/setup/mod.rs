@@ -34,7 +34,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::guest::system::kernel_is_here;
+use crate::guest::system::has_kernel;
 use crate::host::folders::Folders;
 use crate::host::interrupt::Interrupt;
 use crate::model::exit::Exit;
@@ -140,7 +140,7 @@ impl Setup {
 
 /// Whether the guests of virtual machines were asked for and are not built yet.
 fn lacks_guests(tools: &[&Tool]) -> bool {
-    tools.iter().any(|tool| tool.name == "qemu") && !kernel_is_here(&Folders::from_env())
+    tools.iter().any(|tool| tool.name == "qemu") && !has_kernel(&Folders::from_env())
 }
 
 /// Whether Docker's daemon answers, and with which runtimes.

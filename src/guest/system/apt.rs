@@ -1,55 +1,52 @@
-//! What is asked of apt: the distribution's kernel, downloaded and verified by it, unpacked by dpkg, as any user; and
-//! where the distribution's packages come from on this host.
+//! Uses apt to download and verify the distribution's kernel, which dpkg unpacks, without root; and reads this host's
+//! package sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::kernel::KernelPackage;
-use crate::guest::build::BuildError;
-use crate::guest::build::error::first_lines;
+use crate::guest::compile::BuildError;
+use crate::guest::compile::error::first_lines;
 
-/// The packages that stand for the distribution's newest kernel, the smallest kernel first: Debian's for clouds,
+/// The packages that depend on the distribution's newest kernel, the smallest kernel first: Debian's for clouds,
 /// Ubuntu's for virtual machines, and those for any machine.
 const KERNELS: &[&str] =
     &["linux-image-cloud-{}", "linux-image-kvm", "linux-image-virtual", "linux-image-{}", "linux-image-generic"];
 
-/// How the packages are called that hold a kernel and its modules.
+/// The prefixes of packages that contain a kernel and its modules.
 const PARTS: &[&str] = &["linux-image-", "linux-modules-"];
 
-/// Where this host has its distribution's packages from.
+/// This host's sources of its distribution's packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sources {
     /// The release, such as `bookworm`.
     pub(super) suite: String,
-    /// It and what completes it, such as its security updates.
+    /// The release and its additions, such as security updates.
     pub(super) suites: Vec<String>,
-    /// One line a suite, as in `sources.list(5)`.
+    /// One line for each suite, as in `sources.list(5)`.
     pub(super) lines: Vec<String>,
-    /// How the host reaches them, as lines of `apt.conf(5)`.
+    /// The host's proxy settings, as lines of `apt.conf(5)`.
     pub(super) options: Vec<String>,
 }
 
-/// The distributions whose packages make a guest, and the keys that theirs are signed with.
+/// The supported distributions, and the keys that sign their packages.
 const DISTRIBUTIONS: &[(&str, &str)] = &[
     ("Debian", "/usr/share/keyrings/debian-archive-keyring"),
     ("Ubuntu", "/usr/share/keyrings/ubuntu-archive-keyring"),
 ];
 
-/// What apt is asked to tell of each source.
+/// The fields that apt prints for each source.
 const FORMAT: &str = "$(ORIGIN)|$(CODENAME)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)";
 
 impl Sources {
-    /// Asks the host's apt. Fails where it is no Debian or Ubuntu, or has no lists of it.
+    /// Reads the host's apt configuration. Fails if the host is neither Debian nor Ubuntu, or has no package lists.
     pub(super) fn read() -> Result<Self, BuildError> {
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let targets = run(Command::new("apt-get").args(["indextargets", "--format", FORMAT, "Created-By: Packages"]))?;
         let configuration = run(Command::new("apt-config").arg("dump"))?;
         let is_there = |path: &str| Path::new(path).is_file();
-        Self::choose(&release, &text(targets), &text(configuration), &is_there).ok_or_else(|| BuildError::Refused {
-            command: "making Debian's disk".to_owned(),
-            output: "apt has no lists of this host's Debian or Ubuntu; refresh them: `apt-get update`".to_owned(),
-        })
+        Self::choose(&release, &text(targets), &text(configuration), &is_there).ok_or(BuildError::NoPackageLists)
     }
 
     fn choose(release: &str, targets: &str, configuration: &str, is_there: &dyn Fn(&str) -> bool) -> Option<Self> {
@@ -75,7 +72,7 @@ impl Sources {
     }
 }
 
-/// Fetches the kernel into `folder`, which is empty.
+/// Fetches the kernel into the empty folder `folder`.
 pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Result<KernelPackage, BuildError> {
     let architecture = text(run(Command::new("dpkg").arg("--print-architecture"))?);
     let packages = packages(architecture.trim())?;
@@ -86,7 +83,7 @@ pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Res
         run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root))?;
     }
     let version = packages.iter().find_map(|package| package.strip_prefix(PARTS[0])).unwrap_or_default();
-    // Debian's modules are in /lib; a merged system may have them in /usr/lib.
+    // Debian has the modules in /lib; a merged system may have them in /usr/lib.
     let modules = ["lib", "usr/lib"].map(|lib| root.join(lib).join("modules").join(version));
     let modules = modules.into_iter().find(|path| path.is_dir());
     let image = root.join("boot").join(format!("vmlinuz-{version}"));
@@ -94,11 +91,11 @@ pub(super) fn fetch_kernel(folder: &Path, progress: &mut dyn FnMut(&str)) -> Res
         Some(modules) if image.is_file() => {
             Ok(KernelPackage { image, modules: Some(modules), package: names(folder)? })
         }
-        _ => Err(BuildError::NoKernel { reason: format!("{} hold no kernel {version}", packages.join(", ")) }),
+        _ => Err(BuildError::NoKernel { reason: format!("{} contain no kernel {version}", packages.join(", ")) }),
     }
 }
 
-/// The packages that hold the distribution's kernel.
+/// Returns the packages that contain the distribution's kernel.
 fn packages(architecture: &str) -> Result<Vec<String>, BuildError> {
     let kernels = KERNELS.iter().map(|name| name.replace("{}", architecture));
     for kernel in kernels {
@@ -107,11 +104,11 @@ fn packages(architecture: &str) -> Result<Vec<String>, BuildError> {
             return Ok(packages);
         }
     }
-    let reason = "apt knows of no kernel; refresh its lists: `apt-get update`".to_owned();
+    let reason = "apt's package lists contain none; update them: `apt-get update`".to_owned();
     Err(BuildError::NoKernel { reason })
 }
 
-/// The kernel packages behind one that stands for the newest.
+/// Returns the kernel packages that `name` depends on.
 fn closure(name: &str, depends: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut names = vec![name.to_owned()];
@@ -126,14 +123,15 @@ fn closure(name: &str, depends: &dyn Fn(&str) -> Option<String>) -> Vec<String> 
     found
 }
 
-/// The kernel packages in a field like `linux-image-6.1.0-cloud-amd64 (= 6.1.1), kmod | other`: of alternatives the first.
+/// Returns the kernel packages in a field like `linux-image-6.1.0-cloud-amd64 (= 6.1.1), kmod | other`, and the first
+/// of alternatives.
 fn parts_in(field: &str) -> Vec<String> {
     let first = |package: &str| package.split(['|', '(', ':']).next().unwrap_or_default().trim().to_owned();
     let is_part = |name: &String| PARTS.iter().any(|part| name.starts_with(part)) && !name.contains("extra");
     field.split(',').map(first).filter(is_part).collect()
 }
 
-/// What the newest version of a package depends on, by apt's lists; `None` when they do not have it.
+/// Returns the dependencies of a package's newest version; `None` if apt's lists do not contain the package.
 fn depends(package: &str) -> Option<String> {
     let mut command = Command::new("apt-cache");
     let output = command.args(["show", "--no-all-versions", package]).env("LC_ALL", "C").output().ok()?;
@@ -147,10 +145,9 @@ fn download(packages: &[String], folder: &Path) -> Result<(), BuildError> {
     let mut command = Command::new("apt-get");
     command.arg("download").args(packages).current_dir(folder);
     run(&mut command).map(drop).map_err(|error| match error {
-        BuildError::Refused { output, .. } => BuildError::NoKernel {
+        BuildError::CommandFailed { output, .. } => BuildError::NoKernel {
             reason: format!(
-                "apt-get cannot download {}; it takes the network once, and lists that are not old: `apt-get update`\n\
-                 {output}",
+                "failed to download {}; apt needs network access and current package lists: `apt-get update`\n{output}",
                 packages.join(", ")
             ),
         },
@@ -169,7 +166,7 @@ fn is_deb(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "deb")
 }
 
-/// What was downloaded, as `package version`.
+/// Returns the downloaded packages, as `package version`.
 fn names(folder: &Path) -> Result<String, BuildError> {
     let format = "--showformat=${Package} ${Version}";
     let names = debs(folder)?
@@ -182,7 +179,7 @@ fn text(output: Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs a command to its end; anything but success is an error with what it said.
+/// Runs a command. An exit status other than 0 is an error with the output.
 pub(super) fn run(command: &mut Command) -> Result<Output, BuildError> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.env("LC_ALL", "C").output();
@@ -190,8 +187,12 @@ pub(super) fn run(command: &mut Command) -> Result<Output, BuildError> {
     if output.status.success() {
         return Ok(output);
     }
-    let arguments: Vec<_> = command.get_args().take(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    Err(BuildError::Refused { command: format!("{name} {}", arguments.join(" ")), output: first_lines(&output.stderr) })
+    let arguments: Vec<_> =
+        command.get_args().take(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    Err(BuildError::CommandFailed {
+        command: format!("{name} {}", arguments.join(" ")),
+        output: first_lines(&output.stderr),
+    })
 }
 
 #[cfg(test)]
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_those_of_the_distribution_alone() {
+    fn sources_are_the_distributions_own() {
         let targets = "Debian Backports|bookworm-backports|bookworm-backports|main|http://a.example/debian/\n\
                        Debian|bookworm|bookworm|main|http://a.example/debian/\n\
                        Debian|bookworm|bookworm|contrib|http://a.example/debian/\n\
@@ -255,10 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_fails_is_told_with_its_words() {
+    fn a_failed_command_is_reported_with_its_output() {
         let error = run(Command::new("ls").arg("/no such folder of ours")).unwrap_err().to_string();
-        assert!(error.starts_with("ls /no such") && error.contains("No such file"), "{error}");
+        assert!(error.starts_with("`ls /no such") && error.contains("No such file"), "{error}");
         let error = run(&mut Command::new("fw-no-such-tool")).unwrap_err().to_string();
-        assert_eq!(error, "run fw-no-such-tool");
+        assert_eq!(error, "failed to run fw-no-such-tool");
     }
 }

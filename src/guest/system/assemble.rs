@@ -1,4 +1,5 @@
-//! A guest system of one program: the shared kernel, and an initial RAM disk with the first process and the program.
+//! Assembles a guest system for one program: the shared kernel, and an initial RAM disk with the first process and the
+//! program.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -12,34 +13,34 @@ use super::modules::{self, Module};
 use super::record::{self, Part, Record};
 use super::{Built, System};
 use super::{disk, init};
-use crate::guest::build::BuildError;
-use crate::guest::build::digest::{self, Fields};
-use crate::guest::build::ensure::{lock, make_folder};
+use crate::guest::compile::BuildError;
+use crate::guest::compile::digest::{self, Fields};
+use crate::guest::compile::ensure::{lock, make_folder};
 use crate::guest::image::Image;
 use crate::host::folders::Folders;
 use crate::model::program::Program;
 use crate::model::units::Bytes;
 
-/// The folders of the initial RAM disk that the first process mounts something on.
+/// The mount points in the initial RAM disk.
 const MOUNT_POINTS: &[&str] = &["dev", "proc", "root", "sys", "tmp"];
 
-/// The initial RAM disk in the folder of a system.
+/// The file name of the initial RAM disk.
 const INITRD: &str = "initrd.cpio";
 
-/// Which of the guest systems.
+/// The guest systems with a Linux kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SystemKind {
     Linux,
     Debian,
 }
 
-/// What is written beside an initial RAM disk.
+/// The record next to an initial RAM disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Guest {
     schema: u32,
     system: String,
     program: Program,
-    /// SHA-256 of everything that decides it.
+    /// SHA-256 of all inputs.
     key: String,
     kernel_version: String,
     kernel_package: String,
@@ -47,7 +48,7 @@ struct Guest {
     modules: Vec<Module>,
     initrd: Part,
     disk: Option<Part>,
-    /// What an instance needs to work with its workload's default size.
+    /// The memory that an instance needs for the default size of its workload.
     memory: Bytes,
 }
 
@@ -65,7 +66,7 @@ impl SystemKind {
         }
     }
 
-    /// What its modules are needed for.
+    /// Returns the uses of the modules that the system needs.
     fn uses(self) -> &'static [&'static str] {
         match self {
             SystemKind::Linux => &["pci", "mmio", "net"],
@@ -73,11 +74,11 @@ impl SystemKind {
         }
     }
 
-    /// The memory of an instance; measured, see `docs/guests.md`.
+    /// Returns the memory of an instance. The values are measured; see `docs/guests.md`.
     fn memory(self, program: Program) -> Bytes {
         let mebibytes = match (self, program) {
             (SystemKind::Debian, _) => 512,
-            // Its three arrays of 64 MiB, and what it takes without.
+            // Three arrays of 64 MiB, and 128 MiB as for other programs.
             (SystemKind::Linux, Program::Stream) => 320,
             (SystemKind::Linux, Program::Redis | Program::Sqlite) => 192,
             (SystemKind::Linux, _) => 128,
@@ -86,7 +87,7 @@ impl SystemKind {
     }
 }
 
-/// What an initial RAM disk is made from.
+/// The inputs of an initial RAM disk.
 struct Parts<'a> {
     kind: SystemKind,
     kernel: &'a Kernel,
@@ -96,7 +97,7 @@ struct Parts<'a> {
     image: &'a Image,
 }
 
-/// The system of that kind with the program of `image`; what is missing or changed is built.
+/// Returns the guest system with the program of `image`, and builds what is missing or changed.
 pub(super) fn ensure(
     kind: SystemKind,
     folders: &Folders,
@@ -112,8 +113,8 @@ pub(super) fn ensure(
     let _lock = lock(&folder, progress)?;
     let parts = Parts { kind, kernel: &kernel, folder: &kernel::folder(folders), init: &init, image };
     let key = parts.key(disk.as_ref().map(|disk| &disk.part))?;
-    let known = record::load::<Guest>(&folder).filter(|guest| guest.key == key && guest.initrd.is_intact(&folder));
-    let guest = match known {
+    let up_to_date = record::load::<Guest>(&folder).filter(|guest| guest.key == key && guest.initrd.is_intact(&folder));
+    let guest = match up_to_date {
         Some(guest) => guest,
         None => {
             progress(&format!("build the {} guest of {}", kind.name(), image.program));
@@ -123,7 +124,7 @@ pub(super) fn ensure(
     Ok(guest.system(&folder, folders))
 }
 
-/// What was built before of that kind with `program`, if it is still there.
+/// Returns the existing guest system with `program`; `None` if it is missing or changed.
 pub(super) fn built(kind: SystemKind, folders: &Folders, program: Program) -> Option<Built> {
     let folder = folders.images().join(kind.name()).join(program.name());
     let guest: Guest = record::load(&folder)?;
@@ -134,7 +135,7 @@ pub(super) fn built(kind: SystemKind, folders: &Folders, program: Program) -> Op
         .then(|| Built { system: guest.system(&folder, folders), origin: format!("Linux {}", guest.kernel_version) })
 }
 
-/// Compiles the first process for both systems.
+/// Compiles the first process, which both systems share.
 fn first_process(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
     let output = folders.images().join("linux").join("init");
     make_folder(&output)?;
@@ -150,14 +151,14 @@ impl Parts<'_> {
             .add(self.image.program.name())
             .add(&self.image.digest)
             .add(&self.kernel.digest)
-            .add(digest::of_file(self.init)?)
+            .add(digest::file_digest(self.init)?)
             .add(memory.0.to_le_bytes());
         Ok(disk.into_iter().fold(fields, |fields, disk| fields.add(&disk.sha256)).finish())
     }
 
     fn build(&self, key: String, disk: Option<Part>, folder: &Path) -> Result<Guest, BuildError> {
         let path = folder.join(INITRD);
-        // A machine that boots from the old one keeps it.
+        // Rename, so that a booting machine keeps the old file.
         let new = path.with_extension("new");
         fs::write(&new, self.initrd()?).map_err(BuildError::file("write", &new))?;
         fs::rename(&new, &path).map_err(BuildError::file("write", &path))?;
@@ -170,7 +171,7 @@ impl Parts<'_> {
             kernel_package: self.kernel.package.clone(),
             kernel: self.kernel.image.clone(),
             modules: self.modules().cloned().collect(),
-            initrd: Part::of(folder, INITRD)?,
+            initrd: Part::read(folder, INITRD)?,
             disk,
             memory: self.kind.memory(self.image.program),
         };
@@ -184,23 +185,22 @@ impl Parts<'_> {
     }
 
     fn initrd(&self) -> Result<Vec<u8>, BuildError> {
-        let path = Path::new(INITRD);
-        let written = BuildError::file;
+        let failed = || BuildError::file("write", Path::new(INITRD));
         let mut archive = Archive::default();
         for folder in MOUNT_POINTS.iter().chain(&["modules"]) {
-            archive.folder(folder, 0o755).map_err(written("write", path))?;
+            archive.folder(folder, 0o755).map_err(failed())?;
         }
-        // The first process has its output there from the beginning.
-        archive.device("dev/console", 0o600, 5, 1).map_err(written("write", path))?;
-        archive.file("init", 0o755, &read(self.init)?).map_err(written("write", path))?;
+        // The kernel opens it as the first process's output.
+        archive.device("dev/console", 0o600, 5, 1).map_err(failed())?;
+        archive.file("init", 0o755, &read(self.init)?).map_err(failed())?;
         let modules: Vec<Module> = self.modules().cloned().collect();
-        archive.file("modules/list", 0o444, modules::list(&modules).as_bytes()).map_err(written("write", path))?;
+        archive.file("modules/list", 0o444, modules::list(&modules).as_bytes()).map_err(failed())?;
         for module in &modules {
             let content = self.kernel.module(self.folder, module)?;
-            archive.file(&format!("modules/{}", module.file()), 0o444, &content).map_err(written("write", path))?;
+            archive.file(&format!("modules/{}", module.file()), 0o444, &content).map_err(failed())?;
         }
         add_tree(&mut archive, &self.image.rootfs, "")?;
-        archive.finish().map_err(written("write", path))
+        archive.finish().map_err(failed())
     }
 }
 
@@ -211,17 +211,19 @@ impl Guest {
         let kernel = Kernel::path(&kernel::folder(folders));
         let initrd = folder.join(&self.initrd.path);
         let disk = self.disk.as_ref().map(|disk| disk::folder(folders).join(&disk.path));
-        let size = [Some(&kernel), Some(&initrd), disk.as_ref()].into_iter().flatten().map(|path| stored(path)).sum();
+        let size =
+            [Some(&kernel), Some(&initrd), disk.as_ref()].into_iter().flatten().map(|path| disk_usage(path)).sum();
         System { kernel, initrd: Some(initrd), disk, digest: fields.finish(), size: Bytes(size), memory: self.memory }
     }
 }
 
-/// What a file takes on the host's disk, in bytes; holes take nothing. `st_blocks` counts in 512 bytes (`stat(2)`).
-fn stored(path: &Path) -> u64 {
+/// Returns the bytes that a file occupies on the host's disk, without holes. `st_blocks` has units of 512 bytes
+/// (`stat(2)`).
+fn disk_usage(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512)
 }
 
-/// Adds what is in the folder `root`/`below`, but for mount points, which are there already.
+/// Adds the content of the folder `root`/`below`, except for mount points, which the archive already contains.
 fn add_tree(archive: &mut Archive, root: &Path, below: &str) -> Result<(), BuildError> {
     let folder = root.join(below);
     let entries = fs::read_dir(&folder).map_err(BuildError::file("read", &folder))?;
@@ -254,10 +256,10 @@ mod tests {
 
     use super::*;
     use crate::guest::system::cpio::tests as cpio;
-    use crate::guest::system::kernel::{KernelPackage, take};
+    use crate::guest::system::kernel::{KernelPackage, store};
     use crate::guest::system::modules::tests::tree;
 
-    /// A kernel, a first process and a program, none of which runs.
+    /// A kernel, a first process and a program that do not run.
     struct Fake {
         folder: TempDir,
         kernel: Kernel,
@@ -280,7 +282,7 @@ mod tests {
                 modules: Some(modules.path().into()),
                 package: "p 1".into(),
             };
-            let kernel = take(&found, String::new(), folder.path()).unwrap();
+            let kernel = store(&found, String::new(), folder.path()).unwrap();
             let image = Image { program: Program::Nginx, rootfs, digest: "d".into(), size: Bytes(1) };
             Self { folder, kernel, image }
         }
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ram_disk_holds_one_program_and_what_it_takes_to_run_it() {
+    fn the_ram_disk_contains_one_program_and_everything_to_run_it() {
         let fake = Fake::new();
         let archive = fake.with(SystemKind::Linux, |parts| parts.initrd().unwrap());
         let entries: String =
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_boots_from_a_disk_has_modules_for_it() {
+    fn only_a_system_on_a_disk_has_modules_for_disks() {
         let fake = Fake::new();
         let list = |kind| {
             let archive = fake.with(kind, |parts| parts.initrd().unwrap());
@@ -317,11 +319,11 @@ mod tests {
     }
 
     #[test]
-    fn whatever_decides_a_system_decides_its_key() {
+    fn the_key_depends_on_every_input() {
         let mut fake = Fake::new();
         let first = fake.key();
         assert_eq!(fake.key(), first);
-        let disk = Part::of(fake.folder.path(), "init").unwrap();
+        let disk = Part::read(fake.folder.path(), "init").unwrap();
         assert_ne!(fake.with(SystemKind::Linux, |parts| parts.key(Some(&disk)).unwrap()), first);
         assert_ne!(fake.with(SystemKind::Debian, |parts| parts.key(None).unwrap()), first);
         fake.image.digest = "another".into();
@@ -335,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_built_is_read_back_and_gives_the_same_system() {
+    fn a_built_guest_is_read_back() {
         let fake = Fake::new();
         let folder = tempfile::tempdir().unwrap();
         let built = fake.with(SystemKind::Linux, |parts| parts.build("key".into(), None, folder.path()).unwrap());
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_is_whole() {
+    fn only_complete_guests_are_listed() {
         let (fake, output) = (Fake::new(), tempfile::tempdir().unwrap());
         let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
         let (shared, own) = (kernel::folder(&folders), folders.images().join("linux/nginx"));
@@ -356,13 +358,13 @@ mod tests {
         fs::create_dir_all(&own).unwrap();
         fs::create_dir_all(&shared).unwrap();
         let guest = fake.with(SystemKind::Linux, |parts| parts.build("key".into(), None, &own).unwrap());
-        assert_eq!(listed(Program::Nginx), None, "its kernel is gone");
+        assert_eq!(listed(Program::Nginx), None, "the kernel is missing");
         fs::rename(Kernel::path(fake.folder.path()), Kernel::path(&shared)).unwrap();
         let built = listed(Program::Nginx).unwrap();
         assert_eq!(built.system, guest.system(&own, &folders));
         assert_eq!(built.origin, format!("Linux {}", fake.kernel.version));
         assert_eq!(listed(Program::Hello), None);
         fs::write(own.join(INITRD), "another").unwrap();
-        assert_eq!(listed(Program::Nginx), None, "it is no longer what was built");
+        assert_eq!(listed(Program::Nginx), None, "the RAM disk has changed");
     }
 }

@@ -1,10 +1,10 @@
-//! An initial RAM disk: an archive in the `newc` form of `cpio(5)`, in memory, which the kernel unpacks.
+//! Writes an initial RAM disk: an in-memory archive in the `newc` format of `cpio(5)`, which the kernel unpacks.
 //!
-//! Invariant: the same calls give the same bytes: no times, no owners but root, inodes by position.
+//! Invariant: the same calls give the same bytes. Entries have no times, belong to root, and are numbered by position.
 
 use std::io;
 
-/// The kinds of `stat(2)`'s `st_mode`.
+/// The file types of `st_mode` in `stat(2)`.
 const FOLDER: u32 = 0o040_000;
 const FILE: u32 = 0o100_000;
 const DEVICE: u32 = 0o020_000;
@@ -12,14 +12,14 @@ const DEVICE: u32 = 0o020_000;
 /// The name of the last entry.
 const TRAILER: &str = "TRAILER!!!";
 
-/// An archive that is being written.
+/// An archive under construction.
 #[derive(Debug, Default)]
 pub struct Archive {
     bytes: Vec<u8>,
     entries: u32,
 }
 
-/// What is written of an entry besides its name and content.
+/// An entry of an archive.
 struct Entry<'a> {
     path: &'a str,
     mode: u32,
@@ -28,7 +28,7 @@ struct Entry<'a> {
 }
 
 impl Archive {
-    /// Adds an empty folder. Its parent has to be there already.
+    /// Adds an empty folder. Add its parent first.
     pub fn folder(&mut self, path: &str, mode: u32) -> io::Result<()> {
         self.add(&Entry { path, mode: FOLDER | mode, device: (0, 0), content: &[] })
     }
@@ -43,20 +43,22 @@ impl Archive {
         self.add(&Entry { path, mode: DEVICE | mode, device: (major, minor), content: &[] })
     }
 
-    /// The whole archive.
+    /// Returns the complete archive.
     pub fn finish(mut self) -> io::Result<Vec<u8>> {
         self.add(&Entry { path: TRAILER, mode: 0, device: (0, 0), content: &[] })?;
         Ok(self.bytes)
     }
 
     fn add(&mut self, entry: &Entry) -> io::Result<()> {
-        let large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("{} for an initial RAM disk", entry.path));
+        let large = || {
+            io::Error::new(io::ErrorKind::FileTooLarge, format!("{}: too large for an initial RAM disk", entry.path))
+        };
         let size = u32::try_from(entry.content.len()).map_err(|_| large())?;
         let name = u32::try_from(entry.path.len() + 1).map_err(|_| large())?;
         self.entries += 1;
         let links = if entry.mode & FOLDER == FOLDER { 2 } else { 1 };
         let (major, minor) = entry.device;
-        // Inode, mode, owner, group, links, time, size, the device it is on, the device it is, name, checksum.
+        // Inode, mode, owner, group, links, time, size, device that contains it, device itself, name, checksum.
         let fields = [self.entries, entry.mode, 0, 0, links, 0, size, 0, 0, major, minor, name, 0];
         self.bytes.extend(b"070701");
         self.bytes.extend(fields.iter().flat_map(|field| format!("{field:08X}").into_bytes()));
@@ -67,7 +69,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Both names and contents are filled up to a multiple of four bytes from the archive's beginning.
+    /// Pads the archive to a multiple of four bytes, as names and contents require.
     fn align(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
@@ -83,7 +85,7 @@ pub(super) mod tests {
     use super::*;
     use crate::host::tools;
 
-    /// Path, mode and content of every entry, read as the kernel's documentation of the form says.
+    /// Reads path, mode and content of every entry, following the kernel's documentation of the format.
     pub(in crate::guest::system) fn read(archive: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
         let mut entries = Vec::new();
         let mut at = 0;
@@ -106,7 +108,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_was_put_in_comes_out() {
+    fn entries_are_read_back() {
         let mut archive = Archive::default();
         archive.folder("dev", 0o755).unwrap();
         archive.device("dev/console", 0o600, 5, 1).unwrap();

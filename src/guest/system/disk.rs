@@ -1,7 +1,7 @@
-//! The disk of a Debian: a root file system from the distribution's packages, shared by all programs, never written by
-//! an instance.
+//! Debian's disk: a root file system from the distribution's packages. All programs share it, and instances never write
+//! it.
 //!
-//! Invariant: like the kernel it stays once it is there, until what it is made by changes or its folder is removed.
+//! Invariant: an existing disk stays until its build recipe changes or its folder is removed, as the kernel does.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -12,62 +12,63 @@ use serde::{Deserialize, Serialize};
 
 use super::apt::{self, Sources};
 use super::record::{self, Part, Record, Scratch};
-use crate::guest::build::BuildError;
-use crate::guest::build::digest::Fields;
-use crate::guest::build::ensure::{lock, make_folder};
+use crate::guest::compile::BuildError;
+use crate::guest::compile::digest::Fields;
+use crate::guest::compile::ensure::{lock, make_folder};
 use crate::host::folders::Folders;
 use crate::host::tools;
 use crate::model::units::Bytes;
 
-/// The disk's file in its folder.
+/// The file name of the disk.
 const FILE: &str = "disk.ext4";
 
-/// The size of the file system: room for what instances write besides their in-memory `/tmp`. Most of it is a hole.
+/// The size of the file system, with space for what instances write outside of their in-memory `/tmp`. Most of the file
+/// is a hole.
 const SIZE: Bytes = Bytes(1 << 30);
 
-/// What is installed besides what every system of the distribution has: what a standard machine runs.
+/// The packages that a standard machine has in addition to the essential ones.
 const PACKAGES: &[&str] = &["systemd-sysv", "udev", "dbus", "kmod", "iproute2", "login", "openssh-server"];
 
-/// What no program reads.
-const LEFT_OUT: &str = "path-exclude=/usr/share/{man,doc,locale}/*";
+/// The option of dpkg that excludes documentation and translations.
+const EXCLUDE: &str = "path-exclude=/usr/share/{man,doc,locale}/*";
 
-/// The place where the initial RAM disk mounts what it brings along.
+/// The folder where the initial RAM disk mounts its own files.
 const MOUNT_POINT: &str = "fw";
 
-/// What is started, and what never is: work by the clock would disturb what is measured, and the console is the
-/// program's.
+/// Links in `/etc/systemd/system` that select the units to start, and mask others: timers would disturb measurements,
+/// and the console belongs to the program.
 const LINKS: &[(&str, &str)] = &[
     ("default.target", "/etc/systemd/system/featherweight.target"),
     ("local-fs.target.wants/tmp.mount", "/etc/systemd/system/tmp.mount"),
-    ("../network/99-default.link", NOWHERE),
-    ("apt-daily.timer", NOWHERE),
-    ("apt-daily-upgrade.timer", NOWHERE),
-    ("dpkg-db-backup.timer", NOWHERE),
-    ("e2scrub_all.timer", NOWHERE),
-    ("e2scrub_reap.service", NOWHERE),
-    ("fstrim.timer", NOWHERE),
-    ("logrotate.timer", NOWHERE),
-    ("man-db.timer", NOWHERE),
-    ("motd-news.timer", NOWHERE),
-    ("systemd-tmpfiles-clean.timer", NOWHERE),
-    ("serial-getty@ttyS0.service", NOWHERE),
-    ("getty@tty1.service", NOWHERE),
+    ("../network/99-default.link", MASK),
+    ("apt-daily.timer", MASK),
+    ("apt-daily-upgrade.timer", MASK),
+    ("dpkg-db-backup.timer", MASK),
+    ("e2scrub_all.timer", MASK),
+    ("e2scrub_reap.service", MASK),
+    ("fstrim.timer", MASK),
+    ("logrotate.timer", MASK),
+    ("man-db.timer", MASK),
+    ("motd-news.timer", MASK),
+    ("systemd-tmpfiles-clean.timer", MASK),
+    ("serial-getty@ttyS0.service", MASK),
+    ("getty@tty1.service", MASK),
 ];
 
-/// Where a masked unit leads to.
-const NOWHERE: &str = "/dev/null";
+/// The target of a masked unit's link.
+const MASK: &str = "/dev/null";
 
-/// What is written beside the disk.
+/// The record next to the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Disk {
     schema: u32,
-    /// SHA-256 of everything that decides it, but for the versions of the packages.
+    /// SHA-256 of all inputs except for the versions of the packages.
     key: String,
-    /// The distribution's suites that the packages came from.
+    /// The distribution's suites that provided the packages.
     suites: Vec<String>,
-    /// Every installed package and its version.
+    /// Every installed package with its version.
     packages: Vec<String>,
-    /// The disk.
+    /// The disk image.
     pub(super) part: Part,
 }
 
@@ -77,18 +78,18 @@ impl Record for Disk {
     }
 }
 
-/// The folder of the disk that all Debian guests share.
+/// Returns the folder of the disk that all Debian guests share.
 pub(super) fn folder(folders: &Folders) -> PathBuf {
     folders.images().join("debian").join("disk")
 }
 
-/// Whether a disk is there for Debian guests. Changes nothing.
-pub fn disk_is_here(folders: &Folders) -> bool {
+/// Whether there is a disk for Debian guests. Changes nothing.
+pub fn has_disk(folders: &Folders) -> bool {
     let folder = folder(folders);
     record::load::<Disk>(&folder).is_some_and(|disk| disk.part.is_intact(&folder))
 }
 
-/// The disk, made if it is missing. That takes root, since a root file system has more than one owner.
+/// Returns the disk, and creates it if it is missing. That needs root, because a root file system has several owners.
 pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<Disk, BuildError> {
     let folder = folder(folders);
     make_folder(&folder)?;
@@ -103,23 +104,23 @@ pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Resul
     }
     let tools = Tools::find()?;
     if !rustix::process::geteuid().is_root() {
-        return Err(BuildError::NeedsRoot { what: "making Debian's disk" });
+        return Err(BuildError::NeedsRoot { action: "create Debian's disk" });
     }
     let sources = Sources::read()?;
-    let scratch = Scratch::make(&folder.join("new"))?;
+    let scratch = Scratch::create(&folder.join("new"))?;
     let root = scratch.path().join("root");
     progress(&format!("install {} (a minute, once)", sources.suites.join(", ")));
     tools.install(&sources, &root)?;
     configure(&root, &files)?;
-    progress("make the disk");
+    progress("create the disk");
     let packages = installed(&root)?;
     tools.make_disk(&root, &folder)?;
-    let disk = Disk { schema: record::SCHEMA, key, suites: sources.suites, packages, part: Part::of(&folder, FILE)? };
+    let disk = Disk { schema: record::SCHEMA, key, suites: sources.suites, packages, part: Part::read(&folder, FILE)? };
     record::save(&disk, &folder)?;
     Ok(disk)
 }
 
-/// The files of ours: the path in the root file system and the content, in the order of paths.
+/// This project's files: pairs of a path in the root file system and the content, sorted by path.
 type Files = Vec<(String, Vec<u8>)>;
 
 fn files_in(root: &Path) -> Result<Files, BuildError> {
@@ -141,18 +142,18 @@ fn files_in(root: &Path) -> Result<Files, BuildError> {
 }
 
 fn key(files: &Files) -> String {
-    let fields = PACKAGES.iter().fold(Fields::default().add(LEFT_OUT).add(SIZE.0.to_le_bytes()), Fields::add);
+    let fields = PACKAGES.iter().fold(Fields::default().add(EXCLUDE).add(SIZE.0.to_le_bytes()), Fields::add);
     let fields = LINKS.iter().fold(fields, |fields, (name, target)| fields.add(name).add(target));
     files.iter().fold(fields, |fields, (name, content)| fields.add(name).add(content)).finish()
 }
 
-/// Puts what is ours into an installed system.
+/// Adds this project's files and links to an installed system.
 fn configure(root: &Path, files: &Files) -> Result<(), BuildError> {
     make_folder(&root.join(MOUNT_POINT))?;
     for (name, content) in files {
         let path = root.join(name);
         path.parent().map_or(Ok(()), make_folder)?;
-        // A link of the packages', such as that of the timers' default, is replaced and not followed.
+        // Replace a package's link instead of following it.
         let _ = fs::remove_file(&path);
         fs::write(&path, content).map_err(BuildError::file("write", &path))?;
     }
@@ -165,18 +166,19 @@ fn configure(root: &Path, files: &Files) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// What is installed, as `package version`, from dpkg's own list.
+/// Reads the installed packages from dpkg's list, as `package version`.
 fn installed(root: &Path) -> Result<Vec<String>, BuildError> {
     let path = root.join("var/lib/dpkg/status");
     let status = fs::read_to_string(&path).map_err(BuildError::file("read", &path))?;
-    let paragraph = |text: &str| {
-        let field = |name| text.lines().find_map(|line| line.strip_prefix(name));
-        Some(format!("{} {}", field("Package: ")?, field("Version: ")?))
-    };
-    Ok(status.split("\n\n").filter_map(paragraph).collect())
+    Ok(status.split("\n\n").filter_map(package_and_version).collect())
 }
 
-/// What a disk is made with.
+fn package_and_version(paragraph: &str) -> Option<String> {
+    let field = |name| paragraph.lines().find_map(|line| line.strip_prefix(name));
+    Some(format!("{} {}", field("Package: ")?, field("Version: ")?))
+}
+
+/// The tools that create a disk.
 #[derive(Debug)]
 struct Tools {
     mmdebstrap: PathBuf,
@@ -189,11 +191,12 @@ impl Tools {
     }
 
     fn find_by(find: &dyn Fn(&str) -> Option<PathBuf>) -> Result<Self, BuildError> {
-        let missing = |tool, package| BuildError::NoTool { tool, package, purpose: "make Debian's disk" };
+        let missing = |tool, package| BuildError::NoTool { tool, package, purpose: "create Debian's disk" };
         let mmdebstrap = find("mmdebstrap").ok_or_else(|| missing("mmdebstrap", "mmdebstrap"))?;
-        // It is in no ordinary user's PATH.
-        let elsewhere = || ["/usr/sbin/mke2fs", "/sbin/mke2fs"].map(PathBuf::from).into_iter().find(|p| p.is_file());
-        let mke2fs = find("mke2fs").or_else(elsewhere).ok_or_else(|| missing("mke2fs", "e2fsprogs"))?;
+        // The PATH of ordinary users does not contain it.
+        let in_system_folders =
+            || ["/usr/sbin/mke2fs", "/sbin/mke2fs"].map(PathBuf::from).into_iter().find(|p| p.is_file());
+        let mke2fs = find("mke2fs").or_else(in_system_folders).ok_or_else(|| missing("mke2fs", "e2fsprogs"))?;
         Ok(Self { mmdebstrap, mke2fs })
     }
 
@@ -202,7 +205,7 @@ impl Tools {
         command
             .args(["--variant=minbase", "--mode=root", "--format=directory", "--quiet"])
             .arg(format!("--include={}", PACKAGES.join(",")))
-            .arg(format!("--dpkgopt={LEFT_OUT}"))
+            .arg(format!("--dpkgopt={EXCLUDE}"))
             .args(sources.options.iter().map(|option| format!("--aptopt={option}")))
             .arg(&sources.suite)
             .arg(root)
@@ -210,12 +213,12 @@ impl Tools {
         apt::run(&mut command).map(drop)
     }
 
-    /// Makes the file system without mounting it: it needs no journal, since no instance's writes are kept.
+    /// Creates the file system without mounting it. It has no journal, because instances' writes are discarded.
     fn make_disk(&self, root: &Path, folder: &Path) -> Result<(), BuildError> {
         let path = folder.join(FILE);
         let new = path.with_extension("new");
         let file = File::create(&new).and_then(|file| file.set_len(SIZE.0));
-        file.map_err(BuildError::file("make", &new))?;
+        file.map_err(BuildError::file("create", &new))?;
         let mut command = Command::new(&self.mke2fs);
         command
             .args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-L", "root"])
@@ -223,7 +226,7 @@ impl Tools {
             .arg(root)
             .arg(&new);
         apt::run(&mut command)?;
-        // A machine that runs from the old one keeps it.
+        // Rename, so that a running machine keeps the old disk.
         fs::rename(&new, &path).map_err(BuildError::file("write", &path))
     }
 }
@@ -233,14 +236,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_tool_is_named_with_its_package() {
+    fn the_error_about_a_missing_tool_names_its_package() {
         let none = |_: &str| None;
         let message = Tools::find_by(&none).unwrap_err().to_string();
-        assert!(message.contains("no mmdebstrap") && message.contains("`apt-get install mmdebstrap`"), "{message}");
+        assert!(
+            message.contains("missing program `mmdebstrap`") && message.contains("`apt-get install mmdebstrap`"),
+            "{message}"
+        );
     }
 
     #[test]
-    fn what_is_ours_decides_the_key() {
+    fn the_key_depends_on_this_projects_files() {
         let file = |content: &str| vec![("etc/hostname".to_owned(), content.as_bytes().to_vec())];
         assert_eq!(key(&file("a")), key(&file("a")));
         assert_ne!(key(&file("a")), key(&file("b")));
@@ -248,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn our_files_and_links_take_the_place_of_the_packages() {
+    fn files_and_links_replace_those_of_packages() {
         let root = tempfile::tempdir().unwrap();
         let system = root.path().join("etc/systemd/system");
         fs::create_dir_all(&system).unwrap();

@@ -1,6 +1,6 @@
-//! The kernel as an ELF file, for monitors that do not boot what distributions ship: Firecracker.
+//! Unpacks the kernel's ELF file for Firecracker, which does not boot the `bzImage` that distributions ship.
 //!
-//! A `bzImage` holds the ELF file, packed; where and how long it is stands in its header (the kernel's
+//! A `bzImage` contains the compressed ELF file. Its header has the offset and the length (the kernel's
 //! `Documentation/x86/boot.rst`: `payload_offset`, `payload_length`, `setup_sects`, `version`).
 
 use std::fs::{self, File};
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::kernel::{self, Kernel};
-use crate::guest::build::BuildError;
-use crate::guest::build::ensure::lock;
-use crate::guest::build::error::first_lines;
+use crate::guest::compile::BuildError;
+use crate::guest::compile::ensure::lock;
+use crate::guest::compile::error::first_lines;
 use crate::host::folders::Folders;
 
-/// How packed payloads begin, the tool that unpacks them, its package, and whether the length stands behind the packed
-/// bytes: the kernel's build adds it to all but gzip's, which has one of its own.
+/// The compressions: first bytes, tool, Debian package, and size of the length at the end. The kernel's build appends
+/// the length to every format except for gzip, which contains its own.
 const PACKERS: &[(&[u8], &str, &str, usize)] = &[
     (b"\x02\x21\x4c\x18", "lz4", "lz4", LENGTH),
     (b"\x28\xb5\x2f\xfd", "zstd", "zstd", LENGTH),
@@ -22,12 +22,13 @@ const PACKERS: &[(&[u8], &str, &str, usize)] = &[
     (b"\x1f\x8b", "gzip", "gzip", 0),
 ];
 
-/// The bytes of the length.
+/// The size of the appended length, in bytes.
 const LENGTH: usize = 4;
 
-/// The kernel of the guests as an ELF file, fetched and unpacked if it is missing.
+/// Returns the guests' kernel as an ELF file, and fetches and unpacks it if it is missing.
 ///
-/// Fails when there is no kernel, or the tool that unpacks it is not installed.
+/// # Errors
+/// When there is no kernel, or the tool that unpacks it is not installed.
 pub fn elf_kernel(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
     let kernel = kernel::ensure(folders, progress)?;
     let folder = kernel::folder(folders);
@@ -43,19 +44,19 @@ pub fn elf_kernel(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<P
     Ok(path)
 }
 
-/// Writes the ELF file in a kernel to `output`.
+/// Writes the ELF file of a kernel image to `output`.
 fn unpack(image: &[u8], output: &Path) -> Result<(), BuildError> {
     if image.starts_with(b"\x7fELF") {
         return fs::write(output, image).map_err(BuildError::file("write", output));
     }
-    let odd = |reason: &str| BuildError::NoKernel { reason: format!("its image {reason}") };
-    let payload = payload(image).ok_or_else(|| odd("is no bzImage"))?;
-    let &(_, tool, package, behind) = PACKERS
+    let unsupported = |reason: &str| BuildError::NoKernel { reason: reason.to_owned() };
+    let payload = payload(image).ok_or_else(|| unsupported("unsupported image; expected a bzImage or an ELF file"))?;
+    let &(_, tool, package, trailer) = PACKERS
         .iter()
         .find(|(begin, ..)| payload.starts_with(begin))
-        .ok_or_else(|| odd("is packed in a way that is not known here"))?;
+        .ok_or_else(|| unsupported("unsupported compression of the image"))?;
     let packed = output.with_extension("packed");
-    let content = &payload[..payload.len().saturating_sub(behind)];
+    let content = &payload[..payload.len().saturating_sub(trailer)];
     fs::write(&packed, content).map_err(BuildError::file("write", &packed))?;
     let unpacked = run(tool, package, &packed, output);
     let _ = fs::remove_file(&packed);
@@ -69,11 +70,11 @@ fn run(tool: &'static str, package: &'static str, packed: &Path, output: &Path) 
     let ended = ended.map_err(|_| BuildError::NoTool { tool, package, purpose: "unpack the kernel" })?;
     match ended.status.success() {
         true => Ok(()),
-        false => Err(BuildError::Refused { command: format!("{tool} -d"), output: first_lines(&ended.stderr) }),
+        false => Err(BuildError::CommandFailed { command: format!("{tool} -d"), output: first_lines(&ended.stderr) }),
     }
 }
 
-/// The packed kernel in a `bzImage`; boot protocol 2.08 and later say where it is.
+/// Returns the compressed kernel in a `bzImage` of boot protocol 2.08 or later.
 fn payload(image: &[u8]) -> Option<&[u8]> {
     const SECTOR: usize = 512;
     let word = |at: usize| Some(u32::from_le_bytes(image.get(at..at + 4)?.try_into().ok()?) as usize);
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
     use crate::host::tools;
 
-    /// A `bzImage` of one setup sector with that payload.
+    /// Returns a `bzImage` with one setup sector and `payload`.
     fn image(payload: &[u8]) -> Vec<u8> {
         let mut image = vec![0; 1024 + 16];
         image[0x1f1] = 1;
@@ -111,7 +112,7 @@ mod tests {
     #[case::zstd(&["-q", "-c"], "zstd")]
     #[case::xz(&["-q", "-c"], "xz")]
     #[case::gzip(&["-c"], "gzip")]
-    fn what_was_packed_comes_out(#[case] arguments: &[&str], #[case] tool: &str) {
+    fn a_packed_kernel_is_unpacked(#[case] arguments: &[&str], #[case] tool: &str) {
         let Some(path) = tools::find(tool) else { return println!("skipped: no {tool} on this host") };
         let folder = tempfile::tempdir().unwrap();
         let (plain, output) = (folder.path().join("plain"), folder.path().join("vmlinux"));
@@ -126,10 +127,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case::empty(vec![], "no bzImage")]
-    #[case::cut(image(b"\x1f\x8b rest")[..1042].to_vec(), "no bzImage")]
-    #[case::unknown(image(b"something else"), "a way that is not known")]
-    fn what_is_no_packed_kernel_is_refused(#[case] image: Vec<u8>, #[case] why: &str) {
+    #[case::empty(vec![], "expected a bzImage")]
+    #[case::cut(image(b"\x1f\x8b rest")[..1042].to_vec(), "expected a bzImage")]
+    #[case::unknown(image(b"something else"), "unsupported compression")]
+    fn other_images_are_rejected(#[case] image: Vec<u8>, #[case] why: &str) {
         let folder = tempfile::tempdir().unwrap();
         let error = unpack(&image, &folder.path().join("vmlinux")).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

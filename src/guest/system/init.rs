@@ -1,18 +1,18 @@
-//! The first process of a guest, compiled from `guest-images/linux/` as the guest programs are.
+//! Compiles the first process of a Linux guest from `guest-images/linux/`, with the flags of the guest programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::guest::build::BuildError;
-use crate::guest::build::compiler::{Compilation, Compiler};
-use crate::guest::build::digest::Fields;
-use crate::guest::build::ensure::FLAGS;
+use crate::guest::compile::BuildError;
+use crate::guest::compile::compiler::{Compilation, Compiler};
+use crate::guest::compile::digest::Fields;
+use crate::guest::compile::ensure::FLAGS;
 
-/// Its sources: what is compiled, and the header of all.
+/// The sources, and the header that they share.
 const SOURCES: &[&str] = &["init.c", "cmdline.c", "machine.c", "modules.c", "network.c", "root.c"];
 const HEADER: &str = "init.h";
 
-/// Compiles it into `output`, unless what is there was compiled from the same by the same compiler.
+/// Compiles the first process into `output`, unless sources and compiler are unchanged.
 ///
 /// The caller holds the lock of `output`.
 pub(super) fn ensure(project: &Path, output: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
@@ -24,9 +24,9 @@ pub(super) fn ensure(project: &Path, output: &Path, progress: &mut dyn FnMut(&st
     }
     progress("build the first process");
     let new = output.join("init.new");
-    let flags = FLAGS.iter().chain(SOURCES).map(|word| (*word).to_owned());
+    let flags = FLAGS.iter().chain(SOURCES).map(|&argument| argument.to_owned());
     let arguments = flags.chain([format!("-ffile-prefix-map={}=.", folder.display())]).collect();
-    compiler.compile(&Compilation { what: "the first process", folder: &folder, arguments, output: &new })?;
+    compiler.compile(&Compilation { name: "the first process", folder: &folder, arguments, output: &new })?;
     fs::rename(&new, &path).map_err(BuildError::file("write", &path))?;
     Ok(path)
 }

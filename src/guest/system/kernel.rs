@@ -1,7 +1,7 @@
-//! The kernel of the guests: the distribution's own, fetched by its package manager and unpacked, never installed.
+//! The guests' kernel: the distribution's own, fetched by its package manager and unpacked, but never installed.
 //!
-//! Invariant: once there is a kernel it stays until its folder is removed, so that what is measured today has the
-//! kernel of yesterday. Only another `FEATHERWEIGHT_KERNEL` replaces it.
+//! Invariant: an existing kernel stays until its folder is removed, so that measurements of different days use the same
+//! kernel. Only another `FEATHERWEIGHT_KERNEL` replaces it.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,32 +14,33 @@ use super::apt;
 use super::modules::{self, Chosen, Module, Tree};
 use super::record::Record;
 use super::record::{self, Part};
-use crate::guest::build::BuildError;
-use crate::guest::build::digest;
-use crate::guest::build::ensure::{lock, make_folder};
+use crate::guest::compile::BuildError;
+use crate::guest::compile::digest;
+use crate::guest::compile::ensure::{lock, make_folder};
 use crate::host::folders::{Folders, Images};
 use crate::host::tools;
 
-/// The variables that name another kernel, and the folder of its modules. Without the latter all is taken to be built in.
+/// The environment variables that name another kernel and the folder of its modules. Without that folder, all modules
+/// count as built in.
 const KERNEL_VARIABLE: &str = "FEATHERWEIGHT_KERNEL";
 const MODULES_VARIABLE: &str = "FEATHERWEIGHT_MODULES";
 
-/// The kernel's file in its folder.
+/// The file name of the kernel.
 const FILE: &str = "vmlinuz";
 
-/// What is written beside the kernel.
+/// The record next to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kernel {
     schema: u32,
-    /// Its version, as its modules' folder is named; of one without modules, its file's name.
+    /// The version: the name of the modules' folder, or of the kernel's file if there are no modules.
     pub(super) version: String,
-    /// The package that it came in, with its version, or the file that it was copied from.
+    /// The package that contained the kernel, with its version, or the file that it was copied from.
     pub(super) package: String,
-    /// What decides whether it is the wanted one.
+    /// The identity of its source. Another source replaces the kernel.
     source: String,
-    /// The kernel.
+    /// The kernel's file.
     pub(super) image: Part,
-    /// Its modules, in the order of loading; each lies beside it.
+    /// The modules in the order of loading. Their files are next to the kernel.
     pub(super) modules: Vec<Module>,
     /// SHA-256 of the kernel and of its modules.
     pub(super) digest: String,
@@ -51,40 +52,40 @@ impl Record for Kernel {
     }
 }
 
-/// A kernel that was found somewhere.
+/// A kernel that was found on this host or fetched.
 #[derive(Debug)]
 pub(super) struct KernelPackage {
     pub(super) image: PathBuf,
-    /// `None` when all that is needed is built in.
+    /// `None` if all required modules are built in.
     pub(super) modules: Option<PathBuf>,
     pub(super) package: String,
 }
 
-/// Where a kernel comes from.
+/// The source of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     Named { image: PathBuf, modules: Option<PathBuf> },
     Distribution,
 }
 
-/// The folder of the kernel that all guests of these folders share.
+/// Returns the folder of the kernel that all guests share.
 pub(super) fn folder(folders: &Folders) -> PathBuf {
     folders.kernel()
 }
 
-/// Whether a kernel is there for guests to be built with. Changes nothing.
-pub fn kernel_is_here(folders: &Folders) -> bool {
+/// Whether there is a kernel for guests. Changes nothing.
+pub fn has_kernel(folders: &Folders) -> bool {
     let folder = folder(folders);
     record::load::<Kernel>(&folder).is_some_and(|kernel| kernel.is_intact(&folder))
 }
 
 impl Kernel {
-    /// The kernel's file in `folder`.
+    /// Returns the path of the kernel in `folder`.
     pub(super) fn path(folder: &Path) -> PathBuf {
         folder.join(FILE)
     }
 
-    /// The content of a module.
+    /// Reads a module.
     pub(super) fn module(&self, folder: &Path, module: &Module) -> Result<Vec<u8>, BuildError> {
         let path = folder.join(module.file());
         fs::read(&path).map_err(BuildError::file("read", &path))
@@ -95,50 +96,49 @@ impl Kernel {
     }
 }
 
-/// The kernel of the guests, fetched if it is missing.
+/// Returns the guests' kernel, and fetches it if it is missing.
 pub(super) fn ensure(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<Kernel, BuildError> {
     let folder = folder(folders);
     if matches!(folders.images, Images::Fixed(_)) {
         let found = record::load::<Kernel>(&folder).filter(|kernel| kernel.is_intact(&folder));
-        return found.ok_or_else(|| BuildError::NoKernel { reason: format!("none is in {}", folder.display()) });
+        return found.ok_or_else(|| BuildError::NoKernel { reason: format!("{} contains none", folder.display()) });
     }
     make_folder(&folder)?;
     let _lock = lock(&folder, progress)?;
     let source = Source::read(|name| env::var_os(name));
-    let wanted = source.describe()?;
+    let identity = source.identity()?;
     if let Some(kernel) = record::load::<Kernel>(&folder)
-        && kernel.source == wanted
+        && kernel.source == identity
         && kernel.is_intact(&folder)
     {
         return Ok(kernel);
     }
-    // Removed when it is dropped, whatever happens.
-    let scratch = record::Scratch::make(&folder.join("new"))?;
+    let scratch = record::Scratch::create(&folder.join("new"))?;
     let found = source.find(scratch.path(), progress)?;
-    take(&found, wanted, &folder)
+    store(&found, identity, &folder)
 }
 
-/// Puts the kernel and the modules that guests need into `folder`, and the record last.
-pub(super) fn take(found: &KernelPackage, source: String, folder: &Path) -> Result<Kernel, BuildError> {
+/// Copies the kernel and the modules that guests need to `folder`, and writes the record last.
+pub(super) fn store(found: &KernelPackage, source: String, folder: &Path) -> Result<Kernel, BuildError> {
     let chosen: Chosen = match &found.modules {
-        Some(modules) => Tree::read(modules)?.choose(modules::WANTED)?,
+        Some(modules) => Tree::read(modules)?.choose(modules::REQUIRED)?,
         None => Vec::new(),
     };
-    // A machine that boots from the old one keeps it.
+    // Rename, so that a booting machine keeps the old kernel.
     let new = folder.join("vmlinuz.new");
     fs::copy(&found.image, &new).map_err(BuildError::file("copy", &found.image))?;
     fs::rename(&new, Kernel::path(folder)).map_err(BuildError::file("write", &new))?;
-    let image = Part::of(folder, FILE)?;
+    let image = Part::read(folder, FILE)?;
     let mut fields = digest::Fields::default().add(&image.sha256);
     for (module, content) in &chosen {
         let path = folder.join(module.file());
         fs::write(&path, content).map_err(BuildError::file("write", &path))?;
         fields = fields.add(module.uses.join(",")).add(&module.name).add(content);
     }
-    let named = found.modules.as_deref().unwrap_or(&found.image);
+    let version_path = found.modules.as_deref().unwrap_or(&found.image);
     let kernel = Kernel {
         schema: record::SCHEMA,
-        version: named.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        version: version_path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         package: found.package.clone(),
         source,
         image,
@@ -158,13 +158,13 @@ impl Source {
         }
     }
 
-    /// What has to stay the same for a kernel to be the wanted one.
-    fn describe(&self) -> Result<String, BuildError> {
+    /// Returns a text that changes when another kernel is requested.
+    fn identity(&self) -> Result<String, BuildError> {
         match self {
             Source::Distribution => Ok("the distribution's".to_owned()),
             Source::Named { image, modules } => {
                 let modules = modules.as_ref().map(|path| format!(" with {}", path.display())).unwrap_or_default();
-                Ok(format!("{}{modules}", digest::of_file(image)?))
+                Ok(format!("{}{modules}", digest::file_digest(image)?))
             }
         }
     }
@@ -179,19 +179,19 @@ impl Source {
             Source::Distribution if tools::find("apt-get").is_some() => apt::fetch_kernel(scratch, progress),
             Source::Distribution => {
                 let running = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-                of_host(Path::new("/"), running.trim())
+                host_kernel(Path::new("/"), running.trim())
             }
         }
     }
 }
 
-/// The host's own kernel, where an ordinary user may read it: the running one, else the last of those installed.
-fn of_host(root: &Path, running: &str) -> Result<KernelPackage, BuildError> {
+/// Returns the host's own kernel if this user may read it: the running one, or else the last of those installed.
+fn host_kernel(root: &Path, running: &str) -> Result<KernelPackage, BuildError> {
     let tree = root.join("lib/modules");
     let mut versions: Vec<String> = fs::read_dir(&tree)
         .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
         .unwrap_or_default();
-    // The preferred one last.
+    // Sort the preferred version last.
     versions.sort_by_key(|version| (version == running, version.clone()));
     for version in versions.iter().rev() {
         let modules = tree.join(version);
@@ -201,7 +201,8 @@ fn of_host(root: &Path, running: &str) -> Result<KernelPackage, BuildError> {
             return Ok(KernelPackage { image, modules: Some(modules), package });
         }
     }
-    let reason = "there is no apt-get here, and no kernel that this user may read in /boot or /lib/modules".to_owned();
+    let reason =
+        "apt-get is not installed, and /boot and /lib/modules contain no kernel that this user may read".to_owned();
     Err(BuildError::NoKernel { reason })
 }
 
@@ -211,59 +212,62 @@ mod tests {
 
     use super::*;
 
-    /// A system with two kernels, whose modules are built in.
+    /// A system with two kernels without modules.
     fn system() -> TempDir {
         let root = tempfile::tempdir().unwrap();
         for version in ["6.1.0", "6.9.0"] {
             let modules = root.path().join("lib/modules").join(version);
             fs::create_dir_all(&modules).unwrap();
             fs::write(modules.join("vmlinuz"), version).unwrap();
-            let builtin: String = modules::WANTED.iter().map(|(_, name)| format!("kernel/{name}.ko\n")).collect();
+            let builtin: String = modules::REQUIRED.iter().map(|(_, name)| format!("kernel/{name}.ko\n")).collect();
             fs::write(modules.join("modules.builtin"), builtin).unwrap();
         }
         root
     }
 
     #[test]
-    fn the_running_kernel_is_preferred_to_the_newest() {
+    fn the_running_kernel_is_preferred_over_the_newest() {
         let root = system();
-        let image = |running| of_host(root.path(), running).unwrap().image;
+        let image = |running| host_kernel(root.path(), running).unwrap().image;
         assert_eq!(image("6.1.0"), root.path().join("lib/modules/6.1.0/vmlinuz"));
         assert_eq!(image("5.0.0"), root.path().join("lib/modules/6.9.0/vmlinuz"));
     }
 
     #[test]
-    fn a_kernel_in_boot_is_preferred_to_one_beside_its_modules() {
+    fn a_kernel_in_boot_is_preferred_over_one_next_to_its_modules() {
         let root = system();
         fs::create_dir(root.path().join("boot")).unwrap();
         fs::write(root.path().join("boot/vmlinuz-6.1.0"), "in boot").unwrap();
-        assert_eq!(of_host(root.path(), "6.1.0").unwrap().image, root.path().join("boot/vmlinuz-6.1.0"));
+        assert_eq!(host_kernel(root.path(), "6.1.0").unwrap().image, root.path().join("boot/vmlinuz-6.1.0"));
     }
 
     #[test]
-    fn without_any_kernel_the_message_names_the_cure() {
+    fn the_error_about_a_missing_kernel_says_how_to_name_one() {
         let root = tempfile::tempdir().unwrap();
-        let message = of_host(root.path(), "6.1.0").unwrap_err().to_string();
-        assert!(message.contains("no apt-get here") && message.contains("FEATHERWEIGHT_KERNEL=<vmlinuz>"), "{message}");
+        let message = host_kernel(root.path(), "6.1.0").unwrap_err().to_string();
+        assert!(
+            message.contains("apt-get is not installed") && message.contains("FEATHERWEIGHT_KERNEL=<vmlinuz>"),
+            "{message}"
+        );
     }
 
     #[test]
     fn the_environment_names_another_kernel() {
-        let read = |kernel: &'static str, modules: &'static str| {
+        let source = |kernel: &'static str, modules: &'static str| {
             Source::read(move |name| Some(if name == KERNEL_VARIABLE { kernel } else { modules }.into()))
         };
         let named = |modules| Source::Named { image: "/k".into(), modules };
-        assert_eq!(read("/k", "/m"), named(Some("/m".into())));
-        assert_eq!(read("/k", ""), named(None));
-        assert_eq!(read("", "/m"), Source::Distribution);
+        assert_eq!(source("/k", "/m"), named(Some("/m".into())));
+        assert_eq!(source("/k", ""), named(None));
+        assert_eq!(source("", "/m"), Source::Distribution);
     }
 
     #[test]
-    fn a_kernel_is_taken_whole_and_known_again() {
+    fn a_stored_kernel_is_read_back() {
         let root = system();
         let folder = tempfile::tempdir().unwrap();
-        let found = of_host(root.path(), "6.1.0").unwrap();
-        let kernel = take(&found, "somewhere".into(), folder.path()).unwrap();
+        let found = host_kernel(root.path(), "6.1.0").unwrap();
+        let kernel = store(&found, "somewhere".into(), folder.path()).unwrap();
         assert_eq!((kernel.version.as_str(), kernel.package.as_str()), ("6.1.0", "the host's 6.1.0"));
         assert_eq!(record::load::<Kernel>(folder.path()), Some(kernel.clone()));
         assert!(kernel.is_intact(folder.path()));

@@ -1,7 +1,7 @@
-//! Which of a kernel's modules a guest needs, and in which order they are loaded.
+//! Chooses the kernel modules that a guest needs, in the order of loading.
 //!
-//! The modules say themselves which others they need (`modinfo`'s `depends`), so nothing is asked of depmod, which has
-//! not run over a package that was only unpacked.
+//! Each module lists its dependencies itself (`depends` of `modinfo`). depmod's files are missing, because the package
+//! was only unpacked.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,11 +10,11 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::guest::build::BuildError;
-use crate::guest::build::error::first_lines;
+use crate::guest::compile::BuildError;
+use crate::guest::compile::error::first_lines;
 
-/// What a guest needs modules for, and the module of each. `guest-images/linux/modules.c` knows these uses.
-pub(super) const WANTED: &[(&str, &str)] =
+/// The required modules with the use of each. `guest-images/linux/modules.c` loads modules by these uses.
+pub(super) const REQUIRED: &[(&str, &str)] =
     &[("pci", "virtio_pci"), ("mmio", "virtio_mmio"), ("net", "virtio_net"), ("disk", "virtio_blk"), ("disk", "ext4")];
 
 /// A module of a guest.
@@ -22,7 +22,7 @@ pub(super) const WANTED: &[(&str, &str)] =
 pub(super) struct Module {
     /// Its name, such as `virtio_net`.
     pub(super) name: String,
-    /// What it is needed for, in alphabetical order.
+    /// Its uses, in alphabetical order.
     pub(super) uses: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Tree {
     builtin: Vec<String>,
 }
 
-/// A chosen module and its content, not compressed.
+/// The chosen modules with their uncompressed content.
 pub(super) type Chosen = Vec<(Module, Vec<u8>)>;
 
 impl Tree {
@@ -51,16 +51,16 @@ impl Tree {
                 }
             }
         }
-        // Without that file nothing is known to be built in, and what is wanted has to be a module.
+        // Without this file, every required module must exist as a file.
         let list = fs::read_to_string(folder.join("modules.builtin")).unwrap_or_default();
         let builtin = list.lines().filter_map(|line| name_of(line.rsplit('/').next()?)).collect();
         Ok(Self { files, builtin })
     }
 
-    /// What is `wanted` and all that it needs, each before what needs it. What is built in is left out.
-    pub(super) fn choose(&self, wanted: &[(&str, &str)]) -> Result<Chosen, BuildError> {
+    /// Returns the required modules and their dependencies, dependencies first, without modules that are built in.
+    pub(super) fn choose(&self, required: &[(&str, &str)]) -> Result<Chosen, BuildError> {
         let mut chosen: Chosen = Vec::new();
-        for &(usage, name) in wanted {
+        for &(usage, name) in required {
             let mut closure = Vec::new();
             self.visit(name, &mut closure)?;
             for (name, content) in closure {
@@ -77,12 +77,12 @@ impl Tree {
         Ok(chosen)
     }
 
-    /// Adds to `closure` what the module `name` needs, then the module.
+    /// Adds the dependencies of the module `name` to `closure`, then the module.
     fn visit(&self, name: &str, closure: &mut Vec<(String, Vec<u8>)>) -> Result<(), BuildError> {
         if closure.iter().any(|(other, _)| other == name) || self.builtin.iter().any(|builtin| builtin == name) {
             return Ok(());
         }
-        let missing = || BuildError::NoKernel { reason: format!("it has no module {name}") };
+        let missing = || BuildError::NoKernel { reason: format!("missing module {name}") };
         let content = content_of(self.files.get(name).ok_or_else(missing)?)?;
         for needed in depends(&content) {
             self.visit(&needed, closure)?;
@@ -92,25 +92,25 @@ impl Tree {
     }
 }
 
-/// The list that the first process of a guest reads: what each module is for, and its file, in the order of loading.
+/// Returns the list for the guest's first process: uses and file name of each module, in the order of loading.
 pub(super) fn list(modules: &[Module]) -> String {
     modules.iter().map(|module| format!("{} {}\n", module.uses.join(","), module.file())).collect()
 }
 
 impl Module {
-    /// The name of its file in a guest.
+    /// Returns the module's file name in a guest.
     pub(super) fn file(&self) -> String {
         format!("{}.ko", self.name)
     }
 }
 
-/// The name of the module in a file: kernels take `-` and `_` for the same.
+/// Returns the name of the module in a file. Kernels treat `-` and `_` alike.
 fn name_of(file: &str) -> Option<String> {
     let (name, ending) = file.split_once(".ko")?;
     ["", ".xz", ".zst", ".gz"].contains(&ending).then(|| name.replace('-', "_"))
 }
 
-/// A module's content; the host's tools unpack what is compressed.
+/// Reads a module, and unpacks it with the host's tools if it is compressed.
 fn content_of(path: &Path) -> Result<Vec<u8>, BuildError> {
     let unpacker = match path.extension().and_then(|ending| ending.to_str()) {
         Some("xz") => ("xz", "xz-utils"),
@@ -124,14 +124,14 @@ fn content_of(path: &Path) -> Result<Vec<u8>, BuildError> {
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(BuildError::Refused {
+        Err(BuildError::CommandFailed {
             command: format!("{tool} -d {}", path.display()),
             output: first_lines(&output.stderr),
         })
     }
 }
 
-/// The modules that a module says it needs: `depends=a,b` between zero bytes in its section `.modinfo`.
+/// Returns a module's dependencies: `depends=a,b` between zero bytes in its section `.modinfo`.
 fn depends(module: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(at) = module.windows(KEY.len()).position(|window| window == KEY) else { return Vec::new() };
@@ -147,7 +147,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A folder like a kernel's, with the dependencies of Debian's kernel 6.1.
+    /// Creates a folder of modules with the dependencies of Debian's kernel 6.1.
     pub(in crate::guest::system) fn tree() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let modules = [
@@ -171,13 +171,13 @@ pub(super) mod tests {
     }
 
     fn chosen(folder: &Path) -> Vec<Module> {
-        let chosen = Tree::read(folder).unwrap().choose(WANTED).unwrap();
+        let chosen = Tree::read(folder).unwrap().choose(REQUIRED).unwrap();
         assert!(chosen.iter().all(|(_, content)| content.starts_with(b"\x7fELF")));
         chosen.into_iter().map(|(module, _)| module).collect()
     }
 
     #[test]
-    fn what_is_needed_comes_before_what_needs_it_and_builtins_are_left_out() {
+    fn dependencies_come_first_and_builtin_modules_are_skipped() {
         let folder = tree();
         insta::assert_snapshot!(list(&chosen(folder.path())), @r"
         disk,mmio,net,pci virtio_ring.ko
@@ -196,8 +196,8 @@ pub(super) mod tests {
     fn a_missing_module_is_named() {
         let folder = tree();
         fs::remove_file(folder.path().join("kernel/net/core/failover.ko")).unwrap();
-        let error = Tree::read(folder.path()).unwrap().choose(WANTED).unwrap_err().to_string();
-        assert!(error.contains("no module failover"), "{error}");
+        let error = Tree::read(folder.path()).unwrap().choose(REQUIRED).unwrap_err().to_string();
+        assert!(error.contains("missing module failover"), "{error}");
     }
 
     #[rstest]
@@ -217,7 +217,7 @@ pub(super) mod tests {
         let packed = Command::new(tool).args(["-c"]).arg(&plain).output().unwrap().stdout;
         fs::remove_file(&plain).unwrap();
         fs::write(folder.path().join(format!("kernel/drivers/block/virtio_blk.ko.{ending}")), packed).unwrap();
-        let chosen = Tree::read(folder.path()).unwrap().choose(WANTED).unwrap();
+        let chosen = Tree::read(folder.path()).unwrap().choose(REQUIRED).unwrap();
         assert_eq!(
             chosen.last().map(|(module, content)| (module.file(), content)),
             Some(("virtio_blk.ko".into(), &content))
@@ -225,7 +225,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_modules_are_modules() {
+    fn module_names_are_read_from_file_names() {
         assert_eq!(name_of("virtio-pci.ko.zst").as_deref(), Some("virtio_pci"));
         assert_eq!(name_of("a.ko.sig"), None);
         assert_eq!(name_of("modules.order"), None);

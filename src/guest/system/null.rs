@@ -1,5 +1,6 @@
-//! `null`: the smallest guest, which is its own kernel: the floor of a machine's boot, and what finds out whether guests
-//! execute here at all.
+//! `null`: the smallest guest system, a kernel that is the program itself.
+//!
+//! It measures the lower bound of a machine's boot time, and detects whether this host executes guests at all.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Built, System};
-use crate::guest::build::{BuildError, Compilation, Compiler, Fields, lock, make_folder, of_file};
+use crate::guest::compile::{BuildError, Compilation, Compiler, Fields, file_digest, lock, make_folder};
 use crate::host::folders::{Folders, Images};
 use crate::model::program::Program;
 use crate::model::units::Bytes;
 
-/// Freestanding, at a fixed address and of general registers alone: nothing has set up anything for it.
+/// Freestanding code at a fixed address that uses only general registers, because nothing is set up when it starts.
 const FLAGS: &[&str] = &[
     "-std=c11",
     "-O2",
@@ -38,13 +39,13 @@ const FLAGS: &[&str] = &[
 
 const SOURCES: &[&str] = &["start.S", "null.c"];
 
-/// What the smallest machine has: the guest needs less than two of it.
+/// The memory of the smallest machine. The guest needs less than 2 MiB.
 const MEMORY: Bytes = Bytes(4 << 20);
 
-/// What is written beside it.
+/// The record next to the kernel.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
-    /// SHA-256 of its sources, flags and compiler.
+    /// SHA-256 of sources, flags and compiler.
     key: String,
     sha256: String,
     size: Bytes,
@@ -52,7 +53,7 @@ struct Manifest {
     memory: Bytes,
 }
 
-/// Whether it can be `program`.
+/// Whether the guest system implements `program`.
 pub const fn null_runs(program: Program) -> bool {
     matches!(program, Program::Hello | Program::Sleep | Program::Probe)
 }
@@ -80,13 +81,13 @@ pub fn null(folders: &Folders, progress: &mut dyn FnMut(&str)) -> Result<System,
     progress("build the guest system null");
     compile(&compiler, &sources, &kernel)?;
     let size = Bytes(fs::metadata(&kernel).map_err(BuildError::file("read", &kernel))?.len());
-    let manifest = Manifest { key, sha256: of_file(&kernel)?, size, compiler: compiler.version, memory: MEMORY };
+    let manifest = Manifest { key, sha256: file_digest(&kernel)?, size, compiler: compiler.version, memory: MEMORY };
     let text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
     fs::write(&record, text).map_err(BuildError::file("write", &record))?;
     Ok(system(kernel, manifest))
 }
 
-/// What was built before, if it is still there.
+/// Returns the existing guest system; `None` if it is missing or changed.
 pub(super) fn built(folders: &Folders) -> Option<Built> {
     let folder = folders.images().join("null");
     let kernel = folder.join("null");
@@ -109,22 +110,22 @@ fn key(compiler: &Compiler, sources: &Path) -> Result<String, BuildError> {
     Ok(compiler.fields(fields).finish())
 }
 
-/// What was built from this key, if it is still what was built.
+/// Returns the record if the kernel was built from `key` and is unchanged.
 fn up_to_date(kernel: &Path, record: &Path, key: &str) -> Option<Manifest> {
     intact(kernel, record).filter(|manifest| manifest.key == key)
 }
 
-/// What was built, if it is still what was built.
+/// Returns the record if the kernel is unchanged.
 fn intact(kernel: &Path, record: &Path) -> Option<Manifest> {
     let manifest: Manifest = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
-    (of_file(kernel).ok()? == manifest.sha256).then_some(manifest)
+    (file_digest(kernel).ok()? == manifest.sha256).then_some(manifest)
 }
 
-/// Whole or not at all: a machine may be started from it meanwhile.
+/// Replaces the kernel atomically: a machine may start from it meanwhile.
 fn compile(compiler: &Compiler, sources: &Path, kernel: &Path) -> Result<(), BuildError> {
     let new = kernel.with_extension("new");
-    let arguments = FLAGS.iter().chain(SOURCES).map(|&word| word.to_owned()).collect();
-    compiler.compile(&Compilation { what: "null.c", folder: sources, arguments, output: &new })?;
+    let arguments = FLAGS.iter().chain(SOURCES).map(|&argument| argument.to_owned()).collect();
+    compiler.compile(&Compilation { name: "null.c", folder: sources, arguments, output: &new })?;
     fs::rename(&new, kernel).map_err(BuildError::file("write", kernel))
 }
 
@@ -132,7 +133,7 @@ fn compile(compiler: &Compiler, sources: &Path, kernel: &Path) -> Result<(), Bui
 mod tests {
     use super::*;
 
-    /// Folders whose output is temporary.
+    /// Folders with a temporary output folder.
     fn folders() -> (tempfile::TempDir, Folders) {
         let output = tempfile::tempdir().unwrap();
         let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
@@ -140,18 +141,18 @@ mod tests {
     }
 
     #[test]
-    fn it_is_a_few_kilobytes_and_says_where_a_monitor_enters() {
+    fn it_is_a_few_kilobytes_and_names_its_entry_point() {
         let (_output, folders) = folders();
         let system = null(&folders, &mut |_| {}).unwrap();
         let bytes = fs::read(&system.kernel).unwrap();
         assert!(system.size < Bytes(16 << 10), "{}", system.size);
-        // Name size, description size and type of the note, then its name.
+        // The sizes of the note's name and description, its type, and its name.
         let note = [4u32, 4, 18].map(u32::to_le_bytes).concat().into_iter().chain(*b"Xen\0").collect::<Vec<_>>();
         assert!(bytes.windows(note.len()).any(|window| window == note));
     }
 
     #[test]
-    fn it_is_built_once_and_again_when_it_was_spoilt() {
+    fn it_is_built_once_and_again_after_a_change() {
         let (_output, folders) = folders();
         let mut steps = Vec::new();
         assert_eq!(built(&folders), None);
@@ -159,9 +160,9 @@ mod tests {
         assert_eq!(null(&folders, &mut |step| steps.push(step.to_owned())).unwrap(), first);
         assert_eq!(steps, ["build the guest system null"]);
         assert_eq!(built(&folders).unwrap().system, first);
-        fs::write(&first.kernel, "spoilt").unwrap();
+        fs::write(&first.kernel, "changed").unwrap();
         assert_eq!(built(&folders), None);
         assert_eq!(null(&folders, &mut |_| {}).unwrap(), first, "the same bytes from the same sources");
-        assert_eq!(of_file(&first.kernel).unwrap(), first.digest);
+        assert_eq!(file_digest(&first.kernel).unwrap(), first.digest);
     }
 }

@@ -1,15 +1,16 @@
-//! OSv: a unikernel that runs unmodified Linux programs. A recipe that has not been run by its authors; see
-//! `docs/unikernels.md`.
+//! OSv: a unikernel that runs unmodified Linux programs.
+//!
+//! Its recipe has not been run; see `docs/unikernels.md`.
 
 use super::System;
 use super::unikernel::{self, Monitor, UnikernelError};
 use crate::host::folders::Folders;
 use crate::model::program::Program;
 
-/// Its name: of the image set, of its folder, after the colon of a platform.
+/// The name of the image set and its folder, and the flavor of a platform.
 pub const NAME: &str = "osv";
 
-/// The programs that its recipe builds. Its fork returns ENOSYS.
+/// The programs that the recipe builds. OSv's `fork` returns ENOSYS.
 pub const PROGRAMS: &[Program] = &[
     Program::Hello,
     Program::Sleep,
@@ -22,18 +23,22 @@ pub const PROGRAMS: &[Program] = &[
     Program::Fork,
 ];
 
-/// What QEMU boots: the kernel with a disk that holds the program.
+/// Returns what QEMU boots: the kernel, and a disk with the program.
 ///
 /// # Errors
-/// When it was not built, or is not what was built.
+/// When the image is missing or changed.
 pub fn system(folders: &Folders, program: Program) -> Result<System, UnikernelError> {
     unikernel::system(folders, NAME, program, Monitor::Qemu)
 }
 
-/// The kernel's command line: its own options, then the program and its arguments.
+/// Returns the kernel's command line: its own options, then the program and its arguments.
 pub fn command_line(program: Program, arguments: &[String]) -> String {
-    let program = [format!("/fw/{program}")];
-    ["--console=serial".to_owned()].iter().chain(&program).chain(arguments).cloned().collect::<Vec<_>>().join(" ")
+    let mut line = format!("--console=serial /fw/{program}");
+    for argument in arguments {
+        line += " ";
+        line += argument;
+    }
+    line
 }
 
 #[cfg(test)]
@@ -47,10 +52,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_names_its_recipe() {
+    fn a_missing_image_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let folders = unikernel::tests::folders(dir.path());
-        let told = system(&folders, Program::Hello).unwrap_err().to_string();
-        assert!(told.contains("`cargo xtask images --platform osv`"), "{told}");
+        let message = system(&folders, Program::Hello).unwrap_err().to_string();
+        assert_eq!(message, "osv with hello is not built");
     }
 }

@@ -1,4 +1,4 @@
-//! What was built and is believed later: a `manifest.json` beside the files, written last and all at once.
+//! The record of a built guest system: a `manifest.json` next to the files, written last and atomically.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,62 +8,62 @@ use std::time::UNIX_EPOCH;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::guest::build::{BuildError, digest};
+use crate::guest::compile::{BuildError, digest};
 use crate::model::units::Bytes;
 
-/// The version of all these manifests' form.
+/// The version of the format of all these manifests.
 pub(super) const SCHEMA: u32 = 1;
 
-/// The name of a manifest.
+/// The file name of a manifest.
 const NAME: &str = "manifest.json";
 
-/// What a manifest is of.
+/// The content of a manifest.
 pub(super) trait Record: Serialize + DeserializeOwned {
-    /// The version of its form.
+    /// The version of the manifest's format.
     fn schema(&self) -> u32;
 }
 
-/// One file of a system.
+/// A file of a guest system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Part {
-    /// Its path from the manifest's folder.
+    /// The path relative to the manifest's folder.
     pub(super) path: String,
-    /// SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub(super) sha256: String,
-    /// Its size, in bytes.
+    /// The size of the file.
     pub(super) size: Bytes,
-    /// When it was written, in nanoseconds since 1970: a file of that size and time is taken to have that content.
+    /// The time of the last change, in nanoseconds since 1970. A file with this size and time counts as unchanged.
     modified: u64,
 }
 
 impl Part {
     /// Reads the file `path` in `folder`.
-    pub(super) fn of(folder: &Path, path: &str) -> Result<Self, BuildError> {
+    pub(super) fn read(folder: &Path, path: &str) -> Result<Self, BuildError> {
         let file = folder.join(path);
-        let sha256 = digest::of_file(&file)?;
-        let (size, modified) = facts(&file).map_err(BuildError::file("read", &file))?;
+        let sha256 = digest::file_digest(&file)?;
+        let (size, modified) = size_and_time(&file).map_err(BuildError::file("read", &file))?;
         Ok(Self { path: path.to_owned(), sha256, size, modified })
     }
 
-    /// Whether the file in `folder` is still what was written. Disks are too large to be read each time.
+    /// Whether the file in `folder` is unchanged. Compares size and time, because reading a whole disk takes too long.
     pub(super) fn is_intact(&self, folder: &Path) -> bool {
-        facts(&folder.join(&self.path)).is_ok_and(|found| found == (self.size, self.modified))
+        size_and_time(&folder.join(&self.path)).is_ok_and(|found| found == (self.size, self.modified))
     }
 }
 
-fn facts(path: &Path) -> io::Result<(Bytes, u64)> {
+fn size_and_time(path: &Path) -> io::Result<(Bytes, u64)> {
     let metadata = fs::metadata(path)?;
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((Bytes(metadata.len()), modified.as_nanos() as u64))
 }
 
-/// What lies in `folder`; `None` when nothing does that this version wrote.
+/// Loads the manifest in `folder`; `None` if there is none in this version's format.
 pub(super) fn load<T: Record>(folder: &Path) -> Option<T> {
     let text = fs::read(folder.join(NAME)).ok()?;
     serde_json::from_slice(&text).ok().filter(|record: &T| record.schema() == SCHEMA)
 }
 
-/// Writes a manifest in place of the one that was there.
+/// Replaces the manifest in `folder` atomically.
 pub(super) fn save<T: Record>(record: &T, folder: &Path) -> Result<(), BuildError> {
     let path = folder.join(NAME);
     let new = path.with_extension("json.new");
@@ -74,16 +74,16 @@ pub(super) fn save<T: Record>(record: &T, folder: &Path) -> Result<(), BuildErro
     write().map_err(BuildError::file("write", &path))
 }
 
-/// A folder for what is only needed while something is built. Removed when it is dropped.
+/// A temporary folder of a build, removed on drop.
 #[derive(Debug)]
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes it, empty: what a build left that was ended is removed.
-    pub(super) fn make(path: &Path) -> Result<Self, BuildError> {
+    /// Creates the folder, after removing what a killed build left in it.
+    pub(super) fn create(path: &Path) -> Result<Self, BuildError> {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BuildError::file("remove", path)(error)),
-            _ => fs::create_dir_all(path).map_err(BuildError::file("make", path)),
+            _ => fs::create_dir_all(path).map_err(BuildError::file("create", path)),
         }?;
         Ok(Self(path.to_owned()))
     }
@@ -116,11 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_is_read_back_and_another_schema_is_not() {
+    fn a_manifest_is_read_back_and_another_schema_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(load::<Small>(folder.path()), None);
         fs::write(folder.path().join("file"), "abc").unwrap();
-        let mut small = Small { schema: SCHEMA, part: Part::of(folder.path(), "file").unwrap() };
+        let mut small = Small { schema: SCHEMA, part: Part::read(folder.path(), "file").unwrap() };
         save(&small, folder.path()).unwrap();
         assert_eq!(load(folder.path()).as_ref(), Some(&small));
 
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_was_written_again_is_not_believed() {
+    fn a_part_that_was_written_again_is_not_intact() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "abc").unwrap();
-        let part = Part::of(folder.path(), "file").unwrap();
+        let part = Part::read(folder.path(), "file").unwrap();
         assert!(part.is_intact(folder.path()));
         fs::write(folder.path().join("file"), "abcd").unwrap();
         assert!(!part.is_intact(folder.path()));
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn scratch_begins_empty_and_goes() {
+    fn a_scratch_folder_begins_empty_and_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("left"), "").unwrap();
-        let scratch = Scratch::make(&path).unwrap();
+        let scratch = Scratch::create(&path).unwrap();
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
         drop(scratch);
         assert!(!path.exists());

@@ -1,4 +1,4 @@
-//! The first process of a guest: as an ordinary process where it can be one, and in a machine.
+//! Tests of a guest's first process, as an ordinary process and in a virtual machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::{init, kernel_is_here, linux};
-use crate::guest::build::ensure::make_folder;
+use super::{has_kernel, init, linux};
+use crate::guest::compile::ensure::make_folder;
 use crate::guest::{Image, ensure};
 use crate::host::folders::Folders;
 use crate::host::tools;
@@ -20,14 +20,14 @@ fn image(program: Program) -> Image {
     ensure(&Folders::from_env(), &[program], &mut |_| ()).expect("the guest builds").remove(0)
 }
 
-/// The first process, compiled for this test alone.
+/// Compiles the first process for this test.
 fn first_process(folder: &Path) -> PathBuf {
     make_folder(folder).unwrap();
     init::ensure(&Folders::from_env().project, folder, &mut |_| ()).unwrap()
 }
 
-/// What the service of a Debian prints on its console for a program and its arguments, each ended by a zero byte. This
-/// machine was not booted for it, so it ends itself alone.
+/// Returns what Debian's service prints on its console for a program and its arguments, each with a zero byte at the
+/// end. This machine was not booted for the program, so only the service ends.
 fn console_of_service(command: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (list, console) = (folder.path().join("command"), folder.path().join("console"));
@@ -38,41 +38,41 @@ fn console_of_service(command: &[u8]) -> String {
     fs::read_to_string(console).unwrap()
 }
 
-fn words(words: &[&str]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.bytes().chain([0])).collect()
+fn command_file(arguments: &[&str]) -> Vec<u8> {
+    arguments.iter().flat_map(|argument| argument.bytes().chain([0])).collect()
 }
 
 #[rstest]
 #[case::code(&["do=exit", "code=7"], "FW exit code 7\n")]
 #[case::signal(&["do=crash"], "FW exit signal 6\n")]
 #[case::usage(&["odd"], "FW exit code 2\n")]
-fn the_end_of_the_program_is_told(#[case] arguments: &[&str], #[case] end: &str) {
+fn the_end_of_the_program_is_reported(#[case] arguments: &[&str], #[case] end: &str) {
     let program = image(Program::Probe).binary().display().to_string();
-    let console = console_of_service(&words(&[&[program.as_str()], arguments].concat()));
+    let console = console_of_service(&command_file(&[&[program.as_str()], arguments].concat()));
     assert!(console.starts_with("FW main\n") && console.ends_with(end), "{console}");
 }
 
 #[test]
 fn a_program_that_is_missing_is_named() {
-    let console = console_of_service(&words(&["/fw/none"]));
+    let console = console_of_service(&command_file(&["/fw/none"]));
     assert_eq!(console, "FW error /fw/none: No such file or directory\nFW exit code 127\n");
 }
 
 #[test]
-fn without_a_command_there_is_an_error() {
+fn a_missing_command_is_an_error() {
     let console = console_of_service(b"");
     assert!(console.starts_with("FW error ") && console.ends_with(": empty\n"), "{console}");
 }
 
 #[test]
-fn it_does_nothing_on_a_machine_that_is_not_its_own() {
+fn it_does_nothing_unless_it_is_the_first_process() {
     let folder = tempfile::tempdir().unwrap();
     let ended = Command::new(first_process(folder.path())).output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&ended.stdout).contains("is the first process of a guest"));
 }
 
-/// Boots on QEMU's standard machine under emulation, which works everywhere, with a network and nothing behind it.
+/// Boots on QEMU's standard machine under emulation, which works on every host, with an isolated network.
 #[rstest]
 #[case::hello(Program::Hello, "", &["FW guest", "FW main", "FW exit code 0"])]
 #[case::arguments(Program::Probe, "do=exit code=255", &["FW guest", "FW main", "FW exit code 255"])]
@@ -82,8 +82,10 @@ fn it_boots_runs_its_program_and_ends_the_machine(
     #[case] lines: &[&str],
 ) {
     let folders = Folders::from_env();
-    let Some(qemu) = tools::find("qemu-system-x86_64") else { return println!("skipped: no qemu-system-x86_64 here") };
-    if !kernel_is_here(&folders) {
+    let Some(qemu) = tools::find("qemu-system-x86_64") else {
+        return println!("skipped: qemu-system-x86_64 is not installed");
+    };
+    if !has_kernel(&folders) {
         return println!("skipped: no guest kernel; `cargo xtask images --platform qemu:linux` builds it");
     }
     let system = linux(&folders, &image(program), &mut |_| ()).unwrap();
@@ -111,10 +113,10 @@ fn it_boots_runs_its_program_and_ends_the_machine(
     if console.is_err() {
         machine.kill().unwrap();
     }
-    // It closes its output only when it ends.
+    // QEMU closes its output only when it exits.
     let status = machine.wait().unwrap();
     reader.join().unwrap().unwrap();
     let console = console.expect("the machine ends in time").unwrap();
     assert_eq!(console.lines().collect::<Vec<_>>(), lines);
-    assert_eq!(status.code(), Some(3), "by the debug exit");
+    assert_eq!(status.code(), Some(3), "the guest used the debug exit");
 }

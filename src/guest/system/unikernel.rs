@@ -1,5 +1,6 @@
-//! The record of a unikernel that was built: `manifest.json` beside its kernels. What it says is checked before it is
-//! believed.
+//! The record of a built unikernel: `manifest.json` next to its kernels.
+//!
+//! Readers compare files with its digests before they use them.
 
 use std::fmt;
 use std::fs;
@@ -14,10 +15,10 @@ use crate::host::folders::Folders;
 use crate::model::program::Program;
 use crate::model::units::Bytes;
 
-/// The version of the manifest's form.
+/// The version of the manifest's format.
 const SCHEMA: u32 = 1;
 
-/// What a kernel is built to be started by.
+/// The monitor that a kernel is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Monitor {
@@ -42,89 +43,86 @@ impl fmt::Display for Monitor {
     }
 }
 
-/// How it is known that a program is about to work or serves.
+/// How a program shows that it serves, or is about to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ready {
-    /// It says so: `FW ready`; one that ends at once says nothing.
+    /// It prints `FW ready`, unless it ends at once.
     Line,
-    /// It says nothing: its TCP port answers.
+    /// Its TCP port answers.
     Port,
 }
 
-/// One file that was built.
+/// A built file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuiltFile {
-    /// Its name, in the manifest's folder.
+    /// The file's name in the manifest's folder.
     pub name: String,
-    /// SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub sha256: String,
-    /// Its size.
+    /// The size of the file.
     pub size: Bytes,
 }
 
-/// What one monitor starts.
+/// The files that one monitor starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variant {
     /// The monitor.
     pub monitor: Monitor,
-    /// The kernel, with the program in it.
+    /// The kernel, which contains the program unless there is a disk.
     pub kernel: BuiltFile,
-    /// A disk image, where the program is not in the kernel.
+    /// A disk image with the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<BuiltFile>,
-    /// SHA-256 of the resolved configuration that it was built with.
+    /// SHA-256 of the resolved build configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
 }
 
-/// What it was built from: a commit of a repository, or the checksum of an archive.
+/// A source of an image: a commit of a repository, or an archive with a checksum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// The repository's or the archive's name.
+    /// The name of the repository or archive.
     pub name: String,
     /// The commit, or the SHA-256.
     pub pin: String,
 }
 
-/// A unikernel of one program, and what it was built from.
+/// A unikernel with one program, and everything that it was built from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     schema: u32,
     /// The program.
     pub program: Program,
-    /// What each monitor starts.
+    /// The files for each monitor.
     pub variants: Vec<Variant>,
-    /// The memory that it needs.
+    /// The memory of an instance.
     pub memory: Bytes,
-    /// How it is known that it works.
+    /// How the program shows that it is ready.
     pub ready: Ready,
-    /// SHA-256 of everything that decides it: sources, configuration, compiler.
+    /// SHA-256 of all inputs: sources, configuration, compiler.
     pub key: String,
-    /// What it was built from.
+    /// The pinned sources.
     pub sources: Vec<Source>,
-    /// The versions of what built it.
+    /// The versions of the build tools.
     pub toolchain: Vec<String>,
-    /// What a reader of its results has to know.
+    /// Peculiarities that matter for its results.
     pub notes: Vec<String>,
 }
 
-/// Why a unikernel cannot be booted.
+/// Why a unikernel is unavailable. A platform adds how to build it.
 #[derive(Debug, thiserror::Error)]
 pub enum UnikernelError {
-    /// It was never built.
-    #[error(
-        "{system} with {program} is not built: `cargo xtask images --platform {system}`; \
-         meanwhile --platform qemu:linux runs the same program in a virtual machine"
-    )]
+    /// The image does not exist.
+    #[error("{system} with {program} is not built")]
     NotBuilt {
         /// The guest system.
         system: &'static str,
         /// The program.
         program: Program,
     },
-    /// It was built, but not for this monitor.
-    #[error("{system} with {program} was not built for {monitor}: `cargo xtask images --platform {system} --force`")]
+    /// The image was built for other monitors only.
+    #[error("{system} with {program} is not built for {monitor}")]
     NoVariant {
         /// The guest system.
         system: &'static str,
@@ -134,30 +132,30 @@ pub enum UnikernelError {
         monitor: Monitor,
     },
     /// A file cannot be read.
-    #[error("read {path}")]
+    #[error("failed to read {path}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The manifest is not what this version writes.
-    #[error("{path} is no manifest of a unikernel of this version; build it again with --force")]
+    /// The manifest is invalid or from another version.
+    #[error("{path}: invalid manifest of a unikernel")]
     Form {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// A file is not the one that was built.
-    #[error("{path} is not what was built; build it again with --force")]
+    /// A file has changed since the build.
+    #[error("{path}: changed since the build")]
     Changed {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// Where the unikernel of `program` and its manifest lie.
+/// Returns the folder of the unikernel of `program` and its manifest.
 pub fn folder(folders: &Folders, system: &'static str, program: Program) -> PathBuf {
     folders.images().join(system).join(program.name())
 }
@@ -165,7 +163,7 @@ pub fn folder(folders: &Folders, system: &'static str, program: Program) -> Path
 /// Reads the manifest of a unikernel.
 ///
 /// # Errors
-/// When it was not built, or its manifest cannot be read or understood.
+/// When the image does not exist, or its manifest cannot be read or parsed.
 pub fn load(folders: &Folders, system: &'static str, program: Program) -> Result<Manifest, UnikernelError> {
     let path = folder(folders, system, program).join("manifest.json");
     let text = match fs::read(&path) {
@@ -178,10 +176,10 @@ pub fn load(folders: &Folders, system: &'static str, program: Program) -> Result
     Manifest::parse(&text).map_err(|source| UnikernelError::Form { path, source })
 }
 
-/// The unikernel that `monitor` starts; its files are what was built.
+/// Returns the unikernel that `monitor` starts, after checking its files.
 ///
 /// # Errors
-/// As [`load`]; and when there is none for this monitor, or a file was changed since.
+/// As [`load`], and when there is none for this monitor or a file has changed.
 pub fn system(
     folders: &Folders,
     system: &'static str,
@@ -196,7 +194,7 @@ pub fn system(
 }
 
 impl Manifest {
-    /// A manifest without variants.
+    /// Creates a manifest without variants.
     pub fn new(program: Program, memory: Bytes, ready: Ready, key: String) -> Self {
         Self {
             schema: SCHEMA,
@@ -216,11 +214,11 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(text)?;
         match manifest.schema {
             SCHEMA => Ok(manifest),
-            found => Err(serde_json::Error::custom(format!("schema {found}, this version reads {SCHEMA}"))),
+            found => Err(serde_json::Error::custom(format!("unsupported schema {found}; expected {SCHEMA}"))),
         }
     }
 
-    /// Replaces the manifest in `folder` at once.
+    /// Replaces the manifest in `folder` atomically.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -233,14 +231,14 @@ impl Manifest {
 }
 
 impl Variant {
-    /// Whether its files in `folder` are those that were built.
+    /// Checks that the files in `folder` are unchanged.
     ///
     /// # Errors
-    /// The first that cannot be read or is another.
+    /// The first file that cannot be read or has changed.
     pub fn check(&self, folder: &Path) -> Result<(), UnikernelError> {
         self.files().try_for_each(|file| {
             let path = folder.join(&file.name);
-            match BuiltFile::of(&path) {
+            match BuiltFile::read(&path) {
                 Ok(found) if found.sha256 == file.sha256 => Ok(()),
                 Ok(_) => Err(UnikernelError::Changed { path }),
                 Err(source) => Err(UnikernelError::Read { path, source }),
@@ -252,7 +250,7 @@ impl Variant {
         [&self.kernel].into_iter().chain(&self.disk)
     }
 
-    /// What is booted of it, from `folder`, with `memory`.
+    /// Returns the guest system of this variant in `folder`, with `memory`.
     pub fn system(&self, folder: &Path, memory: Bytes) -> System {
         let digest = match &self.disk {
             None => self.kernel.sha256.clone(),
@@ -270,11 +268,11 @@ impl Variant {
 }
 
 impl BuiltFile {
-    /// The file at `path`.
+    /// Reads the file at `path`.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub fn read(path: &Path) -> io::Result<Self> {
         let content = fs::read(path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, sha256: hex(&Sha256::digest(&content)), size: Bytes(content.len() as u64) })
@@ -289,7 +287,7 @@ fn hex(bytes: &[u8]) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// Folders of a test of its own.
+    /// Folders below a test's temporary folder.
     pub(in crate::guest::system) fn folders(dir: &Path) -> Folders {
         Folders {
             project: dir.to_owned(),
@@ -299,22 +297,22 @@ pub(super) mod tests {
         }
     }
 
-    /// Puts a unikernel there whose kernel is `content`.
-    pub(in crate::guest::system) fn put(folders: &Folders, system: &'static str, program: Program, content: &str) {
-        let at = folder(folders, system, program);
-        fs::create_dir_all(&at).unwrap();
-        fs::write(at.join("kernel-qemu"), content).unwrap();
+    /// Stores a unikernel for QEMU whose kernel is `content`.
+    pub(in crate::guest::system) fn store(folders: &Folders, system: &'static str, program: Program, content: &str) {
+        let image = folder(folders, system, program);
+        fs::create_dir_all(&image).unwrap();
+        fs::write(image.join("kernel-qemu"), content).unwrap();
         let mut manifest = Manifest::new(program, Bytes(16 << 20), Ready::Line, "key".into());
-        let kernel = BuiltFile::of(&at.join("kernel-qemu")).unwrap();
+        let kernel = BuiltFile::read(&image.join("kernel-qemu")).unwrap();
         manifest.variants.push(Variant { monitor: Monitor::Qemu, kernel, disk: None, config: None });
-        manifest.save(&at).unwrap();
+        manifest.save(&image).unwrap();
     }
 
     #[test]
-    fn what_was_built_is_given_out() {
+    fn a_built_unikernel_is_returned() {
         let dir = tempfile::tempdir().unwrap();
         let folders = folders(dir.path());
-        put(&folders, "unikraft", Program::Hello, "abc");
+        store(&folders, "unikraft", Program::Hello, "abc");
         let built = system(&folders, "unikraft", Program::Hello, Monitor::Qemu).unwrap();
         assert_eq!(built.kernel, folder(&folders, "unikraft", Program::Hello).join("kernel-qemu"));
         assert_eq!((built.size, built.memory), (Bytes(3), Bytes(16 << 20)));
@@ -324,24 +322,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_changed_is_told_with_the_cure() {
+    fn missing_and_changed_images_are_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let folders = folders(dir.path());
-        let told = |program, monitor| system(&folders, "unikraft", program, monitor).unwrap_err().to_string();
-        let none = told(Program::Redis, Monitor::Qemu);
-        assert!(none.contains("`cargo xtask images --platform unikraft`") && none.contains("qemu:linux"), "{none}");
-        put(&folders, "unikraft", Program::Hello, "abc");
-        let other = told(Program::Hello, Monitor::Firecracker);
-        assert!(other.starts_with("unikraft with hello was not built for firecracker"), "{other}");
+        let error = |program, monitor| system(&folders, "unikraft", program, monitor).unwrap_err().to_string();
+        assert_eq!(error(Program::Redis, Monitor::Qemu), "unikraft with redis is not built");
+        store(&folders, "unikraft", Program::Hello, "abc");
+        assert_eq!(error(Program::Hello, Monitor::Firecracker), "unikraft with hello is not built for firecracker");
         fs::write(folder(&folders, "unikraft", Program::Hello).join("kernel-qemu"), "abd").unwrap();
-        assert!(told(Program::Hello, Monitor::Qemu).ends_with("is not what was built; build it again with --force"));
+        let changed = error(Program::Hello, Monitor::Qemu);
+        assert!(changed.ends_with("kernel-qemu: changed since the build"), "{changed}");
     }
 
     #[test]
-    fn another_versions_manifest_is_refused() {
+    fn a_manifest_of_another_version_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let folders = folders(dir.path());
-        put(&folders, "unikraft", Program::Hello, "abc");
+        store(&folders, "unikraft", Program::Hello, "abc");
         let path = folder(&folders, "unikraft", Program::Hello).join("manifest.json");
         let text = fs::read_to_string(&path).unwrap().replace("\"schema\": 1", "\"schema\": 9");
         fs::write(&path, text).unwrap();

@@ -1,4 +1,4 @@
-//! The attackers attack, count what they do and stay inside their limits.
+//! Tests of the attackers: they count their operations and stay within their limits.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,10 +26,10 @@ fn an_attacker_counts_its_operations_at_most_once_a_second(#[case] program: Prog
     let dir = dir(folder.path());
     let (lines, code) = run(program, &[&["deadline=3", &dir], arguments].concat());
     assert_eq!(code, Some(124), "{lines:?}");
-    assert_eq!(lines[..3], [GuestLine::Main, GuestLine::Ready, GuestLine::Ops(1)], "the attack shows at once");
+    assert_eq!(lines[..3], [GuestLine::Main, GuestLine::Ready, GuestLine::Ops(1)], "the first report comes at once");
     let ops: Vec<u64> = lines[2..].iter().map(|line| ops_of(line).unwrap()).collect();
     assert!(ops.is_sorted_by(|one, next| one < next), "{ops:?}");
-    // One at once and one after each full second of the three.
+    // One report at once, and one after each of the three seconds.
     assert!((2..=4).contains(&ops.len()), "{ops:?}");
     assert_eq!(names(folder.path()), Vec::<String>::new());
 }
@@ -52,7 +52,7 @@ fn the_fork_attacker_never_has_more_than_one_child() {
         return;
     }
     let reader = std::thread::spawn(move || {
-        // The line after the first comes when it has forked for a second.
+        // The second line comes after one second of forking.
         let ops = [guest.line(), guest.line()].map(|line| ops_of(&line.unwrap()).unwrap());
         guest.terminate();
         (ops, guest.finish())
@@ -69,17 +69,18 @@ fn the_fork_attacker_never_has_more_than_one_child() {
 }
 
 #[test]
-fn a_fork_that_is_refused_is_an_error() {
-    // In a folder of its own, since the user below may not reach the one that it was built in.
+fn a_failed_fork_is_an_error() {
+    // Use another folder, because the user below may not have access to the folder of the build.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = folder.path().join("fork");
-    // By another process: one that this one forks meanwhile would hold the copy open for writing, and it could not run.
+    // Let another process copy: a child forked meanwhile would inherit a copy open for writing, which cannot be
+    // executed.
     assert!(Command::new("cp").arg(binary(Program::Fork)).arg(&copy).status().unwrap().success());
     let mut command = Command::new(copy);
     command.arg("deadline=30");
     if Uid::effective().is_root() {
-        command.uid(65534); // root is above the limit on processes
+        command.uid(65534); // the limit on processes does not apply to root
     }
     // SAFETY: the closure makes one system call, which is safe after fork, and touches no memory of the parent.
     unsafe { command.pre_exec(|| Ok(setrlimit(Resource::RLIMIT_NPROC, 0, 0)?)) };

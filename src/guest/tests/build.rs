@@ -1,4 +1,4 @@
-//! Building: only what changed, the same bytes everywhere.
+//! Tests of the build: only changed programs are built, and the same sources give the same bytes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::guest::{BuildError, BuildOptions, Network, Rebuild, State, build, ens
 use crate::host::folders::{Folders, Images};
 use crate::model::program::Program;
 
-/// A checkout of the guest sources, and an output folder of its own.
+/// Copies the guest sources to a temporary project with an output folder.
 fn checkout() -> (TempDir, Folders) {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("project");
@@ -22,8 +22,8 @@ fn checkout() -> (TempDir, Folders) {
             fs::copy(file.path(), copies.join(file.file_name())).unwrap();
         }
     }
-    let within = |name: &str| folder.path().join(name);
-    let folders = Folders { project, output: within("output"), state: within("state"), images: Images::Own };
+    let (output, state) = (folder.path().join("output"), folder.path().join("state"));
+    let folders = Folders { project, output, state, images: Images::Own };
     (folder, folders)
 }
 
@@ -47,7 +47,7 @@ fn two_checkouts_give_the_same_bytes() {
 }
 
 #[test]
-fn only_what_changed_is_built_again() {
+fn only_changed_programs_are_built_again() {
     let (_folder, folders) = checkout();
     let programs = [Program::Hello, Program::Stat];
     assert_eq!(built(&folders, &programs), programs);
@@ -65,7 +65,7 @@ fn only_what_changed_is_built_again() {
 }
 
 #[test]
-fn a_binary_that_is_not_what_was_built_is_built_again() {
+fn a_changed_image_is_built_again() {
     let (_folder, folders) = checkout();
     let programs = [Program::Hello];
     let image = ensure(&folders, &programs, &mut |_| ()).unwrap().remove(0);
@@ -81,10 +81,10 @@ fn a_binary_that_is_not_what_was_built_is_built_again() {
 }
 
 #[test]
-fn an_image_is_a_root_file_system_that_anybody_may_read() {
+fn an_image_is_a_root_file_system_that_everyone_may_read() {
     let (_folder, folders) = checkout();
     assert_eq!(load_manifest(&folders).unwrap(), None);
-    // As a strict umask makes them.
+    // Folders as a strict umask creates them.
     let strict = folders.images().join("programs/hello/rootfs");
     fs::create_dir_all(&strict).unwrap();
     for folder in [&strict, strict.parent().unwrap()] {
@@ -115,7 +115,7 @@ fn processes_that_build_at_once_do_not_disturb_each_other() {
 }
 
 #[test]
-fn a_server_whose_library_was_touched_is_built_again() {
+fn a_server_with_a_changed_file_is_built_again() {
     let (_folder, folders) = checkout();
     let programs = [Program::Nginx];
     let image = match ensure(&folders, &programs, &mut |_| ()) {
@@ -125,7 +125,7 @@ fn a_server_whose_library_was_touched_is_built_again() {
     assert_eq!(built(&folders, &programs), []);
     for path in ["fw/lib/libc.so.6", "fw/server/nginx.conf", "fw/nginx"].map(|path| image.rootfs.join(path)) {
         fs::remove_file(&path).unwrap();
-        fs::write(&path, "touched").unwrap();
+        fs::write(&path, "changed").unwrap();
         assert_eq!(built(&folders, &programs), programs, "{}", path.display());
     }
     assert_eq!(ensure(&folders, &programs, &mut |_| ()).unwrap(), [image]);

@@ -1,4 +1,4 @@
-//! Launches a guest program as a plain process and reads its lines.
+//! Launches a guest program as a process and reads its lines.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,7 @@ use crate::guest::{BuildError, GuestLine, Image, ensure};
 use crate::host::folders::Folders;
 use crate::model::program::Program;
 
-/// The binary of a program that is no server, built once for all tests.
+/// Returns the binary of a program other than a server, built once for all tests.
 pub(super) fn binary(program: Program) -> PathBuf {
     static IMAGES: OnceLock<Vec<Image>> = OnceLock::new();
     let images = IMAGES.get_or_init(|| {
@@ -22,7 +22,8 @@ pub(super) fn binary(program: Program) -> PathBuf {
     images.iter().find(|image| image.program == program).expect("every program was built").binary()
 }
 
-/// The image of a server, built once for all tests; `None`, with the reason printed, where it is not installed.
+/// Returns the image of a server, built once for all tests. Returns `None` and prints the reason if the server is not
+/// installed.
 pub(crate) fn server(program: Program) -> Option<Image> {
     static IMAGES: Mutex<Vec<Image>> = Mutex::new(Vec::new());
     let mut images = IMAGES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,14 +37,14 @@ pub(crate) fn server(program: Program) -> Option<Image> {
     images.iter().find(|image| image.program == program).cloned()
 }
 
-/// A guest that runs; killed when dropped.
+/// A running guest, killed on drop.
 pub(crate) struct Guest {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Guest {
-    /// Launches a program. It ends itself after 30 seconds at the latest, unless `arguments` say when.
+    /// Launches a program, with a deadline of 30 seconds unless `arguments` contain one.
     pub(super) fn launch(program: Program, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary(program));
         if !arguments.iter().any(|argument| argument.starts_with("deadline=")) {
@@ -53,18 +54,18 @@ impl Guest {
         Self::start(command)
     }
 
-    /// Starts a command that is a guest.
+    /// Starts a command as a guest.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         Self { child, lines: BufReader::new(stdout) }
     }
 
-    /// Starts a command on a pipe that keeps writes apart (`O_DIRECT`, `pipe(2)`) and returns what each one wrote.
-    pub(super) fn writes_of(mut command: Command) -> Vec<String> {
+    /// Runs a command on a pipe that separates writes (`O_DIRECT`, `pipe(2)`), and returns the text of each write.
+    pub(super) fn separate_writes(mut command: Command) -> Vec<String> {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_DIRECT).unwrap();
         let mut child = command.stdout(writer).spawn().unwrap();
-        drop(command); // it holds the writing end
+        drop(command); // it owns the writing end
         let mut buffer = [0; 4096];
         let mut file = File::from(reader);
         let sizes = std::iter::from_fn(|| match file.read(&mut buffer).unwrap() {
@@ -80,14 +81,14 @@ impl Guest {
         self.child.id()
     }
 
-    /// The next line; `None` at the end.
+    /// Reads the next line; `None` at the end.
     pub(crate) fn line(&mut self) -> Option<GuestLine> {
         let mut text = String::new();
         let size = self.lines.read_line(&mut text).unwrap();
         (size > 0).then(|| GuestLine::parse(&text))
     }
 
-    /// Reads until the guest has said that it is ready.
+    /// Reads the lines up to `FW ready`.
     pub(crate) fn wait_ready(&mut self) {
         assert_eq!(self.line(), Some(GuestLine::Main));
         assert_eq!(self.line(), Some(GuestLine::Ready));
@@ -98,7 +99,7 @@ impl Guest {
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     }
 
-    /// Its remaining lines and how it ended.
+    /// Returns the remaining lines and the exit status.
     pub(crate) fn finish(mut self) -> (Vec<GuestLine>, ExitStatus) {
         let lines = std::iter::from_fn(|| self.line()).collect();
         (lines, self.child.wait().unwrap())
@@ -107,25 +108,25 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // Fails when it has ended already, which is what is wanted.
+        // Fails if the guest has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a program to its end: its lines and its exit status.
+/// Runs a program and returns its lines and its exit code.
 pub(super) fn run(program: Program, arguments: &[&str]) -> (Vec<GuestLine>, Option<i32>) {
     let (lines, status) = Guest::launch(program, arguments).finish();
     assert_eq!(status.signal(), None, "{program} was killed");
     (lines, status.code())
 }
 
-/// `dir=PATH`
+/// Returns the argument `dir=PATH`.
 pub(crate) fn dir(path: &Path) -> String {
     format!("dir={}", path.display())
 }
 
-/// The names in a folder.
+/// Returns the names in a folder.
 pub(super) fn names(path: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(path).unwrap();
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()

@@ -1,4 +1,4 @@
-//! The guest programs are built and run for real.
+//! Tests that build and run the real guest programs.
 
 mod attackers;
 mod build;

@@ -1,4 +1,5 @@
-//! As the first process of a pid namespace, where a signal's default action does not end a program.
+//! Tests of guest programs as the first process of a PID namespace, where the default action of a signal does not end a
+//! program.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -24,22 +25,22 @@ pub(super) struct First {
 }
 
 impl First {
-    /// `None` without the right to make a pid namespace.
+    /// Launches a program; returns `None` if this user may not create a PID namespace.
     fn launch(program: Program, arguments: &[&str]) -> Option<Self> {
         Self::launch_binary(&binary(program), arguments)
     }
 
-    /// As [`First::launch`], of any program.
+    /// Launches any binary like [`First::launch`].
     pub(super) fn launch_binary(path: &Path, arguments: &[&str]) -> Option<Self> {
         if !Uid::effective().is_root() {
-            println!("skipped: only root makes pid namespaces");
+            println!("skipped: only root may create PID namespaces");
             return None;
         }
         let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-        let words = [path.as_c_str().to_owned()].into_iter();
-        let words: Vec<CString> = words.chain(arguments.iter().map(|a| CString::new(*a).unwrap())).collect();
+        let mut command = vec![path.clone()];
+        command.extend(arguments.iter().map(|argument| CString::new(*argument).unwrap()));
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
-        let pid = first_process(&path, &words, &writer);
+        let pid = first_process(&path, &command, &writer);
         Some(Self { pid, lines: BufReader::new(File::from(reader)) })
     }
 
@@ -48,7 +49,7 @@ impl First {
         (self.lines.read_line(&mut text).unwrap() > 0).then(|| GuestLine::parse(&text))
     }
 
-    /// Its remaining lines and its exit status.
+    /// Returns the remaining lines and the exit code.
     pub(super) fn finish(mut self) -> (Vec<GuestLine>, i32) {
         let lines = std::iter::from_fn(|| self.line()).collect();
         match waitpid(self.pid, None).unwrap() {
@@ -58,16 +59,16 @@ impl First {
     }
 }
 
-fn first_process(path: &CString, words: &[CString], stdout: &OwnedFd) -> Pid {
+fn first_process(path: &CString, command: &[CString], stdout: &OwnedFd) -> Pid {
     let mut stack = vec![0; 256 << 10];
-    let words: Vec<_> = words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
-    // SAFETY: the words are C strings that outlive the call, their list ends with a null pointer, and neither call
-    // allocates, so that a lock that another thread held when the memory was copied does no harm.
+    let pointers: Vec<_> = command.iter().map(|argument| argument.as_ptr()).chain([std::ptr::null()]).collect();
+    // SAFETY: the arguments are C strings that outlive the call, and their list ends with a null pointer. Neither call
+    // allocates, so a lock that another thread held when the memory was copied does no harm.
     let child = || unsafe {
         libc::dup2(stdout.as_raw_fd(), libc::STDOUT_FILENO);
-        libc::execv(path.as_ptr(), words.as_ptr()) as isize
+        libc::execv(path.as_ptr(), pointers.as_ptr()) as isize
     };
-    // SAFETY: the memory is not shared (no CLONE_VM), so the child has its own copy of the stack and of all it uses.
+    // SAFETY: the memory is not shared (no CLONE_VM), so the child has its own copy of the stack and all other data.
     unsafe { clone(Box::new(child), &mut stack, CloneFlags::CLONE_NEWPID, Some(libc::SIGCHLD)) }.unwrap()
 }
 
@@ -89,7 +90,7 @@ fn a_signal_from_outside_ends_it() {
 }
 
 #[test]
-fn the_probe_knows_that_it_is_the_first() {
+fn the_probe_reports_that_it_is_the_first_process() {
     let Some(guest) = First::launch(Program::Probe, &["do=where"]) else { return };
     let (lines, code) = guest.finish();
     let pid = lines.iter().find_map(|line| match line {

@@ -1,4 +1,4 @@
-//! The probe misbehaves as it is asked to.
+//! Tests of the probe: it misbehaves as requested.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
@@ -19,7 +19,7 @@ fn result(arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn it_exits_as_it_is_told_to() {
+fn it_exits_as_requested() {
     assert_eq!(run(Program::Probe, &["do=exit", "code=7"]), (vec![GuestLine::Main], Some(7)));
     assert_eq!(run(Program::Probe, &["do=silent"]), (vec![], Some(0)));
     let (lines, code) = run(Program::Probe, &["do=nothing"]);
@@ -63,27 +63,27 @@ fn it_keeps_its_children_until_it_is_ended() {
     assert_eq!(guest.line(), Some(GuestLine::Main));
     assert_eq!(guest.line(), Some(GuestLine::Result(json!({"spawned": 2, "errno": 0}))));
     guest.terminate();
-    // The end of the lines is reached only when no child holds the pipe any more.
+    // The lines end only when no child holds the pipe anymore.
     let (lines, status) = guest.finish();
     assert_eq!((lines, status.code()), (vec![], Some(143)));
 }
 
 #[test]
-fn it_says_where_it_is() {
+fn it_reports_its_environment() {
     let folder = tempfile::tempdir().unwrap();
-    let here = result(&["do=where", &dir(folder.path())]);
+    let environment = result(&["do=where", &dir(folder.path())]);
     let status = procfs::process::Process::myself().unwrap().status().unwrap();
     let cpus: Vec<String> = status.cpus_allowed_list.unwrap().into_iter().map(range).collect();
-    assert_eq!(here["cpus"], cpus.join(","));
-    assert_eq!(here["dir_writable"], true);
-    assert_eq!(here["hostname"], nix::unistd::gethostname().unwrap().to_string_lossy().as_ref());
-    assert_eq!(here["uid"], nix::unistd::getuid().as_raw());
+    assert_eq!(environment["cpus"], cpus.join(","));
+    assert_eq!(environment["dir_writable"], true);
+    assert_eq!(environment["hostname"], nix::unistd::gethostname().unwrap().to_string_lossy().as_ref());
+    assert_eq!(environment["uid"], nix::unistd::getuid().as_raw());
     assert_eq!(names(folder.path()), Vec::<String>::new());
     assert_eq!(result(&["do=where", "dir=/no/such/folder"])["dir_writable"], false);
 }
 
 #[test]
-fn it_answers_everybody() {
+fn it_answers_every_connection() {
     let at = TcpListener::bind(("127.18.0.77", 0)).and_then(|free| free.local_addr()).unwrap();
     let arguments = ["do=serve".to_owned(), format!("listen={}", at.ip()), format!("port={}", at.port())];
     let mut guest = Guest::launch(Program::Probe, &arguments.each_ref().map(String::as_str));
@@ -97,7 +97,7 @@ fn it_answers_everybody() {
 }
 
 #[test]
-fn it_says_why_it_cannot_listen() {
+fn it_reports_why_it_cannot_listen() {
     for (argument, what) in [("listen=here", "here"), ("listen=192.0.2.1", "listen")] {
         let (lines, code) = run(Program::Probe, &["do=serve", argument]);
         assert!(matches!(&lines[..], [GuestLine::Main, GuestLine::Error(e)] if e.starts_with(what)), "{lines:?}");

@@ -1,4 +1,4 @@
-//! What every program does with its arguments, its deadline and its end; and the programs that are no attackers.
+//! Tests of arguments, deadlines and signals, and of the programs other than attackers.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn hello_prints_its_line_and_exits() {
 }
 
 #[rstest]
-#[case(Program::Hello, "colour=red", "unknown key")]
+#[case(Program::Hello, "color=red", "unknown key")]
 #[case(Program::Hello, "deadline", "unknown key")]
 #[case(Program::Sleep, "deadline=0", "not a number from 1 to 31622400")]
 #[case(Program::Sleep, "deadline=1s", "not a number from 1 to 31622400")]
@@ -28,7 +28,11 @@ fn hello_prints_its_line_and_exits() {
 #[case(Program::Hello, "busy=3600000000001", "not a number from 1 to 3600000000000")]
 #[case(Program::Sqlite, "busy=5%", "not a number from 1 to 3600000000000")]
 #[case(Program::Probe, "code=256", "not a number from 0 to 255")]
-fn a_bad_argument_is_named_and_nothing_is_done(#[case] program: Program, #[case] argument: &str, #[case] why: &str) {
+fn an_invalid_argument_is_reported_before_any_work(
+    #[case] program: Program,
+    #[case] argument: &str,
+    #[case] why: &str,
+) {
     let error = GuestLine::Error(format!("argument `{argument}`: {why}"));
     assert_eq!(run(program, &[argument]), (vec![GuestLine::Main, error], Some(2)));
 }
@@ -39,7 +43,7 @@ fn sleep_sleeps_until_its_deadline() {
 }
 
 #[test]
-fn sleep_ends_when_it_is_told_to() {
+fn a_signal_ends_sleep() {
     let mut guest = Guest::launch(Program::Sleep, &[]);
     guest.wait_ready();
     guest.terminate();
@@ -61,13 +65,13 @@ fn sqlite_inserts_its_rows_and_leaves_nothing_behind() {
     assert_eq!(names(folder.path()), Vec::<String>::new());
 }
 
-/// Long beside what the programs take without.
+/// Much longer than the programs take otherwise.
 const BUSY: Duration = Duration::from_millis(300);
 
 #[rstest]
 #[case(Program::Hello)]
 #[case(Program::Sleep)]
-fn a_program_that_is_busy_says_its_first_line_later(#[case] program: Program) {
+fn a_busy_program_prints_its_first_line_later(#[case] program: Program) {
     let began = Instant::now();
     let mut guest = Guest::launch(program, &[&format!("busy={}", BUSY.as_nanos())]);
     assert_eq!(guest.line(), Some(GuestLine::Main));
@@ -106,7 +110,7 @@ fn sqlite_that_is_ended_early_removes_its_database() {
 #[case(Program::Sqlite)]
 #[case(Program::Open)]
 #[case(Program::Write)]
-fn a_folder_that_is_not_there_is_an_error(#[case] program: Program) {
+fn a_missing_folder_is_an_error(#[case] program: Program) {
     let error = GuestLine::Error("/no/such/folder: No such file or directory".into());
     assert_eq!(run(program, &["dir=/no/such/folder"]), (vec![GuestLine::Main, error], Some(1)));
 }
@@ -116,7 +120,7 @@ fn a_line_is_one_write() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(binary(Program::Sqlite));
     command.args(["rows=10", "deadline=30", &dir(folder.path())]);
-    let writes = Guest::writes_of(command);
+    let writes = Guest::separate_writes(command);
     assert_eq!(writes.len(), 3);
     assert!(writes.iter().all(|write| write.ends_with('\n') && write.matches('\n').count() == 1), "{writes:?}");
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::guest::Image;
-use crate::guest::system::{System, kernel_is_here};
+use crate::guest::system::{System, has_kernel};
 use crate::host::cgroup::{Cgroup, Controller};
 use crate::host::folders::Folders;
 use crate::model::platform::{PlatformId, Unavailable};
@@ -102,5 +102,5 @@ pub(in crate::platform) fn kernel_for_guests(folders: &Folders) -> Result<(), Un
         reason: "no kernel for guests is here yet".to_owned(),
         cure: "get it: cargo xtask images --platform linux".to_owned(),
     };
-    kernel_is_here(folders).then_some(()).ok_or_else(lacks)
+    has_kernel(folders).then_some(()).ok_or_else(lacks)
 }

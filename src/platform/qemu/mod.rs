@@ -114,7 +114,7 @@ impl Qemu {
         let folders = self.guests();
         match self.flavour.system {
             GuestSystem::Linux => kernel_for_guests(&folders),
-            GuestSystem::Debian if !system::disk_is_here(&folders) => {
+            GuestSystem::Debian if !system::has_disk(&folders) => {
                 Err(lacks("no Debian for guests is here yet", "make it, as root: cargo xtask images --platform debian"))
             }
             it if it.is_unikernel() => {

@@ -55,7 +55,7 @@ impl Fixture {
         fs::create_dir_all(&at).expect("made");
         fs::write(at.join("kernel"), kernel).expect("written");
         let mut manifest = Manifest::new(Program::Sleep, Bytes(32 << 20), Ready::Line, "key".to_owned());
-        let kernel = BuiltFile::of(&at.join("kernel")).expect("read");
+        let kernel = BuiltFile::read(&at.join("kernel")).expect("read");
         manifest.variants.push(Variant { monitor: Monitor::Solo5Spt, kernel, disk: None, config: None });
         manifest.save(&at).expect("saved");
         self.platform.prepare(&spec.image).expect("it is built");

@@ -235,7 +235,7 @@ fn keep(folder: &Path, monitor: Monitor, make: &Make, kernel: &Path) -> anyhow::
     let (to, config) = (folder.join(format!("kernel-{monitor}")), folder.join(format!("config-{monitor}")));
     fs::copy(kernel, &to).with_context(|| format!("copy {}", kernel.display()))?;
     fs::copy(make.config(), &config).with_context(|| format!("copy {}", make.config().display()))?;
-    let of = |path: &Path| BuiltFile::of(path).with_context(|| format!("read {}", path.display()));
+    let of = |path: &Path| BuiltFile::read(path).with_context(|| format!("read {}", path.display()));
     let variant = Variant { monitor, kernel: of(&to)?, disk: None, config: Some(of(&config)?.sha256) };
     // Two dozen builds would take gigabytes; their logs stay.
     fs::remove_dir_all(make.out()).with_context(|| format!("remove {}", make.out().display()))?;

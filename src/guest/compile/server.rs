@@ -1,4 +1,4 @@
-//! What an image takes from the host and the repository for a server: the binary, its closure, its configuration.
+//! A server's files in an image: the binary and its libraries from the host, the configuration from the repository.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -15,38 +15,38 @@ use crate::host::tools;
 use crate::model::program::Program;
 use crate::model::units::Bytes;
 
-/// How long a server may take to tell its version.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit for a server to print its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where servers lie that are not in the `PATH` of ordinary users.
+/// Folders of servers that are not in the `PATH` of ordinary users.
 const SYSTEM_FOLDERS: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// The folders of an image that hold nothing but a server's parts.
-const FOLDERS: &[&str] = &["fw/lib", "fw/server", "etc"];
+/// The folders of an image that contain only a server's files.
+const SERVER_FOLDERS: &[&str] = &["fw/lib", "fw/server", "etc"];
 
-/// A server as it is known before it is looked for.
+/// The description of a server.
 #[derive(Debug)]
 struct Server {
-    /// The file name of its binary.
+    /// The file name of the binary.
     binary: &'static str,
     /// Debian's package.
     package: &'static str,
-    /// How it is asked for its version.
-    version: &'static str,
-    /// Its files in `guest-images/servers/<program>`, and where they lie in the image.
+    /// The option that prints the version.
+    version_option: &'static str,
+    /// Pairs of a file in `guest-images/servers/<program>` and its path in the image.
     files: &'static [(&'static str, &'static str)],
 }
 
-fn known(program: Program) -> Option<Server> {
+fn describe(program: Program) -> Option<Server> {
     match program {
         Program::Nginx => Some(Server {
             binary: "nginx",
             package: "nginx-light",
-            version: "-v",
+            version_option: "-v",
             files: &[
                 ("nginx.conf", "fw/server/nginx.conf"),
                 ("index.html", "fw/server/html/index.html"),
-                // As root it looks up who that is.
+                // Started as root, Nginx looks up that user.
                 ("passwd", "etc/passwd"),
                 ("group", "etc/group"),
             ],
@@ -54,14 +54,14 @@ fn known(program: Program) -> Option<Server> {
         Program::Redis => Some(Server {
             binary: "redis-server",
             package: "redis-server",
-            version: "--version",
+            version_option: "--version",
             files: &[("redis.conf", "fw/server/redis.conf")],
         }),
         _ => None,
     }
 }
 
-/// Everything of a server's image but the starter.
+/// All files of a server's image except for the starter.
 #[derive(Debug)]
 pub(super) struct Parts {
     server: Server,
@@ -70,7 +70,7 @@ pub(super) struct Parts {
     files: Vec<Part>,
 }
 
-/// One file for an image.
+/// A file for an image.
 #[derive(Debug)]
 struct Part {
     from: PathBuf,
@@ -80,15 +80,15 @@ struct Part {
 }
 
 impl Parts {
-    /// Finds the server that `program` starts, and all that it needs; `None` for a program that starts none.
+    /// Finds the server that `program` starts and all its files; `None` for a program that starts no server.
     pub(super) fn collect(project: &Path, program: Program) -> Result<Option<Self>, BuildError> {
-        let Some(server) = known(program) else { return Ok(None) };
+        let Some(server) = describe(program) else { return Ok(None) };
         let binary = find(server.binary).ok_or(BuildError::NoServer {
             program,
             server: server.binary,
             package: server.package,
         })?;
-        let closure = closure::of(&binary)?;
+        let closure = closure::resolve(&binary)?;
         let loader = closure.loader.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut files = vec![
             Part::read(&binary, format!("fw/server/{}", server.binary), 0o555)?,
@@ -104,29 +104,29 @@ impl Parts {
         Ok(Some(Self { server, binary, loader, files }))
     }
 
-    /// The flag that tells the starter which loader the image has.
+    /// Returns the compiler flag that names the image's loader for the starter.
     pub(super) fn flag(&self) -> String {
         format!("-DLOADER=\"{}\"", self.loader)
     }
 
-    /// What of the parts decides the image.
+    /// Adds the path and digest of every file.
     pub(super) fn fields(&self, fields: Fields) -> Fields {
         self.files.iter().fold(fields, |fields, part| fields.add(&part.to).add(&part.sha256))
     }
 
-    /// SHA-256 of the server's own binary.
+    /// Returns the SHA-256 of the server's binary.
     pub(super) fn digest(&self) -> String {
         self.files.first().map(|part| part.sha256.clone()).unwrap_or_default()
     }
 
-    /// What the server says about its version.
+    /// Returns the version that the server prints.
     pub(super) fn version(&self) -> Option<String> {
-        tools::version(&self.binary, &[self.server.version], PATIENCE)
+        tools::version(&self.binary, &[self.server.version_option], VERSION_TIMEOUT)
     }
 
-    /// Puts the parts into a root file system, in place of those that were there.
+    /// Replaces the server's files in a root file system.
     pub(super) fn install(&self, rootfs: &Path) -> Result<Vec<BuiltFile>, BuildError> {
-        for folder in FOLDERS.iter().map(|folder| rootfs.join(folder)) {
+        for folder in SERVER_FOLDERS.iter().map(|folder| rootfs.join(folder)) {
             match fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(BuildError::file("remove", &folder)(error));
@@ -140,7 +140,7 @@ impl Parts {
 
 impl Part {
     fn read(from: &Path, to: String, mode: u32) -> Result<Self, BuildError> {
-        Ok(Self { from: from.to_owned(), to, sha256: digest::of_file(from)?, mode })
+        Ok(Self { from: from.to_owned(), to, sha256: digest::file_digest(from)?, mode })
     }
 
     fn install(&self, rootfs: &Path) -> Result<BuiltFile, BuildError> {
@@ -149,15 +149,16 @@ impl Part {
         let size = fs::copy(&self.from, &path).map_err(BuildError::file("write", &path))?;
         let mode = Permissions::from_mode(self.mode);
         fs::set_permissions(&path, mode).map_err(BuildError::file("set the mode of", &path))?;
-        // What lies there now, not what was read before: a package may have been upgraded meanwhile.
-        Ok(BuiltFile { path: self.to.clone(), sha256: digest::of_file(&path)?, size: Bytes(size) })
+        // Digest the copy: an upgrade of the package may have replaced the original meanwhile.
+        Ok(BuiltFile { path: self.to.clone(), sha256: digest::file_digest(&path)?, size: Bytes(size) })
     }
 }
 
-/// A server of this host.
+/// Finds a server on this host.
 fn find(name: &str) -> Option<PathBuf> {
-    let elsewhere = || SYSTEM_FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file());
-    tools::find(name).or_else(elsewhere)
+    let in_system_folders =
+        || SYSTEM_FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file());
+    tools::find(name).or_else(in_system_folders)
 }
 
 #[cfg(test)]
@@ -167,15 +168,15 @@ mod tests {
     #[test]
     fn every_program_with_a_port_starts_a_server_and_no_other_does() {
         for &program in Program::ALL {
-            assert_eq!(known(program).is_some(), program.port().is_some(), "{program}");
+            assert_eq!(describe(program).is_some(), program.port().is_some(), "{program}");
         }
     }
 
     #[test]
-    fn a_missing_server_names_its_cure() {
+    fn the_error_about_a_missing_server_says_how_to_install_it() {
         let error = BuildError::NoServer { program: Program::Nginx, server: "nginx", package: "nginx-light" };
         let message = error.to_string();
-        assert!(message.starts_with("no nginx on this host") && message.contains("`apt-get install nginx-light`"));
+        assert!(message.starts_with("missing program `nginx`") && message.contains("`apt-get install nginx-light`"));
         assert!(message.contains("`cargo xtask setup`"), "{message}");
         assert_eq!(find("no-such-server-of-ours"), None);
     }

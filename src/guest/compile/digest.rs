@@ -1,17 +1,17 @@
 //! SHA-256 digests in hexadecimal.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::BuildError;
 
-/// How much of a file is read at once, in bytes.
-const PIECE: usize = 256 << 10;
+/// The size of a read, in bytes.
+const CHUNK: usize = 256 << 10;
 
-/// Digests a list of fields so that no two different lists have the same digest.
+/// Digests a list of fields with their lengths, so that different lists have different digests.
 #[derive(Debug, Default)]
 pub(in crate::guest) struct Fields(Sha256);
 
@@ -28,21 +28,22 @@ impl Fields {
     }
 }
 
-/// The digest of a file's content.
-pub(crate) fn of_file(path: &Path) -> Result<String, BuildError> {
-    let digest = || {
-        let mut file = File::open(path)?;
-        let mut hash = Sha256::new();
-        // A disk is too large to be held in memory.
-        let mut piece = vec![0; PIECE];
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(hex(&hash.finalize())),
-                length => hash.update(&piece[..length]),
-            }
+/// Returns the SHA-256 of a file's content, in hexadecimal.
+pub(crate) fn file_digest(path: &Path) -> Result<String, BuildError> {
+    let digest = File::open(path).and_then(digest_all);
+    digest.map_err(BuildError::file("read", path))
+}
+
+/// Reads in chunks: a disk image does not fit into memory.
+fn digest_all(mut file: File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hex(&hash.finalize())),
+            length => hash.update(&chunk[..length]),
         }
-    };
-    digest().map_err(BuildError::file("read", path))
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -56,12 +57,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_the_digest_that_everybody_computes() {
+    fn a_file_has_its_standard_digest() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("abc");
         fs::write(&path, "abc").unwrap();
         // FIPS 180-2, appendix B.1.
-        assert_eq!(of_file(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(file_digest(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Builds the guest programs from their C sources, with the host's compiler and C library, and puts the host's servers
-//! beside their starters.
+//! Compiles the guest programs from their C sources with the host's compiler and C library, and adds the host's servers
+//! to their images.
 
 mod closure;
 pub(super) mod compiler;
@@ -11,7 +11,7 @@ mod sqlite;
 
 pub(in crate::guest) use compiler::{Compilation, Compiler};
 pub(in crate::guest) use digest::Fields;
-pub(crate) use digest::of_file;
+pub(crate) use digest::file_digest;
 pub use ensure::{BuildOptions, Network, Outcome, Rebuild, State, build, ensure, stored};
 pub(in crate::guest) use ensure::{lock, make_folder};
 pub use error::BuildError;

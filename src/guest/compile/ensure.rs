@@ -1,7 +1,7 @@
-//! Builds what is missing or changed, and nothing else.
+//! Builds the guest programs that are missing or changed.
 //!
-//! Invariant: a program is only ever replaced whole, and only what has the digest that the manifest says is given
-//! out. A lock makes processes that build at once wait for each other.
+//! Invariant: a program is replaced atomically, and an image is returned only if its files have the manifest's digests.
+//! A lock serializes processes that build at the same time.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::os::unix::fs::PermissionsExt;
@@ -18,70 +18,73 @@ use crate::host::folders::Folders;
 use crate::model::program::Program;
 use crate::model::units::Bytes;
 
-/// The flags of every program. Static, so that the same bytes run everywhere; stripped and without a build id, so
-/// that the same sources give the same bytes.
+/// The flags of every program: static, so that the same bytes run everywhere; stripped and without a build id, so that
+/// the same sources give the same bytes.
 pub(in crate::guest) const FLAGS: &[&str] =
     &["-std=c11", "-O2", "-Wall", "-Wextra", "-static", "-s", "-Wl,--build-id=none"];
 
 /// The empty mount points of a root file system.
 const MOUNT_POINTS: &[&str] = &["proc", "sys", "dev", "tmp"];
 
-/// What every program is compiled with.
+/// The sources that every program shares.
 const SHARED: &[&str] = &["fw.c", "fw.h"];
 
-/// What a server's starter is compiled with, too.
+/// The sources that the servers' starters share.
 const SHARED_BY_SERVERS: &[&str] = &["serve.c", "serve.h"];
 
-/// Whether cargo may fetch a source.
+/// Whether cargo may fetch sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// It may.
+    /// Cargo may fetch sources.
     Allowed,
-    /// Only what is on this machine is used.
+    /// Only sources on this machine are used.
     Offline,
 }
 
-/// What is built.
+/// Which of the requested programs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebuild {
-    /// What is missing or changed.
+    /// Those that are missing or changed.
     Changed,
-    /// Everything that was asked for.
+    /// All of them.
     Everything,
 }
 
 /// How to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildOptions {
-    /// Whether cargo may fetch a source.
+    /// Whether cargo may fetch sources.
     pub network: Network,
-    /// What is built.
+    /// Which of the requested programs are built.
     pub rebuild: Rebuild,
 }
 
-/// What became of a program.
+/// Whether a program was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It was built now.
+    /// The program was built now.
     Built,
-    /// It was there.
+    /// The existing image was up to date.
     UpToDate,
 }
 
-/// A program's image and what became of it.
+/// A program's image, and whether it was built now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The image.
     pub image: Image,
-    /// What became of it.
+    /// Whether it was built now.
     pub state: State,
 }
 
-/// Builds what of `programs` is missing or changed and returns their images, in the order asked for. `progress`
-/// hears what is being done.
+/// Builds the programs that are missing or changed, and returns the images in the order of `programs`. `progress`
+/// receives each step.
 ///
-/// Fails when there is no compiler or static C library, when a source does not compile, when a server is not installed
-/// on this host, and when the output folder cannot be written. What can be built is built all the same.
+/// A failure does not keep the other programs from being built.
+///
+/// # Errors
+/// When there is no compiler or static C library, a source does not compile, a server is not installed on this host, or
+/// the output folder cannot be written.
 pub fn ensure(
     folders: &Folders,
     programs: &[Program],
@@ -91,7 +94,10 @@ pub fn ensure(
     Ok(build(folders, programs, options, progress)?.into_iter().map(|outcome| outcome.image).collect())
 }
 
-/// As [`ensure`], with options, and says what was built. Fails as it does.
+/// Builds programs like [`ensure`], with options, and reports which were built.
+///
+/// # Errors
+/// As [`ensure`].
 pub fn build(
     folders: &Folders,
     programs: &[Program],
@@ -101,20 +107,21 @@ pub fn build(
     let compiler = Compiler::find()?;
     let output = folders.images().join("programs");
     make_folder(&output)?;
-    // runc takes no root that is reached over a link.
+    // runc rejects a root file system whose path contains a symbolic link.
     let output = output.canonicalize().map_err(BuildError::file("find", &folders.images()))?;
     let _lock = lock(&output, progress)?;
-    // A manifest that cannot be read vouches for nothing.
+    // Without a readable manifest, everything is built again.
     let manifest = Manifest::load(&output).ok().flatten().unwrap_or_else(Manifest::empty);
     let mut builder = Builder { project: &folders.project, output, compiler, options, manifest };
-    // Each is tried before the first failure is told.
+    // Try all programs before returning the first failure.
     let outcomes: Vec<_> = programs.iter().map(|&program| builder.ensure(program, progress)).collect();
     outcomes.into_iter().collect()
 }
 
-/// The images of `programs` as they were built before, in the order asked for. Builds and changes nothing.
+/// Returns the existing images of `programs`, in this order. Builds and changes nothing.
 ///
-/// Fails when one is not there, or is not what was built.
+/// # Errors
+/// When an image is missing or changed.
 pub fn stored(folders: &Folders, programs: &[Program]) -> Result<Vec<Image>, BuildError> {
     let folder = folders.images().join("programs");
     let folder = folder.canonicalize().map_err(BuildError::file("find", &folder))?;
@@ -135,7 +142,7 @@ struct Builder<'a> {
     manifest: Manifest,
 }
 
-/// What decides a program's bytes, beside the compiler.
+/// All inputs of a program's build except for the compiler.
 struct Recipe {
     program: Program,
     source: String,
@@ -154,7 +161,7 @@ impl Builder<'_> {
         }
         let built = self.build(recipe, &rootfs, progress)?;
         let image = built.image(rootfs);
-        self.manifest.put(built);
+        self.manifest.insert(built);
         self.manifest.save(&self.output).map_err(BuildError::file("write", &self.output.join("manifest.json")))?;
         Ok(Outcome { image, state: State::Built })
     }
@@ -182,21 +189,22 @@ impl Builder<'_> {
         server: Option<&Parts>,
     ) -> Result<String, BuildError> {
         let own = format!("{program}.c");
-        let of_servers = server.iter().flat_map(|_| SHARED_BY_SERVERS);
+        let shared_by_servers: &[&str] = if server.is_some() { SHARED_BY_SERVERS } else { &[] };
         let mut fields = Fields::default();
-        for name in SHARED.iter().chain(of_servers).copied().chain([own.as_str()]) {
+        for name in SHARED.iter().chain(shared_by_servers).copied().chain([own.as_str()]) {
             let path = self.sources().join(name);
             fields = fields.add(name).add(fs::read(&path).map_err(BuildError::file("read", &path))?);
         }
         Ok(sqlite.into_iter().fold(fields, |fields, pin| fields.add(&pin.checksum)).finish())
     }
 
-    /// The program as the manifest has it, if it was built from this recipe and is still what was built.
+    /// Returns the manifest's entry if the image was built from this recipe and is unchanged.
     fn up_to_date(&self, recipe: &Recipe, rootfs: &Path) -> Option<BuiltProgram> {
         let built = self.manifest.find(recipe.program).filter(|built| built.key == recipe.key)?;
-        let wanted = self.options.rebuild == Rebuild::Everything;
-        let whole = MOUNT_POINTS.iter().all(|name| rootfs.join(name).is_dir());
-        (!wanted && whole && is_intact(built, rootfs)).then(|| built.clone())
+        let is_reusable = self.options.rebuild == Rebuild::Changed
+            && MOUNT_POINTS.iter().all(|name| rootfs.join(name).is_dir())
+            && is_intact(built, rootfs);
+        is_reusable.then(|| built.clone())
     }
 
     fn build(&self, recipe: Recipe, rootfs: &Path, progress: &mut dyn FnMut(&str)) -> Result<BuiltProgram, BuildError> {
@@ -219,8 +227,8 @@ impl Builder<'_> {
             arguments.extend([parts.flag(), "serve.c".into()]);
         }
         let new = objects.join(program.name());
-        let what = format!("{program}.c");
-        self.compiler.compile(&Compilation { what: &what, folder: &self.sources(), arguments, output: &new })?;
+        let name = format!("{program}.c");
+        self.compiler.compile(&Compilation { name: &name, folder: &self.sources(), arguments, output: &new })?;
         let starter = install(&new, rootfs, program)?;
         let (sha256, size, server) = match &recipe.server {
             None => (starter.sha256, starter.size, None),
@@ -242,16 +250,19 @@ impl Builder<'_> {
     }
 }
 
-/// Whether what lies in `rootfs` is what was built.
+/// Whether the files in `rootfs` have the recorded digests.
 fn is_intact(built: &BuiltProgram, rootfs: &Path) -> bool {
-    let same = |path: &Path, digest: &str| digest::of_file(path).is_ok_and(|found| found == digest);
     match &built.server {
-        None => same(&built.image(rootfs.to_owned()).binary(), &built.sha256),
-        Some(server) => server.files.iter().all(|file| same(&rootfs.join(&file.path), &file.sha256)),
+        None => has_digest(&built.image(rootfs.to_owned()).binary(), &built.sha256),
+        Some(server) => server.files.iter().all(|file| has_digest(&rootfs.join(&file.path), &file.sha256)),
     }
 }
 
-/// Puts a server beside its starter: the digest and the size of all files, and what the manifest says of them.
+fn has_digest(path: &Path, digest: &str) -> bool {
+    digest::file_digest(path).is_ok_and(|found| found == digest)
+}
+
+/// Installs a server next to its starter. Returns the digest and the size of all files, and the manifest's entry.
 fn add_server(
     parts: &Parts,
     rootfs: &Path,
@@ -264,13 +275,13 @@ fn add_server(
     Ok((fields.finish(), size, Some(BuiltServer { version: parts.version(), sha256: parts.digest(), files })))
 }
 
-/// Puts a new binary into its root file system, whose folders are made if they are missing. Anybody may read and
-/// run it; the folders stay writable by their owner, who could not remove them otherwise.
+/// Moves a new binary into its root file system and creates missing folders. Everyone may read and execute the binary;
+/// the folders stay writable for their owner, who could not remove them otherwise.
 fn install(new: &Path, rootfs: &Path, program: Program) -> Result<BuiltFile, BuildError> {
     for name in MOUNT_POINTS.iter().chain(&["fw", ".", ".."]) {
         make_folder(&rootfs.join(name))?;
     }
-    let sha256 = digest::of_file(new)?;
+    let sha256 = digest::file_digest(new)?;
     fs::set_permissions(new, Permissions::from_mode(0o555)).map_err(BuildError::file("set the mode of", new))?;
     let size = fs::metadata(new).map_err(BuildError::file("read", new))?.len();
     let path = format!("fw/{program}");
@@ -278,20 +289,21 @@ fn install(new: &Path, rootfs: &Path, program: Program) -> Result<BuiltFile, Bui
     Ok(BuiltFile { path, sha256, size: Bytes(size) })
 }
 
-/// Makes a folder and what leads to it, readable by anybody whatever the umask is.
+/// Creates a folder and its parents, readable for everyone regardless of the umask.
 pub(in crate::guest) fn make_folder(path: &Path) -> Result<(), BuildError> {
     fs::create_dir_all(path)
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
-        .map_err(BuildError::file("make", path))
+        .map_err(BuildError::file("create", path))
 }
 
-/// Waits until no other process builds here. Released when the file is closed, also by a crash.
+/// Locks a folder, after waiting for other processes that build in it. Closing the file releases the lock, even after a
+/// crash.
 pub(in crate::guest) fn lock(output: &Path, progress: &mut dyn FnMut(&str)) -> Result<File, BuildError> {
     let path = output.join(".lock");
-    let file = File::create(&path).map_err(BuildError::file("make", &path))?;
+    let file = File::create(&path).map_err(BuildError::file("create", &path))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
-        Err(TryLockError::WouldBlock) => progress("wait for another process that builds the guests"),
+        Err(TryLockError::WouldBlock) => progress("wait for another process that builds guests"),
         Err(TryLockError::Error(source)) => return Err(BuildError::File { action: "lock", path, source }),
     }
     file.lock().map_err(BuildError::file("lock", &path))?;

@@ -1,7 +1,7 @@
-//! SQLite for the guest that measures it: found through cargo, compiled once, its object kept.
+//! Compiles SQLite for the guest program `sqlite`, once, and keeps the object.
 //!
-//! The source is no part of the repository. Cargo.lock pins the crate that carries SQLite's amalgamation, and cargo
-//! checks what it fetches against that, so the lock's checksum stands for the source.
+//! The source is not in this repository. Cargo.lock pins the crate that contains SQLite's amalgamation, and cargo
+//! verifies what it fetches, so the checksum in the lock file identifies the source.
 
 use std::env;
 use std::fs;
@@ -17,18 +17,18 @@ use super::error::{BuildError, first_lines};
 
 const CRATE: &str = "libsqlite3-sys";
 
-/// SQLite's defaults but for two: no mutexes, since the guest has one thread, and no loading of extensions, which
-/// a static program cannot do. Warnings are its authors' business.
+/// SQLite's defaults with two exceptions: no mutexes, because the guest has one thread, and no loading of extensions,
+/// which a static program cannot do. Warnings are off, because the source is not ours.
 const FLAGS: &[&str] = &["-std=gnu11", "-O2", "-w", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION"];
 
-/// What Cargo.lock pins.
+/// The pin of SQLite's source in Cargo.lock.
 #[derive(Debug, Clone)]
 pub(super) struct Pin {
     /// SHA-256 of the crate.
     pub(super) checksum: String,
 }
 
-/// SQLite, ready to be linked.
+/// The compiled SQLite.
 #[derive(Debug)]
 pub(super) struct Sqlite {
     /// The folder with `sqlite3.h`.
@@ -40,7 +40,7 @@ pub(super) struct Sqlite {
 }
 
 impl Pin {
-    /// Reads the pin from the lock file of the project.
+    /// Reads the pin from the project's lock file.
     pub(super) fn read(project: &Path) -> Result<Self, BuildError> {
         let path = project.join("Cargo.lock");
         let text = fs::read_to_string(&path).map_err(BuildError::file("read", &path))?;
@@ -48,12 +48,12 @@ impl Pin {
         Ok(Self { checksum })
     }
 
-    /// The flags that its object is compiled with.
+    /// Returns the flags for the object.
     pub(super) fn flags(&self) -> impl Iterator<Item = &'static str> {
         FLAGS.iter().copied()
     }
 
-    /// Finds the source and compiles it, unless `objects` has the object already.
+    /// Finds the source, and compiles it unless the folder `objects` has the object already.
     pub(super) fn compile(
         &self,
         project: &Path,
@@ -77,7 +77,7 @@ impl Pin {
         let mut arguments: Vec<String> = self.flags().map(str::to_owned).collect();
         arguments.push(format!("-ffile-prefix-map={}=.", source.display()));
         arguments.extend(["-c".into(), "sqlite3.c".into()]);
-        compiler.compile(&Compilation { what: "sqlite3.c", folder: source, arguments, output: &new })?;
+        compiler.compile(&Compilation { name: "sqlite3.c", folder: source, arguments, output: &new })?;
         fs::rename(&new, object).map_err(BuildError::file("write", object))
     }
 
@@ -89,7 +89,7 @@ impl Pin {
     }
 }
 
-/// The checksum of the crate in the text of a Cargo.lock.
+/// Returns the checksum of the crate in the text of a Cargo.lock.
 fn checksum_in(lock: &str) -> Option<&str> {
     let name = format!("name = \"{CRATE}\"");
     let package = lock.split("[[package]]").find(|package| package.lines().any(|line| line == name))?;
@@ -108,11 +108,11 @@ struct Package {
     manifest_path: PathBuf,
 }
 
-/// The folder of `sqlite3.c`; cargo fetches the crate if it must and may.
+/// Returns the folder of `sqlite3.c`. Cargo fetches the crate if it is missing and `network` allows that.
 fn locate(project: &Path, network: Network) -> Result<PathBuf, BuildError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
-    // The crate is a dependency for this one platform, which spares fetching the crates of all the others.
+    // The crate is a dependency for this platform only, so that cargo need not fetch the crates for others.
     command.args(["metadata", "--format-version=1", "--locked", "--filter-platform=x86_64-unknown-none"]);
     if network == Network::Offline {
         command.arg("--offline");
@@ -127,22 +127,22 @@ fn locate(project: &Path, network: Network) -> Result<PathBuf, BuildError> {
     folder_in(&output.stdout)
 }
 
-/// The folder of `sqlite3.c` by what `cargo metadata` says.
+/// Returns the folder of `sqlite3.c` from the output of `cargo metadata`.
 fn folder_in(metadata: &[u8]) -> Result<PathBuf, BuildError> {
     let metadata: Metadata =
         serde_json::from_slice(metadata).map_err(|error| BuildError::NoSqlite { output: error.to_string() })?;
     let package = metadata.packages.into_iter().find(|package| package.name == CRATE);
     let folder = package.and_then(|package| Some(package.manifest_path.parent()?.join("sqlite3")));
-    folder.ok_or_else(|| BuildError::NoSqlite { output: format!("cargo metadata does not name {CRATE}") })
+    folder.ok_or_else(|| BuildError::NoSqlite { output: format!("missing {CRATE} in the output of cargo metadata") })
 }
 
-/// The version that `sqlite3.h` says.
+/// Reads the version from `sqlite3.h`.
 fn version_of(source: &Path) -> Result<String, BuildError> {
     let path = source.join("sqlite3.h");
     let text = fs::read_to_string(&path).map_err(BuildError::file("read", &path))?;
     let line = text.lines().find_map(|line| line.strip_prefix("#define SQLITE_VERSION "));
     line.map(|line| line.trim().trim_matches('"').to_owned())
-        .ok_or_else(|| BuildError::NoSqlite { output: format!("{} says no version", path.display()) })
+        .ok_or_else(|| BuildError::NoSqlite { output: format!("{}: missing version", path.display()) })
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_lies_beside_the_manifest() {
+    fn the_source_is_next_to_the_manifest() {
         let json = br#"{"packages":[{"name":"a","manifest_path":"/a/Cargo.toml"},
                         {"name":"libsqlite3-sys","manifest_path":"/s/Cargo.toml"}]}"#;
         assert_eq!(folder_in(json).unwrap(), Path::new("/s/sqlite3"));
