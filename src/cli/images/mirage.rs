@@ -1,23 +1,23 @@
-//! The recipe of MirageOS images: small unikernels in OCaml, built by the `mirage` command for Solo5's monitors and for
+//! The recipe of MirageOS images: small unikernels in OCaml, built by the `mirage` command for Solo5's monitors and
 //! QEMU. Pure.
 //!
-//! Written from upstream's documentation and not run by its authors; `docs/unikernels.md`.
+//! The recipe follows upstream's documentation and has not been run; see `docs/unikernels.md`.
 
 use std::time::Duration;
 
 use crate::guest::system::mirage::{NAME, PROGRAMS};
 use crate::guest::system::unikernel::Monitor;
 
-use super::recipe::{BuildPlan, Place, Recipe};
+use super::recipe::{BuildContext, BuildPlan, Recipe};
 use super::step::Step;
 use super::tools::{HostTool, tool};
 
-/// It fetches and compiles the libraries.
+/// The time limit of each step: one step fetches and compiles the libraries.
 const BUILD: Duration = Duration::from_secs(60 * 60);
 
 const TOOLS: &[HostTool] = &[tool("make"), tool("gcc"), tool("opam"), tool("mirage")];
 
-/// The recipe. Which libraries it takes is opam's business: nothing of it is pinned here.
+/// The recipe. opam chooses the libraries; this project does not pin them.
 pub(super) const MIRAGE: Recipe = Recipe {
     name: NAME,
     programs: PROGRAMS,
@@ -25,21 +25,22 @@ pub(super) const MIRAGE: Recipe = Recipe {
     tools: TOOLS,
     monitors: &[Monitor::Solo5Hvt, Monitor::Solo5Spt, Monitor::Qemu],
     mebibytes: 32,
-    notes: &["programs in OCaml with the same lines, not the C ones; their libraries are pinned by nobody but opam"],
+    notes: &["OCaml programs that print the lines of the C programs; opam chooses the libraries, which are not pinned"],
     plan,
 };
 
-fn plan(place: &Place) -> BuildPlan {
-    let program = place.program;
-    let template =
-        |name: &str| (place.guests.join("mirage").join(program.name()).join(name), place.folder.join("app").join(name));
-    let target = match place.monitor {
+fn plan(context: &BuildContext) -> BuildPlan {
+    let program = context.program;
+    let template = |name: &str| {
+        (context.guests.join("mirage").join(program.name()).join(name), context.folder.join("app").join(name))
+    };
+    let target = match context.monitor {
         Monitor::Solo5Hvt => "hvt",
         Monitor::Solo5Spt => "spt",
         Monitor::Qemu | Monitor::Firecracker => "virtio",
     };
     let step = |command: &[&str]| Step {
-        folder: Some(place.folder.join("app")),
+        folder: Some(context.folder.join("app")),
         ..Step::brief(["opam", "exec", "--"].iter().chain(command).copied(), BUILD)
     };
     BuildPlan {
@@ -49,7 +50,7 @@ fn plan(place: &Place) -> BuildPlan {
             ("depends", step(&["make", "depends"])),
             ("build", step(&["mirage", "build"])),
         ],
-        kernel: place.folder.join("app/dist").join(format!("{program}.{target}")),
+        kernel: context.folder.join("app/dist").join(format!("{program}.{target}")),
         disk: None,
     }
 }
@@ -62,8 +63,8 @@ mod tests {
 
     #[test]
     fn mirage_is_built_for_each_monitor() {
-        let of = |monitor| {
-            plan(&Place {
+        let plan_for = |monitor| {
+            plan(&BuildContext {
                 program: Program::Hello,
                 monitor,
                 guests: "/g".into(),
@@ -72,7 +73,7 @@ mod tests {
                 jobs: 4,
             })
         };
-        let (hvt, virtio) = (of(Monitor::Solo5Hvt), of(Monitor::Qemu));
+        let (hvt, virtio) = (plan_for(Monitor::Solo5Hvt), plan_for(Monitor::Qemu));
         assert_eq!(hvt.steps[0].1.command.join(" "), "opam exec -- mirage configure -t hvt");
         assert_eq!(hvt.kernel, std::path::Path::new("/b/app/dist/hello.hvt"));
         assert_eq!(virtio.kernel, std::path::Path::new("/b/app/dist/hello.virtio"));

@@ -1,4 +1,4 @@
-//! `cargo xtask images`: builds the guest images, or lists them.
+//! `cargo xtask images`: builds or lists the guest images.
 
 mod mirage;
 mod osv;
@@ -13,7 +13,7 @@ mod unikraft;
 
 use std::path::PathBuf;
 
-use crate::guest::system::unikernel::{self, Manifest};
+use crate::guest::system::unikernel::{self, Manifest, Variant};
 use crate::host::folders::Folders;
 use crate::model::exit::Exit;
 use crate::model::program::Program;
@@ -25,26 +25,26 @@ use self::source::Origin;
 use self::systems::SystemKind;
 use crate::cli::exit::BadInput;
 
-/// What builds the guests of virtual machines that take nothing but this host's package manager.
+/// The command that builds the guests of virtual machines that need only this host's package manager.
 pub(in crate::cli) const GUESTS: &str = "cargo xtask images --platform null,linux";
 
-/// Does what [`GUESTS`] does.
+/// Runs [`GUESTS`].
 ///
 /// # Errors
-/// When one cannot be built, or does not boot.
+/// When an image cannot be built or does not boot.
 pub(in crate::cli) fn build_guests() -> anyhow::Result<Exit> {
-    let words = GUESTS.split(' ').skip(2);
-    let images = Words::try_parse_from(words).context("read our own words")?.images;
+    let arguments = GUESTS.split(' ').skip(2);
+    let images = CommandLine::try_parse_from(arguments).context("failed to parse the built-in arguments")?.images;
     images.run().map(|()| Exit::Fine)
 }
 
 #[derive(Debug, clap::Parser)]
-struct Words {
+struct CommandLine {
     #[command(flatten)]
     images: Images,
 }
 
-/// Which images.
+/// A set of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum ImageSet {
     /// The static programs and the servers, for every Linux platform
@@ -55,62 +55,62 @@ pub(in crate::cli) enum ImageSet {
     /// The distribution's kernel with one program each, for virtual machines
     #[value(alias = "qemu:linux")]
     Linux,
-    /// A Debian with systemd, for virtual machines; takes root, once
+    /// A Debian with systemd, for virtual machines; needs root once
     #[value(alias = "qemu:debian")]
     Debian,
-    /// Unikraft with one program each, for QEMU and Firecracker; sources from upstream
+    /// Unikraft with one program each, for QEMU and Firecracker; built from upstream's sources
     #[value(alias = "qemu:unikraft")]
     Unikraft,
-    /// OSv with one program each; a recipe that its authors have not run
+    /// OSv with one program each; an untested recipe
     Osv,
-    /// MirageOS on Solo5; a recipe that its authors have not run
+    /// MirageOS on Solo5; an untested recipe
     Mirage,
 }
 
-/// Build the guest images, or list them; `cargo bench` builds what it misses
+/// Build or list the guest images; `cargo bench` builds missing guests itself
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-        cargo xtask images --list                   what is built, from what and by which compiler\n  \
-        cargo xtask images --offline                build with what Cargo has fetched already\n  \
-        cargo xtask images --archives               write an archive of each for docker load or podman load, too\n  \
-        cargo xtask images --platform null,linux          what boots in virtual machines, with one boot to see it\n  \
+        cargo xtask images --list                         list the images with their sources and compilers\n  \
+        cargo xtask images --offline                      build with the sources that Cargo has already\n  \
+        cargo xtask images --archives                     also write archives for docker load and podman load\n  \
+        cargo xtask images --platform null,linux          build the guests of virtual machines and boot each once\n  \
         cargo xtask images --platform unikraft --lock     pin upstream's sources, once\n  \
-        cargo xtask images --platform unikraft            fetch them and build every image\n  \
+        cargo xtask images --platform unikraft            fetch the sources and build every image\n  \
         cargo xtask images --platform unikraft --program hello,sqlite --source mirror")]
 pub struct Images {
-    /// List what is built and build nothing
+    /// List the built images and build nothing
     #[arg(long, conflicts_with_all = ["force", "offline", "locked", "archives", "lock", "source"])]
     list: bool,
-    /// Which images: programs when nothing is said, and everything for --list
+    /// The sets of images to build or list [default: programs; with --list: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     platform: Vec<ImageSet>,
-    /// Only the images of these programs
+    /// Build only the images of these programs
     #[arg(long, value_delimiter = ',')]
     program: Vec<Program>,
     /// Fetch nothing
     #[arg(long, conflicts_with = "lock")]
     offline: bool,
-    /// Take upstream's sources from this folder: repositories, bare or not, and archives, under their names
+    /// Use sources from this folder: repositories, bare or not, and archives, under their upstream names
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
-    /// Fail unless the lock file pins every source. They are never taken from elsewhere; this says so in scripts
+    /// Fail unless the lock file pins every source of all images
     #[arg(long)]
     locked: bool,
-    /// Pin upstream's sources to what upstream has now, and build nothing
+    /// Pin upstream's sources to their current versions and build nothing
     #[arg(long, conflicts_with_all = ["locked", "force", "archives"])]
     lock: bool,
-    /// Another lock file than the project's own
+    /// Use another lock file
     #[arg(long, value_name = "FILE")]
     lock_file: Option<PathBuf>,
-    /// Build everything again
+    /// Rebuild images that are up to date
     #[arg(long)]
     force: bool,
-    /// Write each image as an archive for `docker load` and `podman load`, too. Platforms do not need them
+    /// Also write each image as an archive for `docker load` and `podman load`; platforms do not need these
     #[arg(long)]
     archives: bool,
 }
 
-/// What is to be built, and how.
+/// A request to build or list images.
 #[derive(Debug)]
 struct ImageRequest<'a> {
     folders: &'a Folders,
@@ -119,23 +119,22 @@ struct ImageRequest<'a> {
     lock_file: Option<PathBuf>,
     locked: bool,
     force: bool,
-    /// None: all.
+    /// The requested programs; all if empty.
     only: Vec<Program>,
 }
 
 impl ImageRequest<'_> {
-    /// Those of `all` that were asked for.
+    /// Returns the requested programs among `all`.
     fn programs(&self, all: &[Program]) -> Vec<Program> {
         all.iter().copied().filter(|program| self.only.is_empty() || self.only.contains(program)).collect()
     }
 }
 
 impl Images {
-    /// Does what the options say.
     /// Runs the command.
     ///
     /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// Fails with a message for the user; [`crate::cli::exit::of`] returns the exit code.
     pub fn run(self) -> anyhow::Result<()> {
         let folders = Folders::from_env();
         let request = ImageRequest {
@@ -173,9 +172,9 @@ impl Images {
             ImageSet::Null => show(systems::build(SystemKind::Null, request)?),
             ImageSet::Linux => show(systems::build(SystemKind::Linux, request)?),
             ImageSet::Debian => show(systems::build(SystemKind::Debian, request)?),
-            ImageSet::Unikraft => show(unikraft::build(request, &mut say)?),
-            ImageSet::Osv => show(osv::OSV.build(request, &mut say)?),
-            ImageSet::Mirage => show(mirage::MIRAGE.build(request, &mut say)?),
+            ImageSet::Unikraft => show(unikraft::build(request, &mut print_step)?),
+            ImageSet::Osv => show(osv::OSV.build(request, &mut print_step)?),
+            ImageSet::Mirage => show(mirage::MIRAGE.build(request, &mut print_step)?),
         }
     }
 }
@@ -194,36 +193,37 @@ fn list(set: ImageSet, request: &ImageRequest<'_>) -> anyhow::Result<()> {
 
 fn relock(set: ImageSet, request: &ImageRequest<'_>) -> anyhow::Result<()> {
     match set {
-        ImageSet::Unikraft => unikraft::relock(request, &mut say),
-        ImageSet::Osv => osv::OSV.relock(request, &mut say),
-        _ => Err(BadInput("--lock pins the sources of --platform unikraft or osv".to_owned()).into()),
+        ImageSet::Unikraft => unikraft::relock(request, &mut print_step),
+        ImageSet::Osv => osv::OSV.relock(request, &mut print_step),
+        _ => Err(BadInput("--lock: no sources to pin; expected --platform unikraft or osv".to_owned()).into()),
     }
 }
 
-fn say(step: &str) {
+fn print_step(step: &str) {
     eprintln!("{step}");
 }
 
-/// A built unikernel, as it is shown.
+/// A row in the table of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row([String; 5]);
 
 impl Row {
-    fn of(set: &str, manifest: &Manifest, state: &str) -> Self {
-        let all =
-            |of: fn(&unikernel::Variant) -> String| manifest.variants.iter().map(of).collect::<Vec<_>>().join(" ");
+    fn new(set: &str, manifest: &Manifest, state: &str) -> Self {
+        let join = |column: fn(&Variant) -> String| manifest.variants.iter().map(column).collect::<Vec<_>>().join(" ");
         let image = format!("{set}:{}", manifest.program);
-        let monitors = all(|variant| variant.monitor.to_string());
-        Self([image, monitors, all(|v| short(&v.kernel.sha256)), all(|v| v.kernel.size.to_string()), state.to_owned()])
+        let monitors = join(|variant| variant.monitor.to_string());
+        let digests = join(|variant| short(&variant.kernel.sha256));
+        let sizes = join(|variant| variant.kernel.size.to_string());
+        Self([image, monitors, digests, sizes, state.to_owned()])
     }
 }
 
-/// What there is of `programs`, by their manifests.
+/// Returns the rows of the built images of `programs`.
 fn built_rows(folders: &Folders, set: &'static str, programs: &[Program]) -> Vec<Row> {
     let row = |&program: &Program| {
         let manifest = unikernel::load(folders, set, program).ok()?;
-        let from = manifest.sources.first().map(|source| format!("{} {}", source.name, short(&source.pin)));
-        Some(Row::of(set, &manifest, &from.unwrap_or_default()))
+        let source = manifest.sources.first().map(|source| format!("{} {}", source.name, short(&source.pin)));
+        Some(Row::new(set, &manifest, &source.unwrap_or_default()))
     };
     programs.iter().filter_map(row).collect()
 }
@@ -236,7 +236,7 @@ fn show(rows: Vec<Row>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Enough of a digest to tell images apart by eye.
+/// Shortens a digest for tables.
 fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }

@@ -1,17 +1,17 @@
-//! The recipe of OSv images: a Linux program, position-independent, on a disk that OSv's own build makes. Pure.
+//! The recipe of OSv images: a position-independent Linux program on a disk that OSv's own build creates. Pure.
 //!
-//! Written from upstream's documentation and not run by its authors; `docs/unikernels.md`.
+//! The recipe follows upstream's documentation and has not been run; see `docs/unikernels.md`.
 
 use std::time::Duration;
 
 use crate::guest::system::osv::{NAME, PROGRAMS};
 use crate::guest::system::unikernel::Monitor;
 
-use super::recipe::{BuildPlan, Place, Recipe};
+use super::recipe::{BuildContext, BuildPlan, Recipe};
 use super::step::Step;
 use super::tools::{HostTool, tool};
 
-/// It compiles the whole kernel.
+/// The time limit of each step: one step compiles the whole kernel.
 const BUILD: Duration = Duration::from_secs(2 * 60 * 60);
 
 const TOOLS: &[HostTool] = &[
@@ -30,19 +30,19 @@ pub(super) const OSV: Recipe = Recipe {
     tools: TOOLS,
     monitors: &[Monitor::Qemu],
     mebibytes: 64,
-    notes: &["OSv runs the same program as Linux does, by its own C library; fork returns ENOSYS"],
+    notes: &["OSv runs the same source as Linux, with its own C library; fork returns ENOSYS"],
     plan,
 };
 
-fn plan(place: &Place) -> BuildPlan {
-    let (osv, program) = (&place.checkout, place.program);
+fn plan(context: &BuildContext) -> BuildPlan {
+    let (osv, program) = (&context.checkout, context.program);
     let app = osv.join("modules/fw");
-    let template = |name: &str| (place.guests.join("osv").join(name), app.join(name));
+    let template = |name: &str| (context.guests.join("osv").join(name), app.join(name));
     let binary = app.join(program.name()).display().to_string();
     let source = format!("{program}.c");
     let compile = ["gcc", "-std=c11", "-O2", "-fPIE", "-pie", "-o", &binary, &source, "fw.c"];
-    let jobs = format!("-j{}", place.jobs);
-    let disk = place.folder.join("disk.raw");
+    let jobs = format!("-j{}", context.jobs);
+    let disk = context.folder.join("disk.raw");
     let image = osv.join("build/last/usr.img");
     let convert = ["qemu-img", "convert", "-O", "raw", &image.display().to_string(), &disk.display().to_string()];
     let step = |command: &[&str], folder: &std::path::Path| Step {
@@ -52,11 +52,11 @@ fn plan(place: &Place) -> BuildPlan {
     BuildPlan {
         files: ["module.py", "usr.manifest", "Makefile"].into_iter().map(template).collect(),
         steps: vec![
-            // Each at the commit that the pinned one names.
+            // The pinned commit pins the submodules.
             ("submodules", step(&["git", "submodule", "update", "--init", "--recursive", "--depth", "1"], osv)),
-            ("compile", step(&compile, &place.guests.join("programs"))),
+            ("compile", step(&compile, &context.guests.join("programs"))),
             ("build", step(&["./scripts/build", &jobs, "fs=rofs", "image=fw"], osv)),
-            ("convert", step(&convert, &place.folder)),
+            ("convert", step(&convert, &context.folder)),
         ],
         kernel: osv.join("build/release/loader.elf"),
         disk: Some(disk),
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn osv_is_built_by_its_own_scripts() {
-        let place = Place {
+        let context = BuildContext {
             program: Program::Prime,
             monitor: Monitor::Qemu,
             guests: "/g".into(),
@@ -79,11 +79,11 @@ mod tests {
             folder: "/b".into(),
             jobs: 4,
         };
-        let plan = plan(&place);
-        let told: Vec<String> =
+        let plan = plan(&context);
+        let steps: Vec<String> =
             plan.steps.iter().map(|(name, step)| format!("{name}: {}", step.command.join(" "))).collect();
         assert_eq!(
-            told,
+            steps,
             [
                 "submodules: git submodule update --init --recursive --depth 1",
                 "compile: gcc -std=c11 -O2 -fPIE -pie -o /s/osv/modules/fw/prime prime.c fw.c",

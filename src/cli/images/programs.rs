@@ -1,4 +1,4 @@
-//! The guest programs and servers, for every Linux platform.
+//! Builds and lists the guest programs and servers, which every Linux platform uses.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -14,10 +14,10 @@ use anyhow::Context;
 
 use super::{ImageRequest, short, table};
 
-/// Builds them. A server that is not installed here is left out, with the cure.
+/// Builds the requested programs. A server that is not installed is skipped with a message.
 pub(super) fn build(request: &ImageRequest<'_>, archives: bool) -> anyhow::Result<()> {
     let lock = request.folders.project.join("Cargo.lock");
-    anyhow::ensure!(!request.locked || lock.is_file(), "--locked, but there is no {}", lock.display());
+    anyhow::ensure!(!request.locked || lock.is_file(), "--locked: missing {}", lock.display());
     let (mut rows, mut images) = (Vec::new(), Vec::new());
     for program in request.programs(Program::ALL) {
         match build_guests(request.folders, &[program], options(request), &mut |step| eprintln!("{step}")) {
@@ -25,13 +25,13 @@ pub(super) fn build(request: &ImageRequest<'_>, archives: bool) -> anyhow::Resul
                 rows.extend(outcomes.iter().map(outcome_row));
                 images.extend(outcomes.into_iter().map(|outcome| outcome.image));
             }
-            Err(missing @ BuildError::NoServer { .. }) => eprintln!("{program} is left out: {missing}"),
-            Err(error) => return Err(error).with_context(|| format!("build the guest program {program}")),
+            Err(missing @ BuildError::NoServer { .. }) => eprintln!("skipped {program}: {missing}"),
+            Err(error) => return Err(error).with_context(|| format!("failed to build the guest program {program}")),
         }
     }
     println!("{}", table(["program", "digest", "size", "state"], rows.into_iter()));
     if archives {
-        images.iter().try_for_each(|image| write_to(&request.folders.images().join("archives"), image))?;
+        images.iter().try_for_each(|image| write_archive_to(&request.folders.images().join("archives"), image))?;
     }
     Ok(())
 }
@@ -43,8 +43,8 @@ fn options(request: &ImageRequest<'_>) -> BuildOptions {
     }
 }
 
-/// Writes the archive of `image` into `dir`, whole or not at all, and says how it is loaded.
-fn write_to(dir: &Path, image: &Image) -> anyhow::Result<()> {
+/// Writes the archive of `image` to `dir` atomically, and prints the command that loads it.
+fn write_archive_to(dir: &Path, image: &Image) -> anyhow::Result<()> {
     let path = dir.join(format!("{}.tar", image.program));
     let part = path.with_extension("part");
     let reference = format!("featherweight/{}:{}", image.program, short(&image.digest));
@@ -55,15 +55,15 @@ fn write_to(dir: &Path, image: &Image) -> anyhow::Result<()> {
         out.flush()?;
         fs::rename(&part, &path)
     };
-    write().with_context(|| format!("write {}", path.display()))?;
+    write().with_context(|| format!("failed to write {}", path.display()))?;
     println!("docker load -i {}    # {reference}", path.display());
     Ok(())
 }
 
-/// Lists what is built.
+/// Lists the built programs.
 pub(super) fn list(folders: &Folders) -> anyhow::Result<()> {
     match load_manifest(folders)? {
-        None => println!("no images yet; `cargo xtask images` builds them"),
+        None => println!("no images yet; build them with `cargo xtask images`"),
         Some(manifest) => {
             let header = ["program", "digest", "size", "target", "compiler", "version"];
             println!("{}", table(header, manifest.programs.iter().map(built_row)));
@@ -95,14 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_is_the_same_whenever_it_is_written() {
+    fn an_archive_does_not_depend_on_the_time() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let rootfs = dir.path().join("rootfs");
-        fs::create_dir_all(rootfs.join("fw")).expect("a folder is made");
+        fs::create_dir_all(rootfs.join("fw")).expect("a folder is created");
         fs::write(rootfs.join("fw/hello"), "a program").expect("written");
         let image = Image { program: Program::Hello, rootfs, digest: "0123456789abcdef".repeat(4), size: Bytes(9) };
         let written = ["first", "second"].map(|folder| {
-            write_to(&dir.path().join(folder), &image).expect("written");
+            write_archive_to(&dir.path().join(folder), &image).expect("written");
             fs::read(dir.path().join(folder).join("hello.tar")).expect("read")
         });
         assert_eq!(written[0], written[1]);

@@ -1,5 +1,5 @@
-//! Images that another system's own tools build: files of ours are put where those want them, commands are run, what
-//! came out is kept with a manifest. The recipes themselves are data.
+//! Builds images with another system's own tools: writes this project's files where the tools expect them, runs
+//! commands, and keeps the output with a manifest. The recipes themselves are data.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,67 +15,68 @@ use super::step::Step;
 use super::tools::{self, HostTool};
 use super::{ImageRequest, Row, built_rows};
 
-/// How one system's images are built.
+/// The build recipe of a system's images.
 pub(super) struct Recipe {
     pub(super) name: &'static str,
     pub(super) programs: &'static [Program],
-    /// Its repository, in the lock file `NAME/NAME.lock`; `None` for one whose tools are installed.
+    /// The repository in the lock file `NAME/NAME.lock`; `None` if the system's tools are installed on the host.
     pub(super) repository: Option<&'static str>,
     pub(super) tools: &'static [HostTool],
     pub(super) monitors: &'static [Monitor],
     /// The memory of a guest.
     pub(super) mebibytes: u64,
     pub(super) notes: &'static [&'static str],
-    pub(super) plan: fn(&Place) -> BuildPlan,
+    pub(super) plan: fn(&BuildContext) -> BuildPlan,
 }
 
-/// What a plan is made for.
+/// The inputs of a plan.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct BuildContext {
     pub(super) program: Program,
     pub(super) monitor: Monitor,
     /// The folder `guest-images`.
     pub(super) guests: PathBuf,
-    /// The checkout of the repository; empty where there is none.
+    /// The checkout of the repository; empty if there is none.
     pub(super) checkout: PathBuf,
-    /// A folder for what is built, and for logs.
+    /// The folder of the build and its logs.
     pub(super) folder: PathBuf,
     pub(super) jobs: usize,
 }
 
-/// What is done for one image.
+/// The build of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BuildPlan {
-    /// Templates and where they go, with `@program@` filled in.
+    /// Pairs of a template, in which `@program@` is replaced, and its target.
     pub(super) files: Vec<(PathBuf, PathBuf)>,
-    /// Commands with the names of their logs.
+    /// Names of the logs, and commands.
     pub(super) steps: Vec<(&'static str, Step)>,
     pub(super) kernel: PathBuf,
     pub(super) disk: Option<PathBuf>,
 }
 
 impl Recipe {
-    /// Builds the programs that were asked for, always anew: what these tools take from elsewhere is not known here.
-    pub(super) fn build(&self, request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+    /// Builds the requested programs. It never skips one: the inputs that the tools fetch themselves are unknown here.
+    pub(super) fn build(&self, request: &ImageRequest<'_>, progress: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
         tools::check(&[tools::FETCH, self.tools].concat(), &format!("building {} images", self.name))?;
-        let pin = self.fetch(request, say)?;
+        let pin = self.fetch(request, progress)?;
         let built = request.programs(self.programs).into_iter().map(|program| {
-            self.image(request, program, pin.as_ref(), say)
-                .with_context(|| format!("build {program} for {} (a recipe, see docs/unikernels.md)", self.name))
+            self.image(request, program, pin.as_ref(), progress).with_context(|| {
+                format!("failed to build {program} for {} by an untested recipe (see docs/unikernels.md)", self.name)
+            })
         });
         built.collect()
     }
 
-    /// What is built, from the manifests.
+    /// Lists the built images.
     pub(super) fn list(&self, request: &ImageRequest<'_>) -> Vec<Row> {
         built_rows(request.folders, self.name, self.programs)
     }
 
-    /// Refreshes the pin.
-    pub(super) fn relock(&self, request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    /// Updates the pins.
+    pub(super) fn relock(&self, request: &ImageRequest<'_>, progress: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         tools::check(tools::FETCH, "pinning sources")?;
-        let changes = source::relock(&self.lock_file(request), &self.fetcher(request), say)?;
-        changes.iter().for_each(|change| say(change));
+        let changes = source::relock(&self.lock_file(request), &self.fetcher(request), progress)?;
+        changes.iter().for_each(|change| progress(change));
         Ok(())
     }
 
@@ -88,22 +89,22 @@ impl Recipe {
         Fetcher { origin: request.origin.clone(), cache: request.folders.images().join(self.name).join("sources") }
     }
 
-    /// The repository's pin and its checkout.
+    /// Fetches the repository, and returns its pin and its checkout.
     fn fetch(
         &self,
         request: &ImageRequest<'_>,
-        say: &mut dyn FnMut(&str),
+        progress: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Option<(Source, PathBuf)>> {
         let Some(name) = self.repository else { return Ok(None) };
         let lock = Lock::load(&self.lock_file(request))?;
         let repository = lock.repository(name)?;
         ensure!(
             repository.commit.is_some(),
-            "{name} is not pinned yet; `cargo xtask images --platform {} --lock` pins it to what upstream has now",
+            "{name} is not pinned\nhelp: pin it to upstream's current commit: `cargo xtask images --platform {} --lock`",
             self.name
         );
-        let wanted = SourceSelection { repositories: vec![repository], archives: Vec::new() };
-        let checkout = self.fetcher(request).all(&wanted, say)?.repository(name)?.to_owned();
+        let selection = SourceSelection { repositories: vec![repository], archives: Vec::new() };
+        let checkout = self.fetcher(request).fetch(&selection, progress)?.repository(name)?.to_owned();
         Ok(Some((Source { name: name.to_owned(), pin: repository.pin()?.to_owned() }, checkout)))
     }
 
@@ -112,14 +113,14 @@ impl Recipe {
         request: &ImageRequest<'_>,
         program: Program,
         pin: Option<&(Source, PathBuf)>,
-        say: &mut dyn FnMut(&str),
+        progress: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Row> {
         let output = request.folders.images().join(self.name);
-        let (to, new) = (output.join(program.name()), output.join("build").join(format!("{program}.new")));
-        empty(&new)?;
+        let (image, new) = (output.join(program.name()), output.join("build").join(format!("{program}.new")));
+        create_empty(&new)?;
         let mut variants = Vec::new();
         for &monitor in self.monitors {
-            let place = Place {
+            let context = BuildContext {
                 program,
                 monitor,
                 guests: request.folders.project.join("guest-images"),
@@ -127,56 +128,56 @@ impl Recipe {
                 folder: output.join("build").join(format!("{program}-{monitor}")),
                 jobs: std::thread::available_parallelism().map_or(1, usize::from),
             };
-            say(&format!("build {program} for {monitor} with {}", self.name));
-            variants.push(self.variant(&place, &new)?);
+            progress(&format!("build {program} for {monitor} with {}", self.name));
+            variants.push(self.variant(&context, &new)?);
         }
         let mut manifest = Manifest::new(program, Bytes(self.mebibytes << 20), Ready::Line, key(&variants));
         manifest.variants = variants;
         manifest.sources = pin.iter().map(|(source, _)| source.clone()).collect();
         manifest.notes = self.notes.iter().map(|&note| note.to_owned()).collect();
-        manifest.save(&new).with_context(|| format!("write the manifest in {}", new.display()))?;
-        if to.exists() {
-            fs::remove_dir_all(&to).with_context(|| format!("remove {}", to.display()))?;
+        manifest.save(&new).with_context(|| format!("failed to write the manifest in {}", new.display()))?;
+        if image.exists() {
+            fs::remove_dir_all(&image).with_context(|| format!("failed to remove {}", image.display()))?;
         }
-        fs::rename(&new, &to).with_context(|| format!("write {}", to.display()))?;
-        Ok(Row::of(self.name, &manifest, "built"))
+        fs::rename(&new, &image).with_context(|| format!("failed to write {}", image.display()))?;
+        Ok(Row::new(self.name, &manifest, "built"))
     }
 
-    /// Does what is planned, and keeps what came out in `to`.
-    fn variant(&self, place: &Place, to: &Path) -> anyhow::Result<Variant> {
-        empty(&place.folder)?;
-        let plan = (self.plan)(place);
+    /// Carries out the plan, and copies the built files to `to`.
+    fn variant(&self, context: &BuildContext, to: &Path) -> anyhow::Result<Variant> {
+        create_empty(&context.folder)?;
+        let plan = (self.plan)(context);
         for (from, file) in &plan.files {
-            let text = fs::read_to_string(from).with_context(|| format!("read {}", from.display()))?;
+            let text = fs::read_to_string(from).with_context(|| format!("failed to read {}", from.display()))?;
             fs::create_dir_all(file.parent().context("a file in no folder")?)?;
-            let text = text.replace("@program@", place.program.name());
-            fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
+            let text = text.replace("@program@", context.program.name());
+            fs::write(file, text).with_context(|| format!("failed to write {}", file.display()))?;
         }
         for (name, step) in plan.steps {
-            Step { log: Some(place.folder.join(format!("{name}.log"))), ..step }.run()?;
+            Step { log: Some(context.folder.join(format!("{name}.log"))), ..step }.run()?;
         }
-        let kernel = keep(&plan.kernel, &to.join(format!("kernel-{}", place.monitor)))?;
-        let disk = plan.disk.map(|disk| keep(&disk, &to.join(format!("disk-{}", place.monitor)))).transpose()?;
-        Ok(Variant { monitor: place.monitor, kernel, disk, config: None })
+        let kernel = keep(&plan.kernel, &to.join(format!("kernel-{}", context.monitor)))?;
+        let disk = plan.disk.map(|disk| keep(&disk, &to.join(format!("disk-{}", context.monitor)))).transpose()?;
+        Ok(Variant { monitor: context.monitor, kernel, disk, config: None })
     }
 }
 
-/// What came out decides it: what went in is known to others alone.
+/// Digests the output, because the inputs that the tools fetch are unknown.
 fn key(variants: &[Variant]) -> String {
     let all: String = variants.iter().map(|variant| variant.kernel.sha256.as_str()).collect();
     Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn keep(from: &Path, to: &Path) -> anyhow::Result<BuiltFile> {
-    fs::copy(from, to).with_context(|| format!("the build has ended well, but copy {}", from.display()))?;
-    BuiltFile::read(to).with_context(|| format!("read {}", to.display()))
+    fs::copy(from, to).with_context(|| format!("failed to copy {} after a successful build", from.display()))?;
+    BuiltFile::read(to).with_context(|| format!("failed to read {}", to.display()))
 }
 
-fn empty(folder: &Path) -> anyhow::Result<()> {
+fn create_empty(folder: &Path) -> anyhow::Result<()> {
     if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+        fs::remove_dir_all(folder).with_context(|| format!("failed to remove {}", folder.display()))?;
     }
-    fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))
+    fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))
 }
 
 #[cfg(test)]
@@ -189,20 +190,20 @@ mod tests {
     use super::*;
     use crate::cli::images::source::Origin;
 
-    fn stand_in(place: &Place) -> BuildPlan {
-        let file = place.folder.join("text");
+    fn stand_in(context: &BuildContext) -> BuildPlan {
+        let file = context.folder.join("text");
         let text = file.display().to_string();
         let copy =
-            Step::brief(["cp", &text, &place.folder.join("kernel").display().to_string()], Duration::from_secs(9));
+            Step::brief(["cp", &text, &context.folder.join("kernel").display().to_string()], Duration::from_secs(9));
         BuildPlan {
-            files: vec![(place.guests.join("osv/usr.manifest"), file.clone())],
+            files: vec![(context.guests.join("osv/usr.manifest"), file.clone())],
             steps: vec![("copy", copy)],
-            kernel: place.folder.join("kernel"),
+            kernel: context.folder.join("kernel"),
             disk: Some(file),
         }
     }
 
-    fn recipe(plan: fn(&Place) -> BuildPlan) -> Recipe {
+    fn recipe(plan: fn(&BuildContext) -> BuildPlan) -> Recipe {
         let (monitors, programs): (_, &[Program]) = (&[Monitor::Qemu], &[Program::Hello]);
         Recipe {
             name: "osv",
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_leaves_an_image_that_can_be_booted() {
+    fn a_recipe_builds_an_image_that_can_be_booted() {
         let dir = tempfile::tempdir().unwrap();
         let folders = folders(dir.path());
         let rows = recipe(stand_in).build(&request(&folders), &mut |_| ()).unwrap();
@@ -245,24 +246,24 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_fails_names_its_log_and_leaves_no_image() {
-        fn fails(place: &Place) -> BuildPlan {
+    fn a_failed_step_names_its_log_and_leaves_no_image() {
+        fn fails(context: &BuildContext) -> BuildPlan {
             let steps = vec![("break", Step::brief(["ls", "/no-such-folder"], Duration::from_secs(9)))];
-            BuildPlan { steps, ..stand_in(place) }
+            BuildPlan { steps, ..stand_in(context) }
         }
         let dir = tempfile::tempdir().unwrap();
         let folders = folders(dir.path());
-        let told = format!("{:#}", recipe(fails).build(&request(&folders), &mut |_| ()).unwrap_err());
-        assert!(told.contains("hello-qemu/break.log") && told.contains("No such file"), "{told}");
+        let message = format!("{:#}", recipe(fails).build(&request(&folders), &mut |_| ()).unwrap_err());
+        assert!(message.contains("hello-qemu/break.log") && message.contains("No such file"), "{message}");
         assert!(osv::system(&folders, Program::Hello).is_err());
     }
 
     #[test]
-    fn what_is_not_pinned_is_told_with_the_cure() {
+    fn the_error_about_a_missing_pin_says_how_to_pin() {
         let dir = tempfile::tempdir().unwrap();
         let folders = folders(dir.path());
         let pinned = Recipe { repository: Some("osv"), ..recipe(stand_in) };
-        let told = pinned.build(&request(&folders), &mut |_| ()).unwrap_err().to_string();
-        assert!(told.contains("osv is not pinned yet") && told.contains("--platform osv --lock"), "{told}");
+        let message = pinned.build(&request(&folders), &mut |_| ()).unwrap_err().to_string();
+        assert!(message.contains("osv is not pinned") && message.contains("--platform osv --lock"), "{message}");
     }
 }

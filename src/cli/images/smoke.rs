@@ -1,4 +1,4 @@
-//! Boots an image once, plainly, to see that its program begins. No measurement: TCG runs everywhere.
+//! Boots an image once to check that its program starts. This is not a measurement, so TCG suffices.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,24 +13,26 @@ use crate::guest::system::{System, unikraft};
 use crate::host::tools;
 use anyhow::{Context, bail};
 
-/// What a boot may take, without acceleration and on a busy machine.
+use super::step::end_of;
+
+/// The time limit of a boot without acceleration on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// How a boot went.
+/// The outcome of a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The program said its first line.
+    /// The program printed its first line.
     Booted,
-    /// It was not tried.
+    /// The image was not booted, for this reason.
     Skipped(String),
 }
 
-/// Boots `system` with that command line, until its program says `FW main`. What it prints is kept in `log`.
+/// Boots `system` with the kernel's command line `line` until its program prints `FW main`. Writes the output to `log`.
 ///
 /// # Errors
-/// When it ends, or its time is over, before that.
+/// When the guest ends or the time limit passes before that line.
 pub(super) fn boot(system: &System, line: &str, log: &Path) -> anyhow::Result<Outcome> {
     let Some(qemu) = tools::find(QEMU) else { return Ok(Outcome::Skipped(format!("{QEMU} is not installed"))) };
     let mut child = Command::new(qemu)
@@ -39,24 +41,17 @@ pub(super) fn boot(system: &System, line: &str, log: &Path) -> anyhow::Result<Ou
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .context("start QEMU")?;
+        .context("failed to start QEMU")?;
     let (text, result) = await_main(&mut child);
     let _ = child.kill();
     let _ = child.wait();
-    fs::write(log, &text).with_context(|| format!("write {}", log.display()))?;
+    fs::write(log, &text).with_context(|| format!("failed to write {}", log.display()))?;
     match result {
         Ok(()) => Ok(Outcome::Booted),
         Err(why) => bail!(
-            "the guest {why} before its program said `FW main`; what it printed is in {}\n{}",
+            "the guest {why} before its program printed `FW main`; its output is in {}\n{}",
             log.display(),
-            text.lines()
-                .rev()
-                .take(10)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-                .map(|l| format!("     {l}\n"))
-                .collect::<String>()
+            end_of(&text)
         ),
     }
 }
@@ -74,11 +69,11 @@ fn arguments(system: &System, line: &str) -> Vec<String> {
     arguments
 }
 
-/// What the guest printed, and whether its program has begun.
+/// Returns the guest's output, and whether its program has started.
 fn await_main(child: &mut Child) -> (String, Result<(), &'static str>) {
-    let console = child.stdout.take().expect("it was asked for");
+    let console = child.stdout.take().expect("stdout is a pipe");
     let (sender, lines) = mpsc::channel();
-    // Ends with the guest, which is ended in any case.
+    // The thread ends with the guest, which the caller ends.
     thread::spawn(move || {
         let lines = BufReader::new(console).split(b'\n').map_while(Result::ok);
         lines.take_while(|line| sender.send(String::from_utf8_lossy(line).into_owned()).is_ok()).for_each(drop);
@@ -93,7 +88,7 @@ fn await_main(child: &mut Child) -> (String, Result<(), &'static str>) {
                     return (text, Ok(()));
                 }
             }
-            Err(RecvTimeoutError::Timeout) => return (text, Err("was silent for too long")),
+            Err(RecvTimeoutError::Timeout) => return (text, Err("timed out")),
             Err(RecvTimeoutError::Disconnected) => return (text, Err("ended")),
         }
     }
@@ -118,19 +113,19 @@ mod tests {
 
     #[test]
     fn a_machine_is_described_by_its_image() {
-        let told = arguments(&system(Path::new("/k")), "deadline=5 dir=/tmp").join(" ");
-        assert!(told.starts_with("-M pc -accel tcg -cpu max -smp 1 -nodefaults"), "{told}");
-        assert!(told.ends_with("-device isa-debug-exit -m 16M -kernel /k -append deadline=5 dir=/tmp"), "{told}");
+        let message = arguments(&system(Path::new("/k")), "deadline=5 dir=/tmp").join(" ");
+        assert!(message.starts_with("-M pc -accel tcg -cpu max -smp 1 -nodefaults"), "{message}");
+        assert!(message.ends_with("-device isa-debug-exit -m 16M -kernel /k -append deadline=5 dir=/tmp"), "{message}");
     }
 
     #[test]
-    fn what_is_no_kernel_is_told_with_its_log() {
+    fn an_invalid_kernel_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let (kernel, log) = (dir.path().join("kernel"), dir.path().join("smoke.log"));
         fs::write(&kernel, "nothing that boots").unwrap();
         match boot(&system(&kernel), "", &log) {
             Ok(Outcome::Skipped(why)) => eprintln!("skipped: {why}"),
-            Ok(Outcome::Booted) => panic!("it cannot boot"),
+            Ok(Outcome::Booted) => panic!("an invalid kernel booted"),
             Err(error) => assert!(error.to_string().starts_with("the guest ended before"), "{error}"),
         }
     }

@@ -1,4 +1,4 @@
-//! The guest systems that are built from what this host has: `null`, `linux` and `debian`, each booted once.
+//! Builds the guest systems that need only this host's packages, `null`, `linux` and `debian`, and boots each once.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::model::run::RunId;
 use crate::platform::{Context, Error, LaunchSpec, Milestone, Purpose, registry};
 use anyhow::{Context as _, anyhow};
 
-use super::{ImageRequest, Row, short};
+use super::{ImageRequest, Row, print_step, short};
 
-/// A boot to the first line: a Debian takes half a minute, emulated on a busy host.
+/// The time limit of a boot. An emulated Debian takes half a minute on a busy host.
 const BOOT: Duration = Duration::from_secs(300);
 
-/// A guest system of this host's making.
+/// A guest system that needs only this host's packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SystemKind {
     Null,
@@ -43,20 +43,20 @@ impl SystemKind {
     }
 
     fn build(self, folders: &Folders, image: &Image) -> anyhow::Result<System> {
-        let mut say = |step: &str| eprintln!("{step}");
+        let mut progress = print_step;
         let built = match self {
-            SystemKind::Null => system::null(folders, &mut say),
-            SystemKind::Linux => system::linux(folders, image, &mut say),
-            SystemKind::Debian => system::debian(folders, image, &mut say),
+            SystemKind::Null => system::null(folders, &mut progress),
+            SystemKind::Linux => system::linux(folders, image, &mut progress),
+            SystemKind::Debian => system::debian(folders, image, &mut progress),
         };
-        built.with_context(|| format!("build the guest system {} with {}", self.name(), image.program))
+        built.with_context(|| format!("failed to build the guest system {} with {}", self.name(), image.program))
     }
 }
 
-/// Builds the guest system with every program that was asked for, and boots it once with the simplest.
+/// Builds the guest system with every requested program, and boots it once with `hello`.
 ///
 /// # Errors
-/// When one cannot be built, or does not boot.
+/// When an image cannot be built or does not boot.
 pub(super) fn build(kind: SystemKind, request: &ImageRequest<'_>) -> anyhow::Result<Vec<Row>> {
     let folders = request.folders;
     if request.force {
@@ -64,13 +64,13 @@ pub(super) fn build(kind: SystemKind, request: &ImageRequest<'_>) -> anyhow::Res
     }
     let mut rows = Vec::new();
     for program in request.programs(&kind.programs()) {
-        let images = match ensure(folders, &[program], &mut |step| eprintln!("{step}")) {
+        let images = match ensure(folders, &[program], &mut print_step) {
             Ok(images) => images,
             Err(missing) if program.is_server() => {
-                eprintln!("{program} is left out: {missing}");
+                eprintln!("skipped {program}: {missing}");
                 continue;
             }
-            Err(error) => return Err(error).with_context(|| format!("build the guest program {program}")),
+            Err(error) => return Err(error).with_context(|| format!("failed to build the guest program {program}")),
         };
         for image in &images {
             let system = kind.build(folders, image)?;
@@ -81,13 +81,13 @@ pub(super) fn build(kind: SystemKind, request: &ImageRequest<'_>) -> anyhow::Res
     Ok(rows)
 }
 
-/// What there is.
+/// Lists the built images.
 pub(super) fn list(kind: SystemKind, request: &ImageRequest<'_>) -> Vec<Row> {
-    let listed = |program: &Program| {
+    let row_of = |program: &Program| {
         let built = system::built(request.folders, kind.name(), *program)?;
         Some(row(kind, *program, &built.system, &built.origin))
     };
-    kind.programs().iter().filter_map(listed).collect()
+    kind.programs().iter().filter_map(row_of).collect()
 }
 
 fn row(kind: SystemKind, program: Program, system: &System, state: &str) -> Row {
@@ -99,18 +99,19 @@ fn clear(kind: SystemKind, folders: &Folders) -> anyhow::Result<()> {
     let folder = folders.images().join(kind.name());
     match fs::remove_dir_all(&folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("remove {}", folder.display()))
+            Err(e).with_context(|| format!("failed to remove {}", folder.display()))
         }
         _ => Ok(()),
     }
 }
 
-/// Boots it by the platform that measures it, until the program's first line; what was printed is kept in `smoke.log`.
+/// Boots the image on the platform that measures it until the program's first line. Writes the output to `smoke.log`.
 fn boot(kind: SystemKind, image: &Image, folders: &Folders) -> anyhow::Result<String> {
     let ledger = Arc::new(
-        Ledger::open(&folders.state, &RunId::generate(), crate::platform::reap_engines).context("open a ledger")?,
+        Ledger::open(&folders.state, &RunId::generate(), crate::platform::reap_engines)
+            .context("failed to open a ledger")?,
     );
-    let context = Context::new(Arc::clone(&ledger), Interrupt::on_signals().context("handle Ctrl-C")?);
+    let context = Context::new(Arc::clone(&ledger), Interrupt::on_signals().context("failed to handle Ctrl-C")?);
     let platform = registry::open(&PlatformId::new(format!("qemu:{}", kind.name())), &context)?;
     let outcome = match platform.check() {
         Err(why) => Ok(format!("not booted: {why}")),
@@ -128,8 +129,8 @@ fn boot(kind: SystemKind, image: &Image, folders: &Folders) -> anyhow::Result<St
         }),
     };
     drop(platform);
-    ledger.close().context("close the ledger")?;
-    outcome.map_err(|e| anyhow!("boot {} once: {e}", kind.name()))
+    ledger.close().context("failed to close the ledger")?;
+    outcome.map_err(|e| anyhow!("failed to boot {}: {e}", kind.name()))
 }
 
 fn spec(ledger: &Ledger, image: &Image) -> LaunchSpec {
@@ -154,7 +155,7 @@ mod tests {
     use crate::cli::images::source::Origin;
 
     #[test]
-    fn what_was_built_is_listed_with_its_digest_and_size() {
+    fn a_built_system_is_listed_with_its_digest_and_size() {
         let output = tempfile::tempdir().unwrap();
         let folders = Folders { output: output.path().to_owned(), ..Folders::from_env() };
         let request = ImageRequest {

@@ -1,8 +1,7 @@
-//! What images are built from and this repository does not hold: pinned by a lock file, fetched to the user's machine,
-//! and never used before it is what the lock says.
+//! Sources from upstream: pinned by a lock file, fetched to the user's machine, and verified before every use.
 
+mod addresses;
 mod archive;
-mod asked;
 mod fetch;
 mod git;
 mod lock;
@@ -11,7 +10,7 @@ mod relock;
 #[cfg(test)]
 pub(super) mod testing;
 
-pub(super) use asked::addresses;
+pub(super) use addresses::archive_addresses;
 pub(super) use fetch::{Fetcher, Origin, SourceSelection, Sources};
 pub(super) use lock::Lock;
 pub(super) use relock::relock;

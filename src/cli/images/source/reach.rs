@@ -1,24 +1,25 @@
-//! Which hosts answer at all. Asked before anything is fetched, so that a machine without network hears it within
-//! seconds and not after the time limits of every tool.
+//! Checks which hosts accept connections, before anything is fetched. So a machine without network gets its error
+//! within seconds instead of after the time limits of every tool.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a host may take to accept a connection.
+/// The time limit of a connection.
 const CONNECT: Duration = Duration::from_secs(4);
 
-/// What all of them may take, name resolution included, which has no limit of its own.
-const ALL: Duration = Duration::from_secs(6);
+/// The time limit of the whole check. Name resolution has no limit of its own.
+const TOTAL: Duration = Duration::from_secs(6);
 
-/// With one of these the tools ask a proxy, and whether hosts are reached directly says nothing.
+/// The environment variables of a proxy. With a proxy, direct connections to hosts do not matter.
 const PROXIES: &[&str] = &["https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY"];
 
-/// Why the hosts of these addresses do not answer, by `host:port`.
-pub(super) fn silent<'a>(urls: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+/// Returns the hosts of `urls` that accept no connection, as `host:port`, with the reasons.
+pub(super) fn unreachable<'a>(urls: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
     if PROXIES.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty())) {
         return BTreeMap::new();
     }
@@ -26,23 +27,23 @@ pub(super) fn silent<'a>(urls: impl Iterator<Item = &'a str>) -> BTreeMap<String
     let (sender, answers) = mpsc::channel();
     for host in hosts.clone() {
         let sender = sender.clone();
-        // Nobody waits for one that hangs in name resolution.
+        // The thread may hang in name resolution; it is not joined.
         thread::spawn(move || sender.send((host.clone(), connect(&host))));
     }
     drop(sender);
-    let until = Instant::now() + ALL;
-    let mut open: BTreeMap<String, String> =
-        hosts.into_iter().map(|host| (host, format!("no answer within {} s", ALL.as_secs()))).collect();
+    let until = Instant::now() + TOTAL;
+    let mut unreachable: BTreeMap<String, String> =
+        hosts.into_iter().map(|host| (host, format!("timed out after {} s", TOTAL.as_secs()))).collect();
     while let Ok((host, answer)) = answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
         match answer {
-            Ok(()) => drop(open.remove(&host)),
-            Err(reason) => drop(open.insert(host, reason)),
+            Ok(()) => drop(unreachable.remove(&host)),
+            Err(error) => drop(unreachable.insert(host, error.to_string())),
         }
     }
-    open
+    unreachable
 }
 
-/// `host:port` of an address; `None` for one without a host, such as a file's.
+/// Returns `host:port` of an address; `None` if it has no host, as a file's.
 pub(super) fn host(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let port = match scheme {
@@ -54,13 +55,12 @@ pub(super) fn host(url: &str) -> Option<String> {
     Some(if host.contains(':') { host.to_owned() } else { format!("{host}:{port}") })
 }
 
-fn connect(host: &str) -> Result<(), String> {
-    let addresses = host.to_socket_addrs().map_err(|error| error.to_string())?;
-    let mut last = "its name has no address".to_owned();
-    for address in addresses {
+fn connect(host: &str) -> io::Result<()> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
+    for address in host.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT) {
             Ok(_) => return Ok(()),
-            Err(error) => last = error.to_string(),
+            Err(error) => last = error,
         }
     }
     Err(last)
@@ -80,16 +80,16 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_is_told_from_who_does_not() {
+    fn a_host_that_does_not_listen_is_unreachable() {
         if PROXIES.iter().any(|name| env::var_os(name).is_some()) {
-            eprintln!("skipped: a proxy is set, so hosts are not asked");
+            eprintln!("skipped: a proxy is set");
             return;
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let there = format!("http://{}/a", listener.local_addr().unwrap());
-        // A port that was just free and is not listened on.
-        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let found = silent([there.as_str(), &format!("http://{gone}/b")].into_iter());
-        assert_eq!(found.keys().cloned().collect::<Vec<_>>(), [gone.to_string()]);
+        let listening = format!("http://{}/a", listener.local_addr().unwrap());
+        // A port without a listener: it was free a moment ago.
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let found = unreachable([listening.as_str(), &format!("http://{closed}/b")].into_iter());
+        assert_eq!(found.keys().cloned().collect::<Vec<_>>(), [closed.to_string()]);
     }
 }

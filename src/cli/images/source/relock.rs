@@ -1,22 +1,22 @@
-//! `--lock`: pins what is not pinned yet, and what follows a branch to where that is now.
+//! `--lock`: pins unpinned sources, and moves repositories that follow a branch to its current commit.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
 
-use super::asked;
+use super::addresses::archive_addresses;
 use super::fetch::{Fetcher, SourceSelection};
 use super::lock::{Lock, Repository};
 
-/// Pins everything and saves the lock when all of it is pinned; what has changed, one line each.
+/// Pins all sources and saves the lock file. Returns a line for each change.
 ///
 /// # Errors
-/// When a source cannot be had. The lock file is as it was then.
+/// When a source is unavailable. The lock file is unchanged then.
 pub(in crate::cli::images) fn relock(
     path: &Path,
     fetcher: &Fetcher,
-    say: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<String>> {
     let mut lock = Lock::load(path)?;
     let mut changes = Vec::new();
@@ -24,17 +24,17 @@ pub(in crate::cli::images) fn relock(
     let tips = fetcher.tips(&followed.collect::<Vec<_>>())?;
     let followed = (0..lock.repositories.len()).filter(|&index| !lock.repositories[index].follow.is_empty());
     for (index, tip) in followed.collect::<Vec<_>>().into_iter().zip(tips) {
-        let repository = at(&lock.repositories[index], tip, fetcher, say)?;
+        let repository = fetch_at(&lock.repositories[index], tip, fetcher, progress)?;
         if repository.commit != lock.repositories[index].commit {
             let commit = repository.commit.as_deref().unwrap_or_default();
             changes.push(format!("{} is pinned at {commit}", repository.name));
         }
         let makefile = fetcher.checkout(&repository)?.join("Makefile.uk");
         lock.repositories[index] = repository;
-        changes.extend(readdress(&mut lock, index, &makefile)?);
+        changes.extend(update_archive(&mut lock, index, &makefile)?);
     }
     for archive in lock.archives.iter_mut().filter(|archive| archive.sha256.is_none()) {
-        let pin = fetcher.pin(archive, say)?;
+        let pin = fetcher.pin(archive, progress)?;
         changes.push(format!("{} is pinned at {pin}", archive.file()));
         archive.sha256 = Some(pin);
     }
@@ -42,24 +42,29 @@ pub(in crate::cli::images) fn relock(
     Ok(changes)
 }
 
-/// The repository at another commit, fetched.
-fn at(old: &Repository, commit: String, fetcher: &Fetcher, say: &mut dyn FnMut(&str)) -> anyhow::Result<Repository> {
+/// Fetches the repository at another commit.
+fn fetch_at(
+    old: &Repository,
+    commit: String,
+    fetcher: &Fetcher,
+    progress: &mut dyn FnMut(&str),
+) -> anyhow::Result<Repository> {
     let mut new = Repository { commit: Some(commit), tree: None, ..old.clone() };
-    fetcher.all(&SourceSelection { repositories: vec![&new], ..SourceSelection::default() }, say)?;
+    fetcher.fetch(&SourceSelection { repositories: vec![&new], ..SourceSelection::default() }, progress)?;
     new.tree = Some(fetcher.tree(&new)?);
     Ok(new)
 }
 
-/// Gives the archive of a repository the address that its build has now. One with a choice of them keeps its own.
-fn readdress(lock: &mut Lock, index: usize, makefile: &Path) -> anyhow::Result<Option<String>> {
+/// Updates the address of a repository's archive from its `Makefile.uk`. If that names several, the address stays.
+fn update_archive(lock: &mut Lock, index: usize, makefile: &Path) -> anyhow::Result<Option<String>> {
     let name = &lock.repositories[index].name;
     let Some(archive) = lock.archives.iter_mut().find(|archive| archive.of == *name) else { return Ok(None) };
-    let text = fs::read_to_string(makefile).with_context(|| format!("read {}", makefile.display()))?;
-    match asked::addresses(&text).as_slice() {
+    let text = fs::read_to_string(makefile).with_context(|| format!("failed to read {}", makefile.display()))?;
+    match archive_addresses(&text).as_slice() {
         [url] if *url != archive.url => {
             archive.url.clone_from(url);
             archive.sha256 = None;
-            Ok(Some(format!("{name} builds {} now", archive.file())))
+            Ok(Some(format!("{name} now builds {}", archive.file())))
         }
         _ => Ok(None),
     }
@@ -85,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_branch_is_pinned_with_its_archive_and_the_rest_stays() {
+    fn a_followed_repository_is_pinned_with_its_archive_and_others_stay() {
         let dir = tempfile::tempdir().unwrap();
         let makefile = "V=2.0\nURL=https://no-such-host.invalid/lib-$(V).zip\n";
         let tip = repository(dir.path(), "lib", &[("Makefile.uk", makefile)]);
@@ -95,7 +100,7 @@ mod tests {
         let changes = relock(&path, &fetcher, &mut |_| ()).unwrap();
         let commit = tip.commit.clone().unwrap();
         assert_eq!(changes[0], format!("lib is pinned at {commit}"));
-        assert_eq!(changes[1], "lib builds lib-2.0.zip now");
+        assert_eq!(changes[1], "lib now builds lib-2.0.zip");
         // FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(changes[2], format!("lib-2.0.zip is pinned at {abc}"));
@@ -103,29 +108,29 @@ mod tests {
         assert_eq!(lock.repositories[0].commit, Some(commit));
         assert_eq!(lock.repositories[0].tree.as_ref().map(String::len), Some(40));
         assert_eq!(lock.repositories[1].commit, Some("1".repeat(40)));
-        assert_eq!(lock.unresolved(&["lib", "held"]), Vec::<&str>::new());
-        assert_eq!(relock(&path, &fetcher, &mut |_| ()).unwrap(), Vec::<String>::new(), "nothing has moved since");
+        assert_eq!(lock.unpinned(&["lib", "held"]), Vec::<&str>::new());
+        assert_eq!(relock(&path, &fetcher, &mut |_| ()).unwrap(), Vec::<String>::new(), "nothing has moved");
     }
 
     #[test]
-    fn without_network_what_cannot_be_pinned_is_named_with_the_way_without_it() {
+    fn an_error_without_network_explains_how_to_pin_offline() {
         let dir = tempfile::tempdir().unwrap();
         let path = lock(dir.path(), "https://no-such-host.invalid/lib-1.0.zip", "null");
         let fetcher = Fetcher { origin: Origin::Upstream, cache: dir.path().join("cache") };
-        let told = relock(&path, &fetcher, &mut |_| ()).unwrap_err().to_string();
-        assert!(told.contains("lib (https://no-such-host.invalid/lib.git): "), "{told}");
-        assert!(!told.contains("held") && told.contains("--source DIR"), "{told}");
+        let message = relock(&path, &fetcher, &mut |_| ()).unwrap_err().to_string();
+        assert!(message.contains("lib (https://no-such-host.invalid/lib.git): "), "{message}");
+        assert!(!message.contains("held") && message.contains("--source DIR"), "{message}");
     }
 
     #[test]
-    fn a_lock_that_cannot_be_pinned_whole_stays_as_it_was() {
+    fn a_lock_stays_unchanged_unless_everything_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
         repository(dir.path(), "lib", &[("Makefile.uk", "")]);
         let path = lock(dir.path(), &Server::start().url("none.zip"), "null");
         let before = fs::read_to_string(&path).unwrap();
         let fetcher = Fetcher { origin: Origin::Mirror(dir.path().into()), cache: dir.path().join("cache") };
-        let told = format!("{:#}", relock(&path, &fetcher, &mut |_| ()).unwrap_err());
-        assert!(told.starts_with("pin none.zip: "), "{told}");
+        let message = format!("{:#}", relock(&path, &fetcher, &mut |_| ()).unwrap_err());
+        assert!(message.starts_with("failed to pin none.zip: "), "{message}");
         assert_eq!(fs::read_to_string(&path).unwrap(), before);
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests fetch from: repositories and a server of their own.
+//! Local repositories and a local server, from which tests fetch.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use std::thread;
 
 use super::lock::Repository;
 
-/// Commits `files` to the repository `name` in `dir`, on its branch `staging`, and returns it pinned to that.
+/// Commits `files` to the branch `staging` of the repository `name` in `dir`, and returns it pinned to that commit.
 pub(in crate::cli::images) fn repository(dir: &Path, name: &str, files: &[(&str, &str)]) -> Repository {
     let folder = dir.join(name);
     fs::create_dir_all(&folder).unwrap();
@@ -42,11 +42,12 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Serves `good` (three bytes), `other` (three others) and `truncated`, which ends before it has said it would.
+/// Serves `good` (three bytes), `other` (three different bytes) and `truncated`, which is shorter than its announced
+/// length.
 pub(in crate::cli::images) struct Server(SocketAddr);
 
 impl Server {
-    /// Starts one, which lives as long as the test.
+    /// Starts a server that runs as long as the test.
     pub(in crate::cli::images) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -54,7 +55,7 @@ impl Server {
         Self(address)
     }
 
-    /// The address of one of its files.
+    /// Returns the address of a file.
     pub(in crate::cli::images) fn url(&self, name: &str) -> String {
         format!("http://{}/{name}", self.0)
     }
@@ -64,7 +65,7 @@ fn answer(mut stream: TcpStream) {
     let mut line = String::new();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let _ = reader.read_line(&mut line);
-    // A client that is answered before it has asked to the end may see its connection reset.
+    // Read the whole request: a client that gets an early response may see its connection reset.
     while matches!(reader.read_line(&mut String::new()), Ok(n) if n > 2) {}
     let (status, length, body) = match line.split(' ').nth(1) {
         Some("/good" | "/good.tar.gz") => ("200 OK", 3, "abc"),

@@ -1,7 +1,7 @@
-//! Builds the images of several programs, one after the other: fetches what they need, lets `make` work, moves what came
-//! out to its place, boots it once.
+//! Builds the images of several programs, one after the other: fetches the sources, runs `make`, copies the kernels,
+//! and boots each image once.
 //!
-//! Invariant: the manifest is written last, so that what has one is whole.
+//! Invariant: the manifest is written last, so an image with a manifest is complete.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ use sha2::{Digest, Sha256};
 use super::make::Make;
 use super::tree::{self, Tree};
 use super::{config, jobs, repositories};
-use crate::cli::images::source::{Fetcher, Lock, SourceSelection, Sources, addresses};
+use crate::cli::images::source::{Fetcher, Lock, SourceSelection, Sources, archive_addresses};
 use crate::cli::images::{ImageRequest, Row, smoke};
 
-/// What a tool may take to tell its version.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time limit for a tool to print its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What decides an image beside its sources.
+/// The tools whose versions influence an image.
 const TOOLCHAIN: &[&str] = &["gcc", "ld", "make"];
 
-/// What every image of a run shares.
+/// Builds images that share sources and tools.
 pub(super) struct Builder<'a> {
     request: &'a ImageRequest<'a>,
     lock: &'a Lock,
@@ -38,16 +38,15 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub(super) fn new(request: &'a ImageRequest<'a>, lock: &'a Lock, fetcher: Fetcher) -> anyhow::Result<Self> {
         let output = request.folders.images().join(NAME);
-        fs::create_dir_all(&output).with_context(|| format!("make {}", output.display()))?;
-        let version = |name: &&str| tools::version(&tools::find(name)?, &["--version"], PATIENCE);
+        fs::create_dir_all(&output).with_context(|| format!("failed to create {}", output.display()))?;
+        let version = |name: &&str| tools::version(&tools::find(name)?, &["--version"], VERSION_TIMEOUT);
         let toolchain = TOOLCHAIN.iter().filter_map(version).collect();
         Ok(Self { request, lock, fetcher, output, toolchain })
     }
 
-    /// Builds what is missing or changed. All sources are there before the first is built; each is tried before the
-    /// first failure is told.
-    pub(super) fn all(&self, programs: &[Program], say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
-        let _lock = self.only_one(say)?;
+    /// Builds the images that are missing or changed, after fetching all sources. Tries all programs before it fails.
+    pub(super) fn build(&self, programs: &[Program], progress: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+        let _lock = self.lock_output(progress)?;
         let mut stale = Vec::new();
         for &program in programs {
             let key = self.key(program)?;
@@ -55,10 +54,10 @@ impl<'a> Builder<'a> {
                 stale.push((program, key));
             }
         }
-        let sources = self.fetch(&stale, say)?;
+        let sources = self.fetch(&stale, progress)?;
         let mut failures = Vec::new();
         for (program, key) in &stale {
-            if let Err(error) = self.image(*program, key.clone(), &sources, say) {
+            if let Err(error) = self.image(*program, key.clone(), &sources, progress) {
                 failures.push(format!("build {program} for {NAME}: {error:#}"));
             }
         }
@@ -66,18 +65,19 @@ impl<'a> Builder<'a> {
         let row = |&program: &Program| {
             let state = if stale.iter().any(|(built, _)| *built == program) { "built" } else { "up to date" };
             let manifest = unikernel::load(self.request.folders, NAME, program)?;
-            Ok(Row::of(NAME, &manifest, state))
+            Ok(Row::new(NAME, &manifest, state))
         };
         programs.iter().map(row).collect()
     }
 
-    /// Waits until no other process builds here. Released when the file is closed, also by a crash.
-    fn only_one(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<File> {
+    /// Locks the output folder, after waiting for other processes that build. Closing the file releases the lock, even
+    /// after a crash.
+    fn lock_output(&self, progress: &mut dyn FnMut(&str)) -> anyhow::Result<File> {
         let path = self.output.join(".lock");
-        let file = File::create(&path).with_context(|| format!("make {}", path.display()))?;
+        let file = File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
         if file.try_lock().is_err() {
-            say("wait for another process that builds these images");
-            file.lock().with_context(|| format!("lock {}", path.display()))?;
+            progress("wait for another process that builds these images");
+            file.lock().with_context(|| format!("failed to lock {}", path.display()))?;
         }
         Ok(file)
     }
@@ -86,7 +86,7 @@ impl<'a> Builder<'a> {
         self.request.folders.project.join("guest-images")
     }
 
-    /// SHA-256 of all that decides an image.
+    /// Returns the SHA-256 of all inputs of an image.
     fn key(&self, program: Program) -> anyhow::Result<String> {
         let mut sha = Sha256::new();
         let mut add = |field: &[u8]| {
@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
         self.sources_of(program)?.iter().for_each(|source| add(format!("{} {}", source.name, source.pin).as_bytes()));
         self.toolchain.iter().for_each(|version| add(version.as_bytes()));
         for &monitor in MONITORS {
-            let tree = Tree::of(&self.guests(), program, monitor)?;
+            let tree = Tree::new(&self.guests(), program, monitor)?;
             tree.files.iter().for_each(|(name, content)| {
                 add(name.as_bytes());
                 add(content);
@@ -107,11 +107,11 @@ impl<'a> Builder<'a> {
 
     fn is_built(&self, program: Program, key: &str) -> bool {
         let folder = self.output.join(program.name());
-        let whole = |manifest: &Manifest| {
+        let is_complete = |manifest: &Manifest| {
             let monitors: Vec<Monitor> = manifest.variants.iter().map(|variant| variant.monitor).collect();
             manifest.key == key && monitors == MONITORS && manifest.variants.iter().all(|v| v.check(&folder).is_ok())
         };
-        unikernel::load(self.request.folders, NAME, program).is_ok_and(|manifest| whole(&manifest))
+        unikernel::load(self.request.folders, NAME, program).is_ok_and(|manifest| is_complete(&manifest))
     }
 
     fn sources_of(&self, program: Program) -> anyhow::Result<Vec<Source>> {
@@ -126,23 +126,24 @@ impl<'a> Builder<'a> {
         Ok(sources)
     }
 
-    fn fetch(&self, stale: &[(Program, String)], say: &mut dyn FnMut(&str)) -> anyhow::Result<Sources> {
+    fn fetch(&self, stale: &[(Program, String)], progress: &mut dyn FnMut(&str)) -> anyhow::Result<Sources> {
         let mut names: Vec<_> = stale.iter().flat_map(|(program, _)| repositories(*program)).collect();
         names.sort_unstable();
         names.dedup();
         let repositories = names.iter().map(|name| self.lock.repository(name)).collect::<anyhow::Result<_>>()?;
-        let wanted = SourceSelection { repositories, archives: self.lock.archives_of(&names) };
-        let sources = self.fetcher.all(&wanted, say)?;
-        wanted.archives.iter().try_for_each(|archive| {
+        let selection = SourceSelection { repositories, archives: self.lock.archives_of(&names) };
+        let sources = self.fetcher.fetch(&selection, progress)?;
+        selection.archives.iter().try_for_each(|archive| {
             let makefile = sources.repository(&archive.of)?.join("Makefile.uk");
-            let text = fs::read_to_string(&makefile).with_context(|| format!("read {}", makefile.display()))?;
-            let asked = addresses(&text);
-            let is_asked = asked.iter().any(|url| url.rsplit('/').next() == Some(archive.file()));
+            let text =
+                fs::read_to_string(&makefile).with_context(|| format!("failed to read {}", makefile.display()))?;
+            let requested = archive_addresses(&text);
+            let is_requested = requested.iter().any(|url| url.rsplit('/').next() == Some(archive.file()));
             ensure!(
-                is_asked,
-                "{} as it is pinned builds {}, the lock file has {}: their pins do not belong together",
+                is_requested,
+                "the pinned commit of {} builds {}; expected {} from the lock file",
                 archive.of,
-                if asked.is_empty() { "no archive".to_owned() } else { asked.join(" or ") },
+                if requested.is_empty() { "no archive".to_owned() } else { requested.join(" or ") },
                 archive.file()
             );
             Ok(())
@@ -150,29 +151,35 @@ impl<'a> Builder<'a> {
         Ok(sources)
     }
 
-    /// Builds every variant of one program, and boots the one that can be.
-    fn image(&self, program: Program, key: String, sources: &Sources, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    /// Builds every variant of one program, and boots the variant for QEMU.
+    fn image(
+        &self,
+        program: Program,
+        key: String,
+        sources: &Sources,
+        progress: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<()> {
         let mut built = Vec::new();
         for &monitor in MONITORS {
-            built.push((monitor, self.variant(program, monitor, sources, say)?));
+            built.push((monitor, self.variant(program, monitor, sources, progress)?));
         }
         let folder = self.output.join(program.name());
-        // What is there from before is not what is built now, from here on.
+        // Remove the old image first: its manifest does not describe the new files.
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("remove {}", folder.display()));
+                return Err(error).with_context(|| format!("failed to remove {}", folder.display()));
             }
-            _ => fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?,
+            _ => fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?,
         }
         let mut manifest = Manifest::new(program, unikraft::memory(program), unikraft::ready(program), key);
         for (monitor, (make, kernel)) in built {
             manifest.variants.push(keep(&folder, monitor, &make, &kernel)?);
         }
-        self.smoke(program, &manifest, &folder, say)?;
+        self.smoke(program, &manifest, &folder, progress)?;
         manifest.sources = self.sources_of(program)?;
         manifest.toolchain = self.toolchain.clone();
         manifest.notes = unikraft::notes(program).iter().map(|&note| note.to_owned()).collect();
-        manifest.save(&folder).with_context(|| format!("write the manifest in {}", folder.display()))
+        manifest.save(&folder).with_context(|| format!("failed to write the manifest in {}", folder.display()))
     }
 
     fn variant(
@@ -180,11 +187,11 @@ impl<'a> Builder<'a> {
         program: Program,
         monitor: Monitor,
         sources: &Sources,
-        say: &mut dyn FnMut(&str),
+        progress: &mut dyn FnMut(&str),
     ) -> anyhow::Result<(Make, PathBuf)> {
         let folder = self.output.join("build").join(format!("{program}-{monitor}"));
         if folder.exists() {
-            fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+            fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
         }
         let checkout = |name: &&str| sources.repository(name).map(Path::to_owned);
         let make = Make {
@@ -194,19 +201,20 @@ impl<'a> Builder<'a> {
             libraries: tree::libraries(program).iter().map(checkout).collect::<anyhow::Result<_>>()?,
             folder,
         };
-        Tree::of(&self.guests(), program, monitor)?.write(&make.app())?;
-        self.seed(&make, sources)?;
-        let kernel = make.run(&config::wanted(program, monitor), jobs()?, say)?;
+        Tree::new(&self.guests(), program, monitor)?.write(&make.app())?;
+        self.copy_archives(&make, sources)?;
+        let kernel = make.run(&config::requested(program, monitor), jobs()?, progress)?;
         Ok((make, kernel))
     }
 
-    /// Puts the archives where the build looks for them before it would download them.
-    fn seed(&self, make: &Make, sources: &Sources) -> anyhow::Result<()> {
+    /// Copies the archives to the folders where the build looks before it downloads.
+    fn copy_archives(&self, make: &Make, sources: &Sources) -> anyhow::Result<()> {
         for archive in self.lock.archives_of(&repositories(make.program)) {
             let folder = make.out().join(&archive.folder);
-            fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+            fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
             let from = sources.archives.get(archive.file()).context("an archive was not fetched")?;
-            fs::copy(from, folder.join(archive.file())).with_context(|| format!("copy {}", from.display()))?;
+            fs::copy(from, folder.join(archive.file()))
+                .with_context(|| format!("failed to copy {}", from.display()))?;
         }
         Ok(())
     }
@@ -216,28 +224,28 @@ impl<'a> Builder<'a> {
         program: Program,
         manifest: &Manifest,
         folder: &Path,
-        say: &mut dyn FnMut(&str),
+        progress: &mut dyn FnMut(&str),
     ) -> anyhow::Result<()> {
         let variant = manifest.variants.iter().find(|variant| variant.monitor == Monitor::Qemu);
-        let system = variant.context("no variant for QEMU")?.system(folder, manifest.memory);
+        let system = variant.context("missing variant for QEMU")?.system(folder, manifest.memory);
         let line = unikraft::command_line(program, Monitor::Qemu, &["deadline=60".to_owned()], None);
-        say(&format!("boot {program}"));
+        progress(&format!("boot {program}"));
         match smoke::boot(&system, &line, &folder.join("smoke.log"))? {
             smoke::Outcome::Booted => {}
-            smoke::Outcome::Skipped(why) => say(&format!("{program} was not booted: {why}")),
+            smoke::Outcome::Skipped(why) => progress(&format!("skipped the boot of {program}: {why}")),
         }
         Ok(())
     }
 }
 
-/// Copies what `make` left to the image's folder, and removes its objects.
+/// Copies the kernel and the configuration to the image's folder, and removes the objects.
 fn keep(folder: &Path, monitor: Monitor, make: &Make, kernel: &Path) -> anyhow::Result<Variant> {
     let (to, config) = (folder.join(format!("kernel-{monitor}")), folder.join(format!("config-{monitor}")));
-    fs::copy(kernel, &to).with_context(|| format!("copy {}", kernel.display()))?;
-    fs::copy(make.config(), &config).with_context(|| format!("copy {}", make.config().display()))?;
-    let of = |path: &Path| BuiltFile::read(path).with_context(|| format!("read {}", path.display()));
-    let variant = Variant { monitor, kernel: of(&to)?, disk: None, config: Some(of(&config)?.sha256) };
-    // Two dozen builds would take gigabytes; their logs stay.
-    fs::remove_dir_all(make.out()).with_context(|| format!("remove {}", make.out().display()))?;
+    fs::copy(kernel, &to).with_context(|| format!("failed to copy {}", kernel.display()))?;
+    fs::copy(make.config(), &config).with_context(|| format!("failed to copy {}", make.config().display()))?;
+    let file = |path: &Path| BuiltFile::read(path).with_context(|| format!("failed to read {}", path.display()));
+    let variant = Variant { monitor, kernel: file(&to)?, disk: None, config: Some(file(&config)?.sha256) };
+    // The objects of all builds would occupy gigabytes; the logs stay.
+    fs::remove_dir_all(make.out()).with_context(|| format!("failed to remove {}", make.out().display()))?;
     Ok(variant)
 }

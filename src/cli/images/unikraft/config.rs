@@ -1,18 +1,18 @@
-//! The configuration of an image: what it asks for, and whether it was given. Pure.
+//! The configuration of an image: the requested symbols, and a check of the result. Pure.
 //!
-//! kconfig drops, without a word, what it does not know and what its dependencies do not allow. So every symbol that is
-//! asked for is looked up in the configuration that came out.
+//! kconfig silently drops unknown symbols and those with unmet dependencies. So every requested symbol is looked up in
+//! the resolved configuration.
 
 use std::fmt;
 
 use crate::guest::system::unikernel::Monitor;
 use crate::model::program::Program;
 
-/// A symbol and its value.
+/// A symbol with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Symbol {
     name: &'static str,
-    /// None: switched off, however a library implies it.
+    /// The value; `None` switches the symbol off even if a library implies it.
     value: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Symbol {
 const BASE: &[&str] = &[
     "PLAT_KVM",
     "ARCH_X86_64",
-    // One line, which also ends the firmware's last one.
+    // Prints one line, which also ends the firmware's last line.
     "LIBUKBOOT_BANNER_MINIMAL",
     "LIBMUSL",
     "LIBPOSIX_TIME",
@@ -38,7 +38,7 @@ const BASE: &[&str] = &[
     "LIBPOSIX_TTY_STDOUT_SERIAL",
 ];
 
-/// Files in memory, from an archive in the kernel: nothing has to be passed along.
+/// Files in memory, from an archive in the kernel: the command line needs no parameters for them.
 const FILES: &[&str] = &[
     "LIBPOSIX_VFS_SYSCALLS",
     "LIBPOSIX_VFS_FSTAB",
@@ -46,7 +46,7 @@ const FILES: &[&str] = &[
     "LIBPOSIX_VFS_FSTAB_BUILTIN_EINITRD",
 ];
 
-/// lwIP, with an address from the command line. Of its sources those that it was booted with.
+/// lwIP, with an address from the command line. The version of its sources is the one that others have booted.
 const NETWORK: &[&str] = &[
     "LIBLWIP",
     "LWIP_UNIKRAFT21X",
@@ -65,20 +65,22 @@ pub(super) const fn has_files(program: Program) -> bool {
     !matches!(program, Program::Hello | Program::Sleep | Program::Prime | Program::Stream | Program::Fork)
 }
 
-/// Everything that the image of `program` for `monitor` asks for.
-pub(super) fn wanted(program: Program, monitor: Monitor) -> Vec<Symbol> {
-    let named = Symbol { name: "UK_NAME", value: Some(format!("\"{program}\"")) };
-    // The old file system layer, which keeps the new one from serving system calls.
-    let off = Symbol { name: "LIBVFSCORE", value: None };
+/// Returns the requested symbols of the image of `program` for `monitor`.
+pub(super) fn requested(program: Program, monitor: Monitor) -> Vec<Symbol> {
+    let name = Symbol { name: "UK_NAME", value: Some(format!("\"{program}\"")) };
+    // The old file system layer prevents the new one from handling system calls.
+    let old_files = Symbol { name: "LIBVFSCORE", value: None };
     let files = if has_files(program) { FILES } else { &[] };
     let network = if program.is_server() { NETWORK } else { &[] };
-    let switches = [BASE, files, network, of_program(program), of_monitor(monitor, program.is_server())].concat();
+    let switches =
+        [BASE, files, network, program_symbols(program), monitor_symbols(monitor, program.is_server())].concat();
     let switches = switches.into_iter().map(|name| Symbol { name, value: Some("y".to_owned()) });
-    [named, off].into_iter().chain(switches).collect()
+    [name, old_files].into_iter().chain(switches).collect()
 }
 
-/// The library of a program that is one of upstream's. Its main function stays off: ours calls it.
-const fn of_program(program: Program) -> &'static [&'static str] {
+/// Returns the symbols of the upstream library that implements a program. The library's own entry point stays off,
+/// because this project's `main` calls it.
+const fn program_symbols(program: Program) -> &'static [&'static str] {
     match program {
         Program::Sqlite => &["LIBSQLITE"],
         Program::Nginx => &["LIBNGINX"],
@@ -89,8 +91,8 @@ const fn of_program(program: Program) -> &'static [&'static str] {
     }
 }
 
-/// The way of booting and the bus of the devices.
-const fn of_monitor(monitor: Monitor, network: bool) -> &'static [&'static str] {
+/// Returns the symbols for a monitor's boot protocol and device bus.
+const fn monitor_symbols(monitor: Monitor, network: bool) -> &'static [&'static str] {
     match (monitor, network) {
         (Monitor::Firecracker, _) => &[
             "KVM_VMM_FIRECRACKER",
@@ -107,19 +109,20 @@ const fn of_monitor(monitor: Monitor, network: bool) -> &'static [&'static str] 
     }
 }
 
-/// The text that `make defconfig` reads.
-pub(super) fn defconfig(wanted: &[Symbol]) -> String {
-    wanted.iter().map(|symbol| format!("{symbol}\n")).collect()
+/// Returns the input of `make defconfig`.
+pub(super) fn defconfig(requested: &[Symbol]) -> String {
+    requested.iter().map(|symbol| format!("{symbol}\n")).collect()
 }
 
-/// What of `wanted` the configuration that came out has not, or has otherwise. One that is off may also be unknown.
-pub(super) fn dropped<'a>(wanted: &'a [Symbol], resolved: &str) -> Vec<&'a Symbol> {
+/// Returns the requested symbols that the resolved configuration does not have, or has with another value. A symbol
+/// that is switched off may be absent.
+pub(super) fn dropped<'a>(requested: &'a [Symbol], resolved: &str) -> Vec<&'a Symbol> {
     let lines: Vec<&str> = resolved.lines().map(str::trim_end).collect();
-    let is_given = |symbol: &&Symbol| match &symbol.value {
+    let is_resolved = |symbol: &&Symbol| match &symbol.value {
         Some(_) => lines.contains(&symbol.to_string().as_str()),
         None => !lines.iter().any(|line| line.starts_with(&format!("CONFIG_{}=", symbol.name))),
     };
-    wanted.iter().filter(|symbol| !is_given(symbol)).collect()
+    requested.iter().filter(|symbol| !is_resolved(symbol)).collect()
 }
 
 #[cfg(test)]
@@ -129,28 +132,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_kconfig_drops_is_seen() {
-        let wanted = wanted(Program::Hello, Monitor::Qemu);
-        let whole = defconfig(&wanted);
-        assert_eq!(dropped(&wanted, &whole), Vec::<&Symbol>::new());
-        let resolved = whole
+    fn dropped_symbols_are_found() {
+        let requested = requested(Program::Hello, Monitor::Qemu);
+        let complete = defconfig(&requested);
+        assert_eq!(dropped(&requested, &complete), Vec::<&Symbol>::new());
+        let resolved = complete
             .replace("CONFIG_LIBPOSIX_TIME=y\n", "# CONFIG_LIBPOSIX_TIME is not set\n")
             .replace("CONFIG_LIBMUSL=y\n", "")
             .replace("CONFIG_UK_NAME=\"hello\"", "CONFIG_UK_NAME=\"app\"")
             .replace("# CONFIG_LIBVFSCORE is not set", "CONFIG_LIBVFSCORE=y");
-        let told: Vec<String> = dropped(&wanted, &resolved).into_iter().map(Symbol::to_string).collect();
+        let symbols: Vec<String> = dropped(&requested, &resolved).into_iter().map(Symbol::to_string).collect();
         assert_eq!(
-            told.join("; "),
+            symbols.join("; "),
             "CONFIG_UK_NAME=\"hello\"; # CONFIG_LIBVFSCORE is not set; CONFIG_LIBMUSL=y; CONFIG_LIBPOSIX_TIME=y"
         );
-        let unknown = whole.replace("# CONFIG_LIBVFSCORE is not set\n", "");
-        assert_eq!(dropped(&wanted, &unknown), Vec::<&Symbol>::new());
+        let unknown = complete.replace("# CONFIG_LIBVFSCORE is not set\n", "");
+        assert_eq!(dropped(&requested, &unknown), Vec::<&Symbol>::new());
     }
 
     #[test]
-    fn no_image_asks_for_a_symbol_twice() {
+    fn no_image_requests_a_symbol_twice() {
         for (&program, &monitor) in PROGRAMS.iter().flat_map(|p| MONITORS.iter().map(move |m| (p, m))) {
-            let mut names: Vec<_> = wanted(program, monitor).into_iter().map(|symbol| symbol.name).collect();
+            let mut names: Vec<_> = requested(program, monitor).into_iter().map(|symbol| symbol.name).collect();
             let all = names.len();
             names.sort_unstable();
             names.dedup();
@@ -159,8 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn an_image_asks_for_what_its_program_and_monitor_need() {
-        let text = |program, monitor| defconfig(&wanted(program, monitor));
+    fn an_image_requests_the_symbols_of_its_program_and_monitor() {
+        let text = |program, monitor| defconfig(&requested(program, monitor));
         assert_eq!(
             text(Program::Hello, Monitor::Qemu),
             "CONFIG_UK_NAME=\"hello\"\n# CONFIG_LIBVFSCORE is not set\nCONFIG_PLAT_KVM=y\nCONFIG_ARCH_X86_64=y\n\

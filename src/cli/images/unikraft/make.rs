@@ -1,4 +1,4 @@
-//! How `make` is called, and what it leaves: the interface of Unikraft's build.
+//! The interface of Unikraft's build: how `make` is called, and which files it creates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use anyhow::{Context, ensure};
 use super::config::{self, Symbol};
 use crate::cli::images::step::Step;
 
-/// It compiles kconfig first.
+/// The time limit of `make defconfig`, which compiles kconfig first.
 const CONFIGURE: Duration = Duration::from_secs(5 * 60);
 
-/// Redis with its libraries on one slow processor.
+/// The time limit of a build: Redis with its libraries on one slow processor.
 const BUILD: Duration = Duration::from_secs(60 * 60);
 
-/// All sources are there and pinned. What the build would fetch all the same is not, and it shall fail: port 9 is that
-/// of nobody (discard). Python would leave files in the checkouts.
+/// The environment of the build. All pinned sources are present, so an attempt to fetch more must fail: nothing listens
+/// on port 9 (discard). Python must not write its caches to the checkouts.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("http_proxy", "http://127.0.0.1:9"),
     ("https_proxy", "http://127.0.0.1:9"),
@@ -27,7 +27,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("MAKEFLAGS", ""),
 ];
 
-/// One image's build: which folders, all absolute.
+/// The build of one image. All paths are absolute.
 #[derive(Debug, Clone)]
 pub(super) struct Make {
     pub(super) program: Program,
@@ -36,12 +36,12 @@ pub(super) struct Make {
     pub(super) unikraft: PathBuf,
     /// The checkouts of the libraries.
     pub(super) libraries: Vec<PathBuf>,
-    /// Where everything is built: the application, objects in `out`, logs.
+    /// The folder of the build: the application, objects in `out`, logs.
     pub(super) folder: PathBuf,
 }
 
 impl Make {
-    /// Upstream names an application after its folder.
+    /// Returns the application's folder. Upstream names an application after its folder.
     pub(super) fn app(&self) -> PathBuf {
         self.folder.join(self.program.name())
     }
@@ -50,46 +50,51 @@ impl Make {
         self.folder.join("out")
     }
 
-    /// The resolved configuration.
+    /// Returns the path of the resolved configuration.
     pub(super) fn config(&self) -> PathBuf {
         self.app().join(".config")
     }
 
-    /// Configures and builds; the kernel's file.
+    /// Configures and builds the image, and returns the path of the kernel.
     ///
     /// # Errors
-    /// When `make` fails, when a symbol was dropped, when there is no kernel in the end.
-    pub(super) fn run(&self, wanted: &[Symbol], jobs: usize, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
+    /// When `make` fails or creates no kernel, or when kconfig dropped a symbol.
+    pub(super) fn run(
+        &self,
+        requested: &[Symbol],
+        jobs: usize,
+        progress: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<PathBuf> {
         let what = format!("{} for {}", self.program, self.monitor);
-        say(&format!("configure {what}"));
+        progress(&format!("configure {what}"));
         self.step("defconfig", &["defconfig"], CONFIGURE).run()?;
-        self.check(wanted)?;
-        say(&format!("build {what}"));
+        self.check(requested)?;
+        progress(&format!("build {what}"));
         self.step("build", &[&format!("-j{jobs}")], BUILD).run()?;
         let kernel = self.kernel();
-        ensure!(kernel.is_file(), "make has ended well, but there is no {}", kernel.display());
+        ensure!(kernel.is_file(), "make succeeded without creating {}", kernel.display());
         Ok(kernel)
     }
 
-    /// Upstream's name for it.
+    /// Returns the path that upstream's build gives the kernel.
     fn kernel(&self) -> PathBuf {
         let suffix = if self.monitor == Monitor::Firecracker { "fc" } else { "qemu" };
         self.out().join(format!("{}_{suffix}-x86_64", self.program))
     }
 
-    fn check(&self, wanted: &[Symbol]) -> anyhow::Result<()> {
+    fn check(&self, requested: &[Symbol]) -> anyhow::Result<()> {
         let path = self.config();
-        let resolved = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let dropped = config::dropped(wanted, &resolved);
-        let told: Vec<String> = dropped.iter().map(|symbol| format!("     {symbol}\n")).collect();
+        let resolved = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+        let dropped = config::dropped(requested, &resolved);
+        let lines: Vec<String> = dropped.iter().map(|symbol| format!("     {symbol}\n")).collect();
         ensure!(
             dropped.is_empty(),
-            "kconfig has dropped what {} for {} needs: upstream has renamed it, or the libraries do not fit together \
-             (see docs/unikernels.md). The configuration that came out is {}\n{}",
+            "kconfig has dropped symbols of {} for {}: upstream has renamed them, or the libraries are incompatible \
+             (see docs/unikernels.md); the resolved configuration is {}\n{}",
             self.program,
             self.monitor,
             path.display(),
-            told.concat()
+            lines.concat()
         );
         Ok(())
     }
@@ -114,10 +119,10 @@ impl Make {
             format!("L={}", libraries.join(":")),
             format!("O={}", shown(&self.out())),
             format!("C={}", shown(&self.config())),
-            // Before there is a configuration, kconfig calls them by their oldest names.
+            // Without a configuration, kconfig's own build defaults to lex and yacc.
             "LEX=flex".to_owned(),
             "YACC=bison".to_owned(),
-            // What GCC 15 takes for C by itself, older sources are not.
+            // Older sources do not compile as the default C standard of GCC 15.
             "UK_CFLAGS=-std=gnu17".to_owned(),
         ];
         if targets.contains(&"defconfig") {

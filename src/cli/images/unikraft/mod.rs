@@ -1,7 +1,7 @@
-//! `cargo xtask images --platform unikraft`: the guests as Unikraft images, from upstream's sources.
+//! `cargo xtask images --platform unikraft`: builds the guest programs as Unikraft images from upstream's sources.
 //!
-//! Sources are pinned by `guest-images/unikraft/unikraft.lock` and fetched to the user's machine; `docs/unikernels.md`
-//! tells what was run and what was not.
+//! `guest-images/unikraft/unikraft.lock` pins the sources, which are fetched to the user's machine.
+//! `docs/unikernels.md` lists what was tested.
 
 mod build;
 mod config;
@@ -22,7 +22,7 @@ use super::source::{self, Fetcher, Lock};
 use super::tools::{self, HostTool, tool};
 use super::{ImageRequest, Row};
 
-/// What upstream's build calls, beside what fetches. `wget` is never called for what is pinned, but looked for.
+/// The tools that upstream's build calls. It requires `wget` even if it downloads nothing.
 const TOOLS: &[HostTool] = &[
     tool("make"),
     tool("gcc"),
@@ -36,47 +36,47 @@ const TOOLS: &[HostTool] = &[
     tool("patch"),
 ];
 
-/// Builds what is missing or changed of the programs that were asked for.
-pub(super) fn build(request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
+/// Builds the requested programs that are missing or changed.
+pub(super) fn build(request: &ImageRequest<'_>, progress: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Row>> {
     let lock = Lock::load(&lock_file(request))?;
     let programs = request.programs(PROGRAMS);
-    let asked = if request.locked { PROGRAMS } else { programs.as_slice() };
-    refuse_unpinned(&lock, asked)?;
+    let checked = if request.locked { PROGRAMS } else { programs.as_slice() };
+    reject_unpinned(&lock, checked)?;
     tools::check(&[tools::FETCH, TOOLS].concat(), "building Unikraft images")?;
-    Builder::new(request, &lock, fetcher(request))?.all(&programs, say)
+    Builder::new(request, &lock, fetcher(request))?.build(&programs, progress)
 }
 
-/// Refreshes the pins.
-pub(super) fn relock(request: &ImageRequest<'_>, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+/// Updates the pins.
+pub(super) fn relock(request: &ImageRequest<'_>, progress: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     tools::check(tools::FETCH, "pinning sources")?;
     let path = lock_file(request);
-    let changes = source::relock(&path, &fetcher(request), say)?;
-    changes.iter().for_each(|change| say(change));
-    say(&format!("{} pins changed in {}", changes.len(), path.display()));
+    let changes = source::relock(&path, &fetcher(request), progress)?;
+    changes.iter().for_each(|change| progress(change));
+    progress(&format!("changed {} pins in {}", changes.len(), path.display()));
     Ok(())
 }
 
-/// What is built, from the manifests.
+/// Lists the built images.
 pub(super) fn list(request: &ImageRequest<'_>) -> Vec<Row> {
     super::built_rows(request.folders, NAME, PROGRAMS)
 }
 
-/// The repositories of a program's image.
+/// Returns the repositories of a program's image.
 fn repositories(program: Program) -> Vec<&'static str> {
     ["unikraft"].iter().chain(tree::libraries(program)).copied().collect()
 }
 
-fn refuse_unpinned(lock: &Lock, programs: &[Program]) -> anyhow::Result<()> {
+fn reject_unpinned(lock: &Lock, programs: &[Program]) -> anyhow::Result<()> {
     let mut names: Vec<_> = programs.iter().flat_map(|&program| repositories(program)).collect();
     names.sort_unstable();
     names.dedup();
     names.iter().try_for_each(|name| lock.repository(name).map(drop))?;
-    let unresolved = lock.unresolved(&names);
+    let unpinned = lock.unpinned(&names);
     ensure!(
-        unresolved.is_empty(),
-        "not pinned yet: {}. Nobody is known to have built these together with the rest, so this project names no commit; \
-         `cargo xtask images --platform {NAME} --lock` pins them to what upstream has now, with the network once",
-        unresolved.join(", ")
+        unpinned.is_empty(),
+        "unpinned sources: {}; no commits are known to build together with the pinned sources\n\
+         help: pin upstream's current versions, with network: `cargo xtask images --platform {NAME} --lock`",
+        unpinned.join(", ")
     );
     Ok(())
 }
@@ -90,7 +90,7 @@ fn lock_file(request: &ImageRequest<'_>) -> PathBuf {
     request.lock_file.clone().unwrap_or_else(own)
 }
 
-/// How many jobs `make` may run.
+/// Returns the number of jobs for `make`.
 fn jobs() -> anyhow::Result<usize> {
-    Ok(std::thread::available_parallelism().context("count the processors")?.get())
+    Ok(std::thread::available_parallelism().context("failed to count the processors")?.get())
 }

@@ -1,19 +1,19 @@
-//! The servers' configurations for Unikraft: those of every platform but for what its ports have not. Pure.
+//! Renders the servers' configurations for Unikraft, without the features that its ports do not have. Pure.
 
 use crate::model::program::Program;
 use anyhow::{Context, ensure};
 
-/// Where the servers' files lie in the guest.
+/// The folder of the servers' files in the guest.
 pub(super) const FOLDER: &str = "fw/server";
 
-/// A line of the Nginx template and what stands in its place; `None`: nothing.
+/// Edits of the Nginx template: a line and its replacement; `None` removes the line.
 const NGINX: &[(&str, Option<&str>)] = &[
-    // There are no users.
+    // Unikraft has no users.
     ("@user@", None),
-    // lwIP has no TCP_CORK, and nothing sends a file without copying it.
+    // lwIP has neither TCP_CORK nor sendfile.
     ("sendfile on;", Some("sendfile off;")),
     ("tcp_nopush on;", None),
-    // The port may leave these modules out, which would make the lines unknown.
+    // The port may be built without these modules, so Nginx would reject the lines.
     ("proxy_temp_path \"@dir@\";", None),
     ("fastcgi_temp_path \"@dir@\";", None),
     ("uwsgi_temp_path \"@dir@\";", None),
@@ -21,17 +21,17 @@ const NGINX: &[(&str, Option<&str>)] = &[
     ("root \"@root@/fw/server/html\";", Some("root \"/fw/server/html\";")),
 ];
 
-/// The configuration of `program` from the template of all platforms.
+/// Renders the configuration of `program` from the template that all platforms share.
 ///
 /// # Errors
-/// When the template has changed so that a difference does not apply any more.
+/// When an edit does not apply to the template.
 pub(super) fn configuration(program: Program, template: &str) -> anyhow::Result<String> {
     let edits = if program == Program::Nginx { NGINX } else { &[] };
     for (line, _) in edits {
         let times = template.lines().filter(|l| l.trim() == *line).count();
-        ensure!(times == 1, "the template of {program} has the line `{line}` {times} times, not once");
+        ensure!(times == 1, "template of {program}: {times} lines `{line}`; expected one");
     }
-    let port = program.port().context("not a server")?.to_string();
+    let port = program.port().context("the program is not a server")?.to_string();
     let values = [("@listen@", "0.0.0.0"), ("@port@", &port), ("@dir@", "/tmp")];
     let mut text = String::new();
     for line in template.lines() {
@@ -59,14 +59,14 @@ mod tests {
         fs::read_to_string(Folders::from_env().project.join("guest-images/servers").join(path)).unwrap()
     }
 
-    /// The lines that say something, joined.
-    fn said(text: &str) -> String {
+    /// Joins the lines without comments and blank lines.
+    fn statements(text: &str) -> String {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn nginx_is_configured_as_everywhere_but_for_what_is_not_there() {
+    fn nginx_has_the_shared_configuration_without_unsupported_features() {
         let text = configuration(Program::Nginx, &template("nginx/nginx.conf")).unwrap();
         let pid = ["/tmp", "nginx.pid"].join("/");
         let expected = format!(
@@ -76,23 +76,23 @@ mod tests {
              keepalive_requests 1000000000; keepalive_timeout 3600; client_body_temp_path \"/tmp\"; \
              server {{ listen 0.0.0.0:80; root \"/fw/server/html\"; }} }}"
         );
-        assert_eq!(said(&text), expected);
+        assert_eq!(statements(&text), expected);
     }
 
     #[test]
-    fn redis_is_configured_as_everywhere() {
+    fn redis_has_the_shared_configuration() {
         let text = configuration(Program::Redis, &template("redis/redis.conf")).unwrap();
         assert_eq!(
-            said(&text),
+            statements(&text),
             "bind 0.0.0.0 port 6379 protected-mode no daemonize no dir \"/tmp\" logfile \"\" loglevel warning save \"\" \
              appendonly no"
         );
     }
 
     #[test]
-    fn a_template_that_has_changed_is_noticed() {
+    fn a_changed_template_is_an_error() {
         let changed = template("nginx/nginx.conf").replace("sendfile on;", "sendfile  on;");
-        let told = configuration(Program::Nginx, &changed).unwrap_err().to_string();
-        assert_eq!(told, "the template of nginx has the line `sendfile on;` 0 times, not once");
+        let message = configuration(Program::Nginx, &changed).unwrap_err().to_string();
+        assert_eq!(message, "template of nginx: 0 lines `sendfile on;`; expected one");
     }
 }

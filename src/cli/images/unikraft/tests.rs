@@ -1,5 +1,5 @@
-//! The whole recipe against a stand-in for upstream: a mirror with repositories and an archive of the test's own, whose
-//! build has Unikraft's interface and gives out a kernel of ours.
+//! Tests of the whole recipe against a stand-in for upstream: a mirror with the test's repositories and archive, whose
+//! build has Unikraft's interface and produces the guest system `null`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use crate::cli::images::ImageRequest;
 use crate::cli::images::source::Origin;
 use crate::cli::images::source::testing::repository;
 
-/// Upstream's interface: configures by copying what is asked for, and builds the file `kernel` of its repository under
-/// the name that a configuration asks for, if the C library's archive lies where it would be downloaded to.
+/// A makefile with upstream's interface. It configures by copying the requested symbols, and builds by copying the file
+/// `kernel` of its repository, if the C library's archive is in the folder of downloads.
 const MAKEFILE: &str = "\
 .PHONY: all defconfig
 name := $(shell sed -n 's/^CONFIG_UK_NAME=\"\\(.*\\)\"$$/\\1/p' $(C) 2>/dev/null)
@@ -37,14 +37,14 @@ struct StandIn {
 }
 
 impl StandIn {
-    /// A mirror with a Unikraft whose configuration drops the lines that match `drop`.
+    /// Creates a mirror with a Unikraft whose configuration drops the lines that match `drop`.
     fn new(drop: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let project = Folders::from_env();
         let folders = Folders { output: dir.path().join("out"), state: dir.path().join("state"), ..project };
         let kernel = dir.path().join("mirror/unikraft/kernel");
         fs::create_dir_all(kernel.parent().unwrap()).unwrap();
-        let null = null(&folders, &mut |_| ()).expect("the smallest guest is built");
+        let null = null(&folders, &mut |_| ()).expect("the guest system null is built");
         fs::copy(null.kernel, kernel).unwrap();
         let stand_in = Self { dir, folders };
         let makefile = MAKEFILE.replace("@drop@", if drop.is_empty() { "nothing at all" } else { drop });
@@ -60,7 +60,7 @@ impl StandIn {
         self.dir.path().join("test.lock")
     }
 
-    /// Commits the repositories and pins them, with the archive's content as it is pinned.
+    /// Commits the repositories, and pins them and the archive.
     fn lock(&self, makefile: &str, archive: &str) {
         let unikraft = repository(&self.mirror(), "unikraft", &[("Makefile", makefile)]);
         let musl = "LIBMUSL_VERSION=1.2.3\nURL=https://no-such-host.invalid/musl-$(LIBMUSL_VERSION).tar.gz\n";
@@ -79,6 +79,7 @@ impl StandIn {
         fs::write(self.lock_file(), lock.to_string()).unwrap();
     }
 
+    /// Builds `hello` and returns the steps, or the error's text.
     fn build(&self, origin: Origin) -> Result<Vec<String>, String> {
         let request = ImageRequest {
             folders: &self.folders,
@@ -89,25 +90,25 @@ impl StandIn {
             force: false,
             only: vec![Program::Hello],
         };
-        // The host of a test need not have what upstream's real build calls.
+        // Do not check for the tools of upstream's real build: a test's host need not have them.
         let lock = Lock::load(&lock_file(&request)).map_err(|error| format!("{error:#}"))?;
-        let mut said = Vec::new();
+        let mut steps = Vec::new();
         Builder::new(&request, &lock, fetcher(&request))
-            .and_then(|builder| builder.all(&request.programs(PROGRAMS), &mut |step| said.push(step.to_owned())))
+            .and_then(|builder| builder.build(&request.programs(PROGRAMS), &mut |step| steps.push(step.to_owned())))
             .map_err(|error| format!("{error:#}"))?;
-        Ok(said)
+        Ok(steps)
     }
 
-    fn walk(&self) -> Result<Vec<String>, String> {
+    fn build_from_mirror(&self) -> Result<Vec<String>, String> {
         self.build(Origin::Mirror(self.mirror()))
     }
 }
 
 #[test]
-fn the_whole_recipe_gives_images_that_boot() {
+fn the_whole_recipe_builds_images_that_boot() {
     let stand_in = StandIn::new("");
-    let said = stand_in.walk().unwrap();
-    let steps: Vec<&str> = said.iter().map(|step| step.split(" at ").next().unwrap()).collect();
+    let lines = stand_in.build_from_mirror().unwrap();
+    let steps: Vec<&str> = lines.iter().map(|step| step.split(" at ").next().unwrap()).collect();
     let expected = [
         "fetch lib-musl",
         "fetch unikraft",
@@ -117,11 +118,9 @@ fn the_whole_recipe_gives_images_that_boot() {
         "build hello for firecracker",
         "boot hello",
     ];
-    assert_eq!(steps[..7], expected, "{said:?}");
-    match said.get(7) {
-        // The step before has seen its first line.
-        None => {}
-        Some(why) => eprintln!("skipped: {why}"),
+    assert_eq!(steps[..7], expected, "{lines:?}");
+    if let Some(skipped) = lines.get(7) {
+        eprintln!("{skipped}");
     }
     for monitor in [Monitor::Qemu, Monitor::Firecracker] {
         let system = images::system(&stand_in.folders, Program::Hello, monitor).unwrap();
@@ -135,86 +134,95 @@ fn the_whole_recipe_gives_images_that_boot() {
 }
 
 #[test]
-fn what_is_built_is_built_again_only_when_something_of_it_has_changed() {
+fn an_image_is_built_again_only_after_a_change() {
     let stand_in = StandIn::new("");
-    stand_in.walk().unwrap();
+    stand_in.build_from_mirror().unwrap();
     assert_eq!(stand_in.build(Origin::Cache).unwrap(), Vec::<String>::new());
-    // A kernel that is not the one that was built.
+    // Change the kernel.
     let kernel = images::system(&stand_in.folders, Program::Hello, Monitor::Firecracker).unwrap().kernel;
     fs::write(&kernel, "another").unwrap();
-    // What the first build left in a checkout is no obstacle, and no network is needed for this.
+    // Files that the first build left in a checkout do not matter, and this needs no network.
     assert!(stand_in.build(Origin::Cache).unwrap().contains(&"build hello for qemu".to_owned()));
     stand_in.lock(&MAKEFILE.replace("@drop@", "^#"), "abc");
-    let said = stand_in.walk().unwrap();
-    assert!(said.iter().any(|step| step.starts_with("fetch unikraft at ")), "{said:?}");
+    let steps = stand_in.build_from_mirror().unwrap();
+    assert!(steps.iter().any(|step| step.starts_with("fetch unikraft at ")), "{steps:?}");
 }
 
 #[test]
-fn a_dropped_symbol_is_told() {
-    let told = StandIn::new("LIBPOSIX_TIME").walk().unwrap_err();
-    assert!(told.contains("kconfig has dropped what hello for qemu needs"), "{told}");
-    assert!(told.contains("     CONFIG_LIBPOSIX_TIME=y") && told.contains("hello-qemu/hello/.config"), "{told}");
+fn a_dropped_symbol_is_reported() {
+    let message = StandIn::new("LIBPOSIX_TIME").build_from_mirror().unwrap_err();
+    assert!(message.contains("kconfig has dropped symbols of hello for qemu"), "{message}");
+    assert!(
+        message.contains("     CONFIG_LIBPOSIX_TIME=y") && message.contains("hello-qemu/hello/.config"),
+        "{message}"
+    );
 }
 
 #[test]
-fn a_build_that_fails_names_its_log() {
+fn a_failed_build_names_its_log() {
     let stand_in = StandIn::new("");
     stand_in.lock("all:\n\ttrue\ndefconfig:\n\tcp $(UK_DEFCONFIG) $(C)\n", "abc");
-    let told = stand_in.walk().unwrap_err();
-    assert!(told.contains("there is no ") && told.contains("hello_qemu-x86_64"), "{told}");
+    let message = stand_in.build_from_mirror().unwrap_err();
+    assert!(message.contains("make succeeded without creating ") && message.contains("hello_qemu-x86_64"), "{message}");
     stand_in.lock("all:\n\techo here; exit 3\ndefconfig:\n\tcp $(UK_DEFCONFIG) $(C)\n", "abc");
-    let told = stand_in.walk().unwrap_err();
-    assert!(told.contains("hello-qemu/build.log") && told.contains("     here"), "{told}");
+    let message = stand_in.build_from_mirror().unwrap_err();
+    assert!(message.contains("hello-qemu/build.log") && message.contains("     here"), "{message}");
     assert!(images::system(&stand_in.folders, Program::Hello, Monitor::Qemu).is_err());
 }
 
 #[test]
-fn a_wrong_archive_and_a_moved_commit_are_told() {
+fn a_wrong_archive_and_a_missing_commit_are_reported() {
     let stand_in = StandIn::new("");
     fs::write(stand_in.mirror().join("musl-1.2.3.tar.gz"), "another").unwrap();
-    let told = stand_in.walk().unwrap_err();
-    assert!(told.contains("musl-1.2.3.tar.gz (https://") && told.contains("the lock file says "), "{told}");
+    let message = stand_in.build_from_mirror().unwrap_err();
+    assert!(message.contains("musl-1.2.3.tar.gz (https://") && message.contains("from the lock file"), "{message}");
     let text = fs::read_to_string(stand_in.lock_file()).unwrap();
     let lock = Lock::load(&stand_in.lock_file()).unwrap();
     let commit = lock.repository("unikraft").unwrap().pin().unwrap();
     fs::write(stand_in.lock_file(), text.replace(commit, &"7".repeat(40))).unwrap();
-    let told = stand_in.walk().unwrap_err();
-    assert!(told.contains("unikraft (https://") && told.contains("it has no commit 7777"), "{told}");
+    let message = stand_in.build_from_mirror().unwrap_err();
+    assert!(message.contains("unikraft (https://") && message.contains("missing commit 7777"), "{message}");
 }
 
 #[test]
-fn pins_that_do_not_belong_together_are_told() {
+fn inconsistent_pins_are_reported() {
     let stand_in = StandIn::new("");
     let text = fs::read_to_string(stand_in.lock_file()).unwrap();
     fs::write(stand_in.lock_file(), text.replace("musl-1.2.3.tar.gz", "musl-1.2.5.tar.gz")).unwrap();
     fs::copy(stand_in.mirror().join("musl-1.2.3.tar.gz"), stand_in.mirror().join("musl-1.2.5.tar.gz")).unwrap();
-    let told = stand_in.walk().unwrap_err();
-    assert!(told.contains("lib-musl as it is pinned builds https://no-such-host.invalid/musl-1.2.3.tar.gz"), "{told}");
+    let message = stand_in.build_from_mirror().unwrap_err();
+    assert!(
+        message.contains("the pinned commit of lib-musl builds https://no-such-host.invalid/musl-1.2.3.tar.gz"),
+        "{message}"
+    );
 }
 
 #[test]
-fn without_network_everything_that_is_missing_is_named_with_the_way_without_it() {
+fn an_error_without_network_names_every_missing_source_and_explains_how_to_work_offline() {
     let stand_in = StandIn::new("");
     for origin in [Origin::Upstream, Origin::Cache] {
-        let told = stand_in.build(origin).unwrap_err();
+        let message = stand_in.build(origin).unwrap_err();
         for name in ["unikraft (https://", "lib-musl (https://", "musl-1.2.3.tar.gz (https://"] {
-            assert!(told.contains(name), "{name}: {told}");
+            assert!(message.contains(name), "{name}: {message}");
         }
-        assert!(told.contains("--source DIR") && told.contains("--offline"), "{told}");
+        assert!(message.contains("--source DIR") && message.contains("--offline"), "{message}");
     }
 }
 
 #[test]
-fn what_nobody_has_pinned_is_refused_before_anything_else() {
+fn unpinned_sources_are_rejected_first() {
     let folders = Folders::from_env();
     let lock = Lock::load(&folders.project.join("guest-images/unikraft/unikraft.lock")).unwrap();
-    let free = lock.repositories.iter().filter(|repository| repository.commit.is_none());
-    let Some(free) = free.map(|repository| repository.name.clone()).next() else {
+    let unpinned = lock.repositories.iter().filter(|repository| repository.commit.is_none());
+    let Some(name) = unpinned.map(|repository| repository.name.clone()).next() else {
         eprintln!("skipped: the project's lock file has every pin");
         return;
     };
-    let told = refuse_unpinned(&lock, PROGRAMS).unwrap_err().to_string();
-    assert!(told.starts_with("not pinned yet: ") && told.contains(&free) && told.contains("--lock"), "{told}");
+    let message = reject_unpinned(&lock, PROGRAMS).unwrap_err().to_string();
+    assert!(
+        message.starts_with("unpinned sources: ") && message.contains(&name) && message.contains("--lock"),
+        "{message}"
+    );
 }
 
 #[test]

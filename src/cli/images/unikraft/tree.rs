@@ -1,5 +1,4 @@
-//! The application folder of an image, as Unikraft's build wants one: its sources, how they are compiled, what is
-//! configured, the files of the guest.
+//! The application folder of an image for Unikraft's build: sources, makefile, configuration and the guest's files.
 
 use std::fs;
 use std::path::Path;
@@ -12,19 +11,19 @@ use anyhow::Context;
 use super::config;
 use super::render;
 
-/// The files of an application folder, by their names in it.
+/// The files of an application folder: pairs of name and content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tree {
     pub(super) files: Vec<(String, Vec<u8>)>,
 }
 
-/// What every image is compiled from beside its program.
+/// The sources that every image shares.
 const SHARED: &[&str] = &["programs/fw.c", "programs/fw.h", "unikraft/unikraft.c", "unikraft/unikraft.h"];
 
-/// The application selects nothing: what it needs stands in its configuration, where it is checked.
+/// `Config.uk`. The application selects no symbols: its configuration requests them, and the result is checked.
 const CONFIG: &str = "config APPFW\n\tbool \"Featherweight's guest program\"\n\tdefault y\n";
 
-/// The libraries of an image beside Unikraft itself, in the order in which upstream's examples name them.
+/// Returns the libraries of an image, in the order of upstream's examples.
 pub(super) const fn libraries(program: Program) -> &'static [&'static str] {
     match program {
         Program::Sqlite => &["lib-musl", "lib-sqlite"],
@@ -35,11 +34,11 @@ pub(super) const fn libraries(program: Program) -> &'static [&'static str] {
 }
 
 impl Tree {
-    /// The tree for `program` and `monitor`, from the guests' sources in `guests`.
+    /// Collects the files for `program` and `monitor` from the guest sources in `guests`.
     ///
     /// # Errors
     /// When a source cannot be read.
-    pub(super) fn of(guests: &Path, program: Program, monitor: Monitor) -> anyhow::Result<Self> {
+    pub(super) fn new(guests: &Path, program: Program, monitor: Monitor) -> anyhow::Result<Self> {
         let own: &[&str] = if program.is_server() { &["unikraft/server.h"] } else { &[] };
         let folder = if program.is_server() { "unikraft" } else { "programs" };
         let source = format!("{folder}/{program}.c");
@@ -50,24 +49,24 @@ impl Tree {
         }
         files.push(("Makefile.uk".into(), makefile(program).into()));
         files.push(("Config.uk".into(), CONFIG.into()));
-        files.push(("defconfig".into(), config::defconfig(&config::wanted(program, monitor)).into()));
+        files.push(("defconfig".into(), config::defconfig(&config::requested(program, monitor)).into()));
         if config::has_files(program) {
             files.push(("initrd.cpio".into(), guest_files(guests, program)?));
         }
         Ok(Self { files })
     }
 
-    /// Writes the tree to `folder`, which is empty or not there.
+    /// Writes the files to `folder`, which is empty or missing.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
         self.files.iter().try_for_each(|(name, content)| {
             let path = folder.join(name);
-            fs::write(&path, content).with_context(|| format!("write {}", path.display()))
+            fs::write(&path, content).with_context(|| format!("failed to write {}", path.display()))
         })
     }
 }
 
-/// Every source is compiled with the header that takes the place of what a unikernel has not.
+/// Returns `Makefile.uk`. Every source includes the header that replaces what a unikernel does not have.
 fn makefile(program: Program) -> String {
     let sources = ["fw", "unikraft", program.name()].map(|name| format!("APPFW_SRCS-y += $(APPFW_BASE)/{name}.c\n"));
     format!(
@@ -78,23 +77,23 @@ fn makefile(program: Program) -> String {
     )
 }
 
-/// The rights of what the guest finds: nobody but it is there.
+/// The modes of the guest's files. The guest has only one user.
 const FOLDER: u32 = 0o755;
 const FILE: u32 = 0o644;
 
-/// What the guest finds: a folder for files, and of a server its configuration and its page.
+/// Returns an archive with the guest's files: a folder for data; for a server, also its configuration and its page.
 fn guest_files(guests: &Path, program: Program) -> anyhow::Result<Vec<u8>> {
     let mut files = Archive::default();
     files.folder("tmp", FOLDER)?;
     if program.is_server() {
         let (server, to) = (guests.join("servers").join(program.name()), render::FOLDER);
         let name = format!("{program}.conf");
-        let template = String::from_utf8(read(&server.join(&name))?).context("a configuration is text")?;
+        let template = String::from_utf8(read(&server.join(&name))?).context("the configuration is not UTF-8")?;
         files.folder("fw", FOLDER)?;
         files.folder(to, FOLDER)?;
         files.file(&format!("{to}/{name}"), FILE, render::configuration(program, &template)?.as_bytes())?;
         if program == Program::Nginx {
-            // Nginx opens a log before it has read where that shall be.
+            // Nginx opens a log in its default folder before it reads the configuration.
             files.folder(&format!("{to}/logs"), FOLDER)?;
             files.folder(&format!("{to}/html"), FOLDER)?;
             files.file(&format!("{to}/html/index.html"), FILE, &read(&server.join("index.html"))?)?;
@@ -104,7 +103,7 @@ fn guest_files(guests: &Path, program: Program) -> anyhow::Result<Vec<u8>> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("read {}", path.display()))
+    fs::read(path).with_context(|| format!("failed to read {}", path.display()))
 }
 
 #[cfg(test)]
@@ -122,7 +121,7 @@ mod tests {
     }
 
     fn tree(program: Program) -> Tree {
-        Tree::of(&guests(), program, Monitor::Qemu).unwrap()
+        Tree::new(&guests(), program, Monitor::Qemu).unwrap()
     }
 
     fn text(tree: &Tree, name: &str) -> String {
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_compiled_from_the_source_of_every_platform() {
+    fn a_program_is_compiled_from_the_source_that_all_platforms_share() {
         let tree = tree(Program::Hello);
         let names: Vec<&str> = tree.files.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names.join(" "), "fw.c fw.h unikraft.c unikraft.h hello.c Makefile.uk Config.uk defconfig");
@@ -172,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Compiles a tree as Unikraft's build does, with this host's C library.
+    /// Compiles a folder with the flags of Unikraft's build and this host's C library.
     fn compile(folder: &Path, arguments: &[&str]) {
         let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
         let output = Command::new(compiler)
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_program_compiles_with_what_takes_the_place_of_signals() {
+    fn every_program_compiles_with_the_replacement_of_signals() {
         for &program in PROGRAMS.iter().filter(|&&program| program != Program::Sqlite) {
             let dir = tempfile::tempdir().unwrap();
             tree(program).write(dir.path()).unwrap();
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_tells_how_it_ended() {
+    fn a_program_prints_its_exit_code() {
         let dir = tempfile::tempdir().unwrap();
         tree(Program::Hello).write(dir.path()).unwrap();
         compile(dir.path(), &["-o", "hello", "fw.c", "unikraft.c", "hello.c"]);
