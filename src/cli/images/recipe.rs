@@ -100,7 +100,8 @@ impl Recipe {
         let repository = lock.repository(name)?;
         ensure!(
             repository.commit.is_some(),
-            "{name} is not pinned\nhelp: pin it to upstream's current commit: `cargo xtask images --platform {} --lock`",
+            "{name} is not pinned\n\
+             help: pin it to upstream's current commit: `cargo xtask images --platform {} --lock`",
             self.name
         );
         let selection = SourceSelection { repositories: vec![repository], archives: Vec::new() };

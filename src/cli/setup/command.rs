@@ -1,4 +1,4 @@
-//! One command with a time limit. Its output is shown only when it fails.
+//! Runs a command with a time limit. Only an error contains its output.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -10,32 +10,32 @@ use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-/// How much of a failed command's output is shown: lines.
-const SHOWN: usize = 15;
+/// How many lines of a failed command's output an error contains.
+const SHOWN_LINES: usize = 15;
 
-/// What package managers are told, so that none of them asks or restarts services.
-const QUIET: &[(&str, &str)] =
+/// Environment variables that keep package managers from asking questions and restarting services.
+const NONINTERACTIVE: &[(&str, &str)] =
     &[("DEBIAN_FRONTEND", "noninteractive"), ("NEEDRESTART_SUSPEND", "1"), ("LC_ALL", "C.UTF-8")];
 
-/// Runs the command to its end and returns what it printed. It has a process group of its own: Ctrl-C ends setup
-/// between two steps, and no package manager half-way through one.
+/// Runs the command and returns its output. The command has its own process group, so that Ctrl-C stops setup between
+/// two steps instead of a package manager in the middle of its work.
 ///
 /// # Errors
-/// When it cannot be started, fails (with the end of its output), or has not ended by the limit, which ends it.
+/// When the command cannot be started, fails, or times out, which ends it. The error contains the end of the output.
 pub(super) fn run(command: &[String], limit: Duration) -> anyhow::Result<String> {
     let (program, arguments) = command.split_first().context("an empty command")?;
-    let said = command.join(" ");
-    let mut output = tempfile::tempfile().context("make a file for the output")?;
+    let line = command.join(" ");
+    let mut output = tempfile::tempfile().context("failed to create a file for the output")?;
     let mut child = Command::new(program)
         .args(arguments)
-        .envs(QUIET.iter().copied())
+        .envs(NONINTERACTIVE.iter().copied())
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output.try_clone()?)
         .spawn()
-        .with_context(|| format!("start `{said}`"))?;
-    let in_time = ended_within(&child, limit);
+        .with_context(|| format!("failed to start `{line}`"))?;
+    let in_time = exits_within(&child, limit);
     if !matches!(in_time, Ok(true)) {
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     }
@@ -43,12 +43,12 @@ pub(super) fn run(command: &[String], limit: Duration) -> anyhow::Result<String>
     let text = text_of(&mut output)?;
     match (in_time?, status.success()) {
         (true, true) => Ok(text),
-        (true, false) => bail!("`{said}` failed: {status}\n{}", end_of(&text)),
-        (false, _) => bail!("`{said}` had not ended after {} s and was stopped\n{}", limit.as_secs(), end_of(&text)),
+        (true, false) => bail!("`{line}` failed: {status}\n{}", end_of(&text)),
+        (false, _) => bail!("`{line}` timed out after {} s\n{}", limit.as_secs(), end_of(&text)),
     }
 }
 
-fn ended_within(child: &Child, limit: Duration) -> anyhow::Result<bool> {
+fn exits_within(child: &Child, limit: Duration) -> anyhow::Result<bool> {
     let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     Ok(poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&Timespec::try_from(limit)?))? > 0)
 }
@@ -60,51 +60,51 @@ fn text_of(output: &mut File) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The last lines of a text, indented.
+/// Returns the last lines of a text, indented.
 pub(super) fn end_of(text: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(SHOWN)..].iter().map(|line| format!("     {line}\n")).collect()
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].iter().map(|line| format!("     {line}\n")).collect()
 }
 
-/// The last line of a text that is not empty: where most programs say why they failed.
+/// Returns the last nonempty line, where most programs print why they failed.
 pub(super) fn last_line(text: &str) -> String {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("without a message").to_owned()
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no message").to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn run_words(words: &[&str], limit: Duration) -> anyhow::Result<String> {
-        run(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>(), limit)
+    fn run_command(command: &[&str], limit: Duration) -> anyhow::Result<String> {
+        run(&command.iter().map(|&argument| argument.to_owned()).collect::<Vec<_>>(), limit)
     }
 
     const SOON: Duration = Duration::from_secs(30);
 
     #[test]
-    fn what_a_command_prints_is_returned() {
-        assert_eq!(run_words(&["printf", "a b"], SOON).unwrap(), "a b");
+    fn the_output_of_a_command_is_returned() {
+        assert_eq!(run_command(&["printf", "a b"], SOON).unwrap(), "a b");
     }
 
     #[test]
     fn a_failure_names_the_command_and_shows_its_output() {
-        let told = format!("{:#}", run_words(&["ls", "/no-such-folder"], SOON).unwrap_err());
-        assert!(told.starts_with("`ls /no-such-folder` failed: exit status: 2"), "{told}");
-        assert!(told.contains("No such file"), "{told}");
-        let told = format!("{:#}", run_words(&["no-such-program-of-ours"], SOON).unwrap_err());
-        assert!(told.starts_with("start `no-such-program-of-ours`: "), "{told}");
+        let message = format!("{:#}", run_command(&["ls", "/no-such-folder"], SOON).unwrap_err());
+        assert!(message.starts_with("`ls /no-such-folder` failed: exit status: 2"), "{message}");
+        assert!(message.contains("No such file"), "{message}");
+        let message = format!("{:#}", run_command(&["no-such-program-of-ours"], SOON).unwrap_err());
+        assert!(message.starts_with("failed to start `no-such-program-of-ours`: "), "{message}");
     }
 
     #[test]
-    fn a_command_that_hangs_is_stopped_at_the_limit() {
-        let told = format!("{:#}", run_words(&["sleep", "600"], Duration::from_millis(50)).unwrap_err());
-        assert!(told.contains("had not ended after 0 s and was stopped"), "{told}");
+    fn a_command_that_hangs_times_out() {
+        let message = format!("{:#}", run_command(&["sleep", "600"], Duration::from_millis(50)).unwrap_err());
+        assert!(message.contains("timed out after 0 s"), "{message}");
     }
 
     #[test]
     fn only_the_end_of_a_long_output_is_shown() {
         let long: String = (0..100).map(|n| format!("line {n}\n")).collect();
-        assert_eq!(end_of(&long).lines().count(), SHOWN);
+        assert_eq!(end_of(&long).lines().count(), SHOWN_LINES);
         assert!(end_of(&long).ends_with("line 99\n") && end_of("").is_empty());
         assert_eq!(last_line("a\n b \n\n"), "b");
     }

@@ -1,6 +1,6 @@
-//! Docker's daemon as it is found: whether it answers on its socket, and which runtimes it knows.
+//! Detects Docker's daemon: whether it answers on its socket, and which runtimes it has.
 //!
-//! Two requests without a body need no client library. HTTP/1.0 makes the server close the connection at the end.
+//! A single request without a body needs no client library. With HTTP/1.0, the server closes the connection at the end.
 
 use std::env;
 use std::ffi::OsStr;
@@ -14,34 +14,34 @@ use serde_json::{Map, Value};
 
 use super::plan::Engine;
 
-/// Where the daemon listens unless `DOCKER_HOST` says otherwise.
+/// The daemon's default socket.
 const SOCKET: &str = "/var/run/docker.sock";
 
-/// A daemon that is alive answers within milliseconds; this one is taken for silent.
-const ANSWER: Duration = Duration::from_secs(10);
+/// The time limit of a request. A working daemon answers within milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a service of this host appears in `/proc/PID/comm`.
+/// The daemon's name in `/proc/PID/comm`.
 const NAME: &str = "dockerd";
 
-/// Asks for the daemon.
+/// Detects the daemon.
 pub(super) fn find() -> Engine {
     let socket = match socket(env::var_os("DOCKER_HOST").as_deref()) {
         Ok(path) => path,
         Err(host) => return Engine::Elsewhere { host },
     };
-    match (runtimes(&socket), living()) {
+    match (runtimes(&socket), running()) {
         (Ok(runtimes), _) => Engine::Answers { runtimes },
-        // A socket that exists and may not be opened has a daemon behind it.
+        // If the socket exists and this user may not open it, a daemon uses it.
         (Err(e), _) if e.kind() == io::ErrorKind::PermissionDenied => Engine::Closed,
         (Err(_), Some(pid)) => Engine::Silent { pid },
         (Err(_), None) => Engine::Down,
     }
 }
 
-/// The local socket that `DOCKER_HOST` names.
+/// Returns the daemon's socket if `DOCKER_HOST` is unset or names it.
 ///
 /// # Errors
-/// The host, where it is no local socket.
+/// The value of `DOCKER_HOST` if it names another host or socket.
 fn socket(host: Option<&OsStr>) -> Result<PathBuf, String> {
     let host = host.map(|host| host.to_string_lossy().into_owned()).filter(|host| !host.is_empty());
     match host {
@@ -50,33 +50,33 @@ fn socket(host: Option<&OsStr>) -> Result<PathBuf, String> {
     }
 }
 
-/// The runtimes of the daemon behind `socket`.
+/// Requests the runtimes of the daemon at `socket`.
 fn runtimes(socket: &Path) -> io::Result<Vec<String>> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     stream.write_all(b"GET /info HTTP/1.0\r\nHost: docker\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    parse_info(&String::from_utf8_lossy(&answer)).ok_or_else(|| io::Error::other("no answer of Docker's"))
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response)?;
+    parse_info(&String::from_utf8_lossy(&response)).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// The runtimes in an answer to `GET /info`.
-fn parse_info(answer: &str) -> Option<Vec<String>> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+/// Returns the runtimes in a response to `GET /info`.
+fn parse_info(response: &str) -> Option<Vec<String>> {
+    let (head, body) = response.split_once("\r\n\r\n")?;
     let status = head.split_whitespace().nth(1)?;
     let info: Value = (status == "200").then(|| serde_json::from_str(body).ok())??;
     Some(info["Runtimes"].as_object().into_iter().flat_map(Map::keys).cloned().collect())
 }
 
-/// A daemon in this network namespace: it may live without a socket. Those of other namespaces, in containers of their
-/// own, are nobody's business here.
-pub(super) fn living() -> Option<i32> {
+/// Returns the process of a daemon in this network namespace, which may have no socket. Daemons in other namespaces,
+/// such as those in containers, do not matter.
+pub(super) fn running() -> Option<i32> {
     let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
-    let here = network("self");
+    let own = network("self");
     let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.into_iter()
-        .find(|&pid: &i32| is_dockerd(pid) && network(&pid.to_string()).is_none_or(|there| Some(there) == here))
+        .find(|&pid: &i32| is_dockerd(pid) && network(&pid.to_string()).is_none_or(|other| Some(other) == own))
 }
 
 /// Whether the process is a `dockerd`.
@@ -96,10 +96,10 @@ mod tests {
     #[rstest]
     #[case::unset(None, Ok(SOCKET))]
     #[case::empty(Some(""), Ok(SOCKET))]
-    #[case::the_usual_one(Some("unix:///var/run/docker.sock"), Ok(SOCKET))]
+    #[case::the_default(Some("unix:///var/run/docker.sock"), Ok(SOCKET))]
     #[case::another_socket(Some("unix:///run/podman.sock"), Err("unix:///run/podman.sock"))]
     #[case::another_host(Some("tcp://docker:2376"), Err("tcp://docker:2376"))]
-    fn docker_host_is_heeded(#[case] host: Option<&str>, #[case] expected: Result<&str, &str>) {
+    fn docker_host_is_respected(#[case] host: Option<&str>, #[case] expected: Result<&str, &str>) {
         let found = socket(host.map(OsStr::new));
         assert_eq!(found, expected.map(PathBuf::from).map_err(str::to_owned));
     }
@@ -110,13 +110,13 @@ mod tests {
     #[case::an_error("HTTP/1.0 500 Oh\r\n\r\n{}", None)]
     #[case::cut_short("HTTP/1.0 200 OK\r\n\r\n{\"Runt", None)]
     #[case::nothing("", None)]
-    fn the_answer_names_the_runtimes(#[case] answer: &str, #[case] expected: Option<Vec<&str>>) {
-        let found = parse_info(answer);
+    fn the_response_names_the_runtimes(#[case] response: &str, #[case] expected: Option<Vec<&str>>) {
+        let found = parse_info(response);
         assert_eq!(found, expected.map(|names| names.into_iter().map(str::to_owned).collect()));
     }
 
     #[test]
-    fn a_daemon_is_asked_over_its_socket() {
+    fn a_daemon_answers_on_its_socket() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("docker.sock");
         let listener = UnixListener::bind(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The steps of a plan, done one after the other.
+//! Carries out the steps of a plan.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -14,92 +14,92 @@ use super::runtimes::{self, BACKUP, FILE, Runtime};
 use super::sources::SourceList;
 use super::{command, daemon, gvisor, host};
 
-/// The lists are tens of megabytes.
+/// The time limit for updating package lists of tens of megabytes.
 const REFRESH: Duration = Duration::from_secs(5 * 60);
 
-/// All tools together are some hundred megabytes.
+/// The time limit for installing all tools, a few hundred megabytes.
 const INSTALL: Duration = Duration::from_secs(30 * 60);
 
-/// What only asks or tells another program.
+/// The time limit of other commands.
 const BRIEF: Duration = Duration::from_secs(90);
 
-/// The program that starts crun where control groups are hybrid.
+/// The source of crun's launcher for hosts with hybrid control groups.
 const CRUN_V1_SOURCE: &str = include_str!("crun_v1.c");
 
-/// Where Debian's packages ask whether they may start a service; see invoke-rc.d(8).
+/// The program that decides whether Debian's packages may start a service; see invoke-rc.d(8).
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Forbids every start: 101 is "forbidden by policy". The mark tells the file from somebody else's.
+/// Forbids every start: exit status 101 means "forbidden by policy". The comment identifies the file as setup's.
 const POLICY_TEXT: &str = "#!/bin/sh\n# Put here by Featherweight's setup while it installs packages.\nexit 101\n";
 
-/// Does one step. Returns what the user should know about it, if anything.
+/// Carries out one step. Returns notes for the user.
 ///
 /// # Errors
-/// What failed; the steps after it may still make sense.
+/// When the step fails. Later steps may still succeed.
 pub(super) fn step(step: &Step, findings: &Findings, state: &Path) -> anyhow::Result<Vec<String>> {
-    let nothing = |()| Vec::new();
+    let no_notes = |()| Vec::new();
     match step {
         Step::Refresh { command } => command::run(command, REFRESH).map(|_| Vec::new()),
         Step::AddSuite { list, tools, refresh, .. } => add_suite(list, tools, refresh),
         Step::Install { family, tools, .. } => install(*family, tools, findings),
-        Step::BuildCrunV1 => build_crun_v1(Path::new(CRUN_V1)).map(nothing),
+        Step::BuildCrunV1 => build_crun_v1(Path::new(CRUN_V1)).map(no_notes),
         Step::Configure { runtimes } => configure(runtimes, Path::new(FILE), Path::new(BACKUP)),
-        Step::Start(Init::Systemd) => systemctl("start", "docker").map(nothing),
-        Step::Start(Init::Other) => daemon::start(state).map(|told| told.lines().map(str::to_owned).collect()),
-        Step::Reload(init) => reload(*init).map(nothing),
+        Step::Start(Init::Systemd) => systemctl("start", "docker").map(no_notes),
+        Step::Start(Init::Other) => daemon::start(state).map(|message| message.lines().map(str::to_owned).collect()),
+        Step::Reload(init) => reload(*init).map(no_notes),
     }
 }
 
-/// Adds the suite where a tool is refused without it, and takes it back where it has none of them.
+/// Adds the suite if a tool is unavailable without it. Removes the suite again if it does not offer the tool either.
 fn add_suite(list: &SourceList, tools: &[&'static Tool], refresh: &[String]) -> anyhow::Result<Vec<String>> {
-    let had = |tool: &Tool, suite| host::resolve(tool, Family::Debian, suite).is_ok();
-    let refused: Vec<_> = tools.iter().filter(|tool| !had(tool, None)).collect();
-    if refused.is_empty() {
-        return Ok(vec![format!("not needed: nothing is refused without {}", list.suite)]);
+    let is_available = |tool: &Tool, suite| host::resolve(tool, Family::Debian, suite).is_ok();
+    let unavailable: Vec<_> = tools.iter().filter(|tool| !is_available(tool, None)).collect();
+    if unavailable.is_empty() {
+        return Ok(vec![format!("not needed: all packages are available without {}", list.suite)]);
     }
     let path = Path::new(&list.path);
-    replace(path, &list.text).with_context(|| format!("write {}", list.path))?;
+    replace(path, &list.text).with_context(|| format!("failed to write {}", list.path))?;
     let fetched = command::run(refresh, REFRESH);
-    if fetched.is_ok() && refused.iter().any(|tool| had(tool, Some(&list.suite))) {
-        return Ok(vec![format!("take {} back with: rm {} && {}", list.suite, list.path, refresh.join(" "))]);
+    if fetched.is_ok() && unavailable.iter().any(|tool| is_available(tool, Some(&list.suite))) {
+        return Ok(vec![format!("undo {} with: rm {} && {}", list.suite, list.path, refresh.join(" "))]);
     }
-    fs::remove_file(path).with_context(|| format!("remove {}", list.path))?;
+    fs::remove_file(path).with_context(|| format!("failed to remove {}", list.path))?;
     let refreshed = command::run(refresh, REFRESH);
     fetched.and(refreshed)?;
-    Ok(vec![format!("{} has none of them, and was taken back", list.suite)])
+    Ok(vec![format!("removed {} again: it does not have the packages either", list.suite)])
 }
 
-/// Installs what can be had now: the lists may be newer than the plan.
+/// Installs the packages that are available now. The lists may be newer than the plan.
 fn install(family: Family, tools: &[&'static Tool], findings: &Findings) -> anyhow::Result<Vec<String>> {
     let backports = findings.distribution.backports.as_deref();
     let (mut packages, mut notes): (Vec<Package>, _) = (Vec::new(), Vec::new());
-    let mut had = Vec::new();
+    let mut available = Vec::new();
     for tool in tools {
         match host::resolve(tool, family, backports) {
             Ok(found) => {
-                had.push(*tool);
+                available.push(*tool);
                 packages.extend(found.into_iter().filter(|p| !packages.contains(p)).collect::<Vec<_>>());
             }
-            Err(why) => notes.push(format!("{} cannot be had: {why}; {}", tool.name, tool.home)),
+            Err(why) => notes.push(format!("{}: {why}; see {}", tool.name, tool.home)),
         }
     }
-    let new = new_services(&had, |service| has_service(service, findings.init));
-    let quiet = (family == Family::Debian).then(|| NoStarts::begin(Path::new(POLICY))).transpose()?;
-    let done = family.install(&packages).iter().try_for_each(|command| command::run(command, INSTALL).map(drop));
-    drop(quiet);
-    done?;
+    let new = new_services(&available, |service| has_service(service, findings.init));
+    let no_starts = (family == Family::Debian).then(|| NoStarts::begin(Path::new(POLICY))).transpose()?;
+    let installed = family.install(&packages).iter().try_for_each(|command| command::run(command, INSTALL).map(drop));
+    drop(no_starts);
+    installed?;
     if family == Family::Debian {
         new.into_iter().try_for_each(|service| disable(service, findings.init))?;
     }
     Ok(notes)
 }
 
-/// The services that come with `tools` and are not `there`: one that is may be the user's own, and stays as it is.
-fn new_services(tools: &[&'static Tool], there: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    tools.iter().filter_map(|tool| tool.service).filter(|service| !there(service)).collect()
+/// Returns the services of `tools` that do not exist yet. An existing service may be the user's own.
+fn new_services(tools: &[&'static Tool], exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    tools.iter().filter_map(|tool| tool.service).filter(|service| !exists(service)).collect()
 }
 
-/// Whether the host knows that service, whoever made it.
+/// Whether the host has that service.
 fn has_service(service: &str, init: Init) -> bool {
     match init {
         Init::Systemd => run(&["systemctl", "cat", service]).is_ok(),
@@ -107,7 +107,7 @@ fn has_service(service: &str, init: Init) -> bool {
     }
 }
 
-/// A service that was not there before does not start with the host, either.
+/// Disables a service, so that it does not start with the host.
 fn disable(service: &str, init: Init) -> anyhow::Result<()> {
     match init {
         Init::Systemd => run(&["systemctl", "disable", "--now", service]),
@@ -116,20 +116,20 @@ fn disable(service: &str, init: Init) -> anyhow::Result<()> {
     }
 }
 
-/// While it lives Debian's packages start no service. A policy of the host's own stays as it is.
+/// Keeps Debian's packages from starting services until it is dropped. An existing policy of the host is not changed.
 struct NoStarts(Option<PathBuf>);
 
 impl NoStarts {
     fn begin(path: &Path) -> anyhow::Result<Self> {
-        let ours = match host::read_if_there(path)? {
+        let is_replaceable = match host::read_if_exists(path)? {
             None => true,
-            // A setup that was killed left it.
+            // A killed setup may have left its policy.
             Some(text) => text == POLICY_TEXT,
         };
-        if !ours {
+        if !is_replaceable {
             return Ok(Self(None));
         }
-        fs::write(path, POLICY_TEXT).with_context(|| format!("write {}", path.display()))?;
+        fs::write(path, POLICY_TEXT).with_context(|| format!("failed to write {}", path.display()))?;
         let guard = Self(Some(path.to_owned()));
         fs::set_permissions(path, Permissions::from_mode(0o755))?;
         Ok(guard)
@@ -139,51 +139,51 @@ impl NoStarts {
 impl Drop for NoStarts {
     fn drop(&mut self) {
         if let Some(Err(e)) = self.0.as_deref().map(fs::remove_file) {
-            err!("warning: remove {POLICY}: {e}; until it is removed, packages start no services");
+            err!("warning: failed to remove {POLICY}: {e}; until it is removed, packages do not start services");
         }
     }
 }
 
-/// The program's source for the crun at that path.
+/// Returns the launcher's source for the crun at that path.
 pub(super) fn crun_v1_source(crun: &Path) -> String {
     format!("#define CRUN \"{}\"\n{CRUN_V1_SOURCE}", crun.display())
 }
 
-/// The source stays beside the program: it tells what that was built from.
+/// Builds the launcher. Its source stays next to it, to detect later whether it is up to date.
 fn build_crun_v1(program: &Path) -> anyhow::Result<()> {
     let crun = host::find("crun").context("crun is not installed")?;
     let cc = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let source = program.with_extension("c");
     let folder = program.parent().context("a program in no folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-    fs::write(&source, crun_v1_source(&crun)).with_context(|| format!("write {}", source.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    fs::write(&source, crun_v1_source(&crun)).with_context(|| format!("failed to write {}", source.display()))?;
     let (source, program) = (source.display().to_string(), program.display().to_string());
     run(&[&cc, "-O2", "-Wall", "-static", "-o", &program, &source])
 }
 
-/// Adds the runtimes that work here to Docker's file, whose first state is kept.
+/// Adds the runtimes that work on this host to Docker's file, after a backup of the original.
 fn configure(names: &[&'static str], file: &Path, backup: &Path) -> anyhow::Result<Vec<String>> {
-    let (mut wanted, mut notes) = (Vec::new(), Vec::new());
+    let (mut runtimes, mut notes) = (Vec::new(), Vec::new());
     for name in names {
         match runtime(name) {
-            Ok(runtime) => wanted.push(runtime),
-            Err(why) => notes.push(format!("{name} as a runtime of Docker's: {why}")),
+            Ok(runtime) => runtimes.push(runtime),
+            Err(why) => notes.push(format!("{name} as a runtime of Docker: {why}")),
         }
     }
-    let old = host::read_if_there(file)?;
-    let new = runtimes::merged(old.as_deref(), &wanted).map_err(anyhow::Error::msg)?;
-    if wanted.is_empty() {
+    let old = host::read_if_exists(file)?;
+    let new = runtimes::merged(old.as_deref(), &runtimes).map_err(anyhow::Error::msg)?;
+    if runtimes.is_empty() {
         return Ok(notes);
     }
     if old.is_some() && !backup.exists() {
-        fs::copy(file, backup).with_context(|| format!("copy {} to {}", file.display(), backup.display()))?;
+        fs::copy(file, backup).with_context(|| format!("failed to copy {} to {}", file.display(), backup.display()))?;
     }
-    replace(file, &new).with_context(|| format!("write {}", file.display()))?;
+    replace(file, &new).with_context(|| format!("failed to write {}", file.display()))?;
     Ok(notes)
 }
 
 fn runtime(name: &'static str) -> Result<Runtime, String> {
-    let program = host::find(name).ok_or("it is not installed")?.display().to_string();
+    let program = host::find(name).ok_or("not installed")?.display().to_string();
     match name {
         "runsc" => Ok(Runtime { name, path: program, arguments: gvisor::probe()? }),
         _ if Path::new(CRUN_V1).is_file() => Ok(Runtime { name, path: CRUN_V1.to_owned(), arguments: Vec::new() }),
@@ -191,7 +191,7 @@ fn runtime(name: &'static str) -> Result<Runtime, String> {
     }
 }
 
-/// Docker never sees half a file, and the rights of the old one stay.
+/// Replaces a file atomically and keeps its permissions.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     let folder = file.parent().ok_or_else(|| io::Error::other("a file in no folder"))?;
     fs::create_dir_all(folder)?;
@@ -205,7 +205,7 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
 }
 
 fn reload(init: Init) -> anyhow::Result<()> {
-    let text = host::read_if_there(Path::new(FILE))?;
+    let text = host::read_if_exists(Path::new(FILE))?;
     let named = runtimes::configured(text.as_deref()).map_err(anyhow::Error::msg)?;
     match init {
         Init::Systemd => systemctl("reload", "docker").and_then(|()| daemon::await_runtimes(&named)),
@@ -217,8 +217,8 @@ fn systemctl(verb: &str, service: &str) -> anyhow::Result<()> {
     run(&["systemctl", verb, service])
 }
 
-fn run(words: &[&str]) -> anyhow::Result<()> {
-    command::run(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>(), BRIEF).map(drop)
+fn run(command: &[&str]) -> anyhow::Result<()> {
+    command::run(&command.iter().map(|&argument| argument.to_owned()).collect::<Vec<_>>(), BRIEF).map(drop)
 }
 
 #[cfg(test)]
@@ -229,28 +229,28 @@ mod tests {
     use crate::cli::setup::packages::TOOLS;
 
     #[rstest]
-    #[case::none_was_there(&[], &["redis-server", "nginx"])]
-    #[case::one_was_there(&["nginx"], &["redis-server"])]
-    #[case::both_were_there(&["nginx", "redis-server"], &[])]
-    #[case::another_was_there(&["apache2"], &["redis-server", "nginx"])]
-    fn services_that_were_there_before_are_left_alone(#[case] there: &[&str], #[case] expected: &[&str]) {
+    #[case::no_service(&[], &["redis-server", "nginx"])]
+    #[case::one_of_them(&["nginx"], &["redis-server"])]
+    #[case::both(&["nginx", "redis-server"], &[])]
+    #[case::another(&["apache2"], &["redis-server", "nginx"])]
+    fn existing_services_are_not_new(#[case] existing: &[&str], #[case] expected: &[&str]) {
         let tools: Vec<&Tool> = TOOLS.iter().collect();
-        assert_eq!(new_services(&tools, |service| there.contains(&service)), expected);
+        assert_eq!(new_services(&tools, |service| existing.contains(&service)), expected);
     }
 
     #[test]
-    fn services_are_kept_from_starting_while_packages_are_installed_and_no_longer() {
+    fn services_do_not_start_while_packages_are_installed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("policy-rc.d");
         let guard = NoStarts::begin(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
         std::mem::forget(guard);
         drop(NoStarts::begin(&path).unwrap());
-        assert!(!path.exists(), "one that a killed setup left is removed, too");
+        assert!(!path.exists(), "a policy that a killed setup left is removed");
     }
 
     #[test]
-    fn a_policy_of_the_hosts_own_stays() {
+    fn a_policy_of_the_host_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("policy-rc.d");
         fs::write(&path, "exit 0\n").unwrap();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn dockers_file_is_replaced_whole_and_keeps_its_rights() {
+    fn dockers_file_is_replaced_and_keeps_its_permissions() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("docker/daemon.json");
         replace(&file, "{}").unwrap();
@@ -271,23 +271,23 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_is_not_installed_is_told_and_the_file_stays() {
+    fn a_runtime_that_is_not_installed_is_noted_and_the_file_stays() {
         let dir = tempfile::tempdir().unwrap();
         let (file, backup) = (dir.path().join("daemon.json"), dir.path().join("backup"));
         fs::write(&file, "{}").unwrap();
         let notes = configure(&["no-such-runtime"], &file, &backup).unwrap();
-        assert_eq!(notes, ["no-such-runtime as a runtime of Docker's: it is not installed"]);
+        assert_eq!(notes, ["no-such-runtime as a runtime of Docker: not installed"]);
         assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
         assert!(!backup.exists());
     }
 
     #[test]
-    fn the_first_state_of_dockers_file_is_kept() {
+    fn dockers_original_file_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let (file, backup) = (dir.path().join("daemon.json"), dir.path().join("backup"));
         for old in [r#"{"debug": true}"#, r#"{"debug": false}"#] {
             fs::write(&file, old).unwrap();
-            // Every host that runs tests has it, and Docker is not asked.
+            // `cc` exists on every host that runs tests, and Docker does not read this file.
             configure(&["cc"], &file, &backup).unwrap();
         }
         assert_eq!(fs::read_to_string(&backup).unwrap(), r#"{"debug": true}"#);

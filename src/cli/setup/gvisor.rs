@@ -1,4 +1,4 @@
-//! With which arguments gVisor runs on this host, found out by running it.
+//! Finds the arguments with which gVisor runs on this host, by running it.
 
 use std::path::Path;
 use std::thread;
@@ -8,18 +8,18 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::command;
 
-/// What intercepts the guest's system calls, the faster first. `kvm` is left out: a host may offer it and hang.
+/// gVisor's platforms, which intercept system calls, fastest first. Without `kvm`, which hangs on some hosts.
 const PLATFORMS: &[&str] = &["systrap", "ptrace"];
 
-/// A container that runs `true` takes a tenth of a second.
+/// The time limit of a container that runs `true`, which usually takes 0.1 s.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What gVisor has to be given here.
+/// Returns the arguments with which gVisor runs.
 ///
 /// # Errors
-/// Why it does not run, by its own words.
+/// gVisor's own message if it does not run.
 pub(super) fn probe() -> Result<Vec<String>, String> {
-    // In the host's network namespace a sandbox without a network is the only one that leaves the host as it is.
+    // Without a network of its own, a sandbox does not change the host's network namespace.
     let attempt = |platform: &str| {
         let command = ["runsc", &format!("--platform={platform}"), "--network=none", "do", "true"].map(str::to_owned);
         command::run(&command, LIMIT).map_err(|e| command::last_line(&format!("{e:#}")))
@@ -28,15 +28,17 @@ pub(super) fn probe() -> Result<Vec<String>, String> {
     choose(&answers, has_networks())
 }
 
-/// Whether gVisor can be given a network. It takes a namespace in which this file exists for the host's own, and
-/// newer kernels show the file in every namespace.
+/// Whether gVisor supports networks on this kernel.
+///
+/// gVisor mistakes a network namespace that has this file for the host's. Newer kernels have the file in every
+/// namespace.
 fn has_networks() -> Networks {
-    let fresh = thread::spawn(|| {
-        // SAFETY: only the network of this thread changes, which ends at once and shares nothing else by it.
-        let alone = unsafe { unshare_unsafe(UnshareFlags::NEWNET) };
-        alone.map(|()| Path::new("/proc/sys/net/core/rmem_default").exists())
+    let new_namespace = thread::spawn(|| {
+        // SAFETY: only this thread's network namespace changes, and the thread ends right afterwards.
+        let unshared = unsafe { unshare_unsafe(UnshareFlags::NEWNET) };
+        unshared.map(|()| Path::new("/proc/sys/net/core/rmem_default").exists())
     });
-    match fresh.join() {
+    match new_namespace.join() {
         Ok(Ok(false)) => Networks::Offered,
         _ => Networks::Refused,
     }
@@ -52,10 +54,13 @@ enum Networks {
 fn choose(answers: &[(&str, Result<String, String>)], networks: Networks) -> Result<Vec<String>, String> {
     let works = answers.iter().find(|(_, answer)| answer.is_ok()).map(|(platform, _)| *platform);
     let Some(platform) = works else {
-        let told = |(platform, answer): &(&str, Result<String, String>)| {
+        let failure = |(platform, answer): &(&str, Result<String, String>)| {
             format!("--platform={platform}: {}", answer.as_ref().err().map_or("", String::as_str))
         };
-        return Err(format!("it does not run here ({})", answers.iter().map(told).collect::<Vec<_>>().join("; ")));
+        return Err(format!(
+            "gVisor does not run on this host ({})",
+            answers.iter().map(failure).collect::<Vec<_>>().join("; ")
+        ));
     };
     let network = (networks == Networks::Refused).then(|| "--network=none".to_owned());
     Ok(network.into_iter().chain([format!("--platform={platform}")]).collect())
@@ -66,16 +71,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_platform_that_works_is_taken_with_a_network_where_there_can_be_one() {
+    fn the_first_working_platform_is_chosen_with_a_network_if_possible() {
         let answers = [("systrap", Err("unknown platform".to_owned())), ("ptrace", Ok(String::new()))];
         assert_eq!(choose(&answers, Networks::Refused).unwrap(), ["--network=none", "--platform=ptrace"]);
         assert_eq!(choose(&answers[1..], Networks::Offered).unwrap(), ["--platform=ptrace"]);
     }
 
     #[test]
-    fn where_none_works_each_says_why() {
+    fn an_error_has_the_reason_of_every_platform() {
         let answers = [("systrap", Err("unknown".to_owned())), ("ptrace", Err("denied".to_owned()))];
         let why = choose(&answers, Networks::Refused).unwrap_err();
-        assert_eq!(why, "it does not run here (--platform=systrap: unknown; --platform=ptrace: denied)");
+        assert_eq!(why, "gVisor does not run on this host (--platform=systrap: unknown; --platform=ptrace: denied)");
     }
 }

@@ -1,8 +1,9 @@
-//! `cargo xtask setup`: installs and starts what `doctor` misses, after showing the plan and asking.
+//! `cargo xtask setup`: installs and starts what `doctor` reports as missing, after showing the plan and asking.
 //!
-//! Invariant: nothing on the host changes before the plan was shown and agreed to, and no package is ever removed.
+//! Invariant: nothing on the host changes before the user has seen and confirmed the plan, and no package is ever
+//! removed.
 
-/// One line on standard output. A closed pipe (`setup | head`) is no reason to stop half-way.
+/// Prints a line on standard output. A closed pipe (`setup | head`) must not stop setup halfway.
 macro_rules! out {
     ($($argument:tt)*) => {{
         use std::io::Write as _;
@@ -10,7 +11,7 @@ macro_rules! out {
     }};
 }
 
-/// One line on standard error, likewise.
+/// Prints a line on standard error. A closed pipe must not stop setup halfway.
 macro_rules! err {
     ($($argument:tt)*) => {{
         use std::io::Write as _;
@@ -47,74 +48,70 @@ use crate::cli::exit::BadInput;
 use crate::cli::{doctor, images};
 use plan::{Engine, Findings, Privilege, SetupPlan};
 
-/// What decides the plan or how it is done, and is therefore kept when root goes on; sudo leaves out all the rest.
-const KEPT: &[&str] = &["DOCKER_HOST", "FEATHERWEIGHT_STATE", "CARGO_TARGET_DIR", "CC"];
+/// The environment variables that influence the plan, and that sudo must therefore preserve.
+const PRESERVED: &[&str] = &["DOCKER_HOST", "FEATHERWEIGHT_STATE", "CARGO_TARGET_DIR", "CC"];
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// Install and start what doctor misses, after showing the plan and asking
+/// Install and start missing tools, after showing the plan and asking
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Tools: cc, docker, crun, runc, runsc, podman, wrk, redis, nginx, qemu, mmdebstrap, \
-        e2fsprogs; and only when named: unikraft.\n\n\
+        e2fsprogs; only if named: unikraft.\n\n\
         Examples:\n  \
-        cargo xtask setup --dry-run             what would be done, with the exact commands\n  \
-        cargo xtask setup --only docker,wrk     these tools only\n  \
+        cargo xtask setup --dry-run             show the plan with the exact commands\n  \
+        cargo xtask setup --only docker,wrk     install these tools only\n  \
         cargo xtask setup --stop                stop the dockerd that setup started")]
 pub struct Setup {
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     /// Show the plan and change nothing
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
-    /// These tools instead of all
+    /// Install only these tools
     #[arg(long, value_delimiter = ',', value_name = "TOOL")]
     only: Vec<String>,
-    /// Stop the dockerd that setup started, and no other
+    /// Stop the dockerd that setup started
     #[arg(long, conflicts_with_all = ["yes", "dry_run", "only"])]
     stop: bool,
 }
 
 impl Setup {
-    /// Does what the options say.
-    ///
-    /// # Errors
-    /// When an option makes no sense, nobody can be asked, or the host cannot be read.
     /// Runs the command.
     ///
     /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// Fails with a message for the user; [`crate::cli::exit::of`] returns the exit code.
     pub fn run(self) -> anyhow::Result<Exit> {
         if self.stop {
             out!("{}", daemon::stop(&Folders::from_env().state)?);
             return Ok(Exit::Fine);
         }
         let tools = packages::choose(&self.only).map_err(BadInput)?;
-        let findings = host::look(&tools)?;
-        let plan = SetupPlan::of(&findings);
+        let findings = host::inspect(&tools)?;
+        let plan = SetupPlan::new(&findings);
         show(&plan);
-        let guests = lacks_guests(&tools);
-        if guests {
-            out!("then: {} (no root is needed for it)", images::GUESTS);
+        let builds_guests = needs_guests(&tools);
+        if builds_guests {
+            out!("then: {} (without root)", images::GUESTS);
         }
         if self.dry_run {
             return Ok(Exit::Fine);
         }
-        let done = if plan.steps.is_empty() { Exit::Fine } else { self.agreed(&plan, &findings)? };
-        // By whoever began, so that what is built is not root's.
-        let began_here = env::var_os("SUDO_UID").is_none();
-        match done {
-            Exit::Fine if guests && began_here && find(QEMU).is_some() => images::build_guests(),
-            done => Ok(done),
+        let exit = if plan.steps.is_empty() { Exit::Fine } else { self.confirm_and_run(&plan, &findings)? };
+        // The user builds the guests, so that the files do not belong to root.
+        let is_users_process = env::var_os("SUDO_UID").is_none();
+        match exit {
+            Exit::Fine if builds_guests && is_users_process && find(QEMU).is_some() => images::build_guests(),
+            exit => Ok(exit),
         }
     }
 
-    /// Asks, and does what was agreed to.
-    fn agreed(&self, plan: &SetupPlan, findings: &Findings) -> anyhow::Result<Exit> {
+    /// Asks for confirmation, and carries out the plan.
+    fn confirm_and_run(&self, plan: &SetupPlan, findings: &Findings) -> anyhow::Result<Exit> {
         if findings.privilege == Privilege::Ordinary {
-            return Err(BadInput("this takes root, and there is no sudo: run it as root".to_owned()).into());
+            return Err(BadInput("setup needs root, and sudo is not installed\nhelp: run it as root".to_owned()).into());
         }
-        if !self.yes && !asked()? {
+        if !self.yes && !is_confirmed()? {
             out!("nothing was changed");
             return Ok(Exit::Fine);
         }
@@ -124,36 +121,37 @@ impl Setup {
         }
     }
 
-    /// Starts this program again as root, which looks again and does what was agreed to.
+    /// Starts this program again as root. That process makes the same plan and carries it out.
     fn with_sudo(&self) -> anyhow::Result<Exit> {
         let mut command = Command::new("sudo");
-        command
-            .args(KEPT.iter().filter(|name| env::var_os(name).is_some()).map(|name| format!("--preserve-env={name}")));
-        command.arg("--").arg(env::current_exe().context("find this program")?).args(["setup", "--yes"]);
+        command.args(
+            PRESERVED.iter().filter(|name| env::var_os(name).is_some()).map(|name| format!("--preserve-env={name}")),
+        );
+        command.arg("--").arg(env::current_exe().context("failed to find this program")?).args(["setup", "--yes"]);
         if !self.only.is_empty() {
             command.arg("--only").arg(self.only.join(","));
         }
-        let status = command.status().context("start sudo")?;
+        let status = command.status().context("failed to start sudo")?;
         Ok(if status.success() { Exit::Fine } else { Exit::Failure })
     }
 }
 
-/// Whether the guests of virtual machines were asked for and are not built yet.
-fn lacks_guests(tools: &[&Tool]) -> bool {
+/// Whether QEMU was selected and the guests of virtual machines are not built yet.
+fn needs_guests(tools: &[&Tool]) -> bool {
     tools.iter().any(|tool| tool.name == "qemu") && !has_kernel(&Folders::from_env())
 }
 
-/// Whether Docker's daemon answers, and with which runtimes.
+/// Describes Docker's daemon and its runtimes, if it answers.
 ///
 /// # Errors
-/// Why it does not, and the cure.
+/// The reason why it does not answer, and what to do.
 pub(in crate::cli) fn docker_answers() -> Result<String, String> {
     match engine::find() {
         Engine::Answers { runtimes } => Ok(format!("answers; runtimes {}", runtimes.join(", "))),
-        Engine::Elsewhere { host } => Ok(format!("not looked for: DOCKER_HOST names {host}")),
-        Engine::Closed => Err("there, but this user may not ask it".to_owned()),
+        Engine::Elsewhere { host } => Ok(format!("not checked: DOCKER_HOST is {host}")),
+        Engine::Closed => Err("running, but this user has no access to its socket".to_owned()),
         Engine::Silent { pid } => Err(format!("process {pid} does not answer; see its log")),
-        Engine::Down => Err("does not run; cargo xtask setup --only docker".to_owned()),
+        Engine::Down => Err("not running; start it: cargo xtask setup --only docker".to_owned()),
     }
 }
 
@@ -169,29 +167,30 @@ fn show(plan: &SetupPlan) {
     }
 }
 
-/// Asks on the terminal.
+/// Asks for confirmation on the terminal.
 ///
 /// # Errors
-/// When there is none.
-fn asked() -> anyhow::Result<bool> {
+/// When there is no terminal.
+fn is_confirmed() -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
-        let hint = "there is no terminal to ask on: `--yes` agrees to the plan, `--dry-run` only shows it";
-        return Err(BadInput(hint.to_owned()).into());
+        let message = "failed to ask for confirmation: no terminal\n\
+             help: pass --yes to confirm the plan, or --dry-run to show it";
+        return Err(BadInput(message.to_owned()).into());
     }
     let _ = write!(io::stderr(), "Proceed? [y/N] ");
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("read the answer")?;
+    io::stdin().lock().read_line(&mut answer).context("failed to read the answer")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Does the steps. One that fails leaves the others their chance: they fail by themselves where they need it.
+/// Carries out the steps. It continues after a failed step, because the later steps may not depend on it.
 fn carry_out(plan: &SetupPlan, findings: &Findings) -> anyhow::Result<Exit> {
-    let interrupt = Interrupt::on_signals().context("heed Ctrl-C")?;
+    let interrupt = Interrupt::on_signals().context("failed to handle Ctrl-C")?;
     let state = Folders::from_env().state;
-    let (mut failed, steps) = (0, plan.steps.len());
+    let (mut failures, steps) = (0, plan.steps.len());
     for (n, step) in plan.steps.iter().enumerate() {
         if interrupt.is_raised() {
-            err!("stopped; the steps before this one are done, and setup can be run again");
+            err!("interrupted after {n} of {steps} steps; run setup again to continue");
             return Ok(Exit::Interrupted);
         }
         let title = step.to_string();
@@ -203,12 +202,12 @@ fn carry_out(plan: &SetupPlan, findings: &Findings) -> anyhow::Result<Exit> {
                 notes.iter().for_each(|note| out!("     {note}"));
             }
             Err(e) => {
-                failed += 1;
+                failures += 1;
                 err!("     failed: {e:#}");
             }
         }
     }
     out!("\n{}", doctor::after_setup()?);
     plan.next.iter().for_each(|next| out!("\n{next}"));
-    Ok(if failed == 0 { Exit::Fine } else { Exit::Failure })
+    Ok(if failures == 0 { Exit::Fine } else { Exit::Failure })
 }

@@ -1,38 +1,37 @@
-//! Which tools setup knows, and what each is called where. It takes and returns data only.
+//! The tools that setup installs, and their packages. Pure.
 //!
-//! Names and commands are those of the distributions' own package lists: Debian and Ubuntu are tested, Fedora and Arch
-//! are named.
+//! Names and commands are those of the distributions. Debian and Ubuntu are tested; Fedora and Arch are not.
 
 use std::fmt;
 
-/// What the harness calls on besides Rust.
+/// A tool that the harness uses.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Tool {
     /// The name after `--only`.
     pub(in crate::cli) name: &'static str,
-    /// Its programs, each with the option that asks for its version. All of them have to be there.
+    /// The programs, each with the option that prints its version. All of them must exist.
     pub(in crate::cli) programs: &'static [(&'static str, &'static str)],
-    /// The packages on Debian, Fedora and Arch, in this order: all that are needed, each with its alternatives, best
-    /// first. None: the distribution has no package of it.
+    /// The required packages on Debian, Fedora and Arch, in this order. Each is a list of alternatives, best first.
+    /// Empty if the distribution has no package.
     packages: [&'static [&'static [&'static str]]; 3],
-    /// The service that Debian's package starts. The harness uses the program alone.
+    /// The service that Debian's package starts. The harness needs only the program.
     pub(super) service: Option<&'static str>,
-    /// Where to find it when the distribution has none.
+    /// The web page for installing the tool without a package.
     pub(super) home: &'static str,
-    /// Whether it is among "all".
+    /// When the tool is selected.
     pub(in crate::cli) wanted: ToolSelection,
 }
 
-/// When a tool is looked for.
+/// When a tool is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum ToolSelection {
     /// Unless others are named.
     Always,
-    /// Only when it is named: what builds images that few build.
+    /// Only if it is named.
     ByName,
 }
 
-/// Every tool, in the order in which they are shown.
+/// All tools, in display order.
 pub(in crate::cli) const TOOLS: &[Tool] = &[
     Tool {
         name: "cc",
@@ -45,7 +44,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
     Tool {
         name: "docker",
         programs: &[("dockerd", "--version"), ("docker", "--version")],
-        // Newer Debians keep the command line in a package of its own.
+        // Newer releases of Debian have the command line in a separate package.
         packages: [
             &[&["docker.io"], &["docker-cli", "docker.io"]],
             &[&["moby-engine", "docker-ce"], &["docker-cli", "moby-engine", "docker-ce-cli"]],
@@ -82,7 +81,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
     Tool {
         name: "podman",
         programs: &[("podman", "--version")],
-        // Without its plugins, which Debian only recommends, it has no bridge.
+        // Podman needs the plugins for a bridge; Debian only recommends them.
         packages: [&[&["podman"], &["containernetworking-plugins", "netavark"]], &[&["podman"]], &[&["podman"]]],
         service: None,
         home: "https://podman.io/docs/installation",
@@ -150,7 +149,7 @@ pub(in crate::cli) const TOOLS: &[Tool] = &[
     },
 ];
 
-/// What Unikraft's build calls, as its own documents list it.
+/// The programs that Unikraft's build calls, from its documentation.
 const UNIKRAFT_PROGRAMS: &[(&str, &str)] = &[
     ("make", "--version"),
     ("gcc", "--version"),
@@ -164,7 +163,7 @@ const UNIKRAFT_PROGRAMS: &[(&str, &str)] = &[
     ("unzip", "-v"),
 ];
 
-/// Their packages, alike on Debian, Fedora and Arch but for Python's.
+/// The packages of these programs. Only Python's name differs between distributions.
 const UNIKRAFT_PACKAGES: &[&[&str]] = &[
     &["make"],
     &["gcc"],
@@ -189,23 +188,22 @@ pub(super) enum Family {
     Arch,
 }
 
-/// What `/etc/os-release` says of the system.
+/// The content of `/etc/os-release`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Distribution {
-    /// Its name, for people.
+    /// The display name.
     pub(super) name: String,
-    /// `None`: setup knows no package manager for it.
+    /// `None` if the package manager is unsupported.
     pub(super) family: Option<Family>,
-    /// The suite from which newer packages may be taken by name: `bookworm-backports`. Debian alone has it.
+    /// Debian's suite of newer packages, such as `bookworm-backports`.
     pub(super) backports: Option<String>,
 }
 
-/// A package as it can be had.
+/// An available package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Package {
-    /// Its name.
     pub(super) name: String,
-    /// Set when it has to be taken from a suite that is not the default.
+    /// The suite, unless it is the default one.
     pub(super) suite: Option<String>,
 }
 
@@ -219,12 +217,12 @@ impl fmt::Display for Package {
 }
 
 impl Tool {
-    /// The packages it needs there, each with its alternatives.
+    /// Returns the required packages, each as a list of alternatives.
     pub(super) fn packages(&self, family: Family) -> &'static [&'static [&'static str]] {
         self.packages[family as usize]
     }
 
-    /// The best of its packages there, from `suite` if one is named, whether they can be had or not.
+    /// Returns the best alternative of each package, from `suite` if given, without checking that they are available.
     pub(super) fn first_packages(&self, family: Family, suite: Option<&str>) -> Vec<Package> {
         let first = self.packages(family).iter().filter_map(|alternatives| alternatives.first());
         let suite = suite.map(str::to_owned);
@@ -235,7 +233,7 @@ impl Tool {
 }
 
 impl Distribution {
-    /// Reads the text of `/etc/os-release`; see os-release(5).
+    /// Parses `/etc/os-release`; see os-release(5).
     pub(super) fn from_os_release(text: &str) -> Self {
         let field = |key: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -243,14 +241,14 @@ impl Distribution {
         };
         let id = field("ID").unwrap_or_default();
         let like = field("ID_LIKE").unwrap_or_default();
-        let family = std::iter::once(id.as_str()).chain(like.split_whitespace()).find_map(Family::of);
+        let family = std::iter::once(id.as_str()).chain(like.split_whitespace()).find_map(Family::from_id);
         let backports = field("VERSION_CODENAME").filter(|_| id == "debian").map(|name| format!("{name}-backports"));
         Self { name: field("PRETTY_NAME").unwrap_or(id), family, backports }
     }
 }
 
 impl Family {
-    fn of(id: &str) -> Option<Self> {
+    fn from_id(id: &str) -> Option<Self> {
         match id {
             "debian" | "ubuntu" => Some(Self::Debian),
             "fedora" | "rhel" | "centos" => Some(Self::Fedora),
@@ -259,25 +257,24 @@ impl Family {
         }
     }
 
-    /// The command that fetches the lists of packages. Fedora's does so itself; Arch's without an upgrade of
-    /// everything leaves a system that is half one and half the other.
+    /// Returns the command that updates the package lists. dnf does so itself; on Arch, updating the lists without
+    /// upgrading all packages leads to an inconsistent system.
     pub(super) fn refresh(self) -> Option<Vec<String>> {
-        (self == Self::Debian).then(|| words(&["apt-get", "update"]))
+        (self == Self::Debian).then(|| command(&["apt-get", "update"]))
     }
 
-    /// The command that tells, without changing anything, whether a package can be had: it fails or prints nothing
-    /// where it cannot.
-    pub(super) fn ask(self, package: &Package) -> Vec<String> {
+    /// Returns a command that checks whether a package is available. If not, the command fails or prints nothing.
+    pub(super) fn query(self, package: &Package) -> Vec<String> {
         match self {
             Self::Debian => apt_get(&["--simulate"], std::slice::from_ref(package)),
-            Self::Fedora => words(&["dnf", "--quiet", "repoquery", &package.name]),
-            Self::Arch => words(&["pacman", "--sync", "--info", &package.name]),
+            Self::Fedora => command(&["dnf", "--quiet", "repoquery", &package.name]),
+            Self::Arch => command(&["pacman", "--sync", "--info", &package.name]),
         }
     }
 
-    /// The commands that install the packages and remove none: one for each suite.
+    /// Returns the commands that install the packages without removing any, one for each suite.
     pub(super) fn install(self, packages: &[Package]) -> Vec<Vec<String>> {
-        let names = |head: &[&str]| words(head).into_iter().chain(packages.iter().map(|p| p.name.clone())).collect();
+        let names = |head: &[&str]| command(head).into_iter().chain(packages.iter().map(|p| p.name.clone())).collect();
         match self {
             _ if packages.is_empty() => Vec::new(),
             Self::Debian => by_suite(packages).iter().map(|group| apt_get(&[], group)).collect(),
@@ -287,12 +284,12 @@ impl Family {
     }
 }
 
-/// Another user of the package manager is waited for rather than failed at.
+/// Returns a command of apt-get, which waits for other users of the package manager.
 fn apt_get(options: &[&str], packages: &[Package]) -> Vec<String> {
     let head = ["apt-get", "install", "--yes", "--no-install-recommends", "--no-remove"];
     let suite = packages.first().and_then(|p| p.suite.clone());
     let wait = ["-o", "DPkg::Lock::Timeout=120"];
-    let options = head.iter().chain(&wait).chain(options).map(|&word| word.to_owned());
+    let options = head.iter().chain(&wait).chain(options).map(|&argument| argument.to_owned());
     let from = suite.into_iter().flat_map(|suite| ["--target-release".to_owned(), suite]);
     options.chain(from).chain(packages.iter().map(|p| p.name.clone())).collect()
 }
@@ -302,20 +299,20 @@ fn by_suite(packages: &[Package]) -> Vec<Vec<Package>> {
     [plain, other].into_iter().filter(|group| !group.is_empty()).collect()
 }
 
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|&word| word.to_owned()).collect()
+fn command(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(|&argument| argument.to_owned()).collect()
 }
 
-/// The tools of these names; without names, all that are always wanted.
+/// Returns the named tools, or all default tools if there are no names.
 ///
 /// # Errors
-/// The names that are none, together with those that are.
+/// Lists the unknown names and the known ones.
 pub(super) fn choose(names: &[String]) -> Result<Vec<&'static Tool>, String> {
     let unknown: Vec<_> = names.iter().filter(|name| TOOLS.iter().all(|tool| tool.name != **name)).collect();
     if !unknown.is_empty() {
         let unknown = unknown.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let known = TOOLS.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ");
-        return Err(format!("--only {unknown}: no such tool; accepted: {known}"));
+        return Err(format!("--only: unknown tool {unknown}; expected one of {known}"));
     }
     let is_chosen = |tool: &&Tool| match names.is_empty() {
         true => tool.wanted == ToolSelection::Always,
@@ -339,7 +336,7 @@ mod tests {
     #[case::manjaro("ID=manjaro\nID_LIKE=arch\n", Some(Family::Arch), None)]
     #[case::alpine("ID=alpine\n", None, None)]
     #[case::nothing("", None, None)]
-    fn os_release_tells_the_family(
+    fn os_release_determines_the_family(
         #[case] text: &str,
         #[case] family: Option<Family>,
         #[case] backports: Option<&str>,
@@ -349,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tool_is_named_once_and_debian_has_them_all() {
+    fn tool_names_are_unique_and_debian_has_every_tool() {
         for tool in TOOLS {
             assert_eq!(TOOLS.iter().filter(|other| other.name == tool.name).count(), 1, "{}", tool.name);
             assert!(!tool.packages(Family::Debian).is_empty() && !tool.programs.is_empty(), "{}", tool.name);
@@ -357,14 +354,14 @@ mod tests {
     }
 
     #[test]
-    fn packages_of_another_suite_are_installed_by_a_command_of_their_own() {
+    fn packages_of_another_suite_are_installed_by_a_separate_command() {
         let package = |name: &str, suite: Option<&str>| Package { name: name.into(), suite: suite.map(str::to_owned) };
-        let wanted = [package("wrk", None), package("qemu-system-x86", Some("x-backports")), package("crun", None)];
-        let commands: Vec<_> = Family::Debian.install(&wanted).iter().map(|c| c.join(" ")).collect();
+        let packages = [package("wrk", None), package("qemu-system-x86", Some("x-backports")), package("crun", None)];
+        let commands: Vec<_> = Family::Debian.install(&packages).iter().map(|c| c.join(" ")).collect();
         assert_eq!(commands.len(), 2);
         assert!(commands[0].ends_with(" wrk crun") && commands[0].contains("--no-remove"), "{}", commands[0]);
         assert!(commands[1].ends_with("--target-release x-backports qemu-system-x86"), "{}", commands[1]);
-        assert_eq!(Family::Arch.install(&wanted).len(), 1);
+        assert_eq!(Family::Arch.install(&packages).len(), 1);
         assert_eq!(Family::Fedora.install(&[]), Vec::<Vec<String>>::new());
     }
 
@@ -376,14 +373,14 @@ mod tests {
     }
 
     #[test]
-    fn names_choose_tools_and_unknown_ones_are_all_told_with_those_that_are() {
+    fn names_select_tools_and_unknown_names_are_errors() {
         let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         let chosen: Vec<_> = choose(&names("wrk,docker")).unwrap().iter().map(|tool| tool.name).collect();
         assert_eq!(chosen, ["docker", "wrk"]);
         let all = choose(&[]).unwrap();
         assert!(all.iter().any(|tool| tool.name == "mmdebstrap") && all.iter().all(|tool| tool.name != "unikraft"));
         assert_eq!(choose(&names("unikraft")).unwrap()[0].name, "unikraft");
-        let refused = choose(&names("wrk,wkr,x")).unwrap_err();
-        assert!(refused.starts_with("--only `wkr`, `x`: no such tool; accepted: cc, docker, "), "{refused}");
+        let error = choose(&names("wrk,wkr,x")).unwrap_err();
+        assert!(error.starts_with("--only: unknown tool `wkr`, `x`; expected one of cc, docker, "), "{error}");
     }
 }

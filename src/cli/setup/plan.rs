@@ -1,6 +1,6 @@
-//! From what was found to what has to be done. It takes and returns data only.
+//! Plans the steps of setup from the state of the host. Pure.
 //!
-//! Invariant: where nothing is missing the plan is empty, so that setup can be run again at any time.
+//! Invariant: if nothing is missing, the plan is empty, so that setup can be run again at any time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,91 +11,97 @@ use super::packages::{Distribution, Family, Package, Tool};
 use super::runtimes::{self, BACKUP, FILE, RUNTIMES};
 use super::sources::SourceList;
 
-/// The program that starts crun where control groups are hybrid.
+/// The launcher of crun on hosts with hybrid control groups.
 pub(super) const CRUN_V1: &str = "/usr/local/lib/featherweight/crun-v1";
 
-/// What was found on the host.
+/// The state of the host.
 #[derive(Debug, Clone)]
 pub(super) struct Findings {
     pub(super) distribution: Distribution,
     pub(super) privilege: Privilege,
     pub(super) init: Init,
-    /// The tools that were asked for, and whether all their programs are there.
+    /// The selected tools, and whether all their programs are installed.
     pub(super) tools: Vec<(&'static Tool, Presence)>,
     pub(super) lists: Lists,
-    /// The packages of the missing tools, or why they cannot be had.
+    /// The packages of the missing tools, or why they are unavailable.
     pub(super) packages: BTreeMap<&'static str, Result<Vec<Package>, String>>,
-    /// The list that would let packages of the suite of backports be had, where apt has none.
+    /// The source list that would add Debian's backports, if apt does not have them.
     pub(super) backports: Option<SourceList>,
     pub(super) engine: Engine,
     /// The text of Docker's `daemon.json`.
     pub(super) daemon_json: Option<String>,
     pub(super) cgroups: CgroupMode,
-    /// Whether [`CRUN_V1`] is there as this version builds it.
+    /// Whether [`CRUN_V1`] is installed and up to date.
     pub(super) crun_v1: Presence,
     pub(super) compiler: Presence,
-    /// With which arguments gVisor runs here, or why it does not; `None` before it is installed.
+    /// The arguments with which gVisor runs on this host, or why it does not; `None` if it was not probed.
     pub(super) gvisor: Option<Result<Vec<String>, String>>,
 }
 
-/// Whether something is there.
+/// Whether something is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
-    There,
+    Installed,
     Missing,
 }
 
-/// By what right the host is changed.
+impl Presence {
+    pub(super) fn new(is_installed: bool) -> Self {
+        if is_installed { Self::Installed } else { Self::Missing }
+    }
+}
+
+/// The user's privilege to change the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Privilege {
     Root,
-    /// An ordinary user who can ask for it.
+    /// An ordinary user with sudo.
     Sudo,
     Ordinary,
 }
 
-/// What starts the host's services.
+/// The host's service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Init {
     Systemd,
-    /// Nothing that setup knows how to talk to.
+    /// None, or an unsupported one.
     Other,
 }
 
-/// The package manager's lists.
+/// The state of the package manager's lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lists {
     Fresh,
-    /// Never fetched, or so long ago that what they name may be gone.
+    /// Missing or too old.
     Stale,
 }
 
-/// Docker's daemon.
+/// The state of Docker's daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Engine {
-    /// It answers, and these are the runtimes that it knows.
+    /// The daemon answers and has these runtimes.
     Answers {
         runtimes: Vec<String>,
     },
-    /// It is there, but this user may not ask it; root will.
+    /// The daemon runs, but this user has no access to its socket.
     Closed,
-    /// A daemon lives and does not answer.
+    /// The daemon runs but does not answer.
     Silent {
         pid: i32,
     },
-    /// `DOCKER_HOST` names another one.
+    /// `DOCKER_HOST` names another daemon.
     Elsewhere {
         host: String,
     },
     Down,
 }
 
-/// One step. Setup does them in the order of the plan.
+/// A step of a plan. Setup carries out steps in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Fetch the lists of packages.
+    /// Update the package lists.
     Refresh { command: Vec<String> },
-    /// Let packages be taken from another suite, for those of the tools whose own suite refuses theirs.
+    /// Add another suite for the tools whose packages the default suite does not offer.
     AddSuite { list: SourceList, tools: Vec<&'static Tool>, refresh: Vec<String>, need: Need },
     /// Install the tools' packages.
     Install { family: Family, tools: Vec<&'static Tool>, packages: Vec<Package> },
@@ -109,27 +115,27 @@ pub(super) enum Step {
     Reload(Init),
 }
 
-/// Whether a step will be done.
+/// Whether a step is necessary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     Certain,
-    /// Only where the lists, once fetched, show that it is needed.
+    /// The updated lists will show whether it is necessary.
     Perhaps,
 }
 
-/// What setup would do, and what it cannot.
+/// The steps of setup, and notes about what it cannot do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SetupPlan {
     pub(super) steps: Vec<Step>,
-    /// What cannot be had here and why, in sentences.
+    /// Unavailable tools and runtimes with the reasons.
     pub(super) notes: Vec<String>,
-    /// What the user does next, in sentences.
+    /// What the user can do next.
     pub(super) next: Vec<String>,
 }
 
 impl SetupPlan {
-    /// What has to be done where this was found.
-    pub(super) fn of(findings: &Findings) -> Self {
+    /// Plans the steps for a host in this state.
+    pub(super) fn new(findings: &Findings) -> Self {
         let mut plan = Self { steps: Vec::new(), notes: Vec::new(), next: Vec::new() };
         let installed = plan.install(findings);
         let runtimes = plan.runtimes(findings, &installed);
@@ -138,24 +144,24 @@ impl SetupPlan {
         plan
     }
 
-    /// What virtual machines boot is no package: setup builds what takes no root, and names the rest.
+    /// Names the command for Debian's disk, which no package contains.
     fn guest_images(&mut self, installed: &[&Tool]) {
         if installed.iter().any(|tool| tool.name == "qemu") {
-            let more = "Virtual machines with a whole Debian need its disk: cargo xtask images --platform debian";
-            self.next.push(more.to_owned());
+            let disk = "To measure virtual machines with Debian, build its disk: cargo xtask images --platform debian";
+            self.next.push(disk.to_owned());
         }
     }
 
-    /// Plans what is missing. Returns the tools that will be there.
+    /// Plans the installation of missing tools. Returns the tools that will be installed afterwards.
     fn install(&mut self, findings: &Findings) -> Vec<&'static Tool> {
         let missing: Vec<_> =
             findings.tools.iter().filter(|(_, state)| *state == Presence::Missing).map(|(tool, _)| *tool).collect();
-        let (mut tools, mut refused, mut packages) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut tools, mut unavailable, mut packages) = (Vec::new(), Vec::new(), Vec::new());
         for tool in &missing {
             let found = match (findings.packages.get(tool.name), &findings.backports) {
                 (Some(Ok(found)), _) => found.clone(),
                 (Some(Err(_)), Some(list)) if !tool.packages(Family::Debian).is_empty() => {
-                    refused.push(*tool);
+                    unavailable.push(*tool);
                     tool.first_packages(Family::Debian, Some(&list.suite))
                 }
                 (found, _) => {
@@ -169,14 +175,14 @@ impl SetupPlan {
         if let (Some(family), false) = (findings.distribution.family, tools.is_empty()) {
             let is_stale = findings.lists == Lists::Stale;
             self.steps.extend(family.refresh().filter(|_| is_stale).map(|command| Step::Refresh { command }));
-            self.steps.extend(findings.add_suite(family, &refused, &tools));
+            self.steps.extend(findings.add_suite(family, &unavailable, &tools));
             self.steps.push(Step::Install { family, tools: tools.clone(), packages });
         }
-        let there = |(tool, state): &(&'static Tool, Presence)| (*state == Presence::There).then_some(*tool);
-        findings.tools.iter().filter_map(there).chain(tools).collect()
+        let installed = |(tool, state): &(&'static Tool, Presence)| (*state == Presence::Installed).then_some(*tool);
+        findings.tools.iter().filter_map(installed).chain(tools).collect()
     }
 
-    /// Plans Docker's further runtimes. Returns those that its file will name.
+    /// Plans Docker's additional runtimes. Returns the runtimes that its file will contain.
     fn runtimes(&mut self, findings: &Findings, installed: &[&Tool]) -> Vec<String> {
         let has = |name: &str| installed.iter().any(|tool| tool.name == name);
         if !has("docker") || matches!(findings.engine, Engine::Elsewhere { .. }) {
@@ -185,8 +191,9 @@ impl SetupPlan {
         let mut named = match runtimes::configured(findings.daemon_json.as_deref()) {
             Ok(named) => named,
             Err(why) => {
-                self.notes
-                    .push(format!("Docker's runtimes: {why}; it is left alone: correct it, then run setup again"));
+                self.notes.push(format!(
+                    "Docker's runtimes: {why}; the file was not changed: correct it, then run setup again"
+                ));
                 return Vec::new();
             }
         };
@@ -195,9 +202,9 @@ impl SetupPlan {
             _ => false,
         };
         let absent = RUNTIMES.iter().copied().filter(|name| has(name) && !known(name));
-        let absent: Vec<_> = absent.filter(|name| named.iter().all(|there| there != name)).collect();
+        let absent: Vec<_> = absent.filter(|name| named.iter().all(|other| other != name)).collect();
         let wanted: Vec<_> = absent.into_iter().filter(|name| self.can_start(name, findings, has("cc"))).collect();
-        // One that is in use is built again when crun has moved or the launcher's source has changed.
+        // A launcher in use is rebuilt if crun has moved or the launcher's source has changed.
         let in_use = findings.daemon_json.as_ref().is_some_and(|text| text.contains(CRUN_V1)) && has("crun");
         let needed = findings.needs_crun_v1() && findings.crun_v1 == Presence::Missing;
         if needed && (in_use || wanted.contains(&"crun")) {
@@ -210,21 +217,22 @@ impl SetupPlan {
         named
     }
 
-    /// Whether the runtime would start here; if not, the plan says why.
-    fn can_start(&mut self, name: &str, findings: &Findings, brings_compiler: bool) -> bool {
-        let compiler = findings.compiler == Presence::There || brings_compiler;
+    /// Whether the runtime works on this host. If not, adds a note with the reason.
+    fn can_start(&mut self, name: &str, findings: &Findings, installs_compiler: bool) -> bool {
+        let has_compiler = findings.compiler == Presence::Installed || installs_compiler;
         let why = match (name, &findings.gvisor) {
             ("runsc", Some(Err(why))) => why.clone(),
-            ("crun", _) if findings.needs_crun_v1() && !compiler => {
-                "control groups are hybrid here, which it refuses: its launcher needs a C compiler, `--only cc`".into()
+            ("crun", _) if findings.needs_crun_v1() && !has_compiler => {
+                "crun rejects this host's hybrid control groups, and its launcher needs a C compiler: `--only cc`"
+                    .into()
             }
             _ => return true,
         };
-        self.notes.push(format!("{name} as a runtime of Docker's: {why}"));
+        self.notes.push(format!("{name} as a runtime of Docker: {why}"));
         false
     }
 
-    /// Plans the daemon: it has to answer and to know the runtimes of its file.
+    /// Plans the daemon, which must answer and have the runtimes of its file.
     fn engine(&mut self, findings: &Findings, installed: &[&Tool], named: &[String]) {
         if installed.iter().all(|tool| tool.name != "docker") {
             return;
@@ -242,55 +250,56 @@ impl SetupPlan {
             }
             Engine::Closed => {}
             Engine::Silent { pid } => self.notes.push(format!(
-                "docker: dockerd runs as process {pid} and does not answer; a second one would take its network: see its log"
+                "docker: dockerd (process {pid}) does not answer; see its log (a second one would take over \
+                 its network)"
             )),
-            Engine::Elsewhere { host } => self.notes.push(format!(
-                "docker: DOCKER_HOST names {host}; the daemon there is not setup's to start or to configure"
-            )),
+            Engine::Elsewhere { host } => {
+                self.notes.push(format!("docker: DOCKER_HOST is {host}; setup does not start or configure that daemon"))
+            }
         }
     }
 }
 
 impl Findings {
-    /// crun refuses hosts with both versions of control groups.
+    /// Whether crun needs the launcher: it rejects hosts that mount both versions of control groups.
     pub(super) fn needs_crun_v1(&self) -> bool {
         self.cgroups == CgroupMode::Hybrid
     }
 
-    /// The step that adds the suite of backports where a tool was refused, or may turn out to be once the lists are there.
-    fn add_suite(&self, family: Family, refused: &[&'static Tool], tools: &[&'static Tool]) -> Option<Step> {
+    /// Returns the step that adds backports, if a tool is unavailable or updated lists may show that one is.
+    fn add_suite(&self, family: Family, unavailable: &[&'static Tool], tools: &[&'static Tool]) -> Option<Step> {
         let (list, refresh) = (self.backports.clone()?, family.refresh()?);
-        match (refused.is_empty(), self.lists) {
+        match (unavailable.is_empty(), self.lists) {
             (true, Lists::Fresh) => None,
             (_, Lists::Stale) => Some(Step::AddSuite { list, tools: tools.to_vec(), refresh, need: Need::Perhaps }),
-            (false, _) => Some(Step::AddSuite { list, tools: refused.to_vec(), refresh, need: Need::Certain }),
+            (false, _) => Some(Step::AddSuite { list, tools: unavailable.to_vec(), refresh, need: Need::Certain }),
         }
     }
 
-    /// Why a tool cannot be had, and where it is.
+    /// Describes why a tool is unavailable, and where to get it.
     fn absence(&self, tool: &Tool, why: Option<&String>) -> String {
-        let unknown = || format!("setup knows no package manager of {}", self.distribution.name);
-        format!("{}: {}; {}", tool.name, why.cloned().unwrap_or_else(unknown), tool.home)
+        let unknown = || format!("unsupported distribution {}", self.distribution.name);
+        format!("{}: {}; see {}", tool.name, why.cloned().unwrap_or_else(unknown), tool.home)
     }
 }
 
 impl fmt::Display for Step {
-    /// What is done, and below it the exact commands.
+    /// Prints a title, and the exact commands below it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refresh { command } => write!(f, "fetch the lists of packages\n{}", indented(command)),
+            Self::Refresh { command } => write!(f, "update the package lists\n{}", indented(command)),
             Self::AddSuite { list, tools, refresh, need } => {
                 let tools = list_of(tools);
                 match need {
-                    Need::Certain => writeln!(f, "add the suite {} for {tools}, refused without it", list.suite)?,
+                    Need::Certain => writeln!(f, "add the suite {} for {tools}", list.suite)?,
                     Need::Perhaps => {
-                        writeln!(f, "add the suite {} if any of {tools} is refused without it", list.suite)?;
+                        writeln!(f, "add the suite {} if any of {tools} needs it", list.suite)?;
                     }
                 }
                 writeln!(f, "     write {}:", list.path)?;
                 list.text.lines().try_for_each(|line| writeln!(f, "       {line}"))?;
                 writeln!(f, "{}", indented(refresh))?;
-                write!(f, "     take it back with: rm {} && {}", list.path, refresh.join(" "))
+                write!(f, "     undo with: rm {} && {}", list.path, refresh.join(" "))
             }
             Self::Install { family, tools, packages } => {
                 write!(f, "install {}", list_of(tools))?;
@@ -299,32 +308,24 @@ impl fmt::Display for Step {
                 match *family == Family::Debian && !services.is_empty() {
                     true => {
                         let services = list(services.into_iter());
-                        write!(f, "\n     and leave those of the services {services} that are new stopped and disabled")
+                        write!(f, "\n     stop and disable newly installed services among {services}")
                     }
                     false => Ok(()),
                 }
             }
-            Self::BuildCrunV1 => write!(
-                f,
-                "build {CRUN_V1}, which starts crun out of sight of the second hierarchy of control groups that it refuses"
-            ),
-            Self::Configure { runtimes } => write!(
-                f,
-                "add the runtimes {} to {FILE}; what is there stays, a copy of it in {BACKUP}",
-                list(runtimes.iter().copied())
-            ),
+            Self::BuildCrunV1 => write!(f, "build {CRUN_V1}, which hides version 2 of control groups from crun"),
+            Self::Configure { runtimes } => {
+                write!(f, "add the runtimes {} to {FILE}, with a backup in {BACKUP}", list(runtimes.iter().copied()))
+            }
             Self::Start(Init::Systemd) => write!(f, "start Docker\n     systemctl start docker"),
             Self::Start(Init::Other) => {
-                write!(
-                    f,
-                    "start Docker in a session of its own\n     dockerd\n     stop it with: cargo xtask setup --stop"
-                )
+                write!(f, "start Docker in its own session\n     dockerd\n     stop it with: cargo xtask setup --stop")
             }
             Self::Reload(Init::Systemd) => {
-                write!(f, "let Docker read its configuration again\n     systemctl reload docker")
+                write!(f, "reload Docker's configuration\n     systemctl reload docker")
             }
             Self::Reload(Init::Other) => {
-                write!(f, "let Docker read its configuration again: SIGHUP to the process in /run/docker.pid")
+                write!(f, "reload Docker's configuration: send SIGHUP to the process in /run/docker.pid")
             }
         }
     }

@@ -1,57 +1,57 @@
-//! The list that lets apt have packages of Debian's suite of backports, made from the host's own lists.
+//! Derives a source list of Debian's backports for apt from the host's own lists.
 //!
-//! Mirror, keyring and components are whatever the host uses for the suite that it was installed from; see
-//! sources.list(5). Packages of such a suite are never taken unless they are asked for by name: it says so itself.
+//! Mirror, keyring and components are those of the host's main suite; see sources.list(5). apt installs packages of
+//! backports only on request, because the suite itself has a low priority.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where apt looks for its lists.
+/// The folder of apt's lists.
 pub(super) const FOLDER: &str = "/etc/apt";
 
-/// What the list of setup's own is called, without the ending, which tells apt its form.
+/// The name of setup's list, without the ending, which depends on the format.
 const NAME: &str = "sources.list.d/featherweight-backports";
 
-/// How lists name the suite of an installed system besides by its code name.
+/// Names of an installed system's suite other than the code name.
 const ALIASES: &[&str] = &["stable", "oldstable"];
 
-/// A list of sources that setup may write.
+/// A source list that setup may write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SourceList {
-    /// Where.
+    /// The path of the list.
     pub(super) path: String,
-    /// The suite that it adds.
+    /// The suite that the list adds.
     pub(super) suite: String,
-    /// All that stands in it.
+    /// The content.
     pub(super) text: String,
 }
 
-/// One source of packages, in either of apt's two forms.
+/// A source of packages, in one of apt's two formats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     /// `deb [options] uri suite component...`
     Line { options: String, uri: String, suite: String, components: String },
-    /// Fields in order, values with their further lines.
+    /// Fields in order; values include continuation lines.
     Stanza(Vec<(String, String)>),
 }
 
-/// The list that adds `suite` (`bookworm-backports`), where apt's lists, by name and text, do not have it and one of
-/// them names the suite that it belongs to.
+/// Returns the list that adds `suite`, such as `bookworm-backports`; `None` if apt's lists have it already or do not
+/// name the suite that it belongs to. `lists` are pairs of name and text.
 pub(super) fn missing(lists: &[(String, String)], suite: &str) -> Option<SourceList> {
     let codename = suite.strip_suffix("-backports")?;
     let sources: Vec<Source> = lists.iter().flat_map(|(name, text)| parse(name, text)).collect();
-    let own = |source: &&Source| source.names(|found| found == codename || ALIASES.contains(&found));
-    let known = |found: &str| {
+    let is_base = |source: &&Source| source.names(|found| found == codename || ALIASES.contains(&found));
+    let is_backports = |found: &str| {
         let base = found.strip_suffix("-backports");
         base.is_some_and(|base| base == codename || ALIASES.contains(&base))
     };
-    if sources.iter().any(|source| source.names(known)) {
+    if sources.iter().any(|source| source.names(is_backports)) {
         return None;
     }
-    sources.iter().find(own).map(|source| source.list_of(suite))
+    sources.iter().find(is_base).map(|source| source.with_suite(suite))
 }
 
-/// Apt's lists below `folder` and the folder that holds further ones, whether they are there or not.
+/// Returns the paths of apt's lists below `folder`, and of the folder for more lists, even if they do not exist.
 pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
     let parts = folder.join("sources.list.d");
     let inside = fs::read_dir(&parts).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -60,13 +60,13 @@ pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Apt's lists by name and text; those that cannot be read are left out.
+/// Reads apt's lists as pairs of name and text. Skips unreadable lists.
 pub(super) fn read(folder: &Path) -> Vec<(String, String)> {
     let text = |path: &PathBuf| Some((path.file_name()?.to_str()?.to_owned(), fs::read_to_string(path).ok()?));
     paths(folder).iter().filter_map(text).collect()
 }
 
-/// The sources of binary packages that a list names; apt reads no other endings.
+/// Returns the sources of binary packages in a list. apt ignores files with other endings.
 fn parse(name: &str, text: &str) -> Vec<Source> {
     match name.rsplit_once('.') {
         Some((_, "list")) => text.lines().filter_map(line).collect(),
@@ -82,15 +82,15 @@ fn line(text: &str) -> Option<Source> {
         Some(inside) => inside.split_once(']').map(|(options, rest)| (format!("[{options}] "), rest))?,
         None => (String::new(), rest),
     };
-    let mut words = rest.split_whitespace().map(str::to_owned);
-    let (uri, suite) = (words.next()?, words.next()?);
-    Some(Source::Line { options, uri, suite, components: words.collect::<Vec<_>>().join(" ") })
+    let mut fields = rest.split_whitespace().map(str::to_owned);
+    let (uri, suite) = (fields.next()?, fields.next()?);
+    Some(Source::Line { options, uri, suite, components: fields.collect::<Vec<_>>().join(" ") })
 }
 
 fn stanzas(text: &str) -> Vec<Source> {
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let stanzas = lines.split(|line| line.trim().is_empty()).map(|lines| Source::Stanza(fields(lines)));
-    stanzas.filter(Source::is_in_use).collect()
+    stanzas.filter(Source::is_enabled).collect()
 }
 
 fn fields(lines: &[&str]) -> Vec<(String, String)> {
@@ -106,32 +106,33 @@ fn fields(lines: &[&str]) -> Vec<(String, String)> {
 }
 
 impl Source {
-    fn names(&self, wanted: impl Fn(&str) -> bool) -> bool {
+    fn names(&self, matches: impl Fn(&str) -> bool) -> bool {
         match self {
-            Self::Line { suite, .. } => wanted(suite),
-            Self::Stanza(_) => self.field("Suites").is_some_and(|suites| suites.split_whitespace().any(wanted)),
+            Self::Line { suite, .. } => matches(suite),
+            Self::Stanza(_) => self.field("Suites").is_some_and(|suites| suites.split_whitespace().any(matches)),
         }
     }
 
-    fn field(&self, wanted: &str) -> Option<&str> {
+    fn field(&self, name: &str) -> Option<&str> {
         let Self::Stanza(fields) = self else { return None };
-        fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str())
+        fields.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    fn is_in_use(&self) -> bool {
-        let off = self.field("Enabled").is_some_and(|value| ["no", "false", "0"].contains(&value));
-        !off && self.field("Types").is_some_and(|types| types.split_whitespace().any(|kind| kind == "deb"))
+    fn is_enabled(&self) -> bool {
+        let is_disabled = self.field("Enabled").is_some_and(|value| ["no", "false", "0"].contains(&value));
+        !is_disabled && self.field("Types").is_some_and(|types| types.split_whitespace().any(|kind| kind == "deb"))
     }
 
-    /// The list that has `other` from the same place.
-    fn list_of(&self, other: &str) -> SourceList {
+    /// Returns a list of another suite from the same mirror.
+    fn with_suite(&self, other: &str) -> SourceList {
         let (ending, source) = match self {
             Self::Line { options, uri, components, .. } => {
                 ("list", format!("deb {options}{uri} {other} {components}\n"))
             }
-            Self::Stanza(fields) => ("sources", fields.iter().map(|field| renamed(field, other)).collect()),
+            Self::Stanza(fields) => ("sources", fields.iter().map(|field| field_for_suite(field, other)).collect()),
         };
-        let note = "# Written by Featherweight's setup, from the list beside it. It can be removed at any time.\n";
+        let note = "# Written by Featherweight's setup, with the mirror of the system's own list. \
+             You can remove it at any time.\n";
         SourceList {
             path: format!("{FOLDER}/{NAME}.{ending}"),
             suite: other.to_owned(),
@@ -140,7 +141,7 @@ impl Source {
     }
 }
 
-fn renamed((name, value): &(String, String), suite: &str) -> String {
+fn field_for_suite((name, value): &(String, String), suite: &str) -> String {
     match name.to_ascii_lowercase().as_str() {
         "suites" => format!("{name}: {suite}\n"),
         "types" => format!("{name}: deb\n"),
@@ -191,29 +192,29 @@ mod tests {
     }
 
     #[rstest]
-    #[case::there("b.list", "deb http://m bookworm main\ndeb http://m bookworm-backports main")]
-    #[case::there_by_alias("b.list", "deb http://m stable main\ndeb http://m stable-backports main")]
-    #[case::there_in_a_stanza("b.sources", "Types: deb\nURIs: http://m\nSuites: bookworm bookworm-backports")]
-    #[case::of_another_system("b.list", "deb http://m noble main")]
+    #[case::present("b.list", "deb http://m bookworm main\ndeb http://m bookworm-backports main")]
+    #[case::present_by_alias("b.list", "deb http://m stable main\ndeb http://m stable-backports main")]
+    #[case::present_in_a_stanza("b.sources", "Types: deb\nURIs: http://m\nSuites: bookworm bookworm-backports")]
+    #[case::another_system("b.list", "deb http://m noble main")]
     #[case::sources_only("b.list", "deb-src http://m bookworm main")]
-    #[case::out_of_use("b.sources", "Types: deb\nURIs: http://m\nSuites: bookworm\nEnabled: no")]
+    #[case::disabled("b.sources", "Types: deb\nURIs: http://m\nSuites: bookworm\nEnabled: no")]
     #[case::commented("b.list", "# deb http://m bookworm main")]
     #[case::not_read_by_apt("b.list.off", "deb http://m bookworm main")]
-    #[case::half_a_line("b.list", "deb [arch=amd64 http://m bookworm main")]
+    #[case::incomplete_line("b.list", "deb [arch=amd64 http://m bookworm main")]
     #[case::nothing("b.list", "")]
-    fn there_is_nothing_to_add(#[case] name: &str, #[case] text: &str) {
+    fn no_list_is_added(#[case] name: &str, #[case] text: &str) {
         assert_eq!(missing_in(name, text), None);
     }
 
     #[test]
-    fn the_list_that_was_written_counts_as_there() {
+    fn a_written_list_counts_as_present() {
         let first = missing_in("debian.sources", STANZAS).unwrap();
         let lists = [("debian.sources", STANZAS), ("featherweight-backports.sources", first.text.as_str())];
         assert_eq!(missing(&lists.map(|(name, text)| (name.to_owned(), text.to_owned())), SUITE), None);
     }
 
     #[test]
-    fn lists_are_read_from_both_places() {
+    fn lists_are_read_from_both_folders() {
         let dir = tempfile::tempdir().unwrap();
         assert!(read(dir.path()).is_empty());
         fs::create_dir(dir.path().join("sources.list.d")).unwrap();

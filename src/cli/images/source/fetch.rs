@@ -206,8 +206,8 @@ impl Fetcher {
         let cache = self.cache.display();
         match &self.origin {
             Origin::Mirror(_) => format!(
-                "--source expects a folder with a Git repository NAME or NAME.git for each name, and the archives under \
-                 their names; without --source, they are fetched from the addresses above to {cache}"
+                "--source expects a folder with a Git repository NAME or NAME.git for each name, and the archives \
+                 under their names; without --source, they are fetched from the addresses above to {cache}"
             ),
             _ => format!(
                 "without network, clone the repositories on a machine with network into one folder \
