@@ -1,4 +1,4 @@
-/* The kernel's command line: options for the first process, ` -- `, and the program's arguments. */
+/* Parses the kernel's command line: options for the first process, ` -- `, and the program's arguments. */
 #include "init.h"
 
 #include <fcntl.h>
@@ -8,9 +8,9 @@
 #define SEPARATOR " -- "
 
 static char text[4096];
-static char *behind; /* what stands behind the separator */
+static char *behind; /* the text after the separator */
 
-/* The kernel's longest command line is 2,048 bytes (COMMAND_LINE_SIZE of x86). */
+/* The kernel's command line has at most 2,048 bytes (COMMAND_LINE_SIZE of x86). */
 static void read_text(void)
 {
     if (behind != NULL)
@@ -40,7 +40,7 @@ const char *option(const char *name)
     return NULL;
 }
 
-/* Cuts a word off in place, without its quotes; gives where the rest begins. */
+/* Terminates a word in place and removes its quotes. Returns the start of the rest. */
 static char *cut(char *word)
 {
     int quoted = 0;

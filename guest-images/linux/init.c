@@ -1,7 +1,7 @@
 /*
- * PID 1 of the initial RAM disk, and the service that runs the program in a Debian. By the kernel's command line:
- * fw.run=PATH the program, fw.net=… its network, fw.root=DEVICE a Debian to start first; what follows `--` there are the
- * program's arguments.
+ * PID 1 of the initial RAM disk, and the service that runs the program in Debian. The kernel's command line has
+ * fw.run=PATH for the program, fw.net=… for the network, fw.root=DEVICE to start Debian first, and the program's
+ * arguments after `--`.
  */
 #include "init.h"
 
@@ -28,7 +28,7 @@ static void mount_memory(void)
     mount_at("/dev/shm", "tmpfs", "mode=1777");
 }
 
-/* The first process of the machine. */
+/* The role of the machine's first process. */
 static _Noreturn void first_role(void)
 {
     static char *command[MOST_ARGUMENTS + 1];
@@ -50,7 +50,7 @@ static _Noreturn void first_role(void)
     run(command);
 }
 
-/* Reads the program and its arguments from the file that the first role wrote. */
+/* Reads the program and its arguments from the file that the first process has written. */
 static void read_command(const char *path, char *text, char **command)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -67,7 +67,7 @@ static void read_command(const char *path, char *text, char **command)
     close(fd);
 }
 
-/* A service of a Debian: `init run FILE CONSOLE`. */
+/* The role of Debian's service: `init run FILE CONSOLE`. */
 static _Noreturn void second_role(const char *file, const char *console)
 {
     static char text[COMMAND_BYTES];

@@ -18,7 +18,7 @@
 #include <sys/io.h>
 #endif
 
-/* QEMU's isa-debug-exit: it ends with the status 2 * value + 1. */
+/* QEMU's isa-debug-exit. QEMU exits with the status 2 * value + 1. */
 #define DEBUG_EXIT_PORT 0xf4
 #define DEBUG_EXIT_VALUE 1
 
@@ -42,7 +42,7 @@ void say(const char *format, ...)
             struct pollfd console = {.fd = STDOUT_FILENO, .events = POLLOUT};
             poll(&console, 1, -1);
         } else if (written == 0 || errno != EINTR) {
-            return; /* nobody listens */
+            return; /* nobody reads the output */
         }
     }
 }
@@ -75,7 +75,7 @@ static void leave_by_debug_exit(void)
 #endif
 }
 
-/* A machine of ours was booted for one program; any other is not ours to end. */
+/* `fw.run` shows that this machine was booted for a program. Other machines must not be ended. */
 _Noreturn void end_machine(void)
 {
     tcdrain(STDOUT_FILENO);
@@ -113,7 +113,7 @@ static _Noreturn void become(command command)
     _exit(127);
 }
 
-/* Also reaps what others leave behind. */
+/* Also reaps orphans. */
 _Noreturn void run(command command)
 {
     int status;

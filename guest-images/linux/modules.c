@@ -1,6 +1,6 @@
 /*
- * The kernel's modules. `/modules/list` has one line a module, those that others need first: what it is for, separated
- * by commas, and its file.
+ * Loads kernel modules. `/modules/list` has a line for each module: its uses, separated by commas, and its file name.
+ * Dependencies come first.
  */
 #include "init.h"
 
@@ -14,10 +14,10 @@
 
 #define FOLDER "/modules/"
 
-/* How ACPI calls a virtio device that is no PCI device. */
+/* ACPI's name of virtio devices other than PCI devices. */
 #define VIRTIO_MMIO "LNRO0005"
 
-/* Whether the folder has an entry whose name begins like that. */
+/* Whether the folder has an entry whose name begins with `prefix`. */
 static int has_entry(const char *folder, const char *prefix)
 {
     DIR *dir = opendir(folder);
@@ -41,7 +41,7 @@ static void load(const char *name)
     close(fd);
 }
 
-/* Whether one of the comma-separated `uses` is among the `needs`, which ends with NULL. */
+/* Whether one of the comma-separated `uses` is in the list `needs`, which ends with NULL. */
 static int is_needed(char *uses, const char *const *needs)
 {
     for (char *use = strtok(uses, ","); use != NULL; use = strtok(NULL, ","))

@@ -1,4 +1,4 @@
-/* The network, without any tool: plain ioctls (netdevice(7), arp(7)). */
+/* Sets up the network with ioctls (netdevice(7), arp(7)), without any tool. */
 #include "init.h"
 
 #include <arpa/inet.h>
@@ -58,7 +58,7 @@ static void bring_up(int fd, const char *device)
     control(fd, SIOCSIFFLAGS, &request, device);
 }
 
-/* A kernel without IPv6 has nothing to turn off. */
+/* The file does not exist if the kernel has no IPv6. */
 static void turn_off_ipv6(void)
 {
     int fd = open("/proc/sys/net/ipv6/conf/" DEVICE "/disable_ipv6", O_WRONLY | O_CLOEXEC);
@@ -78,7 +78,7 @@ static void set_address(int fd, const struct network *network)
     control(fd, SIOCSIFNETMASK, &request, "netmask of " DEVICE);
 }
 
-/* The gateway is known from the beginning: nothing waits for an answer of its. */
+/* Sets the gateway's MAC address, so that no packet waits for ARP. */
 static void set_neighbour(int fd, const struct network *network)
 {
     struct arpreq entry = {.arp_flags = ATF_PERM | ATF_COM, .arp_dev = DEVICE};

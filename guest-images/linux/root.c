@@ -1,4 +1,4 @@
-/* From the initial RAM disk into a whole system on a disk. */
+/* Switches from the initial RAM disk to a complete system on a disk. */
 #include "init.h"
 
 #include <dirent.h>

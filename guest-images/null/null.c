@@ -1,12 +1,12 @@
 /*
- * The smallest guest: says its lines on the first serial port and ends the machine. The floor of a machine's boot, which
- * tells the monitor's share from a guest's. Its command line is `fw.run=/fw/PROGRAM -- key=value ...`,
- * as that of every guest system. It runs three programs:
- *   hello   says its line and ends
- *   sleep   says that it is ready and halts until it is ended
- *   probe   misbehaves, as guest-images/programs/probe.c does, and as only a kernel can: do=
+ * The smallest guest: prints its lines on the first serial port and ends the machine. It measures the lower bound of a
+ * boot time, which is the monitor's share. Its command line is `fw.run=/fw/PROGRAM -- key=value ...`, as that of every
+ * guest system. It implements three programs:
+ *   hello   prints its line and ends
+ *   sleep   prints that it is ready, and halts until it is ended
+ *   probe   misbehaves like guest-images/programs/probe.c, and like a kernel. The values of do= are
  *           exit where silent hang flood crash, and compute reset panic spin deaf
- * It needs less than 2 MiB of memory, and one processor runs.
+ * It needs less than 2 MiB of memory, and uses one processor.
  */
 typedef unsigned char u8;
 typedef unsigned int u32;
@@ -18,19 +18,19 @@ enum {
     TRANSMITTER_EMPTY = 0x20,
     END_OF_MACHINE = 0xf4, /* isa-debug-exit */
     ENDED_ORDERLY = 1,
-    PIC_MASK_1 = 0x21, /* the interrupt controllers of 1981, which firmware may have left at work */
+    PIC_MASK_1 = 0x21, /* the legacy interrupt controllers, which firmware may have enabled */
     PIC_MASK_2 = 0xa1,
     ALL = 0xff,
     KEYBOARD_CONTROLLER = 0x64,
     PULSE_RESET = 0xfe,
     CODE_SEGMENT = 8,
     TICK_VECTOR = 32,
-    EXIT_USAGE = 2,      /* as fw.h has them */
+    EXIT_USAGE = 2,      /* as in fw.h */
     EXIT_DEADLINE = 124,
     MOST_ARGUMENT = 80,
 };
 
-/* The local interrupt controller (Intel SDM, volume 3, table 10-1), whose timer is all the time there is here. */
+/* The local interrupt controller (Intel SDM, volume 3, table 10-1). Its timer is the only clock. */
 #define APIC(offset) (*(volatile u32 *)(0xfee00000UL + (offset)))
 enum {
     APIC_EOI = 0x0b0,
@@ -41,17 +41,17 @@ enum {
     APIC_ENABLED = 0x100,
     APIC_PERIODIC = 0x20000,
     APIC_BY_ONE = 0xb,
-    /* QEMU's and KVM's counts nanoseconds (hw/intc/apic_common.c; KVM_CAP_X86_APIC_BUS_CYCLES_NS). */
+    /* In QEMU and KVM, the timer counts nanoseconds (hw/intc/apic_common.c; KVM_CAP_X86_APIC_BUS_CYCLES_NS). */
     APIC_HZ = 1000000000,
 };
 
-/* The beginning of what a PVH guest is told (xen/include/public/arch-x86/hvm/start_info.h). */
+/* The first fields of a PVH guest's start information (xen/include/public/arch-x86/hvm/start_info.h). */
 struct start_info {
     u32 magic, version, flags, modules;
     u64 module_list, command_line;
 };
 
-/* A gate of 64 bits (Intel SDM, volume 3, figure 6-8). */
+/* A 64-bit gate (Intel SDM, volume 3, figure 6-8). */
 struct gate {
     u32 low, high, upper, reserved;
 };
@@ -110,7 +110,7 @@ static _Noreturn void end(const char *how, u32 number)
     halt();
 }
 
-/* A fault of the processor as Linux would tell it: an unknown instruction is SIGILL, the rest SIGSEGV (signal(7)). */
+/* Reports a processor fault as Linux would: an invalid instruction as SIGILL, others as SIGSEGV (signal(7)). */
 void null_fault(u32 vector)
 {
     end("signal ", vector == 6 ? 4 : 11);
@@ -133,7 +133,7 @@ static void set_gate(u32 vector, const void *handler)
     idt[vector].upper = (u32)(at >> 32);
 }
 
-/* A tick a second from now on: sleeping costs the host next to nothing, and the deadline holds. */
+/* Starts one tick a second, which is enough for the deadline and costs the host almost nothing. */
 static void start_clock(void)
 {
     set_gate(TICK_VECTOR, (const void *)tick);
@@ -163,7 +163,7 @@ static int is(const char *text, const char *word)
     return *text == '\0' || *text == ' ';
 }
 
-/* What follows `key` in the words of `line`; an empty word where it is not there. */
+/* Returns what follows `key` at the start of a word in `line`; an empty string if there is no such word. */
 static const char *value_of(const char *line, const char *key)
 {
     for (const char *at = line; *at != '\0'; at++) {
@@ -186,15 +186,15 @@ static u32 number_of(const char *line, const char *key)
 }
 
 /*
- * What only a processor does fast enough: a host that takes this guest through its emulator of instructions needs a
- * microsecond for each, and may not know the vectors' at all.
+ * Computes something that only a processor does fast enough: a host that emulates each instruction needs a microsecond
+ * for it, and may not support vector instructions.
  */
 static void compute(void)
 {
     enum { ROUNDS = 20000000 };
     u64 left = ROUNDS;
     __asm__ volatile("movq %%cr4, %%rax\n\t"
-                     "orq $0x200, %%rax\n\t" /* OSFXSR: the vector instructions are allowed */
+                     "orq $0x200, %%rax\n\t" /* OSFXSR enables vector instructions */
                      "movq %%rax, %%cr4\n\t"
                      "pxor %%xmm0, %%xmm0\n\t"
                      "pcmpeqd %%xmm1, %%xmm1\n"
@@ -208,7 +208,7 @@ static void compute(void)
     say("FW ready\n");
 }
 
-/* With a table of interrupts that is empty the processor gives up, and the machine resets. */
+/* With an empty interrupt table, an interrupt shuts the processor down, and the machine resets. */
 static void triple_fault(void)
 {
     static const struct __attribute__((packed)) {
@@ -238,7 +238,7 @@ static void flood(void)
     }
 }
 
-/* Nothing ends it but the monitor: not even its deadline. */
+/* Only the monitor can end this; even the deadline does not. */
 static void deaf(void)
 {
     __asm__ volatile("cli");
@@ -260,7 +260,7 @@ static void sleep_for_ever(void)
     halt();
 }
 
-/* As Linux does when it cannot go on: words, and then the machine resets. */
+/* Behaves like a panic of Linux: prints a message and resets the machine. */
 static void panic(void)
 {
     say("Kernel panic - not syncing: as it was told\n");

@@ -1,8 +1,8 @@
 /*
- * Where the monitor enters: a PVH guest begins in 32-bit protected mode without paging, flat segments loaded, interrupts
- * off, and the address of its start information in ebx (Xen's docs/misc/pvh.pandoc). From there it goes where every
- * kernel of today goes, to 64 bits with paging: a host that runs the first steps only in its emulator of instructions, as
- * some nested ones do, is not taken for one that runs guests.
+ * The entry point. A PVH guest starts in 32-bit protected mode without paging, with flat segments, interrupts off, and
+ * the address of its start information in ebx (Xen's docs/misc/pvh.pandoc). It then switches to 64 bits with paging, as
+ * every modern kernel does. So a host that only emulates the first instructions, as some nested ones do, does not count
+ * as a host that executes guests.
  */
 #define PRESENT_WRITABLE 3
 #define LARGE_PAGE 0x80
@@ -25,7 +25,10 @@ start:
     movl $pdpt + PRESENT_WRITABLE, pml4
     movl $low_gib + PRESENT_WRITABLE, pdpt
     movl $high_gib + PRESENT_WRITABLE, pdpt + 3 * 8
-    /* The first GiB with this guest in it, and the fourth with the interrupt controller, by pages of 2 MiB. */
+    /*
+     * Map the first GiB, which contains this guest, and the fourth, which contains the interrupt controller, with 2 MiB
+     * pages.
+     */
     movl $PRESENT_WRITABLE | LARGE_PAGE, %eax
     xorl %ecx, %ecx
 1:  movl %eax, low_gib(, %ecx, 8)
@@ -62,7 +65,7 @@ start:
     hlt
     jmp 3b
 
-/* The first 32 vectors are the processor's own (Intel SDM, volume 3, table 6-1). */
+/* The first 32 vectors are exceptions of the processor (Intel SDM, volume 3, table 6-1). */
     .altmacro
     .macro vector number
     .balign 16
@@ -87,7 +90,7 @@ fault:
     .balign 8
 gdt:
     .quad 0
-    .quad 0x00af9b000000ffff      /* code of 64 bits */
+    .quad 0x00af9b000000ffff      /* 64-bit code */
     .quad 0x00cf93000000ffff      /* data */
 gdt_pointer:
     .word 23

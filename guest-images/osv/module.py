@@ -1,4 +1,4 @@
-# What OSv's build asks an application: the command that runs when nobody names one.
+# The interface of OSv's build: the default command of the application.
 from osv.modules import api
 
 default = api.run("/fw/@program@")

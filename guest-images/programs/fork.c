@@ -1,6 +1,6 @@
 /*
- * Process attacker: forks, the child exits at once, the parent waits for it; never more than two processes, so
- * it is no fork bomb. One operation is a whole round.
+ * Process attacker: forks a child that exits at once, and waits for it. It is not a fork bomb: there are never more
+ * than two processes. One operation is a whole round.
  */
 #include "fw.h"
 

@@ -24,7 +24,7 @@ uint64_t fw_report_ms = 1000;
 static char scratch[SCRATCH_FILES][PATH_BYTES];
 static volatile sig_atomic_t scratch_count = 0;
 
-/* Nobody listens any more when this fails, so there is nothing left to do. */
+/* If this fails, nobody reads the output anymore, so the program ends. */
 static void write_all(const char *text, size_t length)
 {
     while (length > 0) {
@@ -85,16 +85,14 @@ uint64_t fw_busy(uint64_t ns)
     return took;
 }
 
-/*
- * A handler of our own, since PID 1 of a pid namespace is not ended by a default action (pid_namespaces(7)).
- */
+/* A handler is necessary, because a default action does not end PID 1 of a PID namespace (pid_namespaces(7)). */
 static void end(int signal)
 {
     fw_remove_scratch();
     _exit(signal == SIGALRM ? FW_EXIT_DEADLINE : FW_EXIT_TERM);
 }
 
-/* Also unblocks the signal: the mask may have been inherited from whoever launched the guest. */
+/* Also unblocks the signal: the guest may have inherited a mask that blocks it. */
 static void end_on(int signal)
 {
     struct sigaction action = {.sa_handler = end};
@@ -152,7 +150,7 @@ static int take(const char *argument, const struct fw_option *options, size_t co
     return 0;
 }
 
-/* Before anything is said, so that what is wrong with the number is said later, in its turn. */
+/* Runs before the first line, so it ignores an invalid number, which fw_begin() reports later. */
 static void be_busy(int argc, char **argv, const struct fw_option *options, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -1,4 +1,4 @@
-/* Prints its line and exits: what a boot time is measured with. */
+/* Prints its line and exits. Used to measure boot times. */
 #include "fw.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* A web server with one static page: the host's Nginx, with a configuration of ours. */
+/* A web server with one static page: the host's Nginx with this project's configuration. */
 #include "serve.h"
 
 int main(int argc, char **argv)

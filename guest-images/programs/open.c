@@ -1,4 +1,4 @@
-/* File-system attacker: opens and closes one file for ever. One operation is both calls. */
+/* File-system attacker: opens and closes one file forever. One operation is both calls. */
 #include "fw.h"
 
 #include <fcntl.h>

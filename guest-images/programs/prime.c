@@ -1,9 +1,9 @@
-/* CPU attacker: tests every number up to a thousand million for primality, then begins again. */
+/* CPU attacker: tests every number up to a billion for primality, then starts again. */
 #include "fw.h"
 
 #define LAST UINT32_C(1000000000)
 
-/* By trial division: needs no memory, so that it loads the core and nothing else. */
+/* Uses trial division, which needs no memory, so that only the core is loaded. */
 static int is_prime(uint32_t number)
 {
     if (number % 2 == 0)

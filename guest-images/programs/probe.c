@@ -1,17 +1,17 @@
 /*
- * A guest that misbehaves on demand, or says where it is: what the tests of a platform run. `do=` chooses:
+ * A guest for tests of platforms, which misbehaves or reports its environment. `do=` chooses:
  *   exit      exits with code=N
  *   hang      ignores SIGTERM and sleeps; the deadline still ends it
  *   allocate  fills bytes=N of memory
- *   spawn     makes count=N children that sleep
- *   flood     prints lines for ever
+ *   spawn     creates count=N children that sleep
+ *   flood     prints lines forever
  *   crash     aborts
- *   where     says what it sees of the machine
- *   serve     answers one line to each connection on listen=ADDRESS port=N, until it is ended
- *   silent    exits without a line
- * allocate and spawn print a result, then exit and give everything back, or with then=pause keep it.
+ *   where     reports what it sees of the machine
+ *   serve     answers each connection to listen=ADDRESS port=N with a line, until it is ended
+ *   silent    exits without printing a line
+ * allocate and spawn print a result and exit; with then=pause, they keep their resources and sleep.
  */
-#define _GNU_SOURCE /* sched_getaffinity, prctl: this program is for Linux alone */
+#define _GNU_SOURCE /* sched_getaffinity, prctl: this program supports only Linux */
 #include "fw.h"
 
 #include <arpa/inet.h>
@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define MOST_CHILDREN 4096
-#define CHILD_DEADLINE_S 60 /* no child outlives a test by more, whatever happens to its parent */
+#define CHILD_DEADLINE_S 60 /* a child ends itself by then, even if it loses its parent */
 
 #define BACKLOG 64
 
@@ -69,7 +69,7 @@ static int allocate(void)
 static _Noreturn void child(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) /* it ended before we asked to follow it */
+    if (getppid() != parent) /* the parent ended before the call of prctl */
         _exit(1);
     fw_arm(fw_deadline_s > 0 ? fw_deadline_s : CHILD_DEADLINE_S);
     sleep_for_ever();
@@ -106,7 +106,7 @@ static _Noreturn void flood(void)
         fw_line("flood %llu", (unsigned long long)line);
 }
 
-/* The processors we may run on as the kernel writes lists: `0-1,4`. */
+/* Lists the allowed processors in the kernel's format: `0-1,4`. */
 static void list_cpus(char *text, size_t size)
 {
     cpu_set_t set;
@@ -177,7 +177,7 @@ static int listener(void)
         fw_fail(address);
     }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    /* Connections of one who served here before may still linger. */
+    /* Connections of an earlier server at this address may linger. */
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         fw_fail("socket");
     if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, BACKLOG) != 0)
@@ -188,17 +188,17 @@ static int listener(void)
 static _Noreturn void serve(void)
 {
     const int fd = listener();
-    const unsigned long long since = fw_now(); /* tells it from another one at the same address later on */
+    const unsigned long long since = fw_now(); /* distinguishes this server from a later one at the same address */
     signal(SIGPIPE, SIG_IGN);
     fw_line("FW ready");
     for (;;) {
         char line[96];
         int client = accept(fd, NULL, NULL);
         if (client < 0)
-            continue; /* it has already gone again */
+            continue; /* the client has already disconnected */
         int length = snprintf(line, sizeof line, "probe on %s port %u since %llu\n", address, (unsigned)port,
                               since);
-        /* A line this short is sent at once or not at all, and who hangs up early wants none. */
+        /* A short line is written completely or not at all. A client that disconnects early does not need it. */
         if (write(client, line, (size_t)length) == length)
             shutdown(client, SHUT_WR);
         close(client);

@@ -1,6 +1,6 @@
 /*
- * File-system attacker: reads the same 4 KiB of one file for ever. At offset 0 each time (pread), so that an
- * operation is one system call and the file does not grow.
+ * File-system attacker: reads the same 4 KiB of one file forever. pread at offset 0 makes an operation a single system
+ * call.
  */
 #include "fw.h"
 
@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     int fd;
     fw_begin(argc, argv, NULL, 0);
     fw_scratch(&fd);
-    fw_remove_scratch(); /* the descriptor suffices, and nothing is left behind however we end */
+    fw_remove_scratch(); /* the descriptor suffices, and no exit leaves a file behind */
     if (write(fd, buffer, sizeof buffer) != (ssize_t)sizeof buffer)
         fw_fail("write");
     fw_line("FW ready");

@@ -39,7 +39,7 @@ static _Noreturn void fail_with(const char *what, int error)
     fw_fail(what);
 }
 
-/* `format` in `out`, or the end: a path that is cut short is another path. */
+/* Formats a path. If it is too long, ends the program, because a truncated path would name another file. */
 static void path_in(char *out, const char *format, const char *first, const char *second)
 {
     int length = snprintf(out, PATH_MAX, format, first, second);
@@ -47,7 +47,7 @@ static void path_in(char *out, const char *format, const char *first, const char
         fail_with(first, ENAMETOOLONG);
 }
 
-/* The image's root is two folders above this very program. */
+/* The image's root is two folders above this program. */
 static void find_root(void)
 {
     ssize_t length = readlink("/proc/self/exe", root, sizeof root - 1);
@@ -73,7 +73,9 @@ static void read_address(void)
     }
 }
 
-/* Both configurations take text in double quotes; what has a meaning inside of them would be another path. */
+/*
+ * Both configurations quote paths with double quotes, so a path must not contain characters that are special in quotes.
+ */
 static void refuse_odd(const char *path)
 {
     for (const char *at = path; *at != '\0'; at++)
@@ -109,7 +111,7 @@ static void read_template(const struct server *server, char *text)
     close(fd);
 }
 
-/* Writes the template `text` with its placeholders replaced; an `@` that begins none stays as it is. */
+/* Writes the template `text` with its placeholders replaced. Other `@` characters are kept. */
 static void write_rendered(FILE *out, const char *text, const struct server *server)
 {
     while (*text != '\0') {
@@ -145,7 +147,7 @@ static void render(const struct server *server)
         fw_fail(configuration);
 }
 
-/* A stranger that listens there would be taken for the server. */
+/* Checks that no other program listens on the address, which would be mistaken for the server. */
 static void claim_address(void)
 {
     char what[64];
@@ -158,8 +160,8 @@ static void claim_address(void)
 }
 
 /*
- * If this program is killed, the server is told to end and not killed: it has processes of its own to end. The locale
- * of the host may not be there in the image.
+ * If this program is killed, the server gets SIGTERM instead of SIGKILL, so that it can end its own processes. LC_ALL
+ * is set because the image may not have the host's locale.
  */
 static _Noreturn void become(const struct server *server, pid_t parent)
 {
@@ -191,7 +193,7 @@ static void start(const struct server *server)
         become(server, parent);
 }
 
-/* Reaps whoever ended; as the first process that may be others than the child. Whether the child did. */
+/* Reaps ended processes; PID 1 also has orphans as children. Returns whether the server has ended. */
 static int has_ended(int *status)
 {
     int any;
@@ -204,7 +206,7 @@ static int has_ended(int *status)
     return child == 0;
 }
 
-/* The server ended by itself. */
+/* Reports that the server has ended by itself. */
 static _Noreturn void ended(const struct server *server, int status)
 {
     fw_remove_scratch();
@@ -229,7 +231,7 @@ static void end_server(void)
     fw_remove_scratch();
 }
 
-/* Ends everything if `signal` says so; a child's end is looked at. */
+/* Handles a signal: ends everything, or checks whether the server has ended. */
 static void heed(const struct server *server, int signal)
 {
     int status = 0;
@@ -252,7 +254,7 @@ static int accepts(void)
     return connected;
 }
 
-/* Looks every millisecond; a signal, and so the server's end, is heeded at once. */
+/* Tries to connect every millisecond. A signal, such as at the server's end, is handled at once. */
 static void wait_until_it_accepts(const struct server *server)
 {
     const struct timespec step = {.tv_nsec = STEP_NS};
@@ -268,7 +270,7 @@ static void wait_until_it_accepts(const struct server *server)
     }
 }
 
-/* From here on these signals wait until they are asked for; that of the deadline is armed already. */
+/* Blocks these signals, so that only sigwaitinfo() and sigtimedwait() receive them. The deadline is armed already. */
 static void await_signals(void)
 {
     const int signals[] = {SIGTERM, SIGINT, SIGALRM, SIGCHLD};

@@ -1,11 +1,11 @@
 /*
- * A server of the host's in an image: started through the image's own loader with the image's own libraries, so that
- * the same bytes run in a container and as a plain process. For Linux.
+ * Starts a server that was copied from the host into an image. It uses the image's own loader and libraries, so that
+ * the same bytes run in a container and as a process. Only for Linux.
  *
- * An image has the loader and the libraries in `fw/lib`, and in `fw/server` the server, its configuration as a template
- * and what it serves. Nothing of that is written to: the rendered configuration and whatever the server keeps lie in
- * `dir=`. In a template `@listen@`, `@port@`, `@dir@`, `@root@` (the image's root, without a slash at its end) and
- * `@user@` (its argument when the server starts as root, else nothing) are replaced.
+ * An image has the loader and the libraries in `fw/lib`, and in `fw/server` the server, a template of its configuration
+ * and its content. These files are never written: the rendered configuration and the server's data are in `dir=`. The
+ * placeholders of a template are `@listen@`, `@port@`, `@dir@`, `@root@` (the image's root, without a slash at the end)
+ * and `@user@` (`as_root` if the server starts as root, otherwise empty).
  */
 #ifndef SERVE_H
 #define SERVE_H
@@ -14,20 +14,20 @@
 
 #define SERVE_MOST_ARGUMENTS 8
 
-/* What tells one server from another. */
+/* The properties of a server. */
 struct server {
-    const char *binary;        /* its name in `fw/server` */
-    const char *configuration; /* the name of its template there, and of the rendered one in `dir=` */
-    const char *leftover;      /* what it may leave in `dir=`; NULL for nothing */
-    const char *as_root;       /* what `@user@` becomes for root */
-    uint64_t port;             /* where it listens unless `port=` says otherwise */
-    const char *arguments[SERVE_MOST_ARGUMENTS]; /* without its own name; NULL at the end; `@` is the configuration */
+    const char *binary;        /* the file name in `fw/server` */
+    const char *configuration; /* the name of the template there, and of the rendered file in `dir=` */
+    const char *leftover;      /* a file that the server may leave in `dir=`, or NULL */
+    const char *as_root;       /* the value of `@user@` for root */
+    uint64_t port;             /* the default of `port=` */
+    const char *arguments[SERVE_MOST_ARGUMENTS]; /* without the program's name; NULL at the end; `@` stands for the configuration */
 };
 
 /*
- * Reads `listen=ADDRESS` (IPv4, 0.0.0.0) and `port=`, starts the server, says `FW ready` when it accepts connections, and
- * ends it when this program is told to end, by SIGTERM, SIGINT or the deadline. A server that ends by itself, or does
- * not listen within half a minute, is `FW error`.
+ * Parses `listen=ADDRESS` (IPv4; default 0.0.0.0) and `port=`, starts the server, and prints `FW ready` when it accepts
+ * connections. SIGTERM, SIGINT and the deadline end the server and this program. If the server ends by itself or does
+ * not listen within 30 seconds, this program prints `FW error`.
  */
 _Noreturn void serve(int argc, char **argv, const struct server *server);
 

@@ -1,4 +1,4 @@
-/* Sleeps until it is ended: the background instance, and the placebo in an attacker's place. */
+/* Sleeps until it is ended. Used for background instances, and as the placebo in an attacker's place. */
 #include "fw.h"
 
 #include <unistd.h>

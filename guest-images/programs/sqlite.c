@@ -1,9 +1,8 @@
 /*
- * The victim: `rows=` single-row INSERTs, each its own transaction, into a database in `dir`. SQLite keeps its
- * defaults: rollback journal (DELETE), synchronous FULL, 4 KiB pages; the statement is prepared once.
- * `insert_ns` is from before the first INSERT to after the last one, on the guest's monotonic clock. The rows
- * are counted after the result is printed, so that counting is in no interval the harness takes. What it is `busy=` with
- * is spread over the rows.
+ * The victim: inserts `rows=` rows into a database in `dir`, each in its own transaction. SQLite has its defaults:
+ * rollback journal (DELETE), synchronous FULL, 4 KiB pages. The statement is prepared once. `insert_ns` lasts from
+ * before the first INSERT until after the last one, on the guest's monotonic clock. The rows are counted after the
+ * result is printed, so no interval of the harness includes the counting. The work of `busy=` is spread over the rows.
  */
 #include "fw.h"
 
@@ -53,7 +52,7 @@ static void insert(sqlite3_stmt *statement, uint64_t row)
         fail("insert");
 }
 
-/* Inserts `rows` rows and is busy for `ns` in all, a little after each of them. */
+/* Inserts `rows` rows, and is busy for `ns` in total, in equal parts after each row. */
 static void insert_all(sqlite3_stmt *statement, uint64_t rows, uint64_t ns)
 {
     uint64_t was_busy = 0;

@@ -1,4 +1,4 @@
-/* File-system attacker: asks for one file's metadata for ever. */
+/* File-system attacker: reads the metadata of one file forever. */
 #include "fw.h"
 
 #include <sys/stat.h>

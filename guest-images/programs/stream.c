@@ -1,14 +1,14 @@
 /*
- * Memory attacker: STREAM's four vector kernels (McCalpin, "Memory bandwidth and machine balance in current high
- * performance computers", 1995) over three arrays, for ever. One operation is one kernel over the whole arrays.
- * `bytes=` is the size of each array; STREAM wants at least four times the last-level cache in all.
+ * Memory attacker: runs STREAM's four vector kernels (McCalpin, "Memory bandwidth and machine balance in current high
+ * performance computers", 1995) over three arrays forever. One operation is one kernel over the whole arrays.
+ * `bytes=` is the size of each array. STREAM requires a total of at least four times the last-level cache.
  */
 #include "fw.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define SCALAR 0.4 /* keeps the values bounded for ever; STREAM's 3.0 is meant for ten rounds */
+#define SCALAR 0.4 /* keeps the values bounded; STREAM's 3.0 suits only ten rounds */
 
 static double *a, *b, *c;
 static size_t length;

@@ -1,6 +1,6 @@
 /*
- * File-system attacker: writes the same 4 KiB of one file for ever. At offset 0 each time (pwrite), so that an
- * operation is one system call and the file does not grow.
+ * File-system attacker: writes the same 4 KiB of one file forever. pwrite at offset 0 makes an operation a single
+ * system call, and the file does not grow.
  */
 #include "fw.h"
 
@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     int fd;
     fw_begin(argc, argv, NULL, 0);
     fw_scratch(&fd);
-    fw_remove_scratch(); /* the descriptor suffices, and nothing is left behind however we end */
+    fw_remove_scratch(); /* the descriptor suffices, and no exit leaves a file behind */
     fw_line("FW ready");
     struct fw_ops ops = FW_OPS_BEGIN;
     for (;;) {

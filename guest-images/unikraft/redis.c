@@ -1,6 +1,6 @@
 /*
- * Unikraft's Redis with a configuration of ours. lib-redis calls its main function redis_server_main, and gives it a
- * thread of its own, as here: the stack of the first one is small.
+ * Unikraft's Redis with this project's configuration. In lib-redis, the main function is redis_server_main. As there,
+ * it runs in its own thread, because the first thread has a small stack.
  */
 #include "server.h"
 

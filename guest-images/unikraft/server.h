@@ -1,14 +1,14 @@
 /*
- * What the two servers of Unikraft images share. There is no starter as in serve.c: one process is all there is. The
- * configuration is rendered when the image is built; the arguments of other platforms are taken and checked. Nobody
- * is there to print `FW ready`: a server is ready when its port answers.
+ * Functions that the two servers of Unikraft images share. Unlike serve.c, there is no starter, because there is only
+ * one process. The configuration is rendered when the image is built. The arguments of other platforms are accepted and
+ * checked. `FW ready` is not printed: a server is ready when its port answers.
  */
 #ifndef FW_UNIKRAFT_SERVER_H
 #define FW_UNIKRAFT_SERVER_H
 
 #include "fw.h"
 
-/* Prints `FW main` and reads the arguments; `port=` must be the one that the image was built with. */
+/* Prints `FW main` and parses the arguments; `port=` must be the port of the built image. */
 static void server_begin(int argc, char **argv, uint64_t port)
 {
     const char *listen = "0.0.0.0";

@@ -1,4 +1,4 @@
-/* What stands around a guest program on Unikraft; see unikraft.h. */
+/* The glue around a guest program on Unikraft; see unikraft.h. */
 #include "fw.h"
 
 #include <signal.h>
@@ -9,7 +9,7 @@
 
 int fw_program_main(int argc, char **argv);
 
-/* The last line of a guest: how its program ended. */
+/* Prints the last line of a guest, the program's exit code. */
 static void tell(int code)
 {
     fw_line("FW exit code %d", code & 0xff);
@@ -27,7 +27,7 @@ unsigned alarm(unsigned seconds)
     return 0;
 }
 
-/* Sleeps, so that the virtual CPU halts, and returns as after a signal: whoever calls it does so in a loop. */
+/* Sleeps, so that the virtual CPU halts, and returns as after a signal. Callers call it in a loop. */
 int pause(void)
 {
     sleep_long();
@@ -49,7 +49,7 @@ int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
 #undef _exit
 _Noreturn void _exit(int code);
 
-/* The line is enough for the monitor, should the kernel not power off. */
+/* Prints the line first: the harness needs only that, even if the kernel does not power off. */
 _Noreturn void fw_unikraft_exit(int code)
 {
     tell(code);

@@ -1,10 +1,10 @@
 /*
- * Included before anything else in every source of a Unikraft image, so that the guests' own sources need no change:
- * what a unikernel has not, or has otherwise, is taken from unikraft.c. Their main is called from there, too, since
- * nobody outside sees the exit status of a unikernel.
+ * Included first in every source of a Unikraft image, so that guest programs need no changes. unikraft.c replaces
+ * functions that a unikernel does not have or implements differently. It also calls the program's main and prints the
+ * exit code, because a unikernel's exit status is not visible outside.
  *
- * Signals: nobody sends one, and what Unikraft has of them depends on its version and configuration. The deadline is
- * the monitor's, which ends the whole guest.
+ * Signals do nothing: nobody sends one, and Unikraft's support depends on its version and configuration. The monitor
+ * enforces the deadline by ending the whole guest.
  */
 #ifndef FW_UNIKRAFT_H
 #define FW_UNIKRAFT_H

@@ -1,4 +1,4 @@
-(* A promise that nobody keeps: the monitor waits for an event that does not come. *)
+(* Waits for a promise that never resolves, so the monitor waits forever. *)
 let start () =
   print_endline "FW main";
   print_endline "FW ready";
