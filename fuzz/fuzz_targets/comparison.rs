@@ -1,4 +1,4 @@
-//! A saved comparison: reading it, and printing it in every format.
+//! Reads a saved comparison and prints it in every format.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What guests print, line by line: a line of the protocol, or kept as it is.
+//! Parses the output of guests: every line is a line of the protocol or kept unchanged.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A history's file: the reader, the change points and the questions that follow from what it accepts.
+//! Reads a history file, and computes change points and questions from accepted input.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What `wrk` and `redis-benchmark` print: an error, or numbers that are some.
+//! Parses the output of `wrk` and `redis-benchmark`: an error, or finite positive numbers.
 
 #![no_main]
 

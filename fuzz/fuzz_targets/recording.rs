@@ -1,4 +1,4 @@
-//! A recording: unpacking it, whatever the bytes. Its text is read, too, since few inputs have a gzip file's checksum.
+//! Unpacks a recording. Also parses the input as uncompressed text, because few inputs have a valid gzip checksum.
 
 #![no_main]
 
@@ -9,8 +9,8 @@ fuzz_target!(|input: &[u8]| {
     for read in [Recording::unpack(input), Recording::parse(&String::from_utf8_lossy(input))] {
         let Ok(recording) = read else { continue };
         assert!(recording.trials.iter().all(|trial| trial.value.is_finite() && trial.value > 0.0));
-        let packed = recording.packed().expect("memory takes all");
-        let again = Recording::unpack(&packed).expect("what was packed is unpacked");
+        let packed = recording.packed().expect("writing to memory succeeds");
+        let again = Recording::unpack(&packed).expect("a packed recording is valid");
         assert_eq!(again.trials, recording.trials);
     }
 });

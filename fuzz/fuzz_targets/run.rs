@@ -1,4 +1,4 @@
-//! A stored run: the reader, and everything that is made of what it accepts.
+//! Reads a stored run, and creates every report and export from accepted input.
 
 #![no_main]
 

@@ -1,11 +1,11 @@
-//! A stored ab session: the reader, its blocks, and what a history takes from it.
+//! Reads a stored ab session, its blocks, and its history entry.
 
 #![no_main]
 
 mod folder;
 
-use featherweight::compare::live::{SESSION_FILE, read_session, read_session_file};
 use featherweight::compare::history;
+use featherweight::compare::live::{SESSION_FILE, read_session, read_session_file};
 use featherweight::store::TRIALS_FILE;
 use libfuzzer_sys::fuzz_target;
 

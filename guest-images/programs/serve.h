@@ -21,7 +21,7 @@ struct server {
     const char *leftover;      /* a file that the server may leave in `dir=`, or NULL */
     const char *as_root;       /* the value of `@user@` for root */
     uint64_t port;             /* the default of `port=` */
-    const char *arguments[SERVE_MOST_ARGUMENTS]; /* without the program's name; NULL at the end; `@` stands for the configuration */
+    const char *arguments[SERVE_MOST_ARGUMENTS]; /* without argv[0]; NULL at the end; `@` is the configuration */
 };
 
 /*
