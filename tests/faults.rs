@@ -40,7 +40,7 @@ const ENGINE: &str = "/var/run/docker.sock";
 #[case::no_socket("docker", "unix:///nowhere.sock", &["unix:///nowhere.sock", "start it: dockerd", "DOCKER_HOST"])]
 #[case::nobody_listens("docker", "tcp://127.0.0.1:1", &["tcp://127.0.0.1:1", "start it: dockerd", "DOCKER_HOST"])]
 #[case::nobody_for_the_command("docker-cli", "tcp://127.0.0.1:1", &["tcp://127.0.0.1:1", "start it: dockerd"])]
-#[case::no_address("docker", "localhost", &["`localhost` is no address", "unix:///PATH or tcp://HOST:PORT"])]
+#[case::no_address("docker", "localhost", &["invalid engine address `localhost`", "unix:///PATH or tcp://HOST:PORT"])]
 fn an_engine_that_cannot_be_reached_runs_nothing(#[case] platform: &str, #[case] engine: &str, #[case] told: &[&str]) {
     let desk = Desk::new();
     let mut command = desk.command(Experiment::Boot, &format!("--platform {platform} --runs 1"));

@@ -12,28 +12,31 @@ use crate::platform::engine_api::{Address, Container};
 /// The command that users type.
 const PROGRAM: &str = "docker";
 
-/// Starts the command that makes, starts, shows and removes `container`, with its output going to `output`. It carries
-/// the run's marker, and talks to the engine that the harness talks to.
+/// Starts the command that creates, starts and removes `container` and prints its output to `output`. The command
+/// carries the run's marker and uses the same engine as the harness.
 pub(super) fn run(container: &Container, engine: &Address, run: &RunId, output: OwnedFd) -> std::io::Result<Child> {
     let errors = output.try_clone()?;
     let mut command = Command::new(PROGRAM);
     command.args(container.run_arguments().iter().map(OsStr::new));
     command.env(RUN_VARIABLE, run.as_str()).env("DOCKER_HOST", engine.to_string());
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    // A process group of its own keeps the terminal's Ctrl-C from it.
+    // Its own process group protects it from the terminal's Ctrl-C.
     command.process_group(0).spawn()
 }
 
-/// The version of the command, as it says it.
+/// Runs the command for its version.
 pub(super) fn client_version() -> Result<String, Unavailable> {
-    let missing_guests = |reason: String| Unavailable {
-        reason: format!("the docker command does not run: {reason}"),
-        cure: "install docker-cli (Debian, Ubuntu: docker.io)".to_owned(),
-    };
     let output = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).output();
-    let output = output.map_err(|e| missing_guests(e.to_string()))?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-        false => Err(missing_guests(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    match output {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        Ok(output) => Err(unavailable(String::from_utf8_lossy(&output.stderr).trim())),
+        Err(e) => Err(unavailable(&e.to_string())),
+    }
+}
+
+fn unavailable(reason: &str) -> Unavailable {
+    Unavailable {
+        reason: format!("failed to run the docker command: {reason}"),
+        cure: "install docker-cli (Debian, Ubuntu: docker.io)".to_owned(),
     }
 }

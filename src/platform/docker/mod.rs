@@ -1,56 +1,60 @@
-//! `docker` and `docker-cli`: containers as the Docker Engine makes them for people.
+//! `docker` and `docker-cli`: containers of the Docker Engine.
 //!
-//! Data flow: the image is loaded from an archive; an instance is created, attached to, started, killed and removed by
-//! the engine's API, its output comes through the attachment and its end by the engine's events. `docker-cli` starts
-//! what is measured with the `docker` command instead, the way a user would, and watches that command.
-//! Invariant: everything made has the run's name, a label with its id and a line in the ledger before it is made.
+//! Data flow: the engine loads the image from an archive. Its API creates, attaches to, starts, kills and removes an
+//! instance; the attachment carries the output, and the engine's events report the exit. `docker-cli` starts measured
+//! instances with the `docker` command instead, as a user would, and watches that command.
+//! Invariant: before an object is created, the ledger has its name; every object carries the run's name and label.
 
+mod cgroup;
 mod command;
-mod ends;
+mod error;
+mod exits;
 pub(super) mod instance;
 mod networks;
-mod remains;
 pub(super) mod shared;
+mod strays;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use command::client_version;
+pub(in crate::platform) use error::Error;
 use instance::DockerInstance;
 use shared::{EngineOwner, Shared};
 
 use super::bundle::SANDBOX_TASKS;
-use super::{Context, Error, Instance, LaunchSpec, Platform, Purpose, ResourceCost};
+use super::{Context, Instance, LaunchSpec, Platform, Purpose, ResourceCost};
 use crate::guest::Image;
 use crate::host::clock::{Clock, HostClock};
 use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId, Unavailable};
 use crate::model::units::Bytes;
-use crate::platform::engine_api::{Address, Engine, Error as EngineError, Facts, Patience, Runtime};
+use crate::platform;
+use crate::platform::engine_api::{self, Address, Engine, Facts, Patience, Runtime};
 use crate::platform::process::watched::Watched;
 
-/// The launches at once that are worth while. 100 sleepers on two CPUs, with the engine 20.10, runc and nothing left idle:
-/// 4.5 a second one at a time, 5.7 with two, 6.7 with four, 5.8 with eight. The engine is the limit, not the harness.
-const LAUNCHES: usize = 4;
+/// Concurrent launches. 100 sleepers on two CPUs, with the engine 20.10, runc and no idle CPU: 4.5 per second one at a
+/// time, 5.7 with two, 6.7 with four, 5.8 with eight. The engine is the limit, not the harness.
+const CONCURRENT_LAUNCHES: usize = 4;
 
-/// Threads of a container's shim: eleven or twelve, as counted beside 660 containers of the engine 20.10.
+/// Threads of a container's shim: eleven or twelve, as counted with 660 containers of the engine 20.10.
 const SHIM_TASKS: u64 = 12;
 
-/// What a container takes of the host's memory, rounded up: 4.3 MiB, most of it the shim's, measured to 1,000 of them.
-const MEMORY_EACH: Bytes = Bytes(5 << 20);
+/// A container's share of the host's memory, rounded up: 4.3 MiB with up to 1,000 containers, most of it the shim's.
+const CONTAINER_MEMORY: Bytes = Bytes(5 << 20);
 
-/// What a machine of Kata's takes of the host's memory, with its kernel and the agent in it: never measured here, so as
-/// much as an idle Linux in another monitor.
+/// A Kata machine's share of the host's memory, including its kernel and agent. Not measured; taken from an idle Linux in
+/// another monitor.
 const MACHINE_MEMORY: Bytes = Bytes(256 << 20);
 
-/// What a reader should know of sandboxes and machines.
-const OWN_KERNEL: &str = "guests have a kernel of their own: limits cover both, and processes have room for it";
+/// The note on sandboxes and machines.
+const OWN_KERNEL: &str = "guests have their own kernel: limits cover both, and the process limit includes its threads";
 
-/// How an instance whose life is measured is started.
+/// How a measured instance is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// By the engine's API, as an orchestrator does.
+    /// With the engine's API, like an orchestrator.
     Api,
-    /// By `docker run --rm`, as a user does: from the start of that command to its end.
+    /// With `docker run --rm`, like a user: from the start of that command to its end.
     Command,
 }
 
@@ -65,23 +69,27 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// The platform for one run, over the engine that `DOCKER_HOST` names; with `runtime` instead of the engine's
-    /// default.
+    /// The platform for one run, with the engine in `DOCKER_HOST`, and with `runtime` instead of the engine's default.
     pub fn new(context: &Context, start: Start, runtime: Option<&str>) -> Self {
         let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::DEFAULT));
-        Self::over(engine, context, start, runtime)
+        Self::with_engine(engine, context, start, runtime)
     }
 
-    fn over(engine: Result<Engine, EngineError>, context: &Context, start: Start, runtime: Option<&str>) -> Self {
+    fn with_engine(
+        engine: Result<Engine, engine_api::Error>,
+        context: &Context,
+        start: Start,
+        runtime: Option<&str>,
+    ) -> Self {
         let family = match start {
             Start::Api => "docker",
             Start::Command => "docker-cli",
         };
         let id = PlatformId::new(runtime.map_or(family.to_owned(), |runtime| format!("{family}:{runtime}")));
-        let ask = |engine: Engine| engine.facts().map(|facts| (engine, facts));
-        let shared = engine
-            .and_then(ask)
-            .map(|(engine, facts)| Arc::new(Shared::new(&id, engine, facts, context, EngineOwner::User)));
+        let shared = engine.and_then(|engine| {
+            let facts = engine.facts()?;
+            Ok(Arc::new(Shared::new(&id, engine, facts, context, EngineOwner::User)))
+        });
         let runtime = runtime.map(str::to_owned);
         Self { id, start, runtime, clock: HostClock, shared: shared.map_err(|e| unavailable(&e)) }
     }
@@ -90,17 +98,17 @@ impl Docker {
         self.shared.as_ref().map_err(Clone::clone)
     }
 
-    /// What the engine's configuration says of its runtime; `None` when that is not configured.
-    fn configured<'a>(&self, facts: &'a Facts) -> Option<&'a Runtime> {
+    /// The configuration of its runtime; `None` if the engine has none.
+    fn runtime<'a>(&self, facts: &'a Facts) -> Option<&'a Runtime> {
         facts.runtimes.get(self.runtime.as_ref().unwrap_or(&facts.default_runtime))
     }
 
     fn kernel(&self, facts: &Facts) -> Kernel {
         let name = self.runtime.as_ref().unwrap_or(&facts.default_runtime);
-        self.configured(facts).map_or(Kernel::Host, |runtime| Kernel::of(name, runtime))
+        self.runtime(facts).map_or(Kernel::Host, |runtime| Kernel::detect(name, runtime))
     }
 
-    fn start(&self, purpose: Purpose) -> Start {
+    fn start_of(&self, purpose: Purpose) -> Start {
         if purpose == Purpose::Measured { self.start } else { Start::Api }
     }
 }
@@ -112,16 +120,16 @@ impl Platform for Docker {
 
     fn capabilities(&self) -> Capabilities {
         let facts = self.shared.as_ref().map(|shared| &shared.facts).ok();
-        let runtime = facts.and_then(|facts| self.configured(facts));
+        let runtime = facts.and_then(|facts| self.runtime(facts));
         let kernel = facts.map_or(Kernel::Host, |facts| self.kernel(facts));
         let remote = self.shared.as_ref().is_ok_and(|shared| !shared.engine.address().is_local());
         Capabilities {
             accelerator: if kernel == Kernel::Machine { Accelerator::Kvm } else { Accelerator::None },
             fork: true,
             limits: kernel == Kernel::Host,
-            launch_concurrency: LAUNCHES,
+            launch_concurrency: CONCURRENT_LAUNCHES,
             host_processes: kernel == Kernel::Host && !remote,
-            network: !runtime.is_some_and(lacks_network) && !remote,
+            network: !runtime.is_some_and(denies_network) && !remote,
             own_memory: false,
             simulated: false,
         }
@@ -131,12 +139,12 @@ impl Platform for Docker {
         let shared = self.shared()?;
         let facts = &shared.facts;
         if let Some(runtime) = &self.runtime
-            && self.configured(facts).is_none()
+            && self.runtime(facts).is_none()
         {
             let known: Vec<_> = facts.runtimes.keys().map(String::as_str).collect();
             return Err(Unavailable {
                 reason: format!("the engine has no runtime {runtime}, only {}", known.join(", ")),
-                cure: cure(runtime),
+                cure: runtime_help(runtime),
             });
         }
         let mut notes = vec![
@@ -148,7 +156,7 @@ impl Platform for Docker {
         match shared.engine.address().is_local() {
             true => notes.push("local".to_owned()),
             false => notes.push(format!(
-                "remote, {}: no network loads, and neither placement nor what its guests use can be read back",
+                "remote, {}: no network loads, and neither the placement nor the usage of guests can be read back",
                 shared.engine.address()
             )),
         }
@@ -165,7 +173,7 @@ impl Platform for Docker {
 
     fn resource_cost(&self) -> ResourceCost {
         let Some(shared) = self.shared.as_ref().ok().filter(|shared| shared.engine.address().is_local()) else {
-            // Another host bears it.
+            // The cost is another host's.
             return ResourceCost {
                 tasks: 0,
                 memory: Bytes(0),
@@ -181,11 +189,11 @@ impl Platform for Docker {
         };
         ResourceCost {
             tasks: guest.tasks + SHIM_TASKS,
-            // By version 2 of the control groups shims learn that memory ran out by inotify, by version 1 without.
+            // With cgroup version 2, shims use inotify to notice exhausted memory; with version 1 they do not.
             inotify: shared.facts.cgroups.ends_with("version 2").into(),
-            // On its bridge the host learns the container, and the container the host.
+            // On the bridge, the host and the container each add the other to their table.
             neighbours: 2,
-            memory: Bytes(guest.memory.0.max(MEMORY_EACH.0)),
+            memory: Bytes(guest.memory.0.max(CONTAINER_MEMORY.0)),
             forking: guest.forking,
             is_elsewhere: true,
         }
@@ -195,72 +203,73 @@ impl Platform for Docker {
         &self.clock
     }
 
-    fn prepare(&self, image: &Image) -> Result<(), Error> {
+    fn prepare(&self, image: &Image) -> Result<(), platform::Error> {
         let action = || format!("prepare {} on {}", image.program, self.id);
         let program = image.binary();
         if !program.is_file() {
-            return Err(Error::failed(action(), format!("{} is missing", program.display())));
+            return Err(platform::Error::failed(action(), format!("{} is missing", program.display())));
         }
-        self.shared()?.load(image).map_err(|e| Error::failed(action(), e))
+        self.shared()?.load(image).map_err(|e| e.into_failure(action()))
     }
 
-    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, platform::Error> {
         let shared = self.shared()?;
         if shared.interrupt.is_raised() {
-            return Err(Error::Interrupted);
+            return Err(platform::Error::Interrupted);
         }
-        let failed = |e: String| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
+        let failed = |e: Error| e.into_failure(format!("launch {} on {}", spec.name, self.id));
         let mut instance = DockerInstance::prepare(shared, spec).map_err(failed)?;
-        let mut container = shared.describe(spec, self.runtime.as_deref(), instance.network());
+        let mut container = shared.container(spec, self.runtime.as_deref(), instance.network());
         if self.kernel(&shared.facts) != Kernel::Host {
             container.pids = container.pids.map(|pids| pids + SANDBOX_TASKS);
         }
-        let started = match self.start(spec.purpose) {
+        let started = match self.start_of(spec.purpose) {
             Start::Api => instance.start(&container),
             Start::Command => instance.run(&container),
         };
         match started {
             Ok(()) => Ok(Box::new(Watched::new(instance))),
             Err(e) => {
-                let reason = instance.abandon(e);
-                Err(if shared.interrupt.is_raised() { Error::Interrupted } else { failed(reason) })
+                let error = instance.abandon(e);
+                Err(if shared.interrupt.is_raised() { platform::Error::Interrupted } else { failed(error) })
             }
         }
     }
 }
 
-/// Whose kernel a guest runs on.
+/// The kernel that a guest runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kernel {
     /// The host's.
     Host,
-    /// A sandbox's own, a process of the host: gVisor.
+    /// A sandbox's own, in a process of the host: gVisor.
     Sandbox,
-    /// A virtual machine's own: Kata, none of whose monitors emulates (`machine_accelerators` of its configurations).
+    /// A virtual machine's own: Kata, whose monitors all use KVM (`machine_accelerators` in its configurations).
     Machine,
 }
 
 impl Kernel {
-    /// That of this runtime's guests, by its name and its program. The program is missing where a runtime is configured by
-    /// its type, such as `io.containerd.kata.v2`, which is its name then, or nothing is known of it.
-    fn of(name: &str, runtime: &Runtime) -> Self {
+    /// Detects the kernel of this runtime's guests from the words in its name and program. The program is empty if the
+    /// runtime is configured by its type, such as `io.containerd.kata.v2`, which then is its name.
+    fn detect(name: &str, runtime: &Runtime) -> Self {
         let program = Path::new(&runtime.program).file_name().unwrap_or_default().to_string_lossy();
-        let has = |known: &[&str]| {
-            let is_known = |word: &str| known.contains(&word.to_ascii_lowercase().as_str());
-            [name, &program].iter().any(|text| text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_known))
-        };
-        match () {
-            () if has(&["kata"]) => Kernel::Machine,
-            () if has(&["runsc", "gvisor"]) => Kernel::Sandbox,
-            () => Kernel::Host,
+        let text = format!("{name} {program}").to_ascii_lowercase();
+        let mut kernel = Kernel::Host;
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+            match word {
+                "kata" => return Kernel::Machine,
+                "runsc" | "gvisor" => kernel = Kernel::Sandbox,
+                _ => {}
+            }
         }
+        kernel
     }
 }
 
-/// How a runtime gets into the engine's configuration.
-fn cure(runtime: &str) -> String {
+/// How to add a runtime to the engine's configuration.
+fn runtime_help(runtime: &str) -> String {
     let add = format!("add {runtime} to \"runtimes\" in /etc/docker/daemon.json and restart dockerd");
-    match Kernel::of(runtime, &Runtime::default()) {
+    match Kernel::detect(runtime, &Runtime::default()) {
         Kernel::Machine => format!(
             "install Kata Containers on a host with KVM, {add}: \"{runtime}\": {{\"runtimeType\": \
              \"io.containerd.kata.v2\"}} (Docker 23 or later)"
@@ -269,17 +278,16 @@ fn cure(runtime: &str) -> String {
     }
 }
 
-/// Whether the engine's configuration withholds the network from this runtime, as gVisor needs it on kernels where it
-/// takes every network namespace for the host's.
-fn lacks_network(runtime: &Runtime) -> bool {
+/// Whether the engine's configuration denies this runtime a network. gVisor needs that on kernels where it mistakes every
+/// network namespace for the host's.
+fn denies_network(runtime: &Runtime) -> bool {
     runtime.arguments.iter().any(|argument| argument.trim_start_matches('-') == "network=none")
 }
 
-/// An engine's failure as the reason why a platform cannot run.
-fn unavailable(error: &EngineError) -> Unavailable {
-    let text = error.to_string();
-    let (reason, cure) = text.split_once("; ").unwrap_or((&text, "look at the engine's log"));
-    Unavailable { reason: reason.to_owned(), cure: cure.to_owned() }
+/// Converts the engine's error into the reason why the platform cannot run.
+fn unavailable(error: &engine_api::Error) -> Unavailable {
+    let cure = error.help().unwrap_or("look at the engine's log");
+    Unavailable { reason: error.to_string(), cure: cure.to_owned() }
 }
 
 #[cfg(test)]

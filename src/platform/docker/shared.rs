@@ -1,10 +1,10 @@
-//! What a platform's instances share: the connection, the images and networks it made, the word of who ended.
+//! What a platform's instances share: the engine's connection, the images and networks, and the tracker of exits.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
-use super::ends::Ends;
+use super::Error;
+use super::exits::ExitTracker;
 use super::networks::{Networks, PORTS};
 use crate::guest::{Image, write_archive};
 use crate::host::interrupt::Interrupt;
@@ -14,21 +14,22 @@ use crate::host::placement;
 use crate::model::platform::PlatformId;
 use crate::model::run::RUN_VARIABLE;
 use crate::platform::bundle::GUEST_DIR;
-use crate::platform::engine_api::{Container, Engine, Error, Facts, Network};
+use crate::platform::engine_api::{self, Container, Engine, Facts, Network};
 use crate::platform::podman::Service;
+use crate::platform::process::host_error::During;
 use crate::platform::{Context, LaunchSpec, arguments, link};
 
-/// The options of the in-memory file system of a guest: those of the containers that are made without an engine.
+/// The options of a guest's in-memory file system, equal to those of containers without an engine.
 const TMPFS: &str = "rw,exec,nosuid,nodev,mode=1777";
 
-/// Whose an engine is.
+/// Who owns an engine.
 #[derive(Debug)]
 pub(in crate::platform) enum EngineOwner {
-    /// The user's: whatever is made in it is written down by name, and removed.
+    /// The user. Every object that the run creates in it is recorded by name, and removed.
     User,
-    /// The run's own, which ends with its platform, and all that is in it. Containers join the run's network.
+    /// The run. The engine ends with its platform, together with its objects. Containers join the run's network.
     Run {
-        /// What ends it.
+        /// The engine's process. Dropping it ends the engine.
         service: Box<Service>,
     },
 }
@@ -40,16 +41,16 @@ pub(in crate::platform) struct Shared {
     pub(super) facts: Facts,
     pub(super) ledger: Arc<Ledger>,
     pub(super) interrupt: Interrupt,
-    pub(super) ends: Ends,
+    pub(super) exits: ExitTracker,
     pub(super) networks: Networks,
-    /// Tells the images and networks of this platform from those of another in the same run, which may end earlier.
+    /// Distinguishes this platform's images and networks from those of another platform of the run, which may end earlier.
     pub(super) tag: String,
-    /// The references of the images that are loaded, by digest.
+    /// The references of the loaded images, by digest.
     images: Mutex<BTreeMap<String, String>>,
-    settled: Once,
+    pinned: Once,
     pub(super) context: Context,
-    /// Dropped last, when nobody is connected any more.
-    pub(super) keeper: EngineOwner,
+    /// Dropped last, after all connections.
+    pub(super) owner: EngineOwner,
 }
 
 impl Shared {
@@ -58,57 +59,66 @@ impl Shared {
         engine: Engine,
         facts: Facts,
         context: &Context,
-        keeper: EngineOwner,
+        owner: EngineOwner,
     ) -> Self {
-        let (ledger, interrupt) = (Arc::clone(&context.ledger), context.interrupt.clone());
-        let ends = Ends::new(facts.time.as_deref());
+        let exits = ExitTracker::new(facts.time.as_deref());
         let mut tag = id.as_str().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         tag.extend(context.arm.map(|arm| format!("-arm{arm}")));
-        let (networks, images, settled) = (Networks::new(PORTS), Mutex::default(), Once::new());
-        let context = context.clone();
-        Self { engine, facts, ledger, interrupt, ends, networks, tag, images, settled, context, keeper }
-    }
-
-    /// Whether an engine of the run's own still listens; that of the user is not asked.
-    pub(in crate::platform) fn lives(&self) -> bool {
-        match &self.keeper {
-            EngineOwner::User => true,
-            EngineOwner::Run { service } => service.lives(),
+        Self {
+            engine,
+            facts,
+            ledger: Arc::clone(&context.ledger),
+            interrupt: context.interrupt.clone(),
+            exits,
+            networks: Networks::new(PORTS),
+            tag,
+            images: Mutex::default(),
+            pinned: Once::new(),
+            context: context.clone(),
+            owner,
         }
     }
 
-    /// Keeps the thread that talks to the engine where the harness is, which is pinned by the time of the first launch.
-    pub(super) fn settle(&self) {
-        self.settled.call_once(|| {
+    /// Whether the run's own engine still listens; always true for the user's.
+    pub(in crate::platform) fn is_alive(&self) -> bool {
+        match &self.owner {
+            EngineOwner::User => true,
+            EngineOwner::Run { service } => service.is_alive(),
+        }
+    }
+
+    /// Pins the thread that talks to the engine to the harness's CPUs, which are set by the time of the first launch.
+    pub(super) fn pin_engine_thread(&self) {
+        self.pinned.call_once(|| {
             if let Ok(cpus) = placement::usable_cpus() {
-                self.engine.work_on(cpus);
+                self.engine.run_on(cpus);
             }
         });
     }
 
-    /// Loads `image`, unless it is loaded.
-    pub(in crate::platform) fn load(&self, image: &Image) -> Result<(), String> {
+    /// Loads `image`, unless it is loaded already.
+    pub(in crate::platform) fn load(&self, image: &Image) -> Result<(), Error> {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         if images.contains_key(&image.digest) {
             return Ok(());
         }
         let reference = self.reference(image);
         let engine = self.engine.address().to_string();
-        self.write_down(&Resource::Image { engine, name: reference.clone() }).map_err(|e| e.to_string())?;
+        self.record(&Resource::Image { engine, name: reference.clone() })?;
         let labels = [(CONTAINER_LABEL, self.ledger.run().as_str())];
-        if let Err(why) = self.engine.load(|out| write_archive(image, &reference, &labels, out)) {
-            // A half loaded one must not stay.
-            let removed = self.engine.remove_image(&reference);
-            return Err(
-                removed.map_or_else(|e| format!("{why}; {reference} stays in the ledger: {e}"), |()| why.to_string())
-            );
+        if let Err(load) = self.engine.load(|out| write_archive(image, &reference, &labels, out)) {
+            // A partially loaded image must not stay.
+            return Err(match self.engine.remove_image(&reference) {
+                Ok(()) => Error::Engine(load),
+                Err(removal) => Error::PartialImage { reference, load, removal },
+            });
         }
         images.insert(image.digest.clone(), reference);
         Ok(())
     }
 
     /// The container of `spec` in `network`.
-    pub(in crate::platform) fn describe(
+    pub(in crate::platform) fn container(
         &self,
         spec: &LaunchSpec,
         runtime: Option<&str>,
@@ -129,7 +139,7 @@ impl Shared {
             quota: self.context.settings.quota(spec),
             runtime: runtime.map(str::to_owned),
             network,
-            cgroup_parent: match &self.keeper {
+            cgroup_parent: match &self.owner {
                 EngineOwner::User => None,
                 EngineOwner::Run { service } => Some(service.cgroup_parent()),
             },
@@ -137,15 +147,15 @@ impl Shared {
         }
     }
 
-    /// Writes a resource into the ledger, unless it ends with the engine, which stands there itself.
-    pub(super) fn write_down(&self, resource: &Resource) -> io::Result<()> {
-        match self.keeper {
-            EngineOwner::User => self.ledger.record(resource),
+    /// Records a resource in the ledger, unless it ends with the run's own engine, which is recorded itself.
+    pub(super) fn record(&self, resource: &Resource) -> Result<(), Error> {
+        match self.owner {
+            EngineOwner::User => Ok(self.ledger.record(resource).during("record a resource in the ledger")?),
             EngineOwner::Run { .. } => Ok(()),
         }
     }
 
-    /// The name under which an image is loaded: `fw-<run>/<program>-<platform>:<digest>`. Engines allow no capitals.
+    /// The reference of an image: `fw-<run>/<program>-<platform>:<digest>`, in lowercase because engines require it.
     fn reference(&self, image: &Image) -> String {
         let digest = image.digest.get(..12).unwrap_or(&image.digest);
         format!("{}/{}-{}:{digest}", self.ledger.run().name(), image.program, self.tag).to_ascii_lowercase()
@@ -154,17 +164,21 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let EngineOwner::Run { .. } = self.keeper {
+        if let EngineOwner::Run { .. } = self.owner {
             return;
         }
         let images = std::mem::take(self.images.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let removals = images.into_values().map(|reference| (self.engine.remove_image(&reference), reference));
-        let removals: Vec<(Result<(), Error>, String)> =
-            removals.chain(self.networks.remove_all(&self.engine)).collect();
-        for (outcome, name) in removals {
-            if let Err(e) = outcome {
-                output::err!("{name} stays in the ledger: {e}");
-            }
+        for reference in images.into_values() {
+            warn_if_kept(&reference, self.engine.remove_image(&reference));
         }
+        for (outcome, name) in self.networks.remove_all(&self.engine) {
+            warn_if_kept(&name, outcome);
+        }
+    }
+}
+
+fn warn_if_kept(name: &str, removal: Result<(), engine_api::Error>) {
+    if let Err(e) = removal {
+        output::err!("{name} stays in the ledger: {}", e.with_help());
     }
 }

@@ -1,4 +1,4 @@
-//! An engine that fails in the middle, and one that works: bridges that are full, images that are missing.
+//! Engines that fail during a run, and one that works: full bridges, missing images.
 
 use std::time::Duration;
 
@@ -15,14 +15,13 @@ use crate::model::program::Program;
 use crate::model::run::RunId;
 use crate::model::units::Bytes;
 use crate::platform::Milestone;
-use crate::platform::engine_api::testing::{Behaviour, FakeEngine, HASTY};
+use crate::platform::engine_api::testing::{Behavior, FakeEngine, HASTY};
 
-/// Longer than anything takes that works: only a hang is as slow.
+/// Longer than anything that works takes.
 const HANG: Duration = Duration::from_secs(60);
 
 fn context(state: &Path) -> Context {
-    let ledger =
-        Arc::new(Ledger::open(state, &RunId::generate(), crate::platform::reap_engines).expect("a ledger opens"));
+    let ledger = Arc::new(Ledger::open(state, &RunId::generate(), platform::reap_engines).expect("a ledger opens"));
     Context::new(ledger, Interrupt::new().expect("an eventfd"))
 }
 
@@ -45,23 +44,23 @@ fn no_image() -> Image {
 }
 
 #[test]
-fn an_engine_that_cannot_be_reached_is_unavailable_with_the_cure() {
+fn an_engine_that_cannot_be_reached_is_unavailable_with_the_remedy() {
     let state = tempfile::tempdir().expect("a temporary folder");
     let engine = Engine::connect(&Address::Unix("/nowhere/at/all.sock".into()), HASTY);
-    let platform = Docker::over(engine, &context(state.path()), Start::Api, None);
-    let why = platform.check().expect_err("nobody there");
+    let platform = Docker::with_engine(engine, &context(state.path()), Start::Api, None);
+    let why = platform.check().expect_err("no engine");
     assert!(why.reason.contains("/nowhere/at/all.sock"), "{why}");
     assert!(why.cure.contains("start it: dockerd") && why.cure.contains("DOCKER_HOST"), "{why}");
-    assert!(matches!(platform.prepare(&no_image()), Err(Error::Failed { .. })), "the program is missing");
+    assert!(matches!(platform.prepare(&no_image()), Err(platform::Error::Failed { .. })), "the program is missing");
     let spec = spec(&context(state.path()), &no_image(), Networking::None);
-    assert!(matches!(platform.launch(&spec), Err(Error::Unavailable(_))));
+    assert!(matches!(platform.launch(&spec), Err(platform::Error::Unavailable(_))));
 }
 
 #[test]
-fn a_runtime_that_is_not_configured_is_unavailable_with_those_that_are() {
-    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behaviour::Works));
+fn a_missing_runtime_is_unavailable_with_the_configured_ones() {
+    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behavior::Works));
     let context = context(state.path());
-    let platform = |runtime| Docker::over(Ok(fake.connect()), &context, Start::Api, runtime);
+    let platform = |runtime| Docker::with_engine(Ok(fake.connect()), &context, Start::Api, runtime);
     let why = platform(Some("kata")).check().expect_err("not configured");
     assert!(
         why.reason.starts_with("the engine has no runtime kata, only") && why.reason.contains("runc, runsc"),
@@ -87,23 +86,23 @@ fn a_runtime_that_is_not_configured_is_unavailable_with_those_that_are() {
 #[case::kata_by_kind("io.containerd.kata.v2", "", Kernel::Machine)]
 #[case::container("runc", "/usr/bin/runc", Kernel::Host)]
 #[case::container_by_kind("io.containerd.runc.v2", "", Kernel::Host)]
-#[case::no_word_of_it("crun", "/katalog/crun", Kernel::Host)]
-fn runtimes_with_a_kernel_of_their_own_are_known(#[case] name: &str, #[case] program: &str, #[case] expected: Kernel) {
-    assert_eq!(Kernel::of(name, &Runtime { program: program.to_owned(), arguments: Vec::new() }), expected);
+#[case::other_word("crun", "/katalog/crun", Kernel::Host)]
+fn runtimes_with_their_own_kernel_are_detected(#[case] name: &str, #[case] program: &str, #[case] expected: Kernel) {
+    assert_eq!(Kernel::detect(name, &Runtime { program: program.to_owned(), arguments: Vec::new() }), expected);
 }
 
 #[rstest]
 #[case::container(None, Accelerator::None, true, true)]
 #[case::sandbox(Some("runsc"), Accelerator::None, false, false)]
 #[case::machine(Some("kata-qemu"), Accelerator::Kvm, false, true)]
-fn a_kernel_of_their_own_decides_what_guests_can(
+fn the_kernel_decides_what_guests_can_do(
     #[case] runtime: Option<&str>,
     #[case] accelerator: Accelerator,
     #[case] is_hosts: bool,
     #[case] network: bool,
 ) {
-    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behaviour::Works));
-    let platform = Docker::over(Ok(fake.connect()), &context(state.path()), Start::Api, runtime);
+    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behavior::Works));
+    let platform = Docker::with_engine(Ok(fake.connect()), &context(state.path()), Start::Api, runtime);
     let can = platform.capabilities();
     assert_eq!((can.accelerator, can.limits, can.host_processes), (accelerator, is_hosts, is_hosts));
     assert_eq!((can.fork, can.network, can.own_memory), (true, network, false));
@@ -112,19 +111,19 @@ fn a_kernel_of_their_own_decides_what_guests_can(
 }
 
 #[test]
-fn an_engine_that_fails_in_the_middle_fails_the_launch_and_nothing_hangs() {
-    for behaviour in [Behaviour::Hangs, Behaviour::Closes, Behaviour::Refuses] {
-        let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(behaviour));
+fn an_engine_that_fails_during_a_launch_fails_it_and_nothing_hangs() {
+    for behavior in [Behavior::Hangs, Behavior::Closes, Behavior::Refuses] {
+        let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(behavior));
         let context = context(state.path());
-        let platform = Docker::over(Ok(fake.connect()), &context, Start::Api, None);
+        let platform = Docker::with_engine(Ok(fake.connect()), &context, Start::Api, None);
         let spec = spec(&context, &no_image(), Networking::None);
         let error = platform.launch(&spec).expect_err("it cannot be");
-        assert!(matches!(error, Error::Failed { .. }), "{error:?}");
+        assert!(matches!(error, platform::Error::Failed { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains(&spec.name), "{text}");
-        match behaviour {
-            // A container that the engine does not know is none that stays.
-            Behaviour::Refuses => assert!(text.contains("No such") && !text.contains("ledger"), "{text}"),
+        match behavior {
+            // The engine has no such container, so nothing stays.
+            Behavior::Refuses => assert!(text.contains("No such") && !text.contains("ledger"), "{text}"),
             _ => assert!(text.contains("the engine at") && text.contains("stays in the ledger"), "{text}"),
         }
     }
@@ -132,22 +131,22 @@ fn an_engine_that_fails_in_the_middle_fails_the_launch_and_nothing_hangs() {
 
 #[test]
 fn an_image_that_was_not_loaded_is_removed_or_stays_in_the_ledger() {
-    for (behaviour, stays) in [(Behaviour::Refuses, false), (Behaviour::Hangs, true)] {
-        let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(behaviour));
+    for (behavior, stays) in [(Behavior::Refuses, false), (Behavior::Hangs, true)] {
+        let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(behavior));
         let context = context(state.path());
-        let platform = Docker::over(Ok(fake.connect()), &context, Start::Api, None);
-        let error = platform.shared().expect("it answers").load(&no_image()).expect_err("there is no program");
+        let platform = Docker::with_engine(Ok(fake.connect()), &context, Start::Api, None);
+        let error = platform.shared().expect("it answers").load(&no_image()).expect_err("no program").to_string();
         assert!(error.contains("cannot be written"), "{error}");
         assert_eq!(error.contains("stays in the ledger"), stays, "{error}");
     }
 }
 
 #[test]
-fn a_network_whose_making_failed_leaves_its_name_unused() {
-    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behaviour::Refuses));
+fn the_name_of_a_network_that_was_not_created_stays_unused() {
+    let (state, fake) = (tempfile::tempdir().expect("a temporary folder"), FakeEngine::start(Behavior::Refuses));
     let context = context(state.path());
-    let platform = Docker::over(Ok(fake.connect()), &context, Start::Api, None);
-    // This engine has no bridge, and makes none.
+    let platform = Docker::with_engine(Ok(fake.connect()), &context, Start::Api, None);
+    // This engine has no bridge and creates none.
     let launch =
         || platform.launch(&spec(&context, &no_image(), Networking::Bridge)).expect_err("no bridge").to_string();
     for name in ["net1-docker", "net2-docker"] {
@@ -156,10 +155,10 @@ fn a_network_whose_making_failed_leaves_its_name_unused() {
     }
 }
 
-/// The engine of this host, if it has one; else says why not.
+/// The engine of this host; prints why if there is none.
 fn engine() -> Option<Engine> {
     let engine = Address::from_env().and_then(|address| Engine::connect(&address, Patience::DEFAULT));
-    engine.inspect_err(|why| eprintln!("skipped: {why}")).ok()
+    engine.inspect_err(|why| eprintln!("skipped: {}", why.with_help())).ok()
 }
 
 #[test]
@@ -168,7 +167,7 @@ fn a_missing_image_fails_the_launch_of_either_start() {
         let Some(engine) = engine() else { return };
         let state = tempfile::tempdir().expect("a temporary folder");
         let context = context(state.path());
-        let platform = Docker::over(Ok(engine), &context, start, None);
+        let platform = Docker::with_engine(Ok(engine), &context, start, None);
         let spec = spec(&context, &no_image(), Networking::None);
         let error = platform.launch(&spec).expect_err("no image").to_string();
         assert!(error.contains(&spec.name) && error.to_lowercase().contains("sleep-docker"), "{error}");
@@ -178,15 +177,15 @@ fn a_missing_image_fails_the_launch_of_either_start() {
 }
 
 #[test]
-fn a_full_bridge_is_followed_by_others_that_vanish_with_the_platform() {
+fn a_full_bridge_is_followed_by_others_that_are_removed_with_the_platform() {
     let Some(engine) = engine() else { return };
     let state = tempfile::tempdir().expect("a temporary folder");
     let context = context(state.path());
     let images = ensure(&Folders::from_env(), &[Program::Sleep], &mut |_| {}).expect("it is built");
-    let mut platform = Docker::over(Ok(engine), &context, Start::Api, None);
-    let shared = platform.shared.as_mut().ok().and_then(Arc::get_mut).expect("nobody shares it yet");
-    let present = shared.engine.inspect_bridge("bridge").expect("asked").map_or(0, |bridge| bridge.containers);
-    // Somebody else's may come and go meanwhile: what counts is that ours need more than one.
+    let mut platform = Docker::with_engine(Ok(engine), &context, Start::Api, None);
+    let shared = platform.shared.as_mut().ok().and_then(Arc::get_mut).expect("there is one owner");
+    let present = shared.engine.inspect_bridge("bridge").expect("an answer").map_or(0, |bridge| bridge.containers);
+    // Other containers may come and go meanwhile. What counts is that these need more than one bridge.
     shared.networks = Networks::new(present + 1);
     platform.prepare(&images[0]).expect("loaded");
 

@@ -6,26 +6,26 @@ use std::str::FromStr;
 
 use super::Error;
 
-/// The variable by which users choose their engine, as the `docker` command has it.
+/// The variable with which users choose their engine, as for the `docker` command.
 const VARIABLE: &str = "DOCKER_HOST";
 
-/// Where the engine listens when nobody says otherwise.
+/// Where the engine listens by default.
 const DEFAULT: &str = "/var/run/docker.sock";
 
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// A socket of this host.
+    /// A Unix socket of this host.
     Unix(PathBuf),
-    /// Host and port, without encryption.
+    /// A host and port, without encryption.
     Tcp(String),
 }
 
 impl Address {
-    /// The engine that `DOCKER_HOST` names, else this host's own.
+    /// The address in `DOCKER_HOST`, else this host's default.
     ///
     /// # Errors
-    /// When the variable is no address that is understood.
+    /// The variable holds an invalid address.
     pub fn from_env() -> Result<Self, Error> {
         match std::env::var(VARIABLE) {
             Ok(text) if !text.is_empty() => text.parse(),
@@ -33,7 +33,7 @@ impl Address {
         }
     }
 
-    /// Whether the engine's processes are processes of this host.
+    /// Whether the engine runs on this host.
     pub fn is_local(&self) -> bool {
         matches!(self, Address::Unix(_))
     }
@@ -71,8 +71,8 @@ mod tests {
     #[rstest]
     #[case::socket("unix:///run/docker.sock", "unix:///run/docker.sock")]
     #[case::remote("tcp://10.0.0.7:2375", "tcp://10.0.0.7:2375")]
-    #[case::with_a_slash("tcp://there:2375/", "tcp://there:2375")]
-    #[case::web("http://there:2375", "tcp://there:2375")]
+    #[case::with_a_slash("tcp://remote:2375/", "tcp://remote:2375")]
+    #[case::web("http://remote:2375", "tcp://remote:2375")]
     fn addresses_are_read(#[case] given: &str, #[case] shown: &str) {
         let address: Address = given.parse().expect("an address");
         assert_eq!(address.to_string(), shown);
@@ -81,7 +81,7 @@ mod tests {
 
     #[rstest]
     fn other_addresses_are_refused_with_the_accepted_ones(
-        #[values("ssh://user@there", "unix://docker.sock", "tcp://", "there:2375")] given: &str,
+        #[values("ssh://user@remote", "unix://docker.sock", "tcp://", "remote:2375")] given: &str,
     ) {
         let error = given.parse::<Address>().expect_err("refused").to_string();
         assert!(error.contains(given) && error.contains("unix:///"), "{error}");

@@ -1,4 +1,4 @@
-//! A container's output, carried into a pipe.
+//! Copying a container's output into a pipe.
 
 use std::os::fd::OwnedFd;
 
@@ -11,34 +11,34 @@ use tokio::task::JoinHandle;
 
 use super::{Engine, Error};
 
-/// What carries a container's output. Dropping it ends that; the container goes on.
+/// A running copy of a container's output. Dropping it stops the copy; the container keeps running.
 #[derive(Debug)]
 pub struct Attachment(JoinHandle<()>);
 
 impl Engine {
-    /// From now on carries what a container prints into `pipe`, whose writing end it is, until the container ends or
-    /// nobody reads. A reader that does not keep up holds the container back.
+    /// Copies a container's output into `pipe`, a writing end, until the container ends or the reader closes. A slow reader
+    /// slows the container down.
     ///
     /// # Errors
-    /// When there is no such container.
+    /// The container does not exist.
     pub fn attach(&self, name: &str, pipe: OwnedFd) -> Result<Attachment, Error> {
         let name = name.to_owned();
         let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
         let attach = |docker: bollard::Docker| async move {
             rustix::io::ioctl_fionbio(&pipe, true).map_err(std::io::Error::from)?;
             let attached = docker.attach_container(&name, Some(options)).await?;
-            Ok(Attachment(tokio::spawn(carry(attached, Sender::from_owned_fd(pipe)?))))
+            Ok(Attachment(tokio::spawn(copy(attached, Sender::from_owned_fd(pipe)?))))
         };
         self.call("attach to a container", self.patience.ordinary, attach)
     }
 }
 
-/// Ends when either side does. Silence is no fault: the end of a silent container is told by its event.
-async fn carry(attached: AttachContainerResults, mut pipe: Sender) {
-    // Closing the input would tell some runtimes to close the output as well: it is kept to the end.
+/// Ends when either side does. A long silence is fine, because an event reports the end of a silent container.
+async fn copy(attached: AttachContainerResults, mut pipe: Sender) {
+    // Some runtimes close the output together with the input, so keep the input open to the end.
     let AttachContainerResults { mut output, input: _input } = attached;
-    while let Some(Ok(piece)) = output.next().await {
-        if pipe.write_all(&piece.into_bytes()).await.is_err() {
+    while let Some(Ok(chunk)) = output.next().await {
+        if pipe.write_all(&chunk.into_bytes()).await.is_err() {
             return;
         }
     }

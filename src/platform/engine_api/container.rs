@@ -1,4 +1,4 @@
-//! Containers: made, started, looked at, killed and removed.
+//! Creating, starting, inspecting, killing and removing containers.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,6 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
-
 use tokio::time::timeout;
 
 use super::{Engine, Error, Pending};
@@ -20,63 +19,63 @@ use crate::host::cgroup::Quota;
 use crate::model::cpuset::CpuSet;
 use crate::model::units::Bytes;
 
-/// A container as it is asked for.
+/// A container to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     /// Its name.
     pub name: String,
-    /// Its image, by reference.
+    /// The reference of its image.
     pub image: String,
-    /// The program in the image and its arguments.
+    /// The program in the image, with its arguments.
     pub command: Vec<String>,
-    /// `NAME=value`.
+    /// Its environment, `NAME=value`.
     pub environment: Vec<String>,
-    /// Names and values that it is found by.
+    /// Its labels, by which it can be listed.
     pub labels: Vec<(String, String)>,
     /// The CPUs it may run on.
     pub cpus: Option<CpuSet>,
-    /// The most memory, swap included.
+    /// The memory limit, including swap.
     pub memory: Option<Bytes>,
-    /// The most processes and threads.
+    /// The limit of processes and threads.
     pub pids: Option<u32>,
-    /// The share of a CPU's time that it gets.
+    /// Its share of a CPU's time.
     pub quota: Option<Quota>,
-    /// Its runtime; the engine's default without.
+    /// Its runtime; `None` is the engine's default.
     pub runtime: Option<String>,
     /// Its network.
     pub network: Network,
-    /// The control group that its own is made in; the engine's choice without.
+    /// The parent of its control group; `None` is the engine's choice.
     pub cgroup_parent: Option<String>,
-    /// An in-memory file system: where, and its options.
+    /// The mount point and options of its in-memory file system.
     pub tmpfs: (String, String),
 }
 
 /// What a container is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
-    /// Its own loopback alone.
+    /// Only its own loopback.
     None,
     /// The bridge of that name.
     Bridge(String),
-    /// A network namespace that is there already; Podman knows it, Docker does not.
+    /// An existing network namespace. Podman supports it, Docker does not.
     Joined(PathBuf),
 }
 
-/// A container as the engine sees it.
+/// The state of a container, as the engine reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct ContainerState {
     /// Its id.
     pub id: String,
     /// Its first process on the engine's host, while it runs.
     pub pid: Option<i32>,
     /// Its address on its bridge, if it has one.
     pub address: Option<IpAddr>,
-    /// How it ended, once it has.
+    /// Its exit code, once it has ended.
     pub exit: Option<i64>,
 }
 
 impl Network {
-    /// Its name as the engine takes it.
+    /// Its name in the engine's interface.
     pub fn name(&self) -> Cow<'_, str> {
         match self {
             Network::None => "none".into(),
@@ -115,10 +114,9 @@ impl Container {
         }
     }
 
-    /// The arguments of a `docker` command that makes, starts, shows and removes it.
+    /// The arguments of a `docker` command that creates it, starts it, prints its output and removes it.
     pub fn run_arguments(&self) -> Vec<String> {
-        let option = |name: &str, value: &str| format!("--{name}={value}");
-        // Images of a run are in no registry: one that is missing is not looked for in the world.
+        // A run's images are in no registry, so the command must not look there for a missing one.
         let mut arguments: Vec<_> = ["run", "--rm", "--pull=never", "--read-only"].map(str::to_owned).into();
         arguments.push(option("name", &self.name));
         arguments.extend(self.labels.iter().map(|(name, value)| option("label", &format!("{name}={value}"))));
@@ -126,16 +124,15 @@ impl Container {
         arguments.push(option("network", &self.network.name()));
         arguments.push(option("tmpfs", &format!("{}:{}", self.tmpfs.0, self.tmpfs.1)));
         arguments.extend(self.cpus.iter().map(|cpus| option("cpuset-cpus", &cpus.to_string())));
-        arguments.extend(
-            self.memory
-                .iter()
-                .flat_map(|memory| ["memory", "memory-swap"].map(|name| option(name, &format!("{}b", memory.0)))),
-        );
+        if let Some(memory) = self.memory {
+            arguments.push(option("memory", &format!("{}b", memory.0)));
+            arguments.push(option("memory-swap", &format!("{}b", memory.0)));
+        }
         arguments.extend(self.pids.iter().map(|pids| option("pids-limit", &pids.to_string())));
-        arguments.extend(self.quota.iter().flat_map(|quota| {
-            [("cpu-quota", quota.time_us), ("cpu-period", quota.period_us)]
-                .map(|(name, us)| option(name, &us.to_string()))
-        }));
+        if let Some(quota) = self.quota {
+            arguments.push(option("cpu-quota", &quota.time_us.to_string()));
+            arguments.push(option("cpu-period", &quota.period_us.to_string()));
+        }
         arguments.extend(self.cgroup_parent.iter().map(|parent| option("cgroup-parent", parent)));
         arguments.extend(self.runtime.iter().map(|runtime| option("runtime", runtime)));
         arguments.push(self.image.clone());
@@ -144,8 +141,8 @@ impl Container {
     }
 }
 
-impl Seen {
-    fn of(answer: ContainerInspectResponse) -> Self {
+impl From<ContainerInspectResponse> for ContainerState {
+    fn from(answer: ContainerInspectResponse) -> Self {
         let state = answer.state.unwrap_or_default();
         let running = state.running.unwrap_or(false);
         let ended = state.finished_at.is_some_and(|at| !at.to_string().starts_with("0001-01-01"));
@@ -160,65 +157,66 @@ impl Seen {
 }
 
 impl Engine {
-    /// Makes a container; its id.
+    /// Creates a container and returns its id.
     ///
     /// # Errors
-    /// When the engine refuses, such as for an image or a runtime that it does not have.
+    /// The engine rejects it, for example because its image or runtime is missing.
     pub fn create(&self, container: &Container) -> Result<String, Error> {
         let options = CreateContainerOptionsBuilder::default().name(&container.name).build();
         let body = container.body();
         let create = |docker: bollard::Docker| async move { docker.create_container(Some(options), body).await };
-        self.call("create a container", self.patience.slow, create).map(|made| made.id)
+        self.call("create a container", self.patience.slow, create).map(|created| created.id)
     }
 
-    /// Begins to start a container.
+    /// Starts a container; the answer is pending.
     pub fn begin_start(&self, name: &str) -> Pending<()> {
         let name = name.to_owned();
         let start = |docker: bollard::Docker| async move { docker.start_container(&name, None).await };
         self.begin_polled("start a container", self.patience.slow, start)
     }
 
-    /// Kills a container; the answer comes when the engine has seen to it, and is [`Error::is_absent`] when there is none
-    /// of that name, [`Error::is_conflict`] when it does not run. Whoever waits has to read what the container still
-    /// prints: an engine may answer only when that is gone.
+    /// Kills a container; the answer is pending. It is [`Error::is_absent`] if the container does not exist and
+    /// [`Error::is_conflict`] if it does not run. Read the container's output during the wait, because an engine may
+    /// answer only once its output is consumed.
     pub fn kill(&self, name: &str) -> Pending<()> {
         let name = name.to_owned();
         self.begin_polled("kill a container", self.patience.slow, |docker| async move { kill(&docker, &name).await })
     }
 
-    /// Begins to kill a container. Of many at once, the engine is asked for a few at a time.
+    /// Kills a container without waiting. The engine gets only a few of many such requests at a time.
     pub fn begin_kill(&self, name: &str) {
-        let (name, docker, turns) = (name.to_owned(), self.docker.clone(), Arc::clone(&self.kills));
-        let (patience, trust) = (self.patience, Arc::clone(&self.trust));
+        let (name, docker, permits) = (name.to_owned(), self.docker.clone(), Arc::clone(&self.kills));
+        let (patience, health) = (self.patience, Arc::clone(&self.health));
         self.handle.spawn(async move {
-            let _turn = turns.acquire().await;
-            // Whoever stops the container afterwards learns what became of it.
-            if trust.require(&docker, patience).await.is_ok() {
+            let _permit = permits.acquire().await;
+            // A failure shows when the instance is stopped afterwards.
+            if health.require(&docker, patience).await.is_ok() {
                 let _ = timeout(patience.slow, kill(&docker, &name)).await;
             }
         });
     }
 
-    /// Looks at a container.
+    /// Returns the state of a container.
     ///
     /// # Errors
-    /// When there is none of that name.
-    pub fn inspect(&self, name: &str) -> Result<Seen, Error> {
+    /// The container does not exist.
+    pub fn inspect(&self, name: &str) -> Result<ContainerState, Error> {
         self.begin_inspect(name).wait()
     }
 
-    /// Begins to look at a container.
-    pub fn begin_inspect(&self, name: &str) -> Pending<Seen> {
+    /// Requests the state of a container; the answer is pending.
+    pub fn begin_inspect(&self, name: &str) -> Pending<ContainerState> {
         let name = name.to_owned();
-        let inspect =
-            |docker: bollard::Docker| async move { docker.inspect_container(&name, None).await.map(Seen::of) };
+        let inspect = |docker: bollard::Docker| async move {
+            docker.inspect_container(&name, None).await.map(ContainerState::from)
+        };
         self.begin_polled("inspect a container", self.patience.ordinary, inspect)
     }
 
-    /// Ends a container if it lives, and removes it. When this returns, it is gone; one that is not there is fine.
+    /// Kills a container if it runs, removes it, and waits until it is gone. A missing container is fine.
     ///
     /// # Errors
-    /// When the engine could not remove it.
+    /// The engine failed to remove it.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let owned = name.to_owned();
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
@@ -230,13 +228,13 @@ impl Engine {
         }
     }
 
-    /// Waits until a container that somebody else removes is gone.
+    /// Waits until another client's removal of a container is complete.
     fn await_removal(&self, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
         let options = WaitContainerOptionsBuilder::default().condition("removed").build();
         let wait = |docker: bollard::Docker| async move {
             match docker.wait_container(&name, Some(options)).next().await {
-                // How it ended is not asked here.
+                // Its exit code does not matter here.
                 Some(Err(bollard::errors::Error::DockerContainerWaitError { .. })) | None => Ok(()),
                 Some(other) => other.map(drop),
             }
@@ -247,10 +245,10 @@ impl Engine {
         }
     }
 
-    /// The names of the containers, running or not, with that label.
+    /// Lists the names of all containers with that label, running or not.
     ///
     /// # Errors
-    /// When the engine does not answer.
+    /// The engine does not answer.
     pub fn containers(&self, label: &str, value: &str) -> Result<Vec<String>, Error> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{label}={value}")])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
@@ -258,6 +256,10 @@ impl Engine {
         let names = self.call("list containers", self.patience.ordinary, list)?.into_iter().filter_map(|it| it.names);
         Ok(names.flatten().map(|name| name.trim_start_matches('/').to_owned()).collect())
     }
+}
+
+fn option(name: &str, value: &str) -> String {
+    format!("--{name}={value}")
 }
 
 async fn kill(docker: &bollard::Docker, name: &str) -> Result<(), bollard::errors::Error> {

@@ -1,4 +1,4 @@
-//! The connection to an engine: one thread that does all the asking, and calls that wait for it.
+//! The connection to an engine: one thread sends all requests, and calls wait for it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,19 +17,19 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-use super::trust::Trust;
+use super::health::Health;
 use super::{Address, Error, Patience, Pending};
 use crate::host::placement;
 use crate::model::cpuset::CpuSet;
 
-/// How much later than its deadline a call is given up without the thread that keeps it.
+/// How long after its deadline a call fails even if the thread that enforces the deadline is stuck.
 const BACKSTOP: Duration = Duration::from_secs(2);
 
-/// Containers that are killed at once: more would wait for the engine's own locks, and for room in its socket's queue.
-const KILLS: usize = 8;
+/// Containers to kill at once. More would wait for the engine's own locks and for its socket's queue.
+const CONCURRENT_KILLS: usize = 8;
 
-/// The crate's own time-out is stored in whole seconds and covers part of a request: it is put out of the way.
-const NEVER: u64 = 24 * 60 * 60;
+/// The crate's own time-out, in seconds. It covers only a part of a request, so it is set out of reach.
+const CRATE_TIMEOUT: u64 = 24 * 60 * 60;
 
 /// A connection to an engine. Dropping it ends its thread, and with it every stream.
 pub struct Engine {
@@ -37,132 +37,138 @@ pub struct Engine {
     pub(super) docker: Docker,
     pub(super) handle: Handle,
     pub(super) patience: Patience,
-    /// How many containers are killed at once.
+    /// Permits for [`CONCURRENT_KILLS`].
     pub(super) kills: Arc<Semaphore>,
-    /// What is known of whether it answers.
-    pub(super) trust: Arc<Trust>,
+    pub(super) health: Arc<Health>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What an engine says of itself.
+/// What an engine reports about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Its version.
     pub version: String,
-    /// The version of the interface that both sides speak.
+    /// The interface version that both sides support.
     pub api: String,
-    /// How it stores images.
+    /// Its storage driver.
     pub storage: String,
-    /// How it makes control groups, and of which version.
+    /// Its cgroup driver and the cgroup version.
     pub cgroups: String,
-    /// The runtime of containers that name none.
+    /// Its default runtime.
     pub default_runtime: String,
-    /// The runtimes that are configured.
+    /// Its configured runtimes.
     pub runtimes: BTreeMap<String, Runtime>,
-    /// Its own clock's time, as it writes it.
+    /// The time of its own clock, in its format.
     pub time: Option<String>,
 }
 
-/// A runtime that an engine is configured with.
+/// A configured runtime.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runtime {
     /// Its program.
     pub program: String,
-    /// The arguments that the engine always gives it.
+    /// The arguments that the engine always passes to it.
     pub arguments: Vec<String>,
 }
 
 impl Engine {
-    /// Connects to the engine at `address` and agrees on a version of the interface.
+    /// Connects to the engine at `address` and negotiates the interface version.
     ///
     /// # Errors
-    /// When nobody answers there in time.
+    /// No engine answers there in time.
     pub fn connect(address: &Address, patience: Patience) -> Result<Self, Error> {
         let unreachable = |reason: String| Error::Unreachable { engine: address.clone(), reason };
         let docker = match address {
             Address::Unix(path) => {
-                Docker::connect_with_unix(&path.to_string_lossy(), NEVER, bollard::API_DEFAULT_VERSION)
+                Docker::connect_with_unix(&path.to_string_lossy(), CRATE_TIMEOUT, bollard::API_DEFAULT_VERSION)
             }
             Address::Tcp(host) => {
-                Docker::connect_with_http(&format!("tcp://{host}"), NEVER, bollard::API_DEFAULT_VERSION)
+                Docker::connect_with_http(&format!("tcp://{host}"), CRATE_TIMEOUT, bollard::API_DEFAULT_VERSION)
             }
         };
-        let docker = docker.map_err(|e| Error::of(address, "connect", patience.greeting, e))?;
+        let docker = docker.map_err(|e| Error::classify(address, "connect", patience.greeting, e))?;
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| unreachable(e.to_string()))?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
         let work = move || {
             let _ = runtime.block_on(ended);
-            // A name that is being looked up must not hold the end.
+            // A name lookup in progress must not delay the end.
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(work);
         let thread = Some(thread.map_err(|e| unreachable(e.to_string()))?);
-        let (address, end, trust) = (address.clone(), Some(end), Arc::default());
-        let kills = Arc::new(Semaphore::new(KILLS));
-        let engine = Self { address, docker, handle, patience, kills, trust, end, thread };
-        engine.call("to say its version", patience.greeting, |docker| docker.negotiate_version())?;
+        let (address, end, health) = (address.clone(), Some(end), Arc::default());
+        let kills = Arc::new(Semaphore::new(CONCURRENT_KILLS));
+        let engine = Self { address, docker, handle, patience, kills, health, end, thread };
+        engine.call("negotiate the version", patience.greeting, |docker| docker.negotiate_version())?;
         Ok(engine)
     }
 
-    /// Has the thread that talks to the engine run on `cpus` from now on, so that it does not disturb what is measured.
-    pub fn work_on(&self, cpus: CpuSet) {
-        // Where the kernel refuses, it runs where it ran.
+    /// Moves the thread that talks to the engine to `cpus`, so that it does not disturb the measured instances.
+    pub fn run_on(&self, cpus: CpuSet) {
+        // If the kernel refuses, it stays where it is.
         self.handle.spawn(async move { drop(placement::pin_current_thread(&cpus)) });
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// What it says of itself.
+    /// Requests what the engine reports about itself.
     ///
     /// # Errors
-    /// When it does not answer, or with something else.
+    /// The engine does not answer, or its answer is invalid.
     pub fn facts(&self) -> Result<Facts, Error> {
-        let info =
-            self.call("to say who it is", self.patience.greeting, |docker| async move { docker.info().await })?;
-        let text =
-            |value: Option<String>| value.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned());
-        let driver = text(info.cgroup_driver.map(|driver| driver.to_string()));
-        let version = text(info.cgroup_version.map(|version| version.to_string()));
-        let runtimes = info.runtimes.unwrap_or_default().into_iter();
+        let request = |docker: Docker| async move { docker.info().await };
+        let info = self.call("request its information", self.patience.greeting, request)?;
+        let driver = or_unknown(info.cgroup_driver.map(|driver| driver.to_string()));
+        let version = or_unknown(info.cgroup_version.map(|version| version.to_string()));
+        let mut runtimes = BTreeMap::new();
+        for (name, it) in info.runtimes.unwrap_or_default() {
+            let (program, arguments) = (it.path.unwrap_or_default(), it.runtime_args.unwrap_or_default());
+            runtimes.insert(name, Runtime { program, arguments });
+        }
         Ok(Facts {
-            version: text(info.server_version),
+            version: or_unknown(info.server_version),
             api: self.docker.client_version().to_string(),
-            storage: text(info.driver),
+            storage: or_unknown(info.driver),
             cgroups: format!("{driver}, version {version}"),
-            default_runtime: text(info.default_runtime),
-            runtimes: runtimes
-                .map(|(name, it)| {
-                    let (program, arguments) = (it.path.unwrap_or_default(), it.runtime_args.unwrap_or_default());
-                    (name, Runtime { program, arguments })
-                })
-                .collect(),
+            default_runtime: or_unknown(info.default_runtime),
+            runtimes,
             time: info.system_time,
         })
     }
 
-    /// Asks and waits for the answer, `limit` at the most.
-    pub(super) fn call<T, F>(&self, action: &str, limit: Duration, ask: impl FnOnce(Docker) -> F) -> Result<T, Error>
+    /// Sends a request and waits for the answer, at most for `limit`.
+    pub(super) fn call<T, F>(
+        &self,
+        action: &str,
+        limit: Duration,
+        request: impl FnOnce(Docker) -> F,
+    ) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, CrateError>> + Send + 'static,
     {
-        self.begin(action, limit, None, ask).wait()
+        self.begin(action, limit, None, request).wait()
     }
 
-    /// Asks; the answer can be polled for.
-    pub(super) fn begin_polled<T, F>(&self, action: &str, limit: Duration, ask: impl FnOnce(Docker) -> F) -> Pending<T>
+    /// Sends a request whose answer can be polled for.
+    pub(super) fn begin_polled<T, F>(
+        &self,
+        action: &str,
+        limit: Duration,
+        request: impl FnOnce(Docker) -> F,
+    ) -> Pending<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, CrateError>> + Send + 'static,
     {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok().map(Arc::new);
-        self.begin(action, limit, wake, ask)
+        self.begin(action, limit, wake, request)
     }
 
     fn begin<T, F>(
@@ -170,61 +176,66 @@ impl Engine {
         action: &str,
         limit: Duration,
         wake: Option<Arc<OwnedFd>>,
-        ask: impl FnOnce(Docker) -> F,
+        request: impl FnOnce(Docker) -> F,
     ) -> Pending<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, CrateError>> + Send + 'static,
     {
-        let (engine, action, trust) = (self.address.clone(), action.to_owned(), Arc::clone(&self.trust));
-        let late = Error::Deadline { engine: engine.clone(), action: action.clone(), after: limit };
+        let (engine, action, health) = (self.address.clone(), action.to_owned(), Arc::clone(&self.health));
+        let timed_out = Error::Deadline { engine: engine.clone(), action: action.clone(), after: limit };
         let (send, answer) = sync_channel(1);
-        let (patience, sign) = (self.patience, self.patience.sign_of_life);
-        let (work, docker, bell) = (ask(self.docker.clone()), self.docker.clone(), wake.clone());
-        let asking = async move {
-            let answer = match trust.require(&docker, patience).await {
-                Err(e) => Err(Error::of(&engine, &action, sign, e)),
+        let patience = self.patience;
+        let (work, docker, event_fd) = (request(self.docker.clone()), self.docker.clone(), wake.clone());
+        let task = async move {
+            let answer = match health.require(&docker, patience).await {
+                Err(e) => Err(Error::classify(&engine, &action, patience.ping, e)),
                 Ok(()) => {
-                    let asked = Instant::now();
-                    let answer = answer_or_silence(&docker, &trust, patience, limit, work).await;
-                    answer.map_err(|e| Error::of(&engine, &action, Duration::from_secs(asked.elapsed().as_secs()), e))
+                    let sent = Instant::now();
+                    let answer = answer_or_silence(&docker, &health, patience, limit, work).await;
+                    let whole_seconds = Duration::from_secs(sent.elapsed().as_secs());
+                    answer.map_err(|e| Error::classify(&engine, &action, whole_seconds, e))
                 }
             };
             if let Err(Error::Deadline { .. }) = answer {
-                trust.doubt();
+                health.suspect();
             }
-            // Whoever asked may have gone; the answer is nobody's then.
+            // The caller may be gone and the answer unwanted.
             let _ = send.send(answer);
-            if let Some(bell) = bell {
-                let _ = rustix::io::write(&*bell, &1u64.to_ne_bytes());
+            if let Some(event_fd) = event_fd {
+                let _ = rustix::io::write(&*event_fd, &1u64.to_ne_bytes());
             }
         };
-        self.handle.spawn(asking);
-        Pending { answer, wake, give_up: Instant::now() + sign + limit + BACKSTOP, late }
+        self.handle.spawn(task);
+        Pending { answer, wake, give_up: Instant::now() + patience.ping + limit + BACKSTOP, timed_out }
     }
 }
 
-/// Waits for `work`, `limit` at the most. An engine that is silent for long is asked for a sign of life: it may be busy,
-/// but one that hangs must not cost the whole limit.
+/// Waits for `work`, at most for `limit`. Pings an engine that is silent for long: it may be busy, but a hanging one must
+/// not cost the whole limit.
 async fn answer_or_silence<T>(
     docker: &Docker,
-    trust: &Trust,
+    health: &Health,
     patience: Patience,
     limit: Duration,
     work: impl Future<Output = Result<T, CrateError>>,
 ) -> Result<T, CrateError> {
-    let asked = Instant::now();
+    let sent = Instant::now();
     let mut work = pin!(work);
     loop {
-        let left = limit.saturating_sub(asked.elapsed());
+        let left = limit.saturating_sub(sent.elapsed());
         if let Ok(answer) = timeout(left.min(patience.silence), &mut work).await {
             return answer;
         }
-        if asked.elapsed() >= limit {
+        if sent.elapsed() >= limit {
             return Err(CrateError::RequestTimeoutError);
         }
-        trust.ask(docker, patience).await?;
+        health.ping(docker, patience).await?;
     }
+}
+
+fn or_unknown(value: Option<String>) -> String {
+    value.filter(|text| !text.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }
 
 impl fmt::Debug for Engine {

@@ -5,72 +5,92 @@ use std::time::Duration;
 
 use super::Address;
 
-/// A call that did not succeed.
+/// A failed call to an engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The address is none.
-    #[error("`{given}` is no address of an engine; set DOCKER_HOST to unix:///PATH or tcp://HOST:PORT, or unset it")]
+    /// The address of the engine cannot be parsed.
+    #[error("invalid engine address `{given}`; expected unix:///PATH or tcp://HOST:PORT")]
     Address {
-        /// What was given.
+        /// The invalid address.
         given: String,
     },
-    /// Nobody answers there, or the connection broke.
-    #[error(
-        "the engine at {engine} cannot be reached ({reason}); start it: dockerd, or systemctl start docker; or set \
-         DOCKER_HOST"
-    )]
+    /// No engine answers at the address, or the connection broke.
+    #[error("the engine at {engine} cannot be reached ({reason})")]
     Unreachable {
         /// Its address.
         engine: Address,
-        /// The system's own words.
+        /// The system's message.
         reason: String,
     },
-    /// Its socket is not for this user.
-    #[error(
-        "the engine at {engine} is not for this user (permission denied); run as root, or join the group of the socket"
-    )]
+    /// This user may not use the engine's socket.
+    #[error("the engine at {engine} is not accessible for this user (permission denied)")]
     Forbidden {
         /// Its address.
         engine: Address,
     },
-    /// It took the call and did not answer in time.
-    #[error("the engine at {engine} does not answer: {action} took over {after:?}; look at its log and restart it")]
+    /// The engine accepted the call and did not answer in time.
+    #[error("the engine at {engine} does not answer: failed to {action} within {after:?}")]
     Deadline {
         /// Its address.
         engine: Address,
-        /// What it was asked.
+        /// The requested action.
         action: String,
-        /// How long it was given.
+        /// The time that it had.
         after: Duration,
     },
-    /// It answered that it will not.
+    /// The engine rejected the call.
     #[error("{message}")]
     Refused {
-        /// The status of its answer (HTTP).
+        /// The HTTP status of its answer.
         status: u16,
-        /// Its own words.
+        /// Its message.
         message: String,
     },
-    /// It answered something that is not understood.
-    #[error("the engine at {engine} answered {action} with something that is not understood: {reason}")]
-    Garbled {
+    /// The engine's answer cannot be parsed.
+    #[error("failed to {action}: invalid answer from the engine at {engine}: {reason}")]
+    InvalidAnswer {
         /// Its address.
         engine: Address,
-        /// What it was asked.
+        /// The requested action.
         action: String,
-        /// Why that is no answer.
+        /// Why the answer is invalid.
+        reason: String,
+    },
+    /// The archive of an image cannot be written.
+    #[error("the archive cannot be written: {reason}")]
+    Archive {
+        /// The system's message.
         reason: String,
     },
 }
 
 impl Error {
-    /// Whether the engine says that there is no such thing.
+    /// What the user can do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Error::Address { .. } => Some("correct DOCKER_HOST, or unset it"),
+            Error::Unreachable { .. } => Some("start it: dockerd, or systemctl start docker; or set DOCKER_HOST"),
+            Error::Forbidden { .. } => Some("run as root, or join the group of the socket"),
+            Error::Deadline { .. } => Some("look at its log and restart it"),
+            Error::Refused { .. } | Error::InvalidAnswer { .. } | Error::Archive { .. } => None,
+        }
+    }
+
+    /// The error and its help in one line, for records that hold one line.
+    pub fn with_help(&self) -> String {
+        match self.help() {
+            Some(help) => format!("{self}; {help}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Whether the object does not exist.
     pub fn is_absent(&self) -> bool {
         matches!(self, Error::Refused { status: 404, .. })
     }
 
-    /// Whether the engine says that the thing is in another state, or on its way to one. Podman says so by its words,
-    /// and that a container it has killed is still on its way.
+    /// Whether the object is in another state, or changing to one. Podman reports that with a general status and a
+    /// message, also for a container that it has killed and that has not ended yet.
     pub fn is_conflict(&self) -> bool {
         match self {
             Error::Refused { status: 304 | 409, .. } => true,
@@ -81,8 +101,8 @@ impl Error {
         }
     }
 
-    /// Sorts what the crate reports.
-    pub(super) fn of(engine: &Address, action: &str, after: Duration, error: bollard::errors::Error) -> Self {
+    /// Classifies an error of the client crate.
+    pub(super) fn classify(engine: &Address, action: &str, after: Duration, error: bollard::errors::Error) -> Self {
         use bollard::errors::Error as E;
         let (engine, action) = (engine.clone(), action.to_owned());
         match error {
@@ -95,7 +115,7 @@ impl Error {
             }
             E::RequestTimeoutError => Error::Deadline { engine, action, after },
             E::JsonDataError { .. } | E::JsonSerdeError { .. } | E::APIVersionParseError {} => {
-                Error::Garbled { engine, action, reason: error.to_string() }
+                Error::InvalidAnswer { engine, action, reason: error.to_string() }
             }
             E::IOError { err } if err.kind() == ErrorKind::PermissionDenied => Error::Forbidden { engine },
             other if is_denied(innermost(&other)) => Error::Forbidden { engine },
@@ -104,7 +124,7 @@ impl Error {
     }
 }
 
-/// The last error of the chain: the ones around it only say that a request failed.
+/// The last error of the chain. The outer ones only state that a request failed.
 fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -122,15 +142,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_of_another_group_has_its_own_cure() {
+    fn a_socket_of_another_group_has_its_own_help() {
         let address: Address = "unix:///run/docker.sock".parse().expect("an address");
-        let text = |kind: ErrorKind| {
+        let help = |kind: ErrorKind| {
             let error = bollard::errors::Error::IOError { err: kind.into() };
-            Error::of(&address, "connect", Duration::ZERO, error).to_string()
+            Error::classify(&address, "connect", Duration::ZERO, error).help()
         };
-        let denied = text(ErrorKind::PermissionDenied);
-        assert!(denied.ends_with("; run as root, or join the group of the socket"), "{denied}");
-        let absent = text(ErrorKind::NotFound);
+        assert_eq!(help(ErrorKind::PermissionDenied), Some("run as root, or join the group of the socket"));
+        let absent = help(ErrorKind::NotFound).expect("it has one");
         assert!(absent.contains("start it: dockerd"), "{absent}");
     }
 }

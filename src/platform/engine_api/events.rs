@@ -1,4 +1,4 @@
-//! What happens to containers, as the engine tells it.
+//! The engine's events about containers.
 
 use std::collections::HashMap;
 
@@ -12,38 +12,38 @@ use tokio::time::timeout;
 
 use super::{Address, Engine, Error, Patience};
 
-/// Something that happened.
+/// An event about a container, or the loss of the event stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    /// The container of that name was made.
+pub enum ContainerEvent {
+    /// The container of that name was created.
     Created(String),
-    /// It was started.
+    /// The container of that name was started.
     Started(String),
-    /// It ended.
+    /// A container ended.
     Died {
         /// Its name.
         name: String,
         /// Its exit code.
         code: i64,
     },
-    /// The engine can no longer be heard: nothing more is told.
+    /// The stream failed, so no event will follow.
     Lost(Error),
 }
 
-/// A stream of happenings. Dropping it ends it.
+/// A stream of events. Dropping it ends the stream.
 #[derive(Debug)]
 pub struct Subscription(JoinHandle<()>);
 
 impl Engine {
-    /// From now on tells `hear` what happens to the containers with that label, on the engine's own thread: `hear` must
-    /// not block. What happened since the instant `since` of the engine's clock, in seconds of Unix time, is told first,
-    /// so that nothing is missed while the stream is being set up.
+    /// Calls `notify` for each event of the containers with that label. The calls come from the engine's own thread, so
+    /// `notify` must not block. The stream begins with the events since the instant `since` of the engine's clock, in
+    /// seconds of Unix time, so that none is missed during setup.
     pub fn follow(
         &self,
         label: &str,
         value: &str,
         since: i64,
-        hear: impl Fn(Happening) + Send + Sync + 'static,
+        notify: impl Fn(ContainerEvent) + Send + Sync + 'static,
     ) -> Subscription {
         let filters = HashMap::from([
             ("type".to_owned(), vec!["container".to_owned()]),
@@ -54,29 +54,30 @@ impl Engine {
         let (docker, address, patience) = (self.docker.clone(), self.address().clone(), self.patience);
         Subscription(self.handle.spawn(async move {
             let events = docker.events(Some(options)).boxed();
-            hear(Happening::Lost(listen(&docker, &address, patience, events, &hear).await));
+            let error = forward(&docker, &address, patience, events, &notify).await;
+            notify(ContainerEvent::Lost(error));
         }))
     }
 }
 
-/// Tells what comes until nothing more can: why.
-async fn listen(
+/// Forwards events until the stream fails, and returns why it did.
+async fn forward(
     docker: &Docker,
     address: &Address,
     patience: Patience,
     mut events: impl futures_util::Stream<Item = Result<EventMessage, CrateError>> + Unpin,
-    hear: &impl Fn(Happening),
+    notify: &impl Fn(ContainerEvent),
 ) -> Error {
-    let lost = |e| Error::of(address, "listen to events", patience.sign_of_life, e);
+    let lost = |e| Error::classify(address, "listen to events", patience.ping, e);
     loop {
         match timeout(patience.silence, events.next()).await {
-            Ok(Some(Ok(message))) => read(message).into_iter().for_each(hear),
+            Ok(Some(Ok(message))) => parse(message).into_iter().for_each(notify),
             Ok(Some(Err(e))) => return lost(e),
             Ok(None) => {
                 let reason = "it ended the stream of events".to_owned();
                 return Error::Unreachable { engine: address.clone(), reason };
             }
-            Err(_) => match timeout(patience.sign_of_life, docker.ping()).await {
+            Err(_) => match timeout(patience.ping, docker.ping()).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(e)) => return lost(e),
                 Err(_) => return lost(CrateError::RequestTimeoutError),
@@ -85,16 +86,16 @@ async fn listen(
     }
 }
 
-fn read(message: EventMessage) -> Option<Happening> {
+fn parse(message: EventMessage) -> Option<ContainerEvent> {
     let mut attributes = message.actor?.attributes?;
     let name = attributes.remove("name")?;
     match message.action?.as_str() {
-        "create" => Some(Happening::Created(name)),
-        "start" => Some(Happening::Started(name)),
-        // Podman writes the event and the code under other names than Docker, and filters by its own.
+        "create" => Some(ContainerEvent::Created(name)),
+        "start" => Some(ContainerEvent::Started(name)),
+        // Podman has other names for the event and the code than Docker, and filters by its own.
         "die" | "died" => {
             let code = ["exitCode", "containerExitCode"].iter().find_map(|key| attributes.get(*key)?.parse().ok());
-            Some(Happening::Died { name, code: code? })
+            Some(ContainerEvent::Died { name, code: code? })
         }
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Images: loaded from archives and removed.
+//! Loading, removing and listing images.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -10,54 +10,52 @@ use tokio::sync::mpsc;
 
 use super::{Engine, Error};
 
-/// The pieces of an archive that may wait to be sent: what is written runs at most this far ahead of the engine.
-const AHEAD: usize = 8;
+/// The chunks of an archive that may wait to be sent. Bounds how far the writer runs ahead of the engine.
+const QUEUED_CHUNKS: usize = 8;
 
-/// The size of a piece, in bytes.
-const PIECE: usize = 256 << 10;
+/// The size of a chunk, in bytes.
+const CHUNK: usize = 256 << 10;
 
-/// An image that is in use stays, and the layers that nothing uses go with it.
+/// By default an image in use stays, and unused layers are removed with it.
 const NO_OPTIONS: Option<RemoveImageOptions> = None;
 
 impl Engine {
-    /// Loads an image from the archive that `write` writes, piece by piece.
+    /// Loads an image from the archive that `write` writes, chunk by chunk.
     ///
     /// # Errors
-    /// When the archive cannot be written, or the engine does not take it.
+    /// The archive cannot be written, or the engine rejects it.
     pub fn load(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
-        let (send, receive) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
-        let pieces = stream::unfold(receive, |mut receive| async move { receive.recv().await.map(|it| (it, receive)) });
+        let (send, receive) = mpsc::channel::<io::Result<Bytes>>(QUEUED_CHUNKS);
+        let chunks = stream::unfold(receive, |mut receive| async move { receive.recv().await.map(|it| (it, receive)) });
         let load = |docker: bollard::Docker| async move {
             let options = ImportImageOptionsBuilder::default().quiet(true).build();
-            let mut answers = docker.import_image_stream(options, pieces, None).boxed();
+            let mut answers = docker.import_image_stream(options, chunks, None).boxed();
             while let Some(answer) = answers.next().await {
                 answer?;
             }
             Ok(())
         };
         let loading = self.begin_polled("load an image", self.patience.image, load);
-        let mut pipe = Pieces { send, piece: Vec::with_capacity(PIECE) };
+        let mut pipe = Chunks { send, chunk: Vec::with_capacity(CHUNK) };
         let written = write(&mut pipe).and_then(|()| pipe.flush());
         if let Err(e) = &written {
-            // The engine must not take half an archive for a whole one. It fails if the engine has gone already.
+            // The engine must not mistake a partial archive for a whole one. Fails if the engine is gone already.
             let _ = pipe.send.blocking_send(Err(io::Error::new(e.kind(), e.to_string())));
         }
         drop(pipe);
         let loaded = loading.wait();
         match (written, loaded) {
             (_, Ok(())) => Ok(()),
-            // The pipe broke because the engine gave up: its own words say why.
-            (Err(e), Err(_)) if e.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::Refused { status: 400, message: format!("the archive cannot be written: {e}") })
-            }
+            // A broken pipe means that the engine gave up; its own error states why.
+            (Err(e), Err(_)) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::Archive { reason: e.to_string() }),
             (_, Err(e)) => Err(e),
         }
     }
 
-    /// Removes an image by its reference, unless a container uses it; one that is not there is fine.
+    /// Removes an image by its reference, unless a container uses it. A missing image is fine.
     ///
     /// # Errors
-    /// When the engine could not remove it.
+    /// The engine failed to remove it.
     pub fn remove_image(&self, reference: &str) -> Result<(), Error> {
         let reference = reference.to_owned();
         let remove = |docker: bollard::Docker| async move { docker.remove_image(&reference, NO_OPTIONS, None).await };
@@ -67,10 +65,10 @@ impl Engine {
         }
     }
 
-    /// The references of the images whose name fits `pattern`: `fw-…/*`.
+    /// Lists the references of the images whose name matches `pattern`, such as `fw-…/*`.
     ///
     /// # Errors
-    /// When the engine does not answer.
+    /// The engine does not answer.
     pub fn images(&self, pattern: &str) -> Result<Vec<String>, Error> {
         let filters = HashMap::from([("reference".to_owned(), vec![pattern.to_owned()])]);
         let options = ListImagesOptionsBuilder::default().filters(&filters).build();
@@ -83,27 +81,27 @@ impl Engine {
     }
 }
 
-/// Cuts what is written into pieces and hands them to the thread that sends them.
-struct Pieces {
+/// Splits the archive into chunks and passes them to the thread that sends them.
+struct Chunks {
     send: mpsc::Sender<io::Result<Bytes>>,
-    piece: Vec<u8>,
+    chunk: Vec<u8>,
 }
 
-impl Write for Pieces {
+impl Write for Chunks {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.piece.extend_from_slice(data);
-        if self.piece.len() >= PIECE {
+        self.chunk.extend_from_slice(data);
+        if self.chunk.len() >= CHUNK {
             self.flush()?;
         }
         Ok(data.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        match piece.is_empty() {
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+        match chunk.is_empty() {
             true => Ok(()),
-            // It ends when the call does, with its deadline at the latest.
-            false => self.send.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into()),
+            // Ends with the call, at its deadline at the latest.
+            false => self.send.blocking_send(Ok(chunk.into())).map_err(|_| io::ErrorKind::BrokenPipe.into()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A small synchronous client of the Docker Engine's API.
 //!
-//! Invariant: no call blocks for ever. Every request has a deadline of its own, and a stream that falls silent is told
-//! apart from an engine that hangs by asking the engine. Async code, and the crates that need it, stay in this folder.
+//! Invariant: no call blocks forever. Every request has its own deadline, and a ping distinguishes a silent stream from a
+//! hanging engine. Async code, and the crates that need it, stay in this folder.
 
 mod address;
 mod attach;
@@ -9,6 +9,7 @@ mod container;
 mod engine;
 mod error;
 mod events;
+mod health;
 mod image;
 mod network;
 mod patience;
@@ -18,14 +19,13 @@ mod reap;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-mod trust;
 
 pub use address::Address;
 pub use attach::Attachment;
-pub use container::{Container, Network, Seen};
+pub use container::{Container, ContainerState, Network};
 pub use engine::{Engine, Facts, Runtime};
 pub use error::Error;
-pub use events::{Happening, Subscription};
+pub use events::{ContainerEvent, Subscription};
 pub use network::Bridge;
 pub use patience::Patience;
 pub use pending::Pending;

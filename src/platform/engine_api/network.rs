@@ -1,4 +1,4 @@
-//! Bridges.
+//! Creating, inspecting, removing and listing bridges.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,18 @@ use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::{Engine, Error};
 
-/// A bridge as the engine sees it.
+/// A bridge, as the engine reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bridge {
-    /// The containers that are connected to it.
+    /// The number of connected containers.
     pub containers: usize,
 }
 
 impl Engine {
-    /// Makes a bridge of that name with a label.
+    /// Creates a bridge of that name with a label.
     ///
     /// # Errors
-    /// When the engine refuses, such as for want of addresses.
+    /// The engine refuses, for example because it has no free addresses.
     pub fn create_bridge(&self, name: &str, label: (&str, &str)) -> Result<(), Error> {
         let request = NetworkCreateRequest {
             name: name.to_owned(),
@@ -30,24 +30,24 @@ impl Engine {
         self.call("create a network", self.patience.ordinary, create).map(drop)
     }
 
-    /// Looks at a bridge; `None` when there is none of that name.
+    /// Returns the state of a bridge; `None` if it does not exist.
     ///
     /// # Errors
-    /// When the engine does not answer.
+    /// The engine does not answer.
     pub fn inspect_bridge(&self, name: &str) -> Result<Option<Bridge>, Error> {
         let name = name.to_owned();
         let inspect = |docker: bollard::Docker| async move { docker.inspect_network(&name, None).await };
         match self.call("inspect a network", self.patience.ordinary, inspect) {
-            Ok(seen) => Ok(Some(Bridge { containers: seen.containers.map_or(0, |all| all.len()) })),
+            Ok(network) => Ok(Some(Bridge { containers: network.containers.map_or(0, |all| all.len()) })),
             Err(e) if e.is_absent() => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    /// Removes a network; one that is not there is fine.
+    /// Removes a network. A missing network is fine.
     ///
     /// # Errors
-    /// When something is connected to it.
+    /// A container is still connected to it.
     pub fn remove_network(&self, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
         let remove = |docker: bollard::Docker| async move { docker.remove_network(&name).await };
@@ -57,10 +57,10 @@ impl Engine {
         }
     }
 
-    /// The names of the networks with that label.
+    /// Lists the names of the networks with that label.
     ///
     /// # Errors
-    /// When the engine does not answer.
+    /// The engine does not answer.
     pub fn networks(&self, label: &str, value: &str) -> Result<Vec<String>, Error> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{label}={value}")])]);
         let options = ListNetworksOptionsBuilder::default().filters(&filters).build();

@@ -1,7 +1,7 @@
-//! Removing what a run made through engines: its containers, then its networks and images.
+//! Removing what a run created in engines: its containers, then its networks and images.
 //!
-//! Invariant: what is removed stands in the ledger, carries the run's name, and is listed by the engine under the run's
-//! label or name. The listing also spares a question for each of the thousands that are gone already.
+//! Invariant: an object is removed only if the ledger has it, its name begins with the run's, and the engine lists it
+//! under the run's label or name. The listing also saves a request for each of the thousands that are gone already.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,71 +10,92 @@ use super::{Address, Engine, Error, Patience};
 use crate::host::ledger::{CONTAINER_LABEL, Leftovers, Resource};
 use crate::model::run::RunId;
 
-/// What a run has written down of one engine.
+/// Why a run's objects could not be removed from an engine.
+#[derive(Debug, thiserror::Error)]
+enum ReapError {
+    #[error("{}", .0.with_help())]
+    Engine(#[from] Error),
+    #[error("{name} does not carry the name {run}: left alone")]
+    Foreign { name: String, run: String },
+    #[error("failed to remove the {kind} {name}: {}", source.with_help())]
+    Remove { kind: &'static str, name: String, source: Error },
+}
+
+/// The objects of one engine in a run's ledger.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Written {
+struct Recorded {
     containers: BTreeSet<String>,
     networks: BTreeSet<String>,
     images: BTreeSet<String>,
 }
 
-/// Removes what is left of `resources`. What cannot be removed keeps nothing else from it.
+/// Removes the engines' objects among `resources`. A failure does not stop the removal of the others.
 ///
 /// # Errors
-/// The first thing that could not be removed, or the engine that could not be asked, with the cure.
+/// Reports the first object that could not be removed, or the first engine that did not answer, with the remedy.
 pub fn reap(resources: &[Resource], run: &RunId, left: &mut Leftovers) -> io::Result<()> {
     let engines: BTreeSet<&str> = resources.iter().filter_map(Resource::engine).collect();
-    let outcomes: Vec<_> = engines.into_iter().map(|engine| remove_from(engine, resources, run, left)).collect();
-    outcomes.into_iter().collect()
+    let mut first_error = None;
+    for engine in engines {
+        if let Err(e) = reap_engine(engine, resources, run, left) {
+            first_error.get_or_insert(e);
+        }
+    }
+    first_error.map_or(Ok(()), |e| Err(io::Error::other(e)))
 }
 
-fn remove_from(engine: &str, resources: &[Resource], run: &RunId, left: &mut Leftovers) -> io::Result<()> {
-    let written = written(engine, resources, run)?;
-    let address: Address = engine.parse().map_err(io::Error::other)?;
-    let engine = Engine::connect(&address, Patience::DEFAULT).map_err(io::Error::other)?;
-    let mut outcomes = Vec::new();
-    let mut each = |listed: Result<Vec<String>, Error>,
-                    written: &BTreeSet<String>,
-                    kind: &str,
-                    remove: &dyn Fn(&str) -> Result<(), Error>| {
-        let listed = listed.map_err(io::Error::other)?;
-        let ours: Vec<_> = listed.iter().filter(|name| written.contains(*name)).collect();
-        outcomes.extend(
-            ours.iter()
-                .filter_map(|name| remove(name).err().map(|e| io::Error::other(format!("remove {kind} {name}: {e}")))),
-        );
-        Ok::<usize, io::Error>(ours.len())
-    };
-    let label = run.as_str();
-    left.containers +=
-        each(engine.containers(CONTAINER_LABEL, label), &written.containers, "container", &|it| engine.remove(it))?;
-    left.networks +=
-        each(engine.networks(CONTAINER_LABEL, label), &written.networks, "network", &|it| engine.remove_network(it))?;
-    left.images +=
-        each(engine.images(&format!("{}/*", run.name().to_ascii_lowercase())), &written.images, "image", &|it| {
-            engine.remove_image(it)
-        })?;
-    outcomes.into_iter().next().map_or(Ok(()), Err)
+fn reap_engine(engine: &str, resources: &[Resource], run: &RunId, left: &mut Leftovers) -> Result<(), ReapError> {
+    let recorded = recorded(engine, resources, run)?;
+    let address: Address = engine.parse()?;
+    let engine = Engine::connect(&address, Patience::DEFAULT)?;
+    let (label, images) = (run.as_str(), format!("{}/*", run.name().to_ascii_lowercase()));
+    let mut errors = Vec::new();
+
+    let listed = engine.containers(CONTAINER_LABEL, label)?;
+    left.containers += remove("container", &listed, &recorded.containers, |name| engine.remove(name), &mut errors);
+    let listed = engine.networks(CONTAINER_LABEL, label)?;
+    left.networks += remove("network", &listed, &recorded.networks, |name| engine.remove_network(name), &mut errors);
+    let listed = engine.images(&images)?;
+    left.images += remove("image", &listed, &recorded.images, |name| engine.remove_image(name), &mut errors);
+    errors.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// What stands in the ledger of one engine. A name that is not the run's is refused: a damaged ledger must not cost the
-/// user anything.
-fn written(of: &str, resources: &[Resource], run: &RunId) -> io::Result<Written> {
-    let mut written = Written::default();
-    for resource in resources.iter().filter(|resource| resource.engine() == Some(of)) {
+/// Removes the listed objects that are recorded, and returns how many there were.
+fn remove(
+    kind: &'static str,
+    listed: &[String],
+    recorded: &BTreeSet<String>,
+    remove_one: impl Fn(&str) -> Result<(), Error>,
+    errors: &mut Vec<ReapError>,
+) -> usize {
+    let mut count = 0;
+    for name in listed.iter().filter(|name| recorded.contains(*name)) {
+        count += 1;
+        if let Err(source) = remove_one(name) {
+            errors.push(ReapError::Remove { kind, name: name.clone(), source });
+        }
+    }
+    count
+}
+
+/// Collects the objects of `engine` in the ledger. Rejects a name that is not the run's: a damaged ledger must not cost
+/// the user anything.
+fn recorded(engine: &str, resources: &[Resource], run: &RunId) -> Result<Recorded, ReapError> {
+    let mut recorded = Recorded::default();
+    for resource in resources.iter().filter(|resource| resource.engine() == Some(engine)) {
         let (list, name, end) = match resource {
-            Resource::Container { name, .. } => (&mut written.containers, name, '-'),
-            Resource::Network { name, .. } => (&mut written.networks, name, '-'),
-            Resource::Image { name, .. } => (&mut written.images, name, '/'),
+            Resource::Container { name, .. } => (&mut recorded.containers, name, '-'),
+            Resource::Network { name, .. } => (&mut recorded.networks, name, '-'),
+            Resource::Image { name, .. } => (&mut recorded.images, name, '/'),
             _ => continue,
         };
         let own = run.name();
         if !name.to_ascii_lowercase().starts_with(&format!("{}{end}", own.to_ascii_lowercase())) {
-            return Err(io::Error::other(format!("{name} does not carry the name {own}: left alone")));
+            return Err(ReapError::Foreign { name: name.clone(), run: own });
         }
         list.insert(name.clone());
     }
-    Ok(written)
+    Ok(recorded)
 }
 
 #[cfg(test)]
@@ -94,25 +115,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_told_by_kind_and_engine() {
+    fn recorded_objects_are_grouped_by_kind_and_engine() {
         let image = Resource::Image { engine: ENGINE.to_owned(), name: "fw-20261121-084514-3f9a/hello:0".to_owned() };
-        let elsewhere = Resource::Network { engine: "tcp://there:1".to_owned(), name: "theirs".to_owned() };
-        let all = [container("fw-20261121-084514-3f9a-7"), image, elsewhere];
-        let written = written(ENGINE, &all, &run()).expect("all ours");
-        assert_eq!(written.containers.into_iter().collect::<Vec<_>>(), ["fw-20261121-084514-3f9a-7"]);
-        assert_eq!((written.networks.len(), written.images.len()), (0, 1));
+        let foreign = Resource::Network { engine: "tcp://remote:1".to_owned(), name: "theirs".to_owned() };
+        let all = [container("fw-20261121-084514-3f9a-7"), image, foreign];
+        let recorded = recorded(ENGINE, &all, &run()).expect("all ours");
+        assert_eq!(recorded.containers.into_iter().collect::<Vec<_>>(), ["fw-20261121-084514-3f9a-7"]);
+        assert_eq!((recorded.networks.len(), recorded.images.len()), (0, 1));
     }
 
     #[rstest]
     fn a_name_without_the_runs_is_left_alone(
         #[values("database", "fw-20261121-084514-3f9", "fw-20261121-084514-3f9ab-1", "")] name: &str,
     ) {
-        let error = written(ENGINE, &[container(name)], &run()).expect_err("not ours").to_string();
+        let error = recorded(ENGINE, &[container(name)], &run()).expect_err("not ours").to_string();
         assert!(error.contains("left alone"), "{error}");
     }
 
     #[test]
-    fn an_engine_that_cannot_be_asked_is_an_error_with_the_cure() {
+    fn an_engine_that_cannot_be_reached_is_an_error_with_its_help() {
         let gone = Resource::Container {
             engine: "unix:///nowhere/at/all.sock".to_owned(),
             name: "fw-20261121-084514-3f9a-7".to_owned(),
@@ -122,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn without_engines_nobody_is_asked() {
+    fn without_engines_no_engine_is_contacted() {
         let other = Resource::Process { name: "x".to_owned() };
         reap(&[other], &run(), &mut Leftovers::default()).expect("nothing to do");
     }

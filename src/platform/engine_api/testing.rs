@@ -1,4 +1,4 @@
-//! An engine for tests: it speaks just enough of HTTP on a socket of its own, and misbehaves on demand.
+//! A fake engine for tests: it serves a little HTTP on its own socket, and misbehaves on demand.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,43 +9,43 @@ use tempfile::TempDir;
 
 use super::{Address, Engine, Patience};
 
-/// Deadlines that a test can wait for, and that a busy machine still keeps when something works.
+/// Deadlines short enough for tests and long enough for a working engine on a busy machine.
 pub(crate) const HASTY: Patience = Patience {
     greeting: Duration::from_secs(2),
     ordinary: Duration::from_secs(2),
     slow: Duration::from_secs(3),
     image: Duration::from_secs(3),
-    sign_of_life: Duration::from_millis(200),
+    ping: Duration::from_millis(200),
     silence: Duration::from_millis(200),
 };
 
-/// What it does once it has told who it is.
+/// What it does once it has described itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Behaviour {
-    /// Makes and starts whatever it is asked to.
+pub(crate) enum Behavior {
+    /// Fulfills every request.
     Works,
     /// Never answers again.
     Hangs,
     /// Closes every connection.
     Closes,
-    /// Knows no container and no image.
+    /// Has no container and no image.
     Refuses,
 }
 
-/// A listening engine; its threads end with the tests.
+/// A listening engine. Its threads end with the test process.
 #[derive(Debug)]
 pub(crate) struct FakeEngine {
     dir: TempDir,
 }
 
 impl FakeEngine {
-    pub(crate) fn start(behaviour: Behaviour) -> Self {
+    pub(crate) fn start(behavior: Behavior) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let listener = UnixListener::bind(dir.path().join("engine.sock")).expect("a socket");
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.expect("a connection");
-                thread::spawn(move || serve(stream, behaviour));
+                thread::spawn(move || serve(stream, behavior));
             }
         });
         Self { dir }
@@ -61,7 +61,7 @@ impl FakeEngine {
 }
 
 /// Answers one connection's requests until it is closed.
-fn serve(stream: UnixStream, behaviour: Behaviour) {
+fn serve(stream: UnixStream, behavior: Behavior) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut stream = stream;
     while let Some((method, path)) = request(&mut reader) {
@@ -69,7 +69,7 @@ fn serve(stream: UnixStream, behaviour: Behaviour) {
         let answered = match path.trim_start_matches("/v1.41") {
             path if path.ends_with("/version") => answer(&mut stream, "200 OK", VERSION),
             "/info" => answer(&mut stream, "200 OK", INFO),
-            path => misbehave(&mut stream, behaviour, &method, path),
+            path => misbehave(&mut stream, behavior, &method, path),
         };
         if answered.is_err() {
             return;
@@ -87,13 +87,13 @@ const EVENTS: &str = r#"{"Type":"container","Action":"create","Actor":{"Attribut
 {"Type":"container","Action":"die","Actor":{"Attributes":{"name":"fw-x","exitCode":"137"}}}
 "#;
 
-fn misbehave(stream: &mut UnixStream, behaviour: Behaviour, method: &str, path: &str) -> std::io::Result<()> {
-    match (behaviour, method, path) {
-        (Behaviour::Closes, ..) => Err(std::io::ErrorKind::BrokenPipe.into()),
-        (Behaviour::Hangs, ..) => loop {
+fn misbehave(stream: &mut UnixStream, behavior: Behavior, method: &str, path: &str) -> std::io::Result<()> {
+    match (behavior, method, path) {
+        (Behavior::Closes, ..) => Err(std::io::ErrorKind::BrokenPipe.into()),
+        (Behavior::Hangs, ..) => loop {
             thread::park();
         },
-        (Behaviour::Refuses, ..) => answer(stream, "404 Not Found", r#"{"message":"No such container: fw-x"}"#),
+        (Behavior::Refuses, ..) => answer(stream, "404 Not Found", r#"{"message":"No such container: fw-x"}"#),
         (_, "GET", "/events") => {
             let chunk = format!("{:x}\r\n{EVENTS}\r\n", EVENTS.len());
             let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -111,7 +111,7 @@ fn answer(stream: &mut UnixStream, status: &str, body: &str) -> std::io::Result<
     stream.write_all(format!("{head}{body}").as_bytes())
 }
 
-/// Reads one request whole: its method and path.
+/// Reads one whole request and returns its method and path.
 fn request(reader: &mut BufReader<UnixStream>) -> Option<(String, String)> {
     let line = line(reader)?;
     let mut words = line.split(' ');

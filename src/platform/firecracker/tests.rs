@@ -137,7 +137,7 @@ fn what_the_monitor_complains_about_is_told() {
     let fixture = Fixture::new();
     let mut instance = fixture.launch(&fixture.spec(&["do=fail"], Networking::None));
     let why = wait(&mut instance, Milestone::Main).expect_err("it never says a word").to_string();
-    assert!(why.contains("without a word") && why.contains("no such kernel; Error: bad configuration"), "{why}");
+    assert!(why.contains("without reporting") && why.contains("no such kernel; Error: bad configuration"), "{why}");
     let why = instance.stop().expect_err("nobody knows how its program ended").to_string();
     assert!(why.contains("exited with code 152") && why.contains("no such kernel"), "{why}");
     fixture.close();
@@ -148,7 +148,7 @@ fn a_guest_that_ends_without_a_word_is_a_failure() {
     let fixture = Fixture::new();
     let mut instance = fixture.launch(&fixture.spec(&["do=silent"], Networking::None));
     let why = wait(&mut instance, Milestone::Exit).expect_err("no word").to_string();
-    assert!(why.contains("without a word") && why.contains("Kernel panic"), "{why}");
+    assert!(why.contains("without reporting") && why.contains("Kernel panic"), "{why}");
     instance.stop().expect_err("nobody knows how its program ended");
     fixture.close();
 }

@@ -1,30 +1,31 @@
-//! One bare process with what was made for it.
+//! One plain process with its resources.
 
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::host::cgroup::Cgroup;
+use crate::platform::process::handle::{Process, ProcessError, wait_ended};
+use crate::platform::process::host_error::{During, HostError};
 use crate::platform::process::orphan::reap_group;
-use crate::platform::process::watch::{KILL_PATIENCE, Process, Watch, wait_ended};
+use crate::platform::process::watch::{KILL_PATIENCE, Watch};
 use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit};
 
-/// How long the killed children of an ended guest may hold its output.
+/// How long the killed children of an ended guest may keep its output open.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A bare process.
+/// A plain process.
 #[derive(Debug)]
 pub(super) struct NativeInstance {
     watch: Watch,
     cgroup: Option<Cgroup>,
     dir: Option<PathBuf>,
-    /// Where it was told to listen.
+    /// The address at which it listens.
     listen: Option<SocketAddr>,
 }
 
@@ -34,18 +35,18 @@ impl NativeInstance {
         Self { watch, cgroup, dir, listen }
     }
 
-    /// Handles of the processes that it forked.
+    /// Opens the processes that it forked.
     fn children(&self) -> Vec<OwnedFd> {
         let own = self.watch.process().map(|p| p.pid);
         let others = self.pids().into_iter().filter(|&pid| Some(pid) != own);
-        others.filter_map(|pid| pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()).collect()
+        others.filter_map(|pid| Process::open(pid).ok()).map(|process| process.handle).collect()
     }
 
-    /// Kills what the process left behind. Its number is still its own, as it is not reaped yet, and with it that of
-    /// its process group.
+    /// Kills the rest of its process group and cgroup. The process is not reaped yet, so the group's number cannot belong to
+    /// another group.
     fn kill_children(&self) {
         if let Some(group) = self.watch.process().and_then(|p| Pid::from_raw(p.pid)) {
-            // It fails only when nobody is left.
+            // Fails only if the group is empty.
             let _ = kill_process_group(group, Signal::KILL);
         }
         if let Some(cgroup) = &self.cgroup {
@@ -53,15 +54,18 @@ impl NativeInstance {
         }
     }
 
-    fn remove(&self) -> io::Result<()> {
+    fn remove(&self) -> Result<(), HostError> {
         if let Some(dir) = &self.dir {
-            fs::remove_dir_all(dir).map_err(|e| io::Error::new(e.kind(), format!("remove {}: {e}", dir.display())))?;
+            fs::remove_dir_all(dir).during(format!("remove {}", dir.display()))?;
         }
-        self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.remove(KILL_PATIENCE))
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.remove(KILL_PATIENCE).during("remove its cgroup")?;
+        }
+        Ok(())
     }
 
-    fn process(&self) -> io::Result<&Process> {
-        self.watch.process().ok_or_else(|| io::Error::other("it has no process"))
+    fn reap(&self) -> Result<Exit, ProcessError> {
+        self.watch.process().ok_or(ProcessError::NoProcess)?.reap()
     }
 }
 
@@ -80,13 +84,17 @@ impl Body for NativeInstance {
         self.watch.wait_exit(KILL_PATIENCE)?;
         self.kill_children();
         wait_ended(&children, KILL_PATIENCE);
-        let exit = self.process().and_then(Process::reap);
-        // Those that it forked are this process's children once it asks for orphans.
-        self.watch.process().map(|p| p.pid).into_iter().for_each(reap_group);
+        let exit = self.reap();
+        // If the harness is a subreaper, the processes that it forked are now the harness's children.
+        if let Some(process) = self.watch.process() {
+            reap_group(process.pid);
+        }
         self.watch.drain(DRAIN_PATIENCE);
         let removed = self.remove();
-        let exit = exit.and_then(|exit| removed.map(|()| exit));
-        exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
+        let action = || format!("remove {}", self.watch.name());
+        let exit = exit.map_err(|e| Error::failed(action(), e))?;
+        removed.map_err(|e| Error::failed(action(), e))?;
+        Ok(exit)
     }
 
     fn cgroup(&self) -> Option<&Cgroup> {
@@ -97,7 +105,7 @@ impl Body for NativeInstance {
         self.listen.map(|address| Endpoint { address, netns: None })
     }
 
-    /// The process and those it forked: its group's, or by `/proc/<pid>/task/<tid>/children`.
+    /// The process and those that it forked: the processes of its cgroup, else those in `/proc/<pid>/task/<tid>/children`.
     fn pids(&self) -> Vec<i32> {
         if let Some(cgroup) = &self.cgroup {
             return cgroup.procs();

@@ -1,14 +1,12 @@
-//! `native`: the guest program as a bare process of the host, the yardstick for every other platform.
+//! `native`: the guest program as a plain process of the host, the reference for every other platform.
 //!
-//! Invariant: an instance without limits gets nothing but its process, its pipe and its CPU affinity. Moving a process
-//! into a control group of version 1 waits for every CPU (`cgroup_threadgroup_rwsem`), which can take longer than the
-//! whole life of `hello`.
+//! Invariant: an instance without limits has only its process, its pipe and its CPU affinity. Moving a process into a
+//! control group of version 1 waits for every CPU (`cgroup_threadgroup_rwsem`), which can take longer than `hello` runs.
 
 mod instance;
 
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -27,82 +25,100 @@ use crate::host::network::on_loopback;
 use crate::model::event::Event;
 use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
 use crate::model::run::RUN_VARIABLE;
+use crate::platform::process::handle::Process;
+use crate::platform::process::host_error::{During, HostError};
 use crate::platform::process::spawn::{self, Start};
-use crate::platform::process::watch::{Process, Watch, pipe};
+use crate::platform::process::watch::{Watch, pipe};
 use crate::platform::process::watched::Watched;
 
-/// The controllers of an instance with limits. `cpuacct` costs no limit and tells the CPU time; `cpu` is left out,
-/// since a group of its own would change how the scheduler shares a CPU among bare processes.
+/// The controllers of an instance with limits. `cpuacct` limits nothing and counts the CPU time. `cpu` is missing because
+/// a group of its own would change how the scheduler shares a CPU among plain processes.
 const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
 
-/// Where instances have their own directories: an in-memory file system on every Linux (`shm_overview(7)`).
+/// The parent of the instances' directories: an in-memory file system on every Linux (`shm_overview(7)`).
 const MEMORY_FS: &str = "/dev/shm";
 
-/// The bare host.
+/// Plain processes of the host.
 #[derive(Debug)]
 pub struct Native {
     id: PlatformId,
     context: Context,
     clock: HostClock,
-    groups: Result<Groups, String>,
+    groups: Result<Groups, Unavailable>,
 }
 
 impl Native {
     /// The platform for one run.
     pub fn new(context: Context) -> Self {
         let groups = Groups::find(&context, |all| all.only(&context.settings.controllers(CONTROLLERS)));
+        let groups = groups.map_err(|why| Unavailable {
+            reason: why.to_string(),
+            cure: "mount the cgroup controllers writable".to_owned(),
+        });
         Self { id: PlatformId::new("native"), context, clock: HostClock, groups }
     }
 
-    /// Makes the control group of an instance with limits, in the ledger first; none where that cannot be.
-    fn confine(&self, spec: &LaunchSpec) -> io::Result<Option<Cgroup>> {
+    /// Creates and records the control group of an instance with limits or a quota, if the host supports it.
+    fn confine(&self, spec: &LaunchSpec) -> Result<Option<Cgroup>, HostError> {
         let Ok(groups) = &self.groups else { return Ok(None) };
-        let confine = |limits: Limits| groups.confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids);
-        groups.slow_down(&spec.name, spec.limits.map(confine).transpose()?, self.context.settings.quota(spec))
+        let confined = match spec.limits {
+            Some(limits) => Some(
+                groups
+                    .confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids)
+                    .during("create its cgroup")?,
+            ),
+            None => None,
+        };
+        let cgroup = groups.slow_down(&spec.name, confined, self.context.settings.quota(spec));
+        cgroup.during("set the quota of its cgroup")
     }
 
-    /// Makes the instance's own directory, in the ledger first, for a program that works on files.
-    fn make_dir(&self, spec: &LaunchSpec) -> io::Result<Option<PathBuf>> {
+    /// Creates and records the instance's directory, if its program works on files.
+    fn create_dir(&self, spec: &LaunchSpec) -> Result<Option<PathBuf>, HostError> {
         if !arguments::needs_files(spec.image.program) {
             return Ok(None);
         }
         let dir = Path::new(MEMORY_FS).join(&spec.name);
-        self.context.ledger.record(&Resource::Dir { path: dir.clone() })?;
-        fs::create_dir(&dir).map_err(|e| io::Error::new(e.kind(), format!("make {}: {e}", dir.display())))?;
+        self.context
+            .ledger
+            .record(&Resource::Dir { path: dir.clone() })
+            .during("record its directory in the ledger")?;
+        fs::create_dir(&dir).during(format!("create {}", dir.display()))?;
         Ok(Some(dir))
     }
 
-    /// Where a server that is to be reached listens: the host's own loopback, at an address that is the instance's own.
-    fn listen(spec: &LaunchSpec) -> io::Result<Option<SocketAddr>> {
+    /// The address at which a connected server listens: its own address on the host's loopback.
+    fn listen(spec: &LaunchSpec) -> Result<Option<SocketAddr>, HostError> {
         match (spec.network, spec.image.program.listens()) {
-            (Networking::Bridge, Some(port)) => on_loopback(port).map(Some),
+            (Networking::Bridge, Some(port)) => on_loopback(port).map(Some).during("find a free loopback address"),
             _ => Ok(None),
         }
     }
 
-    /// Starts the process; the spawn event is stamped just before the clone.
+    /// Starts the process. Stamps the spawn event just before the clone.
     fn start(
         &self,
         spec: &LaunchSpec,
         cgroup: Option<&Cgroup>,
         dir: Option<&Path>,
         listen: Option<SocketAddr>,
-    ) -> io::Result<Watch> {
-        let (read, write) = pipe()?;
-        let cgroup_fds = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_cgroup_fds)?;
+    ) -> Result<Watch, HostError> {
+        let (read, write) = pipe().during("create a pipe")?;
+        let cgroup_fds = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_cgroup_fds).during("open its cgroup")?;
         let rlimits = match (spec.limits, cgroup) {
             (Some(limits), None) => rlimits(limits),
             _ => Vec::new(),
         };
-        let input = File::open("/dev/null")?;
-        let program = spec.image.binary();
-        let program = program.to_str().ok_or_else(|| io::Error::other("the program's path is no UTF-8"))?;
-        let given = dir.and_then(Path::to_str);
-        let arguments = std::iter::once(program.to_owned()).chain(arguments::of_guest(spec, given, listen));
+        let input = File::open("/dev/null").during("open /dev/null")?;
+        let program = CString::new(spec.image.binary().into_os_string().into_encoded_bytes());
+        let program = program.during("pass the program's path")?;
+        let rest = arguments::of_guest(spec, dir.and_then(Path::to_str), listen);
+        let rest = rest.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().during("pass its arguments")?;
+        let marker = CString::new(format!("{RUN_VARIABLE}={}", self.context.ledger.run()));
         let start = Start {
-            program: CString::new(program)?,
-            arguments: arguments.map(CString::new).collect::<Result<_, _>>()?,
-            environment: vec![CString::new(format!("{RUN_VARIABLE}={}", self.context.ledger.run()))?],
+            program: program.clone(),
+            arguments: std::iter::once(program).chain(rest).collect(),
+            environment: vec![marker.during("pass its environment")?],
             input: input.as_fd(),
             output: write.as_fd(),
             error: None,
@@ -115,9 +131,26 @@ impl Native {
         };
         let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         watch.stamp(Event::Spawn);
-        let (pid, handle) = spawn::start(&start)?;
+        let (pid, handle) = spawn::start(&start).during(format!("start {}", spec.image.binary().display()))?;
         watch.follow(Process::new(pid, handle));
         Ok(watch)
+    }
+
+    /// Starts the process of `spec` in its own cgroup, if it has one. Removes the cgroup after an error.
+    fn confine_and_start(&self, spec: &LaunchSpec, dir: Option<&PathBuf>) -> Result<NativeInstance, HostError> {
+        let cgroup = self.confine(spec)?;
+        let started = Self::listen(spec).and_then(|listen| {
+            let watch = self.start(spec, cgroup.as_ref(), dir.map(PathBuf::as_path), listen)?;
+            Ok((watch, listen))
+        });
+        match (started, cgroup) {
+            (Ok((watch, listen)), cgroup) => Ok(NativeInstance::new(watch, cgroup, dir.cloned(), listen)),
+            (Err(e), Some(cgroup)) => {
+                cgroup.remove_if_empty();
+                Err(e)
+            }
+            (Err(e), None) => Err(e),
+        }
     }
 }
 
@@ -141,12 +174,12 @@ impl Platform for Native {
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
         let version = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| Unavailable {
-            reason: format!("the kernel's version cannot be read: {e}"),
+            reason: format!("failed to read the kernel's version: {e}"),
             cure: "mount /proc".to_owned(),
         })?;
         let notes = match &self.groups {
             Ok(groups) => vec![format!("limits by cgroups ({})", groups.mode())],
-            Err(why) => vec![format!("no cgroup, limits by rlimit: {why}")],
+            Err(why) => vec![format!("no cgroup, limits by rlimit: {}", why.reason)],
         };
         Ok(PlatformFacts { version: format!("Linux {}", version.trim()), notes })
     }
@@ -163,21 +196,14 @@ impl Platform for Native {
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
-        let failed = |e: io::Error| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
-        self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
-        let dir = self.make_dir(spec).map_err(failed)?;
-        let started = self.confine(spec).and_then(|cgroup| {
-            let listen = Self::listen(spec);
-            let watch = listen.and_then(|at| Ok((self.start(spec, cgroup.as_ref(), dir.as_deref(), at)?, at)));
-            if let (Err(_), Some(cgroup)) = (&watch, &cgroup) {
-                cgroup.remove_if_empty();
-            }
-            watch.map(|(watch, at)| (watch, cgroup, at))
-        });
-        match started {
-            Ok((watch, cgroup, at)) => Ok(Box::new(Watched::new(NativeInstance::new(watch, cgroup, dir, at)))),
+        let failed = |e: HostError| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
+        let recorded = self.context.ledger.record(&Resource::Process { name: spec.name.clone() });
+        recorded.during("record its process in the ledger").map_err(failed)?;
+        let dir = self.create_dir(spec).map_err(failed)?;
+        match self.confine_and_start(spec, dir.as_ref()) {
+            Ok(instance) => Ok(Box::new(Watched::new(instance))),
             Err(e) => {
-                // What could not be removed stands in the ledger; the failure of the launch is what matters.
+                // The launch's own error is the one to report. The ledger has what stays.
                 let _ = dir.map(fs::remove_dir_all);
                 Err(failed(e))
             }
@@ -185,14 +211,14 @@ impl Platform for Native {
     }
 }
 
-/// The nearest to `limits` without a control group. The kernel counts all processes of the user against
-/// `RLIMIT_NPROC` (`getrlimit(2)`), so those that there are now are added to it.
+/// Approximates `limits` without a control group. The kernel counts all processes of the user against `RLIMIT_NPROC`
+/// (`getrlimit(2)`), so the existing ones are added to it.
 fn rlimits(limits: Limits) -> Vec<(libc::__rlimit_resource_t, u64)> {
     let threads = threads_of_user().saturating_add(u64::from(limits.pids));
     vec![(libc::RLIMIT_AS, limits.memory.0), (libc::RLIMIT_NPROC, threads)]
 }
 
-/// The threads that the user of this process has now.
+/// The current number of threads of this process's user.
 fn threads_of_user() -> u64 {
     let uid = rustix::process::getuid().as_raw();
     let all = procfs::process::all_processes().into_iter().flatten().flatten();
@@ -234,7 +260,8 @@ mod tests {
             deadline: Duration::from_secs(60),
         };
         let context = Context::new(ledger, Interrupt::new().expect("an eventfd"));
-        let platform = Native { groups: Err("for this test".to_owned()), ..Native::new(context) };
+        let no_groups = Unavailable { reason: "for this test".to_owned(), cure: "none".to_owned() };
+        let platform = Native { groups: Err(no_groups), ..Native::new(context) };
 
         assert!(!platform.capabilities().limits);
         assert!(platform.check().expect("it runs everywhere").notes[0].contains("for this test"));
@@ -246,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_processes_is_beyond_what_the_user_has() {
+    fn the_process_limit_exceeds_the_users_processes() {
         let limits = Limits { memory: Bytes(1 << 20), pids: 4 };
         let processes = rlimits(limits)[1];
         assert_eq!(processes.0, libc::RLIMIT_NPROC);

@@ -1,17 +1,21 @@
-//! What a runtime complained of, from its log. Pure.
+//! The reason for a runtime's failure, parsed from its log.
 
 use serde_json::Value;
 
-/// The last error in a log, or else its last line: runtimes write JSON lines with `level` and `msg`, and whatever they
-/// print before they read their options as plain text.
+/// Returns the last error in a log, else its last line. Runtimes write JSON lines with `level` and `msg`, and plain text
+/// before they have read their options.
 pub(super) fn complaint(log: &str) -> Option<String> {
-    let lines = || log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut errors = lines().filter_map(|line| {
-        let entry: Value = serde_json::from_str(line).ok()?;
-        let severe = matches!(entry["level"].as_str()?, "error" | "fatal" | "panic");
-        severe.then(|| entry["msg"].as_str().map(str::to_owned))?
-    });
-    errors.next_back().or_else(|| lines().next_back().map(str::to_owned))
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let error = lines.iter().rev().find_map(|line| error_message(line));
+    error.or_else(|| lines.last().map(|&line| line.to_owned()))
+}
+
+fn error_message(line: &str) -> Option<String> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    match entry["level"].as_str()? {
+        "error" | "fatal" | "panic" => entry["msg"].as_str().map(str::to_owned),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

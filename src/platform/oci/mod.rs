@@ -1,9 +1,9 @@
-//! `oci:RUNTIME`: containers made by an OCI runtime's own program, with no engine and no daemon.
+//! `oci:RUNTIME`: containers of an OCI runtime's program, without an engine or a daemon.
 //!
-//! Data flow: the harness writes a bundle and calls `create` with the guest's output as the runtime's own, which the
-//! container inherits; then `start`; it watches the output and the container's process, whose number the runtime wrote
-//! down; `delete` removes it. The process becomes the harness's child (see `orphan`), so its end is told by the kernel
-//! and not by asking the runtime. Invariant: a container is deleted only after its process was reaped.
+//! Data flow: the harness writes a bundle and calls the runtime's `create` with the guest's output, which the container
+//! inherits. The runtime writes the number of the container's process to a file, and the harness watches that process and
+//! the output. Then it calls `start`, and at the end `delete`. The process becomes the harness's child (see `orphan`), so
+//! the kernel reports its exit status. Invariant: a container is deleted only after its process was reaped.
 
 mod complaint;
 mod instance;
@@ -17,8 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use instance::OciInstance;
-use runtime::{Command, Files, Runtime, RuntimeKind};
-use rustix::process::{PidfdFlags, pidfd_open};
+use runtime::{CallError, Command, Files, Runtime, RuntimeKind};
 use serde_json::{Value, json};
 
 use super::bundle::{self, BundleOptions, Swap};
@@ -31,73 +30,84 @@ use crate::host::clock::{Clock, HostClock};
 use crate::host::ledger::Resource;
 use crate::model::event::Event;
 use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
-use crate::platform::process::orphan::{adopt, leaders};
-use crate::platform::process::watch::{Process, Watch, pid, pipe};
+use crate::platform::process::handle::{Process, ProcessError};
+use crate::platform::process::host_error::{During, HostError};
+use crate::platform::process::orphan::{become_subreaper, leaders};
+use crate::platform::process::watch::{Watch, pipe};
 use crate::platform::process::watched::Watched;
 
-/// Containers by a runtime's program.
+/// Containers of a runtime's program.
 #[derive(Debug)]
 pub struct Oci {
     id: PlatformId,
     name: String,
     context: Context,
     clock: HostClock,
-    groups: Result<Groups, String>,
+    groups: Result<Groups, Unavailable>,
     runtime: OnceLock<Result<Arc<Runtime>, Unavailable>>,
 }
 
 impl Oci {
     /// The platform of the runtime `name` for one run.
     pub fn new(context: Context, name: &str) -> Self {
-        let groups = Groups::find(&context, |all| Hierarchies::of_programs(&all));
+        let groups = Groups::find(&context, |all| Hierarchies::of_programs(&all)).map_err(|why| Unavailable {
+            reason: why.to_string(),
+            cure: "mount the cgroup controllers writable".to_owned(),
+        });
         let (id, name) = (PlatformId::new(format!("oci:{name}")), name.to_owned());
         Self { id, name, context, clock: HostClock, groups, runtime: OnceLock::new() }
     }
 
     fn groups(&self) -> Result<&Groups, Unavailable> {
-        let mount = "mount the cgroup controllers writable".to_owned();
-        self.groups.as_ref().map_err(|why| Unavailable { reason: why.clone(), cure: mount })
+        self.groups.as_ref().map_err(Unavailable::clone)
     }
 
-    /// The runtime, looked for once.
+    /// The runtime. The first call finds it.
     fn runtime(&self) -> Result<&Arc<Runtime>, Unavailable> {
-        let find = || {
-            let set = self.context.settings.runtime.as_deref();
-            let mut runtime = Runtime::find(&self.name, set, self.context.ledger.run())?;
-            let groups = self.groups()?;
-            if groups.mode() == CgroupMode::Hybrid && runtime.kind == RuntimeKind::Namespaces {
-                runtime.hides = self.stumbles(&runtime, groups)?;
-            }
-            Ok(Arc::new(runtime))
-        };
-        self.runtime.get_or_init(find).as_ref().map_err(Unavailable::clone)
+        self.runtime.get_or_init(|| self.find_runtime()).as_ref().map_err(Unavailable::clone)
     }
 
-    /// The mount of cgroup version 2, if the runtime refuses to work beside it, as crun does wherever that has a
-    /// controller ("cgroups in hybrid mode not supported"). Asked by a container that cannot be made: it has no root
-    /// file system, but whoever dislikes the mount says so first.
-    fn stumbles(&self, runtime: &Runtime, groups: &Groups) -> Result<Option<CString>, Unavailable> {
-        let try_it = || {
-            let name = self.context.ledger.instance_name();
-            let cgroup = groups.foresee(&name)?;
-            let files = self.files(&name);
-            fs::create_dir_all(&files.states)?;
-            bundle::write(&files.bundle, &impossible(&groups.path(&name)))?;
-            let (read, write) = pipe()?;
-            let mut watch = Watch::new(&name, read, &self.context.interrupt);
-            let complaint = runtime.call(&mut watch, Command::Create, &files, Some(write.as_fd())).err();
-            cgroup.remove_if_empty();
-            fs::remove_dir_all(&files.bundle).and_then(|()| fs::remove_dir_all(&files.states))?;
-            Ok(complaint)
-        };
-        let complaint = try_it().map_err(|e: io::Error| Unavailable {
-            reason: format!("{} cannot be tried: {e}", self.name),
+    fn find_runtime(&self) -> Result<Arc<Runtime>, Unavailable> {
+        let set = self.context.settings.runtime.as_deref();
+        let mut runtime = Runtime::find(&self.name, set, self.context.ledger.run())?;
+        let groups = self.groups()?;
+        if groups.mode() == CgroupMode::Hybrid && runtime.kind == RuntimeKind::Namespaces {
+            runtime.hidden = self.rejected_mount(&runtime, groups)?;
+        }
+        Ok(Arc::new(runtime))
+    }
+
+    /// The mount of cgroup version 2, if the runtime rejects it. crun does so wherever that mount has a controller
+    /// ("cgroups in hybrid mode not supported").
+    fn rejected_mount(&self, runtime: &Runtime, groups: &Groups) -> Result<Option<CString>, Unavailable> {
+        let error = self.create_rootless_container(runtime, groups).map_err(|e| Unavailable {
+            reason: format!("failed to test {}: {e}", self.name),
             cure: "make the state folder writable".to_owned(),
         })?;
-        Ok(complaint
-            .filter(|e| e.to_string().contains("hybrid"))
-            .and_then(|_| bundle::unified_mount())
-            .and_then(|mount| CString::new(mount.into_os_string().into_encoded_bytes()).ok()))
+        if !error.is_some_and(|e| e.is_hybrid_mode_rejected()) {
+            return Ok(None);
+        }
+        let mount = bundle::unified_mount().map(|mount| mount.into_os_string().into_encoded_bytes());
+        Ok(mount.and_then(|path| CString::new(path).ok()))
+    }
+
+    /// Tries to create a container without a root file system, and returns the runtime's error. A runtime checks the
+    /// mounts of cgroups before the root file system.
+    fn create_rootless_container(&self, runtime: &Runtime, groups: &Groups) -> Result<Option<CallError>, HostError> {
+        let name = self.context.ledger.instance_name();
+        let cgroup = groups.foresee(&name).during("record its cgroup in the ledger")?;
+        let files = self.files(&name);
+        fs::create_dir_all(&files.states).during(format!("create {}", files.states.display()))?;
+        let config = rootless_config(&groups.path(&name));
+        bundle::write(&files.bundle, &config).during(format!("write the bundle {}", files.bundle.display()))?;
+        let (read, write) = pipe().during("create a pipe")?;
+        let mut watch = Watch::new(&name, read, &self.context.interrupt);
+        let error = runtime.call(&mut watch, Command::Create, &files, Some(write.as_fd())).err();
+        cgroup.remove_if_empty();
+        for dir in [&files.bundle, &files.states] {
+            fs::remove_dir_all(dir).during(format!("remove {}", dir.display()))?;
+        }
+        Ok(error)
     }
 
     fn files(&self, name: &str) -> Files {
@@ -106,7 +116,7 @@ impl Oci {
     }
 
     fn config(&self, spec: &LaunchSpec, groups: &Groups, kind: RuntimeKind, netns: Option<&Path>) -> Value {
-        let around = BundleOptions {
+        let options = BundleOptions {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),
@@ -115,61 +125,86 @@ impl Oci {
             netns,
             quota: self.context.settings.quota(spec),
         };
-        let mut config = bundle::config(spec, &around);
+        let mut config = bundle::config(spec, &options);
         if let (RuntimeKind::Sandbox, Some(limits)) = (kind, spec.limits) {
             config["linux"]["resources"]["pids"]["limit"] = json!(limits.pids + bundle::SANDBOX_TASKS);
         }
         config
     }
 
-    /// Writes all down and makes what the harness makes for a container; nothing is asked of the runtime yet.
-    fn prepare_instance(&self, spec: &LaunchSpec, mut output: Watch) -> io::Result<OciInstance> {
-        let (runtime, groups) = (self.runtime().map_err(io::Error::other)?, self.groups().map_err(io::Error::other)?);
-        adopt()?;
-        self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
-        let cgroup = groups.record(&spec.name)?;
+    /// Records the container's resources and creates those of the harness. Does not call the runtime yet.
+    fn prepare_instance(&self, spec: &LaunchSpec, mut watch: Watch) -> Result<OciInstance, LaunchError> {
+        let (runtime, groups) = (self.runtime()?, self.groups()?);
+        become_subreaper().during("become a subreaper")?;
+        let recorded = self.context.ledger.record(&Resource::Process { name: spec.name.clone() });
+        recorded.during("record its process in the ledger")?;
+        let cgroup = groups.record(&spec.name).during("record its cgroup in the ledger")?;
         let files = self.files(&spec.name);
-        fs::create_dir_all(&files.states)?;
+        fs::create_dir_all(&files.states).during(format!("create {}", files.states.display()))?;
         if spec.network == Networking::Bridge {
-            // Connecting is a part of the boot, as it is for an engine that does it.
-            output.stamp(Event::Spawn);
+            // Connecting is a part of the boot, as with an engine that connects.
+            watch.stamp(Event::Spawn);
         }
-        let link = Link::connect(&self.context, spec)?;
-        bundle::write(&files.bundle, &self.config(spec, groups, runtime.kind, link.netns().as_deref()))?;
+        let link = Link::connect(&self.context, spec).during("connect it to the run's network")?;
+        let config = self.config(spec, groups, runtime.kind, link.netns().as_deref());
+        bundle::write(&files.bundle, &config).during(format!("write the bundle {}", files.bundle.display()))?;
         let runtime = Arc::clone(runtime);
-        Ok(OciInstance { watch: output, cgroup, files, link, runtime, helpers: Vec::new() })
+        Ok(OciInstance { watch, cgroup, files, link, runtime, helpers: Vec::new() })
     }
 }
 
-/// Asks the runtime for the container and lets it run. Both commands at once, `run --detach`, would save a process, but
-/// crun then leaves one of its own between the container and the harness for a moment, and a container that ends in it
-/// is not the harness's child yet.
-fn ask(instance: &mut OciInstance, output: io::PipeWriter) -> Result<(), Error> {
+/// Why a container could not be launched.
+#[derive(Debug, thiserror::Error)]
+enum LaunchError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl LaunchError {
+    /// Converts it into the failure of `action`.
+    fn into_failure(self, action: String) -> Error {
+        match self {
+            LaunchError::Unavailable(why) => Error::Unavailable(why),
+            LaunchError::Call(CallError::Wait(error)) if !matches!(error, Error::Failed { .. }) => error,
+            other => Error::failed(action, other),
+        }
+    }
+}
+
+/// Creates the container and starts it. The single command `run --detach` would save a process. But crun then leaves one
+/// of its own between the container and the harness for a moment, so a container that ends meanwhile is not yet the
+/// harness's child.
+fn create_and_start(instance: &mut OciInstance, output: io::PipeWriter) -> Result<(), LaunchError> {
     let OciInstance { watch, cgroup, files, runtime, helpers, .. } = instance;
     watch.stamp(Event::Spawn);
-    let made = runtime.call(watch, Command::Create, files, Some(output.as_fd()))?;
+    let creator = runtime.call(watch, Command::Create, files, Some(output.as_fd()))?;
     drop(output);
     watch.stamp(Event::Created);
     match runtime.kind {
         RuntimeKind::Sandbox => {
-            helpers.push(made);
+            helpers.push(creator);
             helpers.extend(leaders(&cgroup.procs()));
         }
-        RuntimeKind::Namespaces => drop(made.reap()),
+        RuntimeKind::Namespaces => drop(creator.reap()),
     }
-    let process = read_process(&files.pid(), runtime).map_err(|e| Error::failed("watch its process", e))?;
-    watch.follow(process);
+    watch.follow(open_process(&files.pid(), runtime)?);
     watch.stamp(Event::Guest);
-    let started = runtime.call(watch, Command::Start, files, None)?;
-    started.reap().map(drop).map_err(|e| Error::failed("reap the runtime", e))
+    runtime.call(watch, Command::Start, files, None)?.reap()?;
+    Ok(())
 }
 
-/// The container's process, which this process has adopted, so its number is its own until it is reaped.
-fn read_process(file: &Path, runtime: &Runtime) -> io::Result<Process> {
-    let text = fs::read_to_string(file)?;
-    let raw = text.trim().parse().map_err(|_| io::Error::other(format!("`{}` is no process number", text.trim())))?;
-    let handle = pidfd_open(pid(raw)?, PidfdFlags::empty())?;
-    Ok(Process { tells: runtime.tells(), ..Process::new(raw, handle) })
+/// Opens the container's process. It is a child of this process, so its number stays valid until it is reaped.
+fn open_process(file: &Path, runtime: &Runtime) -> Result<Process, LaunchError> {
+    let text = fs::read_to_string(file).during(format!("read {}", file.display()))?;
+    let number = text.trim();
+    let raw = number.parse().map_err(|_| ProcessError::InvalidPid(number.to_owned()))?;
+    Ok(Process { signals: runtime.signal_encoding(), ..Process::open(raw)? })
 }
 
 impl Platform for Oci {
@@ -177,8 +212,8 @@ impl Platform for Oci {
         &self.id
     }
 
-    /// One launch a CPU at once: on two CPUs, two took 14 ms (runc 1.1.5) and 7 ms (crun 1.8.1) a sleeper where one took
-    /// 45 and 11, and four were no quicker than two (60 sleepers, `examples/bare_loop.rs`).
+    /// One concurrent launch per CPU. On two CPUs and with 60 sleepers, two launches took 14 ms (runc 1.1.5) and 7 ms
+    /// (crun 1.8.1) per sleeper, one took 45 and 11 ms, and four were not faster than two (`examples/bare_loop.rs`).
     fn capabilities(&self) -> Capabilities {
         let own_kernel = self.runtime().is_ok_and(|runtime| runtime.kind == RuntimeKind::Sandbox);
         Capabilities {
@@ -205,11 +240,13 @@ impl Platform for Oci {
         }
         let (runtime, groups) = (self.runtime()?, self.groups()?);
         let mut notes = vec![format!("cgroups: {}", groups.mode())];
-        if let Some(mount) = &runtime.hides {
-            notes.push(format!("runs without {}: it refuses the hybrid mode", mount.to_string_lossy()));
+        if let Some(mount) = &runtime.hidden {
+            notes.push(format!("runs without {}: it rejects the hybrid mode", mount.to_string_lossy()));
         }
         if runtime.kind == RuntimeKind::Sandbox {
-            notes.push("guests have a kernel of their own: limits cover both, and processes have room for it".into());
+            notes.push(
+                "guests have their own kernel: limits cover both, and the process limit includes its threads".into(),
+            );
         }
         Ok(PlatformFacts { version: runtime.version.clone(), notes })
     }
@@ -237,22 +274,19 @@ impl Platform for Oci {
         let action = || format!("launch {} on {}", spec.name, self.id);
         let (read, write) = pipe().map_err(|e| Error::failed(action(), e))?;
         let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let mut instance = self.prepare_instance(spec, watch).map_err(|e| Error::failed(action(), e))?;
-        match ask(&mut instance, write.into()) {
+        let mut instance = self.prepare_instance(spec, watch).map_err(|e| e.into_failure(action()))?;
+        match create_and_start(&mut instance, write.into()) {
             Ok(()) => Ok(Box::new(Watched::new(instance))),
             Err(e) => {
                 instance.abandon();
-                Err(match e {
-                    Error::Failed { action: what, reason } => Error::failed(action(), format!("{what}: {reason}")),
-                    other => other,
-                })
+                Err(e.into_failure(action()))
             }
         }
     }
 }
 
-/// A container without a root file system.
-fn impossible(cgroups_path: &str) -> Value {
+/// The configuration of a container without a root file system, which no runtime can create.
+fn rootless_config(cgroups_path: &str) -> Value {
     json!({
         "ociVersion": "1.0.2",
         "process": {"args": ["/none"], "cwd": "/", "user": {"uid": 0, "gid": 0}},

@@ -1,9 +1,9 @@
-//! The service's process: a parent that reaps for it, and mounts of its own.
+//! The service's process: a parent that reaps its orphans, and its own mounts.
 //!
-//! Whoever keeps a container is orphaned on purpose and would become the harness's child wherever that adopts orphans
-//! (see `orphan`), to be reaped by nobody. So a process without a program stands between: it adopts and reaps what the
-//! service leaves, and ends with the last of it. Invariant: between fork and `exec`, or the end of that process, only
-//! system calls are made, as `signal-safety(7)` asks.
+//! Podman orphans its container monitors on purpose. They would become children of the harness, if that is a subreaper
+//! (see `orphan`), and nothing would reap them. So a process between the two is their subreaper: it reaps the service's
+//! orphans and ends with the last one. Invariant: between fork and `exec`, and in that process, only system calls are
+//! made, as `signal-safety(7)` requires.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -13,21 +13,20 @@ use std::path::Path;
 use std::process::Command;
 use std::ptr;
 
-/// Where runtimes keep states, and libraries their caches, whatever they are told: empty for the service.
+/// Where runtimes and libraries keep states and caches, regardless of options. These folders are empty for the service.
 const COVERED: [&CStr; 2] = [c"/run", c"/var/lib"];
 
-/// Makes the program of `command` start as the child of a process that adopts and reaps what it leaves. That one is
-/// what the command's caller sees, and leads a process group of both; it ignores SIGTERM.
-pub(super) fn reap_after(command: &mut Command) {
+/// Makes the program of `command` start as the child of a subreaper that reaps its orphans. The command's caller sees the
+/// subreaper, which leads a process group of both and ignores SIGTERM.
+pub(super) fn add_subreaper(command: &mut Command) {
     command.process_group(0);
-    // SAFETY: system calls alone, on no memory but the stack.
-    unsafe { command.pre_exec(divide) };
+    // SAFETY: only system calls, and no memory but the stack.
+    unsafe { command.pre_exec(fork_program) };
 }
 
-/// Returns in a child; its parent stays and reaps until there is nobody left.
-fn divide() -> io::Result<()> {
-    // SAFETY: as `signal-safety(7)` asks; the parent shares no descriptor with anybody once it has closed all, and never
-    // returns into the harness's code.
+/// Returns in a child. Its parent never returns: it reaps until it has no children.
+fn fork_program() -> io::Result<()> {
+    // SAFETY: only async-signal-safe calls. The parent closes all descriptors and never returns into the harness's code.
     unsafe {
         if libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) != 0 {
             return Err(io::Error::last_os_error());
@@ -46,29 +45,32 @@ fn divide() -> io::Result<()> {
     }
 }
 
-/// Gives the program of `command` mounts of its own, which end with its last process: nothing of the host's in
-/// [`COVERED`], `dir` all the same, and not `hidden`.
+/// Gives the program of `command` its own mount namespace: [`COVERED`] is empty except for `dir`, and `hidden` is not
+/// mounted.
 ///
 /// # Errors
-/// When `dir` is no path of this host.
-pub(super) fn mount_apart(command: &mut Command, dir: &Path, hidden: Option<&Path>) -> io::Result<()> {
+/// `dir` does not exist.
+pub(super) fn separate_mounts(command: &mut Command, dir: &Path, hidden: Option<&Path>) -> io::Result<()> {
     let dir = dir.canonicalize()?;
-    let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
-    let mut above = dir.ancestors().map(text).collect::<io::Result<Vec<_>>>()?;
-    above.reverse();
-    let (dir, hidden) = (text(&dir)?, hidden.map(text).transpose()?);
-    // SAFETY: system calls alone, on memory that the closure owns.
-    unsafe { command.pre_exec(move || set_apart(&above, &dir, hidden.as_deref())) };
+    let mut ancestors = dir.ancestors().map(c_string).collect::<io::Result<Vec<_>>>()?;
+    ancestors.reverse();
+    let (dir, hidden) = (c_string(&dir)?, hidden.map(c_string).transpose()?);
+    // SAFETY: only system calls, on memory that the closure owns.
+    unsafe { command.pre_exec(move || change_mounts(&ancestors, &dir, hidden.as_deref())) };
     Ok(())
 }
 
-fn set_apart(above: &[CString], dir: &CStr, hidden: Option<&CStr>) -> io::Result<()> {
-    // SAFETY: plain system calls on strings that live.
+fn c_string(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn change_mounts(ancestors: &[CString], dir: &CStr, hidden: Option<&CStr>) -> io::Result<()> {
+    // SAFETY: only system calls, on strings that outlive them.
     unsafe {
         if libc::unshare(libc::CLONE_NEWNS) != 0 {
             return Err(io::Error::last_os_error());
         }
-        // What is mounted later on the host still shows here; nothing of this shows there.
+        // Later mounts of the host still appear in this namespace; its own changes stay in it.
         mount(c"none", c"/", None, libc::MS_REC | libc::MS_SLAVE)?;
         if let Some(hidden) = hidden
             && libc::umount2(hidden.as_ptr(), libc::MNT_DETACH) != 0
@@ -81,11 +83,11 @@ fn set_apart(above: &[CString], dir: &CStr, hidden: Option<&CStr>) -> io::Result
         for covered in COVERED {
             mount(c"none", covered, Some(c"tmpfs"), 0)?;
         }
-        for folder in above {
-            // It is there unless it was covered.
+        for folder in ancestors {
+            // Fails if the folder exists, which it does unless it was covered.
             libc::mkdir(folder.as_ptr(), 0o755);
         }
-        // The working directory is still the one that was covered.
+        // The working directory is still the covered folder.
         mount(c".", dir, None, libc::MS_BIND)?;
         if libc::chdir(dir.as_ptr()) != 0 {
             return Err(io::Error::last_os_error());
@@ -96,7 +98,7 @@ fn set_apart(above: &[CString], dir: &CStr, hidden: Option<&CStr>) -> io::Result
 
 fn mount(source: &CStr, target: &CStr, kind: Option<&CStr>, flags: libc::c_ulong) -> io::Result<()> {
     let kind = kind.map_or(ptr::null(), CStr::as_ptr);
-    // SAFETY: strings that live, and no data.
+    // SAFETY: the strings outlive the call, and there is no data.
     match unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind, flags, ptr::null()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

@@ -1,4 +1,4 @@
-//! The run's own service of Podman: started, waited for, ended with all that it left.
+//! The run's own Podman service: its start, and its end with all that it leaves.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,98 +10,119 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::process::{mount_apart, reap_after};
+use super::process::{add_subreaper, separate_mounts};
 use super::settings::Settings;
 use crate::host::cgroup::Cgroup;
 use crate::host::ledger::{Ledger, Resource};
 use crate::host::output;
 use crate::platform::engine_api::Address;
 use crate::platform::groups::Groups;
+use crate::platform::process::host_error::{During, HostError};
 use crate::platform::process::orphan::reap_group;
 use crate::platform::process::watch::KILL_PATIENCE;
 
-/// How long it may take to listen, and to end.
+/// How long its start and its end may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether it listens.
-const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// The pause between two checks of its socket.
+const CHECK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
-/// A service that runs. Dropping it ends it, and removes its folder.
+/// A running service. Dropping it ends the service and removes its folder.
 #[derive(Debug)]
 pub(in crate::platform) struct Service {
     process: Child,
     settings: Settings,
-    /// The group that its containers' groups are in, and the one of those that keep them.
+    /// The parent cgroup of its containers, and the cgroup of their monitors.
     cgroups: [Cgroup; 2],
     groups: Arc<Groups>,
     name: String,
 }
 
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServiceError {
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error("the Podman service does not listen: {last_line}")]
+    NotListening { last_line: String },
+}
+
 impl Service {
-    /// Starts the service `name` and waits until it listens.
-    ///
-    /// # Errors
-    /// Why it did not, in its own words if it said any. Nothing of it runs then.
-    pub(super) fn start(ledger: &Ledger, groups: &Arc<Groups>, name: &str, settings: Settings) -> io::Result<Self> {
-        ledger.record(&Resource::Process { name: name.to_owned() })?;
-        let cgroups = [groups.record(name)?, groups.foresee(&format!("{name}/conmon"))?];
-        settings.write()?;
-        let log = File::create(settings.log())?;
-        let mut command = Command::new(&settings.program);
-        command.args(settings.arguments()).env_clear().envs(settings.environment());
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        reap_after(&mut command);
-        mount_apart(&mut command, &settings.dir, settings.hides.as_deref())?;
-        let process = command.spawn().map_err(|e| about("start podman", e))?;
+    /// Starts the service `name` and waits until it listens. After an error, none of its processes runs.
+    pub(super) fn start(
+        ledger: &Ledger,
+        groups: &Arc<Groups>,
+        name: &str,
+        settings: Settings,
+    ) -> Result<Self, ServiceError> {
+        ledger.record(&Resource::Process { name: name.to_owned() }).during("record the Podman service")?;
+        let containers = groups.record(name).during("record the cgroup of Podman's containers")?;
+        let monitors = groups.foresee(&format!("{name}/conmon")).during("record the cgroup of Podman's monitors")?;
+        let process = Self::spawn(&settings)?;
+        let cgroups = [containers, monitors];
         let service = Self { process, settings, cgroups, groups: Arc::clone(groups), name: name.to_owned() };
         service.await_listening()?;
         Ok(service)
     }
 
-    /// Where it listens.
+    fn spawn(settings: &Settings) -> Result<Child, ServiceError> {
+        settings.write().during("write the configuration of Podman")?;
+        let output = File::create(settings.log()).during("create the log of Podman")?;
+        let errors = output.try_clone().during("duplicate the log of Podman")?;
+        let mut command = Command::new(&settings.program);
+        command.args(settings.arguments()).env_clear().envs(settings.environment());
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        add_subreaper(&mut command);
+        let mounts = separate_mounts(&mut command, &settings.dir, settings.hidden.as_deref());
+        mounts.during("separate the mounts of Podman")?;
+        Ok(command.spawn().during("start podman")?)
+    }
+
+    /// Its address.
     pub(super) fn address(&self) -> Address {
         Address::Unix(self.settings.socket())
     }
 
-    /// The control group that those of its containers are made in.
+    /// The parent of its containers' control groups.
     pub(in crate::platform) fn cgroup_parent(&self) -> String {
         self.groups.path(&self.name)
     }
 
     /// Whether it still listens.
-    pub(in crate::platform) fn lives(&self) -> bool {
+    pub(in crate::platform) fn is_alive(&self) -> bool {
         UnixStream::connect(self.settings.socket()).is_ok()
     }
 
-    /// Ends the container `id` without asking the service.
+    /// Kills the container `id` without the service's help.
     pub(in crate::platform) fn end_container(&self, id: &str) {
         let group = self.groups.foresee(&format!("{}/libpod-{id}", self.name));
         if let Err(e) = group.and_then(|group| group.remove(KILL_PATIENCE)) {
-            output::err!("the group of the container {id} stays in the ledger: {e}");
+            output::err!("the cgroup of the container {id} stays in the ledger: {e}");
         }
     }
 
-    fn await_listening(&self) -> io::Result<()> {
-        let ended = pidfd_open(Pid::from_child(&self.process), PidfdFlags::empty())?;
+    fn await_listening(&self) -> Result<(), ServiceError> {
+        let ended = pidfd_open(Pid::from_child(&self.process), PidfdFlags::empty()).during("watch podman")?;
         let give_up = Instant::now() + PATIENCE;
-        while !self.lives() {
-            // Its end ends the wait at once.
-            if poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&LOOK_EVERY))? > 0 || Instant::now() >= give_up {
-                let said = fs::read_to_string(self.settings.log()).unwrap_or_default();
-                let last = said.lines().last().unwrap_or("it said nothing");
-                return Err(io::Error::other(format!("podman's service does not listen: {last}")));
+        while !self.is_alive() {
+            // Its exit ends the wait at once.
+            let exited = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&CHECK_INTERVAL));
+            if exited.during("poll podman")? > 0 || Instant::now() >= give_up {
+                let log = fs::read_to_string(self.settings.log()).unwrap_or_default();
+                let last_line = log.lines().last().unwrap_or("no output").to_owned();
+                return Err(ServiceError::NotListening { last_line });
             }
         }
         Ok(())
     }
 
-    /// Ends it, then whoever still keeps a container, and with them the process that reaps for them.
+    /// Ends the service, then the monitors of remaining containers, and with them the subreaper.
     fn end(&mut self) -> io::Result<()> {
         let group = Pid::from_child(&self.process);
-        // It fails only when nobody is left.
+        // Fails only if the group is empty.
         let _ = kill_process_group(group, Signal::TERM);
-        let [containers, keepers] = &self.cgroups;
-        keepers.remove(KILL_PATIENCE)?;
+        let [containers, monitors] = &self.cgroups;
+        monitors.remove(KILL_PATIENCE)?;
         if !self.has_ended_within(PATIENCE)? {
             let _ = kill_process_group(group, Signal::KILL);
         }
@@ -109,7 +130,9 @@ impl Service {
         reap_group(group.as_raw_nonzero().get());
         containers.remove_if_empty();
         match fs::remove_dir_all(&self.settings.dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(about(&self.settings.dir.display().to_string(), e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(io::Error::new(e.kind(), format!("{}: {e}", self.settings.dir.display())))
+            }
             _ => Ok(()),
         }
     }
@@ -124,11 +147,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if let Err(e) = self.end() {
-            output::err!("a service of podman stays in the ledger for cargo xtask clean: {e}");
+            output::err!("a Podman service stays in the ledger for cargo xtask clean: {e}");
         }
     }
-}
-
-fn about(what: &str, e: io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("{what}: {e}"))
 }

@@ -1,4 +1,4 @@
-//! The service's own files and configuration, so that nothing of the user's is used.
+//! The service's own files and configuration, so that it uses nothing of the user's.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,43 +12,43 @@ use super::Programs;
 use crate::host::ledger::Ledger;
 use crate::model::run::RUN_VARIABLE;
 
-/// What containers may have of open files and of processes, unless this process may have less itself.
+/// The containers' limits of open files and processes. A lower limit of this process applies instead.
 const ULIMITS: [(&str, Resource, u64); 2] = [("nofile", Resource::Nofile, 20_000), ("nproc", Resource::Nproc, 30_000)];
 
-/// Podman's usual folders of states, which are the service's own (see `process`) and end with it. The path of the first
-/// may have 50 characters at the most.
+/// Podman's usual state folders. The service has its own mounts there (see `process`), which end with it. Podman limits the
+/// first path to 50 characters.
 const RUN_ROOT: &str = "/run/containers";
 const TMP_DIR: &str = "/run/libpod";
 
-/// How a service is started.
+/// How to start a service.
 #[derive(Debug)]
 pub(super) struct Settings {
     /// Its folder.
     pub(super) dir: PathBuf,
     /// Its program.
     pub(super) program: PathBuf,
-    /// A mount point that it does not see.
-    pub(super) hides: Option<PathBuf>,
+    /// A mount that it does not see.
+    pub(super) hidden: Option<PathBuf>,
     runtime: (String, PathBuf),
     run: String,
 }
 
 impl Settings {
     /// The settings of the service `name`. Writes nothing yet.
-    pub(super) fn new(ledger: &Ledger, name: &str, programs: &Programs, hides: Option<PathBuf>) -> Self {
-        // Sockets have short paths (`unix(7)`), and the folder carries the run's name already.
+    pub(super) fn new(ledger: &Ledger, name: &str, programs: &Programs, hidden: Option<PathBuf>) -> Self {
+        // The paths of sockets must be short (`unix(7)`), and the folder has the run's name already.
         let number = name.rsplit('-').next().unwrap_or(name);
         let dir = ledger.dir().join(format!("podman-{number}"));
         let runtime = (programs.runtime_name.clone(), programs.runtime.clone());
-        Self { dir, program: programs.podman.clone(), hides, runtime, run: ledger.run().to_string() }
+        Self { dir, program: programs.podman.clone(), hidden, runtime, run: ledger.run().to_string() }
     }
 
-    /// Where it listens.
+    /// Its socket.
     pub(super) fn socket(&self) -> PathBuf {
         self.dir.join("podman.sock")
     }
 
-    /// What it says.
+    /// Its output.
     pub(super) fn log(&self) -> PathBuf {
         self.dir.join("service.log")
     }
@@ -83,37 +83,38 @@ impl Settings {
         for dir in [policies.clone(), self.dir.join("files")] {
             fs::create_dir_all(dir)?;
         }
-        // Images are assembled here and signed by nobody.
+        // The harness assembles the images, so they have no signature.
         let anything = json!({"default": [{"type": "insecureAcceptAnything"}]});
         fs::write(policies.join("policy.json"), anything.to_string())?;
         fs::write(self.conf(), self.containers_conf())
     }
 
-    /// `containers.conf(5)`. JSON's strings and lists are TOML's, too.
+    /// The text of `containers.conf(5)`. JSON's strings and lists are valid TOML.
     fn containers_conf(&self) -> String {
-        let limit = |(name, resource, most): (&str, Resource, u64)| {
-            let most = getrlimit(resource).maximum.map_or(most, |own| own.min(most));
-            format!("{name}={most}:{most}")
-        };
         let path = std::env::var("PATH").unwrap_or_default();
-        // What keeps a container gets this environment alone, and is found by the marker after a crash.
-        let keepers = [format!("PATH={path}"), format!("{RUN_VARIABLE}={}", self.run)];
+        // A container's monitor gets only this environment. The marker identifies it after a crash.
+        let monitor_environment = [format!("PATH={path}"), format!("{RUN_VARIABLE}={}", self.run)];
         let (name, program) = &self.runtime;
-        // Locks in shared memory and networks would be the user's.
+        // Shared-memory locks and the usual networks would be the user's.
         format!(
             "[containers]\ndefault_ulimits = {}\n\
              [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nlock_type = \"file\"\n\
              runtime = {}\nconmon_env_vars = {}\n\
              [engine.runtimes]\n{} = {}\n\
              [network]\nnetwork_config_dir = {}\n",
-            json!(ULIMITS.map(limit)),
+            json!(ULIMITS.map(ulimit)),
             json!(name),
-            json!(keepers),
+            json!(monitor_environment),
             json!(name),
             json!([program]),
             json!(self.dir.join("networks")),
         )
     }
+}
+
+fn ulimit((name, resource, max): (&str, Resource, u64)) -> String {
+    let max = getrlimit(resource).maximum.map_or(max, |own| own.min(max));
+    format!("{name}={max}:{max}")
 }
 
 #[cfg(test)]
@@ -122,7 +123,7 @@ mod tests {
     use crate::model::run::RunId;
 
     #[test]
-    fn everything_that_the_service_writes_is_in_the_runs_folder() {
+    fn all_files_of_the_service_are_in_the_runs_folder() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let ledger =
             Ledger::open(state.path(), &RunId::generate(), crate::platform::reap_engines).expect("a ledger opens");

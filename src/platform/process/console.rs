@@ -22,10 +22,10 @@ const MAX_KEPT: usize = 1 << 20;
 /// Bytes kept of one line; the rest of it is dropped.
 const MAX_LINE: usize = 16 << 10;
 
-/// Bytes asked for at once, on the stack.
+/// Bytes per read, on the stack.
 const CHUNK: usize = 8 << 10;
 
-/// Reads before the caller looks at its deadline again: a flood must not hold it.
+/// Reads before the caller checks its deadline again, so that a flood cannot delay it.
 const READS: usize = 64;
 
 /// The reading end of a guest's output.
@@ -39,14 +39,14 @@ pub(in crate::platform) struct Console {
     dropped: u64,
     /// When the first byte was read.
     first_byte: Option<Nanos>,
-    /// When the guest began to speak.
-    opened: Option<Nanos>,
-    seen: Seen,
+    /// When the guest's output began.
+    guest_start: Option<Nanos>,
+    first: FirstLines,
 }
 
-/// The instants of the first line of each kind.
+/// What the first line of each kind reported, and when.
 #[derive(Debug, Default)]
-struct Seen {
+struct FirstLines {
     main: Option<Nanos>,
     ready: Option<Nanos>,
     attacking: Option<Nanos>,
@@ -58,16 +58,24 @@ struct Seen {
 impl Console {
     /// A console over `pipe`, which does not block.
     pub(in crate::platform) fn new(pipe: OwnedFd) -> Self {
-        let (first_byte, opened, seen) = (None, None, Seen::default());
-        Self { pipe: Some(pipe), partial: Vec::new(), lines: Vec::new(), kept: 0, dropped: 0, first_byte, opened, seen }
+        Self {
+            pipe: Some(pipe),
+            partial: Vec::new(),
+            lines: Vec::new(),
+            kept: 0,
+            dropped: 0,
+            first_byte: None,
+            guest_start: None,
+            first: FirstLines::default(),
+        }
     }
 
-    /// What to poll; `None` once every writer is gone.
+    /// The descriptor to poll; `None` once every writer is gone.
     pub(in crate::platform) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads what is there, at most a bounded amount. Whether there may be more.
+    /// Reads what is available, up to a bound. Returns whether there may be more.
     pub(in crate::platform) fn read(&mut self, clock: &dyn Clock) -> bool {
         let mut buffer = [0; CHUNK];
         for _ in 0..READS {
@@ -83,8 +91,8 @@ impl Console {
         true
     }
 
-    /// Reads no more: whoever writes learns that nobody listens.
-    pub(in crate::platform) fn forget(&mut self) {
+    /// Closes the pipe. Further writes to it fail.
+    pub(in crate::platform) fn discard(&mut self) {
         self.pipe = None;
         self.partial = Vec::new();
     }
@@ -94,51 +102,49 @@ impl Console {
         &self.lines
     }
 
-    /// The lines kept, taken out.
+    /// Takes the lines kept so far.
     pub(in crate::platform) fn take_lines(&mut self) -> Vec<StampedLine> {
         std::mem::take(&mut self.lines)
     }
 
-    /// When `milestone` was reached; never for [`Milestone::Exit`], which no line tells.
+    /// When a line reported `milestone`; always `None` for [`Milestone::Exit`], which no line reports.
     pub(in crate::platform) fn reached(&self, milestone: Milestone) -> Option<Nanos> {
         match milestone {
-            Milestone::Main => self.seen.main,
-            Milestone::Ready => self.seen.ready,
-            Milestone::Attacking => self.seen.attacking,
-            Milestone::Result => self.seen.result,
+            Milestone::Main => self.first.main,
+            Milestone::Ready => self.first.ready,
+            Milestone::Attacking => self.first.attacking,
+            Milestone::Result => self.first.result,
             Milestone::Exit => None,
         }
     }
 
-    /// The events that lines tell, so far.
+    /// The events that lines have reported so far.
     pub(in crate::platform) fn events(&self) -> impl Iterator<Item = (Event, Nanos)> {
-        let seen = &self.seen;
-        [(Event::Main, seen.main), (Event::Ready, seen.ready), (Event::Result, seen.result)]
+        let first = &self.first;
+        [(Event::Main, first.main), (Event::Ready, first.ready), (Event::Result, first.result)]
             .into_iter()
             .filter_map(|(event, at)| Some((event, at?)))
     }
 
-    /// When the first byte was read, once there is a line: what begins with the program's own line began with that.
-    pub(in crate::platform) fn opened(&self) -> Option<Nanos> {
-        self.opened
+    /// When the guest's output began, once there is a whole line: at its first byte, or at `FW main` if that comes first.
+    pub(in crate::platform) fn guest_start(&self) -> Option<Nanos> {
+        self.guest_start
     }
 
-    /// How the program ended by the word of its guest system.
+    /// The program's exit status as the guest system reported it.
     pub(in crate::platform) fn exit(&self) -> Option<Exit> {
-        self.seen.exit
+        self.first.exit
     }
 
     /// The first `FW error`.
     pub(in crate::platform) fn error(&self) -> Option<&str> {
-        self.seen.error.as_deref()
+        self.first.error.as_deref()
     }
 
-    /// The last thing seen, in words, for error messages.
-    pub(in crate::platform) fn last(&self) -> String {
-        // A kernel says why it panics first, and where last.
-        let is_panic =
-            |line: &&StampedLine| matches!(&line.line, GuestLine::Other(text) if text.contains("Kernel panic"));
-        let last = self.lines.iter().find(is_panic).or(self.lines.last());
+    /// Describes the last line, for error messages.
+    pub(in crate::platform) fn last_seen(&self) -> String {
+        // A panicking kernel prints the reason first and the stack last.
+        let last = self.lines.iter().find(|stamped| is_panic(&stamped.line)).or(self.lines.last());
         let last = match last.map(|stamped| &stamped.line) {
             None => return "no output".to_owned(),
             Some(GuestLine::Main) => "FW main".to_owned(),
@@ -146,7 +152,9 @@ impl Console {
             Some(GuestLine::Ops(n)) => format!("FW ops {n}"),
             Some(GuestLine::Result(_)) => "FW result".to_owned(),
             Some(GuestLine::Error(text)) => format!("FW error {text}"),
-            Some(GuestLine::Guest | GuestLine::ExitCode(_) | GuestLine::ExitSignal(_)) => "of its system".to_owned(),
+            Some(GuestLine::Guest | GuestLine::ExitCode(_) | GuestLine::ExitSignal(_)) => {
+                "of the guest system".to_owned()
+            }
             Some(GuestLine::Other(text)) => format!("`{}`", text.chars().take(80).collect::<String>()),
         };
         match self.dropped {
@@ -173,25 +181,25 @@ impl Console {
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        let room = MAX_LINE.saturating_sub(self.partial.len());
-        self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let left = MAX_LINE.saturating_sub(self.partial.len());
+        self.partial.extend_from_slice(&bytes[..bytes.len().min(left)]);
     }
 
     fn end_line(&mut self, at: Nanos) {
         let line = GuestLine::parse(&String::from_utf8_lossy(&self.partial));
         let size = self.partial.len();
         let began = if line == GuestLine::Main { at } else { self.first_byte.unwrap_or(at) };
-        self.opened.get_or_insert(began);
-        // The memory of one long line is not kept for the rest of an instance's life.
+        self.guest_start.get_or_insert(began);
+        // Free the memory of a long line instead of keeping it for the rest of the instance's life.
         if self.partial.capacity() > 512 {
             self.partial = Vec::new()
         } else {
             self.partial.clear()
         }
-        if self.is_of_the_system(&line) {
+        if self.take_system_line(&line) {
             return;
         }
-        let first = self.note(&line, at);
+        let first = self.record_first(&line, at);
         if first || (self.lines.len() < MAX_LINES && self.kept + size <= MAX_KEPT) {
             self.kept += size;
             self.lines.push(StampedLine { at, line });
@@ -200,28 +208,28 @@ impl Console {
         }
     }
 
-    /// Takes what a guest system says for itself, which is none of its program's lines. Its first word on the end counts.
-    fn is_of_the_system(&mut self, line: &GuestLine) -> bool {
+    /// Handles a line of the guest system, which is not kept. Returns whether `line` is one. The first exit status counts.
+    fn take_system_line(&mut self, line: &GuestLine) -> bool {
         let exit = match line {
             GuestLine::Guest => return true,
             GuestLine::ExitCode(code) => Exit::Code((*code).into()),
             GuestLine::ExitSignal(signal) => Exit::Signal((*signal).into()),
             _ => return false,
         };
-        self.seen.exit.get_or_insert(exit);
+        self.first.exit.get_or_insert(exit);
         true
     }
 
-    /// Notes a milestone. Whether it is the first of its kind, which is kept in any case.
-    fn note(&mut self, line: &GuestLine, at: Nanos) -> bool {
-        let seen = &mut self.seen;
+    /// Records the first line of each kind. Returns whether `line` is one; those are always kept.
+    fn record_first(&mut self, line: &GuestLine, at: Nanos) -> bool {
+        let known = &mut self.first;
         let slot = match line {
-            GuestLine::Main => &mut seen.main,
-            GuestLine::Ready => &mut seen.ready,
-            GuestLine::Ops(n) if *n > 0 => &mut seen.attacking,
-            GuestLine::Result(_) => &mut seen.result,
-            GuestLine::Error(text) if seen.error.is_none() => {
-                seen.error = Some(text.clone());
+            GuestLine::Main => &mut known.main,
+            GuestLine::Ready => &mut known.ready,
+            GuestLine::Ops(n) if *n > 0 => &mut known.attacking,
+            GuestLine::Result(_) => &mut known.result,
+            GuestLine::Error(text) if known.error.is_none() => {
+                known.error = Some(text.clone());
                 return true;
             }
             _ => return false,
@@ -232,6 +240,10 @@ impl Console {
     }
 }
 
+fn is_panic(line: &GuestLine) -> bool {
+    matches!(line, GuestLine::Other(text) if text.contains("Kernel panic"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -240,7 +252,7 @@ mod tests {
     use super::*;
     use crate::host::clock::VirtualClock;
 
-    /// What a console has after a guest printed `text` and, maybe, ended.
+    /// A console that has read `text` from a guest, which then ended if `ends`.
     fn after(text: &[u8], ends: bool) -> (Console, Option<File>) {
         let (read, write) = crate::platform::process::watch::pipe().expect("a pipe");
         let mut console = Console::new(read);
@@ -266,10 +278,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_guest_system_says_is_none_of_its_programs_lines() {
+    fn lines_of_the_guest_system_are_not_its_programs() {
         let (console, _writer) = after(b"FW guest\nFW main\nFW exit signal 6\nFW exit code 0\n", false);
         assert_eq!(console.lines().len(), 1);
-        assert_eq!((console.exit(), console.opened()), (Some(Exit::Signal(6)), Some(Nanos(1))));
+        assert_eq!((console.exit(), console.guest_start()), (Some(Exit::Signal(6)), Some(Nanos(1))));
     }
 
     #[test]
@@ -288,7 +300,7 @@ mod tests {
         let (console, _) = after(&flood, true);
         assert_eq!(console.lines().len(), MAX_LINES + 1);
         assert!(console.reached(Milestone::Result).is_some());
-        assert!(console.last().contains("4096 more lines"), "{}", console.last());
+        assert!(console.last_seen().contains("4096 more lines"), "{}", console.last_seen());
     }
 
     #[test]

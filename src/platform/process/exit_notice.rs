@@ -1,4 +1,4 @@
-//! How the end of an instance is learned: from the kernel, or by word of somebody who knows.
+//! Where an instance's exit status comes from: the kernel, a wrapper process, or a notice from another thread.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,149 +8,152 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::model::units::Nanos;
 use crate::platform::Exit;
-use crate::platform::process::watch::Process;
+use crate::platform::engine_api;
+use crate::platform::process::handle::Process;
 
-/// What tells the end.
+/// What reports the exit of an instance.
 #[derive(Debug)]
-pub(in crate::platform) enum Ending {
+pub(in crate::platform) enum ExitSource {
     /// The instance's own process.
     Process(Process),
-    /// A command that ran the instance and passes its exit code on.
+    /// A command that runs the instance and returns its exit code.
     Command(Process),
-    /// The monitor of a machine, in which a guest system tells how its program ended.
+    /// The monitor of a virtual machine, whose guest system reports the program's exit status on the console.
     Machine(Process),
-    /// Somebody's word.
-    ExitNotice(Arc<ExitNotice>),
+    /// A notice from the thread that follows the engine's events.
+    Notice(Arc<ExitNotice>),
 }
 
-/// What somebody on another thread has told of an instance. Invariant: its descriptor is readable from the moment that
-/// something is told until it is listened to.
+/// What another thread reports about an instance. Invariant: its descriptor is readable from each report until
+/// [`ExitNotice::acknowledge`].
 #[derive(Debug)]
 pub(in crate::platform) struct ExitNotice {
-    bell: OwnedFd,
-    news: Mutex<News>,
+    event_fd: OwnedFd,
+    reports: Mutex<Reports>,
 }
 
 #[derive(Debug, Default)]
-struct News {
+struct Reports {
     created: Option<Nanos>,
     started: Option<Nanos>,
-    word: Option<Notification>,
+    last: Option<Notification>,
 }
 
-/// The last word about an instance.
+/// The last report about an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::platform) enum Notification {
     /// It ended.
     Ended {
-        /// When that was heard.
+        /// When the report arrived.
         at: Nanos,
-        /// How it ended.
+        /// Its exit status.
         exit: Exit,
     },
-    /// Whoever would tell cannot any more: why.
-    Lost(String),
+    /// The event stream failed, so no report will follow.
+    Lost(engine_api::Error),
 }
 
-impl Ending {
-    /// The process that is watched.
+impl ExitSource {
+    /// The process to watch.
     pub(in crate::platform) fn process(&self) -> Option<&Process> {
         match self {
-            Ending::Process(process) | Ending::Command(process) | Ending::Machine(process) => Some(process),
-            Ending::ExitNotice(_) => None,
+            ExitSource::Process(process) | ExitSource::Command(process) | ExitSource::Machine(process) => Some(process),
+            ExitSource::Notice(_) => None,
         }
     }
 
-    /// What becomes readable at the end.
+    /// The descriptor that becomes readable at the exit.
     pub(in crate::platform) fn fd(&self) -> BorrowedFd<'_> {
         match self {
-            Ending::Process(process) | Ending::Command(process) | Ending::Machine(process) => process.handle.as_fd(),
-            Ending::ExitNotice(told) => told.bell.as_fd(),
+            ExitSource::Process(process) | ExitSource::Command(process) | ExitSource::Machine(process) => {
+                process.handle.as_fd()
+            }
+            ExitSource::Notice(notice) => notice.fd(),
         }
     }
 
-    /// How it ended, as far as is known.
+    /// The exit status of the guest, if it is known.
     pub(in crate::platform) fn peek_exit(&self) -> Option<Exit> {
         match self {
-            Ending::Process(process) => process.peek_exit(),
-            Ending::Command(process) => process.peek_exit().map(passed_on),
-            // Its code is the monitor's own.
-            Ending::Machine(process) => process.peek_exit().filter(|exit| matches!(exit, Exit::Signal(_))),
-            Ending::ExitNotice(told) => told.exit(),
+            ExitSource::Process(process) => process.peek_exit(),
+            ExitSource::Command(process) => process.peek_exit().map(guest_exit),
+            // An exit code is the monitor's own.
+            ExitSource::Machine(process) => process.peek_exit().filter(|exit| matches!(exit, Exit::Signal(_))),
+            ExitSource::Notice(notice) => notice.exit(),
         }
     }
 }
 
 impl ExitNotice {
-    /// Nothing is told yet.
+    /// A notice without reports.
     pub(in crate::platform) fn new() -> io::Result<Self> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { bell, news: Mutex::default() })
+        let event_fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { event_fd, reports: Mutex::default() })
     }
 
-    /// Tells that it was made.
-    pub(in crate::platform) fn tell_created(&self, at: Nanos) {
-        self.news().created.get_or_insert(at);
-        self.ring();
+    /// Reports when the instance was created.
+    pub(in crate::platform) fn report_created(&self, at: Nanos) {
+        self.reports().created.get_or_insert(at);
+        self.wake();
     }
 
-    /// Tells that it was started.
-    pub(in crate::platform) fn tell_started(&self, at: Nanos) {
-        self.news().started.get_or_insert(at);
-        self.ring();
+    /// Reports when the instance was started.
+    pub(in crate::platform) fn report_started(&self, at: Nanos) {
+        self.reports().started.get_or_insert(at);
+        self.wake();
     }
 
-    /// Tells the last word; the first one counts, but an end is better than none.
-    pub(in crate::platform) fn tell(&self, word: Notification) {
-        let mut news = self.news();
-        if !matches!(news.word, Some(Notification::Ended { .. })) {
-            news.word = Some(word);
+    /// Makes the last report. The first exit status counts, and replaces an earlier loss.
+    pub(in crate::platform) fn report(&self, notification: Notification) {
+        let mut reports = self.reports();
+        if !matches!(reports.last, Some(Notification::Ended { .. })) {
+            reports.last = Some(notification);
         }
-        drop(news);
-        self.ring();
+        drop(reports);
+        self.wake();
     }
 
-    /// The last word, if it is told. From now on the descriptor is silent until something more is told.
-    pub(in crate::platform) fn listen(&self) -> Option<Notification> {
-        // Before the asking, so that what is told meanwhile rings again. Empty already is as good.
-        let _ = rustix::io::read(&self.bell, &mut [0; 8]);
-        self.news().word.clone()
+    /// Resets the descriptor and returns the last report, if there is one.
+    pub(in crate::platform) fn acknowledge(&self) -> Option<Notification> {
+        // Reset first, so that a report during this call wakes the waiter again. An empty counter is fine.
+        let _ = rustix::io::read(&self.event_fd, &mut [0; 8]);
+        self.reports().last.clone()
     }
 
-    /// What becomes readable when something is told.
+    /// The descriptor that becomes readable at each report.
     pub(in crate::platform) fn fd(&self) -> BorrowedFd<'_> {
-        self.bell.as_fd()
+        self.event_fd.as_fd()
     }
 
-    /// When it was made.
+    /// When the instance was created.
     pub(in crate::platform) fn created(&self) -> Option<Nanos> {
-        self.news().created
+        self.reports().created
     }
 
-    /// When it was started.
+    /// When the instance was started.
     pub(in crate::platform) fn started(&self) -> Option<Nanos> {
-        self.news().started
+        self.reports().started
     }
 
-    /// How it ended.
+    /// The instance's exit status.
     pub(in crate::platform) fn exit(&self) -> Option<Exit> {
-        match self.news().word {
+        match self.reports().last {
             Some(Notification::Ended { exit, .. }) => Some(exit),
             _ => None,
         }
     }
 
-    fn news(&self) -> MutexGuard<'_, News> {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ring(&self) {
-        // The counter cannot overflow by a few words.
-        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+    fn wake(&self) {
+        // The counter cannot overflow: there are only a few reports.
+        let _ = rustix::io::write(&self.event_fd, &1u64.to_ne_bytes());
     }
 }
 
-/// How a process with this wait status (`wait(2)`) ended.
+/// Decodes a wait status (`wait(2)`).
 pub(in crate::platform) fn exit_of_status(status: i32) -> Exit {
     match status & 0x7f {
         0 => Exit::Code(status >> 8 & 0xff),
@@ -158,7 +161,7 @@ pub(in crate::platform) fn exit_of_status(status: i32) -> Exit {
     }
 }
 
-/// An exit code as shells and engines pass it on: 128 and the number of the signal that ended the process.
+/// Decodes an exit code as shells and engines use it: 128 plus the number of the signal that ended the process.
 pub(in crate::platform) fn exit_of_code(code: i32) -> Exit {
     match code {
         129..=192 => Exit::Signal(code - 128),
@@ -166,9 +169,9 @@ pub(in crate::platform) fn exit_of_code(code: i32) -> Exit {
     }
 }
 
-/// How that ended what a command ran which ended like this itself.
-pub(in crate::platform) fn passed_on(exit: Exit) -> Exit {
-    match exit {
+/// Derives the guest's exit status from its wrapper's.
+pub(in crate::platform) fn guest_exit(wrapper: Exit) -> Exit {
+    match wrapper {
         Exit::Code(code) => exit_of_code(code),
         signal => signal,
     }
@@ -188,9 +191,9 @@ mod tests {
     fn watched() -> (Watch, Arc<ExitNotice>, OwnedFd) {
         let (read, write) = pipe().expect("a pipe");
         let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
-        let told = Arc::new(ExitNotice::new().expect("an eventfd"));
-        watch.follow_told(Arc::clone(&told));
-        (watch, told, write)
+        let notice = Arc::new(ExitNotice::new().expect("an eventfd"));
+        watch.follow_notice(Arc::clone(&notice));
+        (watch, notice, write)
     }
 
     fn far() -> Nanos {
@@ -201,7 +204,7 @@ mod tests {
     fn wait_statuses_are_understood() {
         assert_eq!(exit_of_status(0x0300), Exit::Code(3));
         assert_eq!(exit_of_status(9), Exit::Signal(9));
-        // 0x80 tells of a core dump.
+        // 0x80 marks a core dump.
         assert_eq!(exit_of_status(0x8b), Exit::Signal(11));
     }
 
@@ -212,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_arrive_after_the_word_of_the_end_come_before_it() {
-        let (mut watch, told, write) = watched();
-        told.tell(Notification::Ended { at: HostClock.now(), exit: Exit::Code(0) });
+    fn lines_that_arrive_after_the_exit_report_are_stamped_before_the_exit() {
+        let (mut watch, notice, write) = watched();
+        notice.report(Notification::Ended { at: HostClock.now(), exit: Exit::Code(0) });
         let late = std::thread::spawn(move || {
             rustix::io::write(&write, b"FW main\n").expect("written");
         });
@@ -224,23 +227,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_before_the_end_does_not_end_a_wait() {
-        let (mut watch, told, _write) = watched();
-        told.tell_created(HostClock.now());
-        told.tell_started(HostClock.now());
+    fn reports_before_the_exit_do_not_end_a_wait() {
+        let (mut watch, notice, _write) = watched();
+        notice.report_created(HostClock.now());
+        notice.report_started(HostClock.now());
         let soon = HostClock.now() + Duration::from_millis(20).into();
         assert!(matches!(watch.wait_for(Milestone::Exit, soon), Err(Error::Deadline { .. })));
     }
 
     #[test]
-    fn a_wait_ends_when_the_end_can_no_longer_be_told() {
-        let (mut watch, told, _write) = watched();
-        told.tell(Notification::Lost("the engine fell silent".to_owned()));
+    fn a_wait_fails_when_the_event_stream_is_lost() {
+        let (mut watch, notice, _write) = watched();
+        let silent = engine_api::Error::Refused { status: 500, message: "the engine fell silent".to_owned() };
+        notice.report(Notification::Lost(silent));
         for outcome in [watch.wait_for(Milestone::Main, far()), watch.wait_exit(Duration::from_secs(600))] {
             let error = outcome.expect_err("lost").to_string();
             assert!(error.contains("fell silent") && error.contains("fw-test"), "{error}");
         }
-        told.tell(Notification::Ended { at: HostClock.now(), exit: Exit::Code(3) });
-        assert_eq!(told.exit(), Some(Exit::Code(3)), "what is learned later is kept all the same");
+        notice.report(Notification::Ended { at: HostClock.now(), exit: Exit::Code(3) });
+        assert_eq!(notice.exit(), Some(Exit::Code(3)), "a later exit status replaces the loss");
     }
 }

@@ -1,7 +1,9 @@
-//! Processes of instances: starting them, reading their lines, and learning how they end.
+//! Processes of instances: starting them, reading their output, and observing their exit.
 
 pub(crate) mod console;
 pub(crate) mod exit_notice;
+pub(crate) mod handle;
+pub(crate) mod host_error;
 pub(crate) mod orphan;
 pub(crate) mod poll;
 pub(crate) mod spawn;

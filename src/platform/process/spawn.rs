@@ -1,8 +1,8 @@
-//! Starting a process as fast as the kernel can: `clone(2)` that shares the address space until the `exec`.
+//! Starting a process as fast as the kernel can: with a `clone(2)` that shares the address space until the `exec`.
 //!
-//! `std::process::Command` forks, and so copies page tables, as soon as it is told to do anything of its own in the
-//! child. This is what `posix_spawn(3)` does, with a session, an affinity, limits, control groups, a mount that it
-//! does not see and a network namespace added.
+//! `std::process::Command` forks, and so copies page tables, as soon as it has to run code in the child. This module
+//! works like `posix_spawn(3)` and adds a session, an affinity, limits, control groups, a hidden mount and a network
+//! namespace.
 //! Invariant: the child calls only what `signal-safety(7)` lists, and the parent sleeps until it has called `exec`.
 
 use std::ffi::{CStr, CString};
@@ -16,15 +16,15 @@ use crate::model::cpuset::CpuSet;
 /// Bytes of stack for the child, which calls a dozen functions of the C library.
 const STACK: usize = 64 << 10;
 
-/// The first descriptor behind the standard ones.
+/// The first descriptor after the standard ones.
 pub(in crate::platform) const FIRST_PASSED: RawFd = 3;
 
-/// What a process is started with.
+/// How to start a process.
 #[derive(Debug)]
 pub(in crate::platform) struct Start<'a> {
     /// The program.
     pub(in crate::platform) program: CString,
-    /// Its arguments, its own name first.
+    /// Its arguments, starting with its own name.
     pub(in crate::platform) arguments: Vec<CString>,
     /// Its whole environment, `NAME=value`.
     pub(in crate::platform) environment: Vec<CString>,
@@ -32,9 +32,9 @@ pub(in crate::platform) struct Start<'a> {
     pub(in crate::platform) input: BorrowedFd<'a>,
     /// Its standard output.
     pub(in crate::platform) output: BorrowedFd<'a>,
-    /// Its standard error; the same as its output without.
+    /// Its standard error; `None` uses the standard output.
     pub(in crate::platform) error: Option<BorrowedFd<'a>>,
-    /// What it has open besides, as its descriptors from [`FIRST_PASSED`] on.
+    /// Further descriptors that it inherits, numbered from [`FIRST_PASSED`].
     pub(in crate::platform) passed: &'a [BorrowedFd<'a>],
     /// The CPUs it may run on.
     pub(in crate::platform) cpus: Option<&'a CpuSet>,
@@ -42,13 +42,13 @@ pub(in crate::platform) struct Start<'a> {
     pub(in crate::platform) cgroup_fds: &'a [OwnedFd],
     /// Limits by `setrlimit(2)`: resource and value.
     pub(in crate::platform) rlimits: &'a [(libc::__rlimit_resource_t, u64)],
-    /// A mount point that is empty for it, in a mount namespace of its own.
+    /// A mount that it does not see, which gives it its own mount namespace.
     pub(in crate::platform) hides: Option<&'a CStr>,
-    /// The network namespace that it is in; the harness's own without.
+    /// Its network namespace; `None` is the harness's.
     pub(in crate::platform) netns: Option<BorrowedFd<'a>>,
 }
 
-/// The child's side of a [`Start`]: plain memory, made before the clone.
+/// The child's copy of a [`Start`]: plain memory, prepared before the clone.
 struct Child {
     program: *const libc::c_char,
     argv: Vec<*const libc::c_char>,
@@ -62,18 +62,29 @@ struct Child {
     rlimits: Vec<(libc::__rlimit_resource_t, libc::rlimit)>,
     hides: Option<*const libc::c_char>,
     netns: Option<RawFd>,
-    /// Written by the child when something fails, read by the parent: they share their memory.
+    /// The failed step and its `errno`. The child writes it into the shared memory, and the parent reads it.
     failed: Option<(&'static str, i32)>,
 }
 
-/// Starts it: its process number and a handle. The calling thread sleeps until the program runs.
-///
-/// # Errors
-/// Names the step that failed, in the parent or in the child.
-pub(in crate::platform) fn start(start: &Start<'_>) -> io::Result<(i32, OwnedFd)> {
-    let mut child = Child::of(start);
+/// A step that failed in the parent or in the child.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {step}: {source}")]
+pub(in crate::platform) struct SpawnError {
+    step: &'static str,
+    source: io::Error,
+}
+
+impl From<SpawnError> for io::Error {
+    fn from(error: SpawnError) -> Self {
+        io::Error::new(error.source.kind(), error)
+    }
+}
+
+/// Starts a process and returns its number and handle. The calling thread sleeps until the program runs.
+pub(in crate::platform) fn start(start: &Start<'_>) -> Result<(i32, OwnedFd), SpawnError> {
+    let mut child = Child::new(start);
     let mut stack: Vec<MaybeUninit<u8>> = Vec::with_capacity(STACK);
-    // SAFETY: the end of the allocation, rounded down to the alignment that the x86-64 and arm64 ABIs ask of a stack.
+    // SAFETY: the end of the allocation, rounded down to the stack alignment of the x86-64 and arm64 ABIs.
     let top = unsafe { stack.as_mut_ptr().add(STACK).map_addr(|end| end & !0xf) };
     let mut handle: libc::c_int = -1;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
@@ -86,7 +97,7 @@ pub(in crate::platform) fn start(start: &Start<'_>) -> io::Result<(i32, OwnedFd)
     let error = io::Error::last_os_error();
     drop(masked);
     if pid < 0 {
-        return Err(io::Error::new(error.kind(), format!("clone: {error}")));
+        return Err(SpawnError { step: "clone", source: error });
     }
     // SAFETY: the clone succeeded, so `handle` is a new descriptor that nobody else owns.
     let handle = unsafe { OwnedFd::from_raw_fd(handle) };
@@ -96,34 +107,31 @@ pub(in crate::platform) fn start(start: &Start<'_>) -> io::Result<(i32, OwnedFd)
             use rustix::process::{WaitId, WaitIdOptions, waitid};
             use std::os::fd::AsFd;
             let _ = waitid(WaitId::PidFd(handle.as_fd()), WaitIdOptions::EXITED);
-            let error = io::Error::from_raw_os_error(errno);
-            Err(io::Error::new(error.kind(), format!("{step}: {error}")))
+            Err(SpawnError { step, source: io::Error::from_raw_os_error(errno) })
         }
     }
 }
 
 impl Child {
-    fn of(start: &Start<'_>) -> Self {
-        let pointers = |texts: &[CString]| texts.iter().map(|t| t.as_ptr()).chain([ptr::null()]).collect();
-        let limit = |&(resource, most): &(_, u64)| (resource, libc::rlimit { rlim_cur: most, rlim_max: most });
+    fn new(start: &Start<'_>) -> Self {
         Self {
             program: start.program.as_ptr(),
-            argv: pointers(&start.arguments),
-            envp: pointers(&start.environment),
+            argv: null_terminated(&start.arguments),
+            envp: null_terminated(&start.environment),
             input: start.input.as_raw_fd(),
             output: start.output.as_raw_fd(),
             error: start.error.unwrap_or(start.output).as_raw_fd(),
             passed: start.passed.iter().map(AsRawFd::as_raw_fd).collect(),
             cpus: start.cpus.map(kernel_set),
             cgroup_fds: start.cgroup_fds.iter().map(AsRawFd::as_raw_fd).collect(),
-            rlimits: start.rlimits.iter().map(limit).collect(),
+            rlimits: start.rlimits.iter().map(|&(resource, max)| (resource, rlimit(max))).collect(),
             hides: start.hides.map(CStr::as_ptr),
             netns: start.netns.map(|netns| netns.as_raw_fd()),
             failed: None,
         }
     }
 
-    /// The step that failed, if one did, of those that change what the child sees.
+    /// Changes the child's namespaces. Returns the step that failed, if one did.
     ///
     /// # Safety
     /// As [`Self::become_program`].
@@ -136,7 +144,7 @@ impl Child {
                 return Some("enter the network namespace");
             }
             if let Some(mount) = self.hides {
-                // What is mounted later on the host still shows here; nothing of this shows there.
+                // Later mounts of the host still appear in this namespace; its own changes stay in it.
                 let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_SLAVE);
                 if libc::unshare(libc::CLONE_NEWNS) != 0
                     || libc::mount(none, c"/".as_ptr(), none, private, ptr::null()) != 0
@@ -149,7 +157,7 @@ impl Child {
         None
     }
 
-    /// The steps between clone and `exec`, in the child. Returns only on failure.
+    /// Runs the steps between clone and `exec` in the child. Returns the failed step, and only on failure.
     ///
     /// # Safety
     /// Only in a child that [`start`] made, with the pointers of `self` alive.
@@ -157,7 +165,7 @@ impl Child {
         // SAFETY: plain system calls on memory that lives, see above; `empty` is initialised by `sigemptyset`.
         unsafe {
             if libc::setsid() < 0 {
-                return "setsid";
+                return "start a session";
             }
             for &fd in &self.cgroup_fds {
                 if libc::write(fd, c"0".as_ptr().cast(), 1) != 1 {
@@ -181,20 +189,20 @@ impl Child {
                 return "connect the output";
             }
             let end = FIRST_PASSED + self.passed.len() as RawFd;
-            // Out of the way first: one may lie where another has to be.
+            // Move all out of the way first, since one may occupy another's number.
             for passed in &mut self.passed {
                 *passed = libc::fcntl(*passed, libc::F_DUPFD_CLOEXEC, end);
             }
             for (at, &passed) in (FIRST_PASSED..).zip(&self.passed) {
                 if libc::dup2(passed, at) < 0 {
-                    return "pass a descriptor on";
+                    return "pass a descriptor";
                 }
             }
-            // Whatever the harness itself inherited open ends here. A kernel before 5.11 does not know it, and then only
-            // descriptors that nobody marked close-on-exec would slip through.
+            // Close everything else that the harness has open. A kernel before 5.11 does not support the flag; then only
+            // descriptors without close-on-exec would leak.
             libc::syscall(libc::SYS_close_range, end, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored over `exec`. The others are the
-            // ones the harness handles: none of its handlers may run in the memory that both share.
+            // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored across `exec`. The harness handles the
+            // other signals, and its handlers must not run in the shared memory.
             for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
                 libc::signal(signal, libc::SIG_DFL);
             }
@@ -207,7 +215,7 @@ impl Child {
     }
 }
 
-/// The child's whole life up to the `exec`.
+/// Runs in the child up to the `exec`.
 extern "C" fn run(child: *mut libc::c_void) -> libc::c_int {
     let child: *mut Child = child.cast();
     // SAFETY: `start` passes a pointer to a `Child` that outlives this function and that nobody else uses meanwhile.
@@ -216,6 +224,14 @@ extern "C" fn run(child: *mut libc::c_void) -> libc::c_int {
         (*child).failed = Some((step, *libc::__errno_location()));
         libc::_exit(127)
     }
+}
+
+fn null_terminated(texts: &[CString]) -> Vec<*const libc::c_char> {
+    texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+}
+
+fn rlimit(max: u64) -> libc::rlimit {
+    libc::rlimit { rlim_cur: max, rlim_max: max }
 }
 
 fn kernel_set(cpus: &CpuSet) -> libc::cpu_set_t {
@@ -227,7 +243,7 @@ fn kernel_set(cpus: &CpuSet) -> libc::cpu_set_t {
     }
 }
 
-/// Every signal of this thread is blocked while this lives.
+/// Blocks every signal of this thread while it lives.
 struct MaskedSignals(libc::sigset_t);
 
 impl MaskedSignals {
@@ -256,9 +272,9 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::platform::process::watch::Process;
+    use crate::platform::process::handle::Process;
 
-    /// How `cat` shows `file`, without anything that is asked for.
+    /// Starts `cat` on `file`, with everything else at its default.
     fn cat<'a>(file: &CStr, input: &'a File, output: &'a io::PipeWriter) -> Start<'a> {
         let program = crate::host::tools::find("cat").expect("every system has it");
         let program = CString::new(program.into_os_string().into_encoded_bytes()).expect("a path");
@@ -278,26 +294,26 @@ mod tests {
         }
     }
 
-    /// What a process sees in `file`, with `hides` and in `netns`.
-    fn seen(file: &CStr, hides: Option<&CStr>, netns: Option<BorrowedFd<'_>>) -> io::Result<String> {
+    /// What a process reads from `file`, with `hides` and in `netns`.
+    fn read_in_child(file: &CStr, hides: Option<&CStr>, netns: Option<BorrowedFd<'_>>) -> io::Result<String> {
         let (mut read, write) = io::pipe()?;
         let input = File::open("/dev/null")?;
         let (pid, handle) = start(&Start { hides, netns, ..cat(file, &input, &write) })?;
         drop(write);
         let mut text = String::new();
         read.read_to_string(&mut text)?;
-        Process::new(pid, handle).reap().map(|_| text)
+        Process::new(pid, handle).reap().map(|_| text).map_err(io::Error::other)
     }
 
     fn mounts(hides: Option<&CStr>) -> io::Result<String> {
-        seen(c"/proc/self/mounts", hides, None)
+        read_in_child(c"/proc/self/mounts", hides, None)
     }
 
     #[test]
-    fn descriptors_are_passed_on_in_their_order_and_no_others() {
+    fn descriptors_are_passed_in_their_order_and_no_others() {
         let (mut read, write) = io::pipe().expect("a pipe");
         let files: Vec<_> = ["first", "second"].map(memory_file).into();
-        // The other way round, so that each lies where the other has to be or was made before it.
+        // In reverse order, so that each occupies the other's number or was opened before it.
         let passed: Vec<_> = files.iter().rev().map(AsFd::as_fd).collect();
         let program = CString::new(
             crate::host::tools::find("sh").expect("every system has it").into_os_string().into_encoded_bytes(),
@@ -337,7 +353,7 @@ mod tests {
     fn a_hidden_mount_is_hidden_from_the_process_alone() {
         let shown = mounts(None).expect("it starts");
         match mounts(Some(c"/dev")) {
-            Err(e) => eprintln!("skipped: no mount namespace can be had: {e}"),
+            Err(e) => eprintln!("skipped: no mount namespace: {e}"),
             Ok(seen) => {
                 assert!(shown.contains(" /dev ") && !seen.contains(" /dev "), "{seen}");
                 assert!(seen.contains(" /proc "), "{seen}");
@@ -345,13 +361,14 @@ mod tests {
         }
         assert_eq!(mounts(None).expect("it starts"), shown, "the host's are as before");
     }
+
     #[test]
     fn a_process_is_in_its_network_namespace_and_the_harness_stays_in_its_own() {
-        let links = |netns| seen(c"/proc/self/net/dev", None, netns);
+        let links = |netns| read_in_child(c"/proc/self/net/dev", None, netns);
         let own = links(None).expect("it starts");
         let network = std::sync::Arc::new(crate::host::network::RunNetwork::default());
         if let Err(why) = network.attach() {
-            return eprintln!("skipped: no network namespace can be had: {why}");
+            return eprintln!("skipped: no network namespace: {why}");
         }
         let netns = File::open(network.netns().expect("it is made")).expect("it is there");
         assert!(links(Some(netns.as_fd())).expect("it starts").contains(" fw0:"));
@@ -359,6 +376,6 @@ mod tests {
         assert_eq!(names(&links(None).expect("it starts")), names(&own));
         let none = File::open("/dev/null").expect("it is there");
         let refused = links(Some(none.as_fd())).expect_err("no namespace");
-        assert!(refused.to_string().starts_with("enter the network namespace"), "{refused}");
+        assert!(refused.to_string().starts_with("failed to enter the network namespace"), "{refused}");
     }
 }

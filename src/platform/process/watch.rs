@@ -1,84 +1,82 @@
-//! Watching one instance: its output, its end and the user's wish to stop, in one poll.
+//! Watching one instance: its output, its exit and the user's interrupt, in one poll.
 //!
-//! Shared by every platform whose instance is a process of this host, or whose end somebody tells. Invariant: a wait sleeps in `poll(2)` until
-//! something happens or its deadline is over; it never spins and never reads the clock of the guest.
+//! Every platform uses it whose instance is a process of this host, or whose engine reports the exit. Invariant: a wait
+//! sleeps in `poll(2)` until something happens or its deadline expires; it never spins and never reads the guest's
+//! clock.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::host::clock::{Clock, HostClock};
 use crate::host::interrupt::Interrupt;
 use crate::model::event::{Event, Events};
 use crate::model::units::Nanos;
 use crate::platform::process::console::Console;
-use crate::platform::process::exit_notice::{Ending, ExitNotice, Notification, exit_of_status};
-use crate::platform::process::orphan::Tells;
+use crate::platform::process::exit_notice::{ExitNotice, ExitSource, Notification};
+pub(in crate::platform) use crate::platform::process::handle::{Process, threads_of};
 use crate::platform::process::poll::poll_four;
-use crate::platform::{Error, Exit, GuestThread, Milestone, StampedLine, ThreadRole};
+use crate::platform::{Error, Exit, Milestone, StampedLine, engine_api};
 
-/// How long a killed process may take to be gone before that counts as a failure of the host.
+/// How long a killed process may take to exit before that counts as a failure of the host.
 pub(in crate::platform) const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the last output of an instance may take to arrive after its end was told.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long the last output of an instance may take to arrive after its exit was reported.
+const LATE_OUTPUT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// One instance with its output.
 #[derive(Debug)]
 pub(in crate::platform) struct Watch {
     name: String,
     console: Console,
-    ending: Option<Ending>,
-    /// Why its end will never be told.
-    lost: Option<String>,
-    after_word: ExitBehavior,
+    exit_source: Option<ExitSource>,
+    /// Why its exit status will never be reported.
+    lost: Option<LostExit>,
+    exit_behavior: ExitBehavior,
     interrupt: Interrupt,
     events: Events,
 }
 
-/// A process by a handle that no reuse of its number can mislead.
-#[derive(Debug)]
-pub(in crate::platform) struct Process {
-    /// Its number in the host's process namespace.
-    pub(in crate::platform) pid: i32,
-    /// The handle.
-    pub(in crate::platform) handle: OwnedFd,
-    /// How it tells what ended its guest.
-    pub(in crate::platform) tells: Tells,
-}
-
-/// What a machine does once its guest system has told how its program ended.
+/// What a virtual machine does once its guest system has reported the program's exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::platform) enum ExitBehavior {
-    /// It ends by itself.
+    /// It exits by itself.
     Ends,
-    /// It may stay on, and is ended.
+    /// It may keep running, and is killed.
     MayStay,
 }
 
-/// Whether the user's wish to stop ends a wait.
+/// Why the exit status of an instance will never be reported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum LostExit {
+    #[error("{}", .0.with_help())]
+    Engine(engine_api::Error),
+    #[error("the machine stopped without reporting its program's exit status")]
+    SilentMachine,
+}
+
+/// Whether the user's interrupt ends a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::platform) enum Patience {
     /// It does.
     Interruptible,
-    /// It does not: something is being cleaned up.
+    /// It does not, because the wait is part of a cleanup.
     Cleanup,
 }
 
 impl Watch {
-    /// Watches the instance `name`, whose output comes from `pipe` and whose process is not known yet.
+    /// Watches the instance `name`, whose output arrives at `pipe` and whose process does not exist yet.
     pub(in crate::platform) fn new(name: &str, pipe: OwnedFd, interrupt: &Interrupt) -> Self {
-        let (name, console, interrupt) = (name.to_owned(), Console::new(pipe), interrupt.clone());
         Self {
-            name,
-            console,
-            ending: None,
+            name: name.to_owned(),
+            console: Console::new(pipe),
+            exit_source: None,
             lost: None,
-            after_word: ExitBehavior::Ends,
-            interrupt,
+            exit_behavior: ExitBehavior::Ends,
+            interrupt: interrupt.clone(),
             events: Events::new(),
         }
     }
@@ -91,45 +89,45 @@ impl Watch {
         &self.events
     }
 
-    /// Reads what there is, without waiting; all lines so far.
+    /// Reads the available output, without waiting, and returns all lines so far.
     pub(in crate::platform) fn lines(&mut self) -> &[StampedLine] {
         self.read();
         self.console.lines()
     }
 
     pub(in crate::platform) fn process(&self) -> Option<&Process> {
-        self.ending.as_ref().and_then(Ending::process)
+        self.exit_source.as_ref().and_then(ExitSource::process)
     }
 
-    /// From now on watches the end of `process`, too.
+    /// Watches the exit of `process`, which is the guest.
     pub(in crate::platform) fn follow(&mut self, process: Process) {
-        self.ending = Some(Ending::Process(process));
+        self.exit_source = Some(ExitSource::Process(process));
     }
 
-    /// From now on watches the end of `process`, whose exit code is that of what it ran for somebody else.
+    /// Watches the exit of `process`, a command that returns the guest's exit code.
     pub(in crate::platform) fn follow_command(&mut self, process: Process) {
-        self.ending = Some(Ending::Command(process));
+        self.exit_source = Some(ExitSource::Command(process));
     }
 
-    /// From now on watches the end of `monitor`, and takes the word of the guest system in it for how its program ended.
-    pub(in crate::platform) fn follow_machine(&mut self, monitor: Process, after: ExitBehavior) {
-        self.ending = Some(Ending::Machine(monitor));
-        self.after_word = after;
+    /// Watches the exit of `monitor`, whose guest system reports the program's exit status on the console.
+    pub(in crate::platform) fn follow_machine(&mut self, monitor: Process, behavior: ExitBehavior) {
+        self.exit_source = Some(ExitSource::Machine(monitor));
+        self.exit_behavior = behavior;
     }
 
-    /// How it ended, as far as is known: by the guest system's word, or by what ended its process.
+    /// Waits for `notice` to report the exit.
+    pub(in crate::platform) fn follow_notice(&mut self, notice: Arc<ExitNotice>) {
+        self.exit_source = Some(ExitSource::Notice(notice));
+    }
+
+    /// The program's exit status, if it is known: what the guest system reported, else what its process returned.
     pub(in crate::platform) fn exit(&self) -> Option<Exit> {
-        self.console.exit().or_else(|| self.ending.as_ref().and_then(Ending::peek_exit))
+        self.console.exit().or_else(|| self.exit_source.as_ref().and_then(ExitSource::peek_exit))
     }
 
-    /// From now on waits for the end to be told, too.
-    pub(in crate::platform) fn follow_told(&mut self, told: Arc<ExitNotice>) {
-        self.ending = Some(Ending::ExitNotice(told));
-    }
-
-    /// Reads its output no more.
-    pub(in crate::platform) fn stop_listening(&mut self) {
-        self.console.forget();
+    /// Closes its output.
+    pub(in crate::platform) fn stop_reading(&mut self) {
+        self.console.discard();
     }
 
     /// Stamps `event` now.
@@ -142,31 +140,31 @@ impl Watch {
         self.events.entry(event).or_insert(at);
     }
 
-    /// Whether its process has ended, as far as was watched.
+    /// Whether this watch has observed the exit.
     pub(in crate::platform) fn has_ended(&self) -> bool {
         self.events.contains_key(&Event::Exit)
     }
 
-    /// The contract of [`super::Instance::wait_for`].
+    /// Fulfills the contract of [`Instance::wait_for`](crate::platform::Instance::wait_for).
     pub(in crate::platform) fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error> {
         let begun = HostClock.now();
         loop {
-            // Asked before the output is read for the last time: what happened in time counts, whenever it is read.
+            // Checked before the last read of the output: a milestone in time counts, whenever it is read.
             let late = HostClock.now() >= deadline;
             if let Some(at) = self.reached(milestone) {
                 return Ok(at);
             }
-            if let Some(reason) = self.hopeless() {
+            if let Some(reason) = self.failure() {
                 return Err(Error::failed(format!("wait for {} of {}", awaited(milestone), self.name), reason));
             }
             self.pump(None, deadline, Patience::Interruptible)?;
-            if late && self.reached(milestone).is_none() && self.hopeless().is_none() {
-                return Err(self.too_late(begun, awaited(milestone)));
+            if late && self.reached(milestone).is_none() && self.failure().is_none() {
+                return Err(self.timed_out(begun, awaited(milestone)));
             }
         }
     }
 
-    /// Waits for the end of its process, whatever the user wishes.
+    /// Waits for the exit of its process. The user's interrupt does not end the wait.
     pub(in crate::platform) fn wait_exit(&mut self, patience: Duration) -> Result<Nanos, Error> {
         let begun = HostClock.now();
         let deadline = begun + patience.into();
@@ -175,16 +173,16 @@ impl Watch {
                 return Ok(at);
             }
             if let Some(reason) = &self.lost {
-                return Err(Error::failed(format!("wait for the end of {}", self.name), reason));
+                return Err(Error::failed(format!("wait for the exit of {}", self.name), reason));
             }
             if HostClock.now() >= deadline {
-                return Err(self.too_late(begun, "the end of its killed process"));
+                return Err(self.timed_out(begun, "the exit of its killed process"));
             }
             self.pump(None, deadline, Patience::Cleanup)?;
         }
     }
 
-    /// Reads what is still in the pipe until every writer is gone, at most for `patience`.
+    /// Reads the pipe until every writer is gone, at most for `patience`.
     pub(in crate::platform) fn drain(&mut self, patience: Duration) {
         let deadline = HostClock.now() + patience.into();
         while self.console.fd().is_some() && HostClock.now() < deadline {
@@ -194,8 +192,8 @@ impl Watch {
         }
     }
 
-    /// Sleeps until there is output, the process ends, `other` is readable, the user wishes to stop or `deadline` is
-    /// over; then reads and stamps. Whether `other` is readable.
+    /// Sleeps until output arrives, the process exits, `other` is readable, the user interrupts or `deadline` expires;
+    /// then reads and stamps. Returns whether `other` is readable.
     pub(in crate::platform) fn pump(
         &mut self,
         other: Option<BorrowedFd<'_>>,
@@ -205,42 +203,42 @@ impl Watch {
         if patience == Patience::Interruptible && self.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
-        let ending = self.ending.as_ref().filter(|_| !self.has_ended() && self.lost.is_none()).map(Ending::fd);
+        let exit = self.exit_source.as_ref().filter(|_| !self.has_ended() && self.lost.is_none()).map(ExitSource::fd);
         let interrupt = (patience == Patience::Interruptible).then(|| self.interrupt.fd());
-        let ready = poll_four([self.console.fd(), ending, other, interrupt], deadline)
+        let ready = poll_four([self.console.fd(), exit, other, interrupt], deadline)
             .map_err(|e| Error::failed(format!("poll {}", self.name), e))?;
         if ready[0] || ready[1] {
             self.read();
         }
         if ready[1] {
-            // After the reading, so that no line of the guest is stamped later than its end.
-            self.learn_end();
+            // After the read, so that no line of the guest is stamped after its exit.
+            self.observe_exit();
         }
         Ok(ready[2])
     }
 
-    fn learn_end(&mut self) {
-        let Some(Ending::ExitNotice(told)) = &self.ending else {
+    fn observe_exit(&mut self) {
+        let Some(ExitSource::Notice(notice)) = &self.exit_source else {
             self.stamp(Event::Exit);
-            if matches!(self.ending, Some(Ending::Machine(_))) && self.exit().is_none() {
-                self.lost = Some("the machine stopped without a word on how its program ended".to_owned());
+            if matches!(self.exit_source, Some(ExitSource::Machine(_))) && self.exit().is_none() {
+                self.lost = Some(LostExit::SilentMachine);
             }
             return;
         };
-        match told.listen() {
+        match notice.acknowledge() {
             None => {}
-            Some(Notification::Lost(reason)) => self.lost = Some(reason),
+            Some(Notification::Lost(error)) => self.lost = Some(LostExit::Engine(error)),
             Some(Notification::Ended { at, .. }) => {
-                self.hear_last_words();
+                self.read_late_output();
                 let last = self.console.lines().last().map_or(at, |line| line.at);
                 self.stamp_at(Event::Exit, at.max(last));
             }
         }
     }
 
-    /// Reads what comes by another way than the word of the end and may be slower.
-    fn hear_last_words(&mut self) {
-        let deadline = HostClock.now() + LAST_WORDS.into();
+    /// Reads output that takes another way than the exit report and may be slower.
+    fn read_late_output(&mut self) {
+        let deadline = HostClock.now() + LATE_OUTPUT_PATIENCE.into();
         while let Some(pipe) = self.console.fd() {
             match poll_four([Some(pipe), None, None, None], deadline) {
                 Ok([true, ..]) => self.read(),
@@ -253,12 +251,12 @@ impl Watch {
     /// Kills its process, without waiting.
     pub(in crate::platform) fn kill(&self) {
         if let Some(process) = self.process().filter(|_| !self.has_ended()) {
-            // It fails only when the process is gone already.
+            // Fails only if the process is gone already.
             let _ = pidfd_send_signal(&process.handle, Signal::KILL);
         }
     }
 
-    /// Its events and lines, taken out at the end.
+    /// Takes its events and lines.
     pub(in crate::platform) fn take(&mut self) -> (Events, Vec<StampedLine>) {
         (std::mem::take(&mut self.events), self.console.take_lines())
     }
@@ -268,10 +266,10 @@ impl Watch {
         for (event, at) in self.console.events() {
             self.events.entry(event).or_insert(at);
         }
-        if self.after_word == ExitBehavior::MayStay && self.console.exit().is_some() {
+        if self.exit_behavior == ExitBehavior::MayStay && self.console.exit().is_some() {
             self.kill();
         }
-        if let (Some(Ending::Machine(_)), Some(at)) = (&self.ending, self.console.opened()) {
+        if let (Some(ExitSource::Machine(_)), Some(at)) = (&self.exit_source, self.console.guest_start()) {
             self.events.entry(Event::Guest).or_insert(at);
         }
     }
@@ -285,99 +283,40 @@ impl Watch {
         }
     }
 
-    /// Why nothing more can be awaited.
-    fn hopeless(&self) -> Option<String> {
+    /// Why no further milestone can be reached.
+    fn failure(&self) -> Option<String> {
         if let Some(error) = self.console.error() {
             return Some(format!("the guest reports: {error}"));
         }
         if let Some(reason) = &self.lost {
-            return Some(format!("{reason}; last seen: {}", self.console.last()));
+            return Some(format!("{reason}; last seen: {}", self.console.last_seen()));
         }
         let how = match self.has_ended().then(|| self.exit())? {
             Some(Exit::Code(code)) => format!("exited with code {code}"),
             Some(Exit::Signal(signal)) => format!("was ended by signal {signal}"),
             None => "ended".to_owned(),
         };
-        Some(format!("the guest {how} before; last seen: {}", self.console.last()))
+        Some(format!("the guest {how} before; last seen: {}", self.console.last_seen()))
     }
 
-    fn too_late(&self, begun: Nanos, awaited: &str) -> Error {
+    fn timed_out(&self, begun: Nanos, awaited: &str) -> Error {
         Error::Deadline {
             name: self.name.clone(),
             after: HostClock.now().saturating_sub(begun).to_string(),
             awaited: awaited.to_owned(),
-            last: self.console.last(),
+            last: self.console.last_seen(),
         }
     }
 }
 
-impl Process {
-    /// A process that is the guest itself.
-    pub(in crate::platform) fn new(pid: i32, handle: OwnedFd) -> Self {
-        Self { pid, handle, tells: Tells::Signal }
-    }
-
-    /// How it ended, without reaping it; `None` while it runs, or when this process may not know.
-    pub(in crate::platform) fn peek_exit(&self) -> Option<Exit> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        match waitid(WaitId::PidFd(self.handle.as_fd()), options) {
-            Ok(status) => status.and_then(|status| exit_of(&status)).map(|exit| self.tells.read(exit)),
-            // Not our child: the kernel tells those who may trace it (proc_pid_stat(5), exit_code).
-            Err(_) => {
-                let stat = procfs::process::Process::new(self.pid).and_then(|p| p.stat()).ok()?;
-                (stat.state == 'Z').then_some(stat.exit_code).flatten().map(exit_of_status)
-            }
-        }
-    }
-
-    /// Reaps it: it is our child and has ended.
-    pub(in crate::platform) fn reap(&self) -> io::Result<Exit> {
-        let status = waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED)?;
-        let exit = status.and_then(|status| exit_of(&status)).map(|exit| self.tells.read(exit));
-        exit.ok_or_else(|| io::Error::other("it has no exit status"))
-    }
-}
-
-/// A new pipe: the reading end does not block, both close on `exec`.
+/// Creates a pipe whose reading end does not block; both ends close on `exec`.
 pub(in crate::platform) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&read, true)?;
     Ok((read, write))
 }
 
-/// Waits until these processes have ended, at most for `patience`.
-pub(in crate::platform) fn wait_ended(handles: &[OwnedFd], patience: Duration) {
-    let deadline = HostClock.now() + patience.into();
-    for handle in handles {
-        while HostClock.now() < deadline
-            && matches!(poll_four([Some(handle.as_fd()), None, None, None], deadline), Ok([false, ..]))
-        {}
-    }
-}
-
-/// The threads of these processes, by `/proc`.
-pub(in crate::platform) fn threads_of(pids: impl IntoIterator<Item = i32>) -> Vec<GuestThread> {
-    let tasks = |pid: i32| {
-        let names = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
-        names.filter_map(move |entry| {
-            let tid = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            Some(GuestThread { pid, tid, role: ThreadRole::Process })
-        })
-    };
-    pids.into_iter().flat_map(tasks).collect()
-}
-
-/// The number of a process as `rustix` takes it.
-pub(in crate::platform) fn pid(raw: i32) -> io::Result<Pid> {
-    Pid::from_raw(raw).ok_or_else(|| io::Error::other(format!("{raw} is no process number")))
-}
-
-fn exit_of(status: &rustix::process::WaitIdStatus) -> Option<Exit> {
-    let signal = || status.terminating_signal().map(Exit::Signal);
-    status.exit_status().map(Exit::Code).or_else(signal)
-}
-
-/// What `milestone` is, in error messages.
+/// Names `milestone` in error messages.
 pub(in crate::platform) fn awaited(milestone: Milestone) -> &'static str {
     match milestone {
         Milestone::Main => "`FW main`",

@@ -25,7 +25,7 @@ fn what_was_printed_before_a_late_wait_counts() {
 }
 
 #[test]
-fn a_deadline_tells_what_was_awaited_and_what_was_seen() {
+fn a_deadline_reports_what_was_awaited_and_what_was_seen() {
     let (read, write) = pipe().expect("a pipe");
     rustix::io::write(&write, b"half a word\n").expect("written");
     let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
@@ -34,16 +34,14 @@ fn a_deadline_tells_what_was_awaited_and_what_was_seen() {
     assert!(error.contains("`FW ready`") && error.contains("half a word") && error.contains("fw-test"), "{error}");
 }
 
-/// A machine whose monitor is `program`, and the writing end of its console.
-fn machine(program: &str, argument: &str, after: ExitBehavior) -> (Watch, OwnedFd) {
-    use rustix::process::{PidfdFlags, pidfd_open};
+/// Starts a machine whose monitor is `program`; returns its watch and the writing end of its console.
+fn machine(program: &str, argument: &str, behavior: ExitBehavior) -> (Watch, OwnedFd) {
     let (read, write) = pipe().expect("a pipe");
     #[expect(clippy::zombie_processes, reason = "the watch reaps it")]
     let child = std::process::Command::new(program).arg(argument).spawn().expect("it starts");
-    let number = child.id() as i32;
-    let handle = pidfd_open(pid(number).expect("a number"), PidfdFlags::empty()).expect("it is there");
+    let process = Process::open(child.id() as i32).expect("it lives");
     let mut watch = Watch::new("fw-test", read, &Interrupt::new().expect("an eventfd"));
-    watch.follow_machine(Process::new(number, handle), after);
+    watch.follow_machine(process, behavior);
     (watch, write)
 }
 
@@ -52,19 +50,19 @@ fn far() -> Nanos {
 }
 
 #[test]
-fn a_machine_that_may_stay_on_is_ended_once_its_program_has() {
+fn a_machine_that_keeps_running_is_ended_once_its_program_has() {
     let (mut watch, write) = machine("sleep", "600", ExitBehavior::MayStay);
     rustix::io::write(&write, b"FW main\nFW exit code 3\n").expect("written");
     watch.wait_for(Milestone::Exit, far()).expect("it ends");
-    assert_eq!(watch.exit(), Some(Exit::Code(3)), "the program's, not the signal that ended the monitor");
+    assert_eq!(watch.exit(), Some(Exit::Code(3)), "the program's status, not the signal that ended the monitor");
     watch.process().expect("it has one").reap().expect("it is ours");
 }
 
 #[test]
-fn a_machine_that_stops_without_a_word_is_a_failure() {
+fn a_machine_that_stops_without_reporting_an_exit_status_is_a_failure() {
     let (mut watch, _write) = machine("true", "", ExitBehavior::Ends);
-    let error = watch.wait_for(Milestone::Exit, far()).expect_err("nobody told").to_string();
-    assert!(error.contains("without a word"), "{error}");
-    assert_eq!(watch.exit(), None, "that its monitor ended well says nothing of its program");
+    let error = watch.wait_for(Milestone::Exit, far()).expect_err("no exit status").to_string();
+    assert!(error.contains("without reporting"), "{error}");
+    assert_eq!(watch.exit(), None, "the monitor's exit code is not its program's");
     watch.process().expect("it has one").reap().expect("it is ours");
 }

@@ -1,4 +1,4 @@
-//! What all instances share whose life a [`Watch`] follows.
+//! The instance type of every platform that follows its instances with a [`Watch`].
 
 use crate::host::cgroup::Cgroup;
 use crate::host::output;
@@ -7,53 +7,53 @@ use crate::model::units::{Bytes, Nanos};
 use crate::platform::process::watch::{Watch, threads_of};
 use crate::platform::{Endpoint, Error, Exit, GuestThread, Instance, Milestone, StampedLine, Stopped};
 
-/// What tells one platform's instances from those of another.
+/// What differs between the instances of platforms.
 pub(in crate::platform) trait Body: Send + std::fmt::Debug {
-    /// Its output, its events and its end.
+    /// The watch of its output, its events and its exit.
     fn watch(&self) -> &Watch;
 
-    /// The same, to be waited for.
+    /// The same watch, for waits.
     fn watch_mut(&mut self) -> &mut Watch;
 
-    /// Ends it if it lives and removes everything that was made for it; how it ended. Called once.
+    /// Ends it if it lives, removes everything that was created for it, and returns its exit status. Called once.
     fn end(&mut self) -> Result<Exit, Error>;
 
-    /// Its cgroup, where it has one of its own.
+    /// Its own cgroup, if it has one.
     fn cgroup(&self) -> Option<&Cgroup>;
 
-    /// Where its server answers.
+    /// The address of its server.
     fn endpoint(&self) -> Option<Endpoint>;
 
-    /// The processes that execute it: of a sandbox those of its kernel and its helpers.
+    /// The processes that execute it. A sandbox's kernel and helpers are included.
     fn pids(&self) -> Vec<i32> {
         self.cgroup().map(Cgroup::procs).unwrap_or_default()
     }
 
-    /// Begins to end it; it lives.
+    /// Kills it without waiting. Called only while it lives.
     fn kill(&mut self) {
         self.watch().kill();
     }
 
-    /// It has come as far as `milestone`.
+    /// Called after each wait that reached `milestone`.
     fn reached(&mut self, _milestone: Milestone) {}
 
-    /// The threads that execute it now; it lives.
+    /// The threads that execute it. Called only while it lives.
     fn threads(&self) -> Vec<GuestThread> {
         threads_of(self.pids())
     }
 
-    /// The memory that its guest was given, where it has one of its own.
+    /// The size of its guest's own memory, if it has one.
     fn guest_memory(&self) -> Option<Bytes> {
         None
     }
 
-    /// What it knows of why a wait failed, besides.
+    /// Adds what it knows about the cause to the error of a wait.
     fn explain(&mut self, error: Error) -> Error {
         error
     }
 }
 
-/// An instance: a body that is removed when it is stopped, or dropped.
+/// An instance: a body that is removed when it is stopped or dropped.
 #[derive(Debug)]
 pub(in crate::platform) struct Watched<B: Body> {
     body: B,
@@ -61,7 +61,7 @@ pub(in crate::platform) struct Watched<B: Body> {
 }
 
 impl<B: Body> Watched<B> {
-    /// The instance of `body`, which was launched.
+    /// The instance of a launched `body`.
     pub(in crate::platform) fn new(body: B) -> Self {
         Self { body, is_removed: false }
     }
@@ -129,9 +129,8 @@ impl<B: Body> Instance for Watched<B> {
 impl<B: Body> Drop for Watched<B> {
     fn drop(&mut self) {
         if !self.is_removed {
-            let ended = self.end();
-            let outcome = ended.map_or_else(|e| format!(": {e}"), |_| String::new());
-            output::err!("{} was dropped without a stop: killed and removed{outcome}", self.body.watch().name());
+            let failure = self.end().err().map(|e| format!(": {e}")).unwrap_or_default();
+            output::err!("{} was dropped without a stop; killed and removed{failure}", self.body.watch().name());
         }
     }
 }

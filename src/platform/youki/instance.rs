@@ -1,12 +1,12 @@
-//! One container with what was made for it.
+//! One container with its resources.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::pool::{LauncherId, Pool, remove_dirs};
 use crate::host::cgroup::Cgroup;
 use crate::platform::link::Link;
+use crate::platform::process::host_error::{During, HostError};
 use crate::platform::process::watch::{KILL_PATIENCE, Watch};
 use crate::platform::process::watched::Body;
 use crate::platform::{Endpoint, Error, Exit};
@@ -19,27 +19,27 @@ pub(super) struct YoukiInstance {
     /// Its bundle and its state.
     dirs: [PathBuf; 2],
     link: Link,
-    /// Who removes it: the launchers, and the one that made it.
-    maker: (Arc<Pool>, LauncherId),
+    pool: Arc<Pool>,
+    creator: LauncherId,
 }
 
 impl YoukiInstance {
-    /// The container that `maker` made and whose process `watch` follows.
+    /// The container that the launcher `creator` of `pool` created and whose process `watch` follows.
     pub(super) fn new(
         watch: Watch,
         cgroup: Cgroup,
         dirs: [PathBuf; 2],
         link: Link,
-        maker: (Arc<Pool>, LauncherId),
+        (pool, creator): (Arc<Pool>, LauncherId),
     ) -> Self {
-        Self { watch, cgroup, dirs, link, maker }
+        Self { watch, cgroup, dirs, link, pool, creator }
     }
 
-    /// Removes its connection and folders, and where the runtime could not do it, its groups as well.
-    fn sweep(&mut self, runtime_failed: bool) -> io::Result<()> {
-        let disconnected = self.link.disconnect();
+    /// Removes its connection and folders, and if the runtime failed, its cgroup.
+    fn sweep(&mut self, runtime_failed: bool) -> Result<(), HostError> {
+        let disconnected = self.link.disconnect().during("disconnect it");
         if runtime_failed {
-            self.cgroup.remove(KILL_PATIENCE)?;
+            self.cgroup.remove(KILL_PATIENCE).during("remove its cgroup")?;
         }
         remove_dirs(&[&self.dirs[0], &self.dirs[1]]).and(disconnected)
     }
@@ -54,15 +54,17 @@ impl Body for YoukiInstance {
         &mut self.watch
     }
 
-    /// With the container's process every other one of its process namespace is gone (`pid_namespaces(7)`), so its control
-    /// groups are empty.
+    /// The exit of the container's first process ends every other process of its namespace (`pid_namespaces(7)`), so the
+    /// control groups are empty afterwards.
     fn end(&mut self) -> Result<Exit, Error> {
         self.watch.kill();
         self.watch.wait_exit(KILL_PATIENCE)?;
-        let exit = self.maker.0.remove(self.maker.1, &mut self.watch);
-        let removed = self.sweep(exit.is_err());
-        let exit = exit.and_then(|exit| removed.map(|()| exit));
-        exit.map_err(|e| Error::failed(format!("remove {}", self.watch.name()), e))
+        let exit = self.pool.remove(self.creator, &mut self.watch);
+        let swept = self.sweep(exit.is_err());
+        let action = || format!("remove {}", self.watch.name());
+        let exit = exit.map_err(|e| Error::failed(action(), e))?;
+        swept.map_err(|e| Error::failed(action(), e))?;
+        Ok(exit)
     }
 
     fn cgroup(&self) -> Option<&Cgroup> {

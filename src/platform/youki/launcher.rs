@@ -1,8 +1,8 @@
-//! The launcher: a small process of one thread that makes containers with `libcontainer` for the harness.
+//! The launcher: a small process with one thread that creates containers with `libcontainer` for the harness.
 //!
-//! The library forks from the process that calls it, and forking a large process with many threads is slow, so the
-//! harness starts its own executable again as a launcher, which is nothing but this loop. Invariant: a launcher is the
-//! parent of its containers and reaps one only when asked to, so a process number it has told stays true until then.
+//! The library forks from the process that calls it, and forking a large process with many threads is slow. So the
+//! harness starts its own executable again as a launcher, which runs only this loop. Invariant: a launcher is the parent
+//! of its containers and reaps one only on request, so a reported process number stays valid until then.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -26,14 +26,14 @@ use crate::host::clock::{Clock, HostClock};
 use crate::host::output;
 use crate::platform::Exit;
 
-/// The name by which a launcher knows that it is one: its `argv[0]`.
+/// The `argv[0]` that makes a process a launcher.
 pub(super) const NAME: &str = "featherweight-launcher";
 
-/// Set once this executable has shown that it becomes a launcher when it is started as one.
+/// Set once this executable has called [`launcher_entry`].
 static ENTRY: AtomicBool = AtomicBool::new(false);
 
-/// Becomes a launcher if this process was started as one, and then never returns. Every binary that runs instances
-/// calls it first thing in `main`, before it starts a thread.
+/// Becomes a launcher if this process was started as one, and then never returns. Every binary that runs instances must
+/// call it first in `main`, before it starts a thread.
 pub fn launcher_entry() {
     ENTRY.store(true, Ordering::SeqCst);
     if std::env::args_os().next().is_some_and(|name| name == NAME) {
@@ -48,17 +48,17 @@ pub fn launcher_entry() {
     }
 }
 
-/// Whether this executable can be started as a launcher.
+/// Whether this executable can start as a launcher.
 pub(super) fn has_entry() -> bool {
     ENTRY.load(Ordering::SeqCst)
 }
 
-/// Serves requests until the harness is gone.
+/// Serves requests until the harness closes its socket.
 fn serve() -> io::Result<()> {
     // The Rust runtime ignores SIGPIPE, and a guest would inherit that.
-    // SAFETY: the default action is no handler of ours.
+    // SAFETY: the default action runs no code of this process.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl)? };
-    // Else it would be called `exe`, after the link it was started by.
+    // Otherwise its name would be `exe`, after the link that it was started through.
     nix::sys::prctl::set_name(c"fw-launcher")?;
     let socket = take_socket()?;
     let mut launcher = Launcher::default();
@@ -68,7 +68,7 @@ fn serve() -> io::Result<()> {
     Ok(())
 }
 
-/// The socket came as the standard input; no container may inherit it there.
+/// Takes the socket from the standard input, so that no container inherits it there.
 fn take_socket() -> io::Result<OwnedFd> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
@@ -84,7 +84,10 @@ impl Launcher {
     fn answer(&mut self, socket: BorrowedFd<'_>, request: LauncherRequest, file: Option<OwnedFd>) -> io::Result<()> {
         let reply = match request {
             LauncherRequest::Launch { name, bundle, states } => {
-                let output = file.ok_or_else(|| io::Error::other("a launch came without its output"))?;
+                let Some(output) = file else {
+                    let reason = "the request has no output descriptor".to_owned();
+                    return send(socket, &Reply::Failed { reason }, None);
+                };
                 match create(&name, &bundle, &states, output) {
                     Ok((container, pid)) => {
                         send(socket, &Reply::Created { pid: pid.as_raw() }, None)?;
@@ -112,7 +115,7 @@ impl Launcher {
                 let _ = kill(pid, Signal::SIGKILL);
                 match delete(&mut container, pid) {
                     Ok(_) => failed(&e),
-                    Err(more) => Reply::Failed { reason: format!("{}; {more}", chain(&e)) },
+                    Err(deletion) => Reply::Failed { reason: format!("{}; {deletion}", chain(&e)) },
                 }
             }
         }
@@ -120,15 +123,18 @@ impl Launcher {
 
     fn remove(&mut self, name: &str) -> Reply {
         let Some((mut container, pid)) = self.containers.remove(name) else {
-            return Reply::Failed { reason: "the launcher that made it has ended".to_owned() };
+            return Reply::Failed { reason: "the launcher that created it has ended".to_owned() };
         };
-        delete(&mut container, pid).map_or_else(|reason| Reply::Failed { reason }, |exit| Reply::Removed { exit })
+        match delete(&mut container, pid) {
+            Ok(exit) => Reply::Removed { exit },
+            Err(e) => Reply::Failed { reason: e.to_string() },
+        }
     }
 
-    /// Ends and reaps children that belong to no container: what a failed creation left.
+    /// Kills and reaps children that belong to no container, which a failed creation leaves.
     fn reap_strays(&self) {
-        let me = std::process::id();
-        let children = std::fs::read_to_string(format!("/proc/self/task/{me}/children")).unwrap_or_default();
+        let own = std::process::id();
+        let children = std::fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
         for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw) {
             if !self.containers.values().any(|&(_, pid)| pid == child) {
                 let _ = kill(child, Signal::SIGKILL);
@@ -150,22 +156,35 @@ fn create(name: &str, bundle: &Path, states: &Path, output: OwnedFd) -> Result<(
         .with_systemd(false)
         .build()?;
     let pid = container.pid().ok_or_else(|| LibcontainerError::Other("the container has no process".to_owned()))?;
-    // The library's own version of nix has another type for it.
+    // The library uses another version of nix with its own type.
     Ok((container, Pid::from_raw(pid.as_raw())))
 }
 
-/// Deletes a container after its process has ended, then reaps the process: as long as it is a zombie, its number is
-/// no other process's, and the library sees that it has ended.
-fn delete(container: &mut Container, pid: Pid) -> Result<Exit, String> {
-    waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).map_err(|e| format!("wait for its end: {e}"))?;
+/// Why a container could not be deleted.
+#[derive(Debug, thiserror::Error)]
+enum DeleteError {
+    #[error("failed to wait for its exit: {0}")]
+    Wait(nix::errno::Errno),
+    #[error("{}", chain(.0))]
+    Runtime(LibcontainerError),
+    #[error("failed to reap it: {0}")]
+    Reap(nix::errno::Errno),
+    #[error("failed to reap it: unexpected status {0:?}")]
+    Status(WaitStatus),
+}
+
+/// Deletes a container after its process has ended, then reaps the process. The order matters: while the process is a
+/// zombie, its number cannot be reused, and the library sees that it has ended.
+fn delete(container: &mut Container, pid: Pid) -> Result<Exit, DeleteError> {
+    waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).map_err(DeleteError::Wait)?;
     let deleted = container.delete(false);
     let exit = match waitpid(pid, None) {
         Ok(WaitStatus::Exited(_, code)) => Ok(Exit::Code(code)),
         Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Exit::Signal(signal as i32)),
-        Ok(other) => Err(format!("reap it: unexpected {other:?}")),
-        Err(e) => Err(format!("reap it: {e}")),
+        Ok(other) => Err(DeleteError::Status(other)),
+        Err(e) => Err(DeleteError::Reap(e)),
     };
-    deleted.map_err(|e| chain(&e))?;
+    deleted.map_err(DeleteError::Runtime)?;
     exit
 }
 
@@ -173,15 +192,15 @@ fn failed(e: &LibcontainerError) -> Reply {
     Reply::Failed { reason: chain(e) }
 }
 
-/// An error with its causes; the library's outer ones say as little as "io error".
+/// Formats an error with its causes, because the library's outer errors are as vague as "io error".
 fn chain(e: &LibcontainerError) -> String {
     let mut text = e.to_string();
     let mut cause = e.source();
     while let Some(e) = cause {
-        let more = e.to_string();
-        if !text.ends_with(&more) {
+        let inner = e.to_string();
+        if !text.ends_with(&inner) {
             text.push_str(": ");
-            text.push_str(&more);
+            text.push_str(&inner);
         }
         cause = e.source();
     }

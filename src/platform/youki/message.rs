@@ -1,6 +1,6 @@
-//! What the harness and a launcher say to each other: one JSON object a datagram, files beside it.
+//! The protocol between the harness and a launcher: one JSON object per message, with an optional file descriptor.
 //!
-//! The socket keeps message borders (`SOCK_SEQPACKET`, `unix(7)`), so nothing has to be framed.
+//! The socket preserves message boundaries (`SOCK_SEQPACKET`, `unix(7)`), so messages need no framing.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -16,31 +16,31 @@ use serde::{Deserialize, Serialize};
 use crate::model::units::Nanos;
 use crate::platform::Exit;
 
-/// The longest message: paths and an error's text.
-const LONGEST: usize = 32 << 10;
+/// The size limit of a message, which holds paths and an error's text.
+const MAX_MESSAGE: usize = 32 << 10;
 
-/// What the harness asks a launcher for.
+/// A request of the harness.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase")]
 pub(super) enum LauncherRequest {
-    /// Create and start a container; its output comes as a file beside the message. Answered by [`Reply::Created`],
-    /// then [`Reply::Started`].
+    /// Create and start a container whose output is the file that comes with the message. The replies are
+    /// [`Reply::Created`], then [`Reply::Started`].
     Launch {
         /// Its name.
         name: String,
         /// The folder of its `config.json`.
         bundle: PathBuf,
-        /// The folder under which the runtime keeps its states.
+        /// The folder of all containers' states.
         states: PathBuf,
     },
-    /// Remove a container whose process has ended. Answered by [`Reply::Removed`].
+    /// Remove a container whose process has ended. The reply is [`Reply::Removed`].
     Remove {
         /// Its name.
         name: String,
     },
 }
 
-/// What a launcher answers.
+/// A reply of a launcher.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "lowercase")]
 pub(super) enum Reply {
@@ -51,27 +51,27 @@ pub(super) enum Reply {
     },
     /// The container runs.
     Started {
-        /// When the runtime let it go.
+        /// When the runtime started it.
         at: Nanos,
     },
-    /// Nothing of the container is left.
+    /// The container is removed.
     Removed {
-        /// How its process ended.
+        /// The exit status of its process.
         exit: Exit,
     },
-    /// The request failed, and whatever it had made is removed as far as possible.
+    /// The request failed, and the launcher removed what it could.
     Failed {
         /// Why.
         reason: String,
     },
 }
 
-/// The two ends of a conversation; both close on `exec`.
+/// Creates a pair of connected sockets, which close on `exec`.
 pub(super) fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
-/// Sends `message` and lends the other side a copy of `file`.
+/// Sends `message`, with a copy of `file`.
 pub(super) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, file: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
     let files: Vec<RawFd> = file.iter().map(AsRawFd::as_raw_fd).collect();
@@ -81,9 +81,9 @@ pub(super) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, file: Optio
     Ok(())
 }
 
-/// Receives one message; `None` when the other side is gone.
+/// Receives one message; `None` once the other side is closed.
 pub(super) fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result<Option<(T, Option<OwnedFd>)>> {
-    let mut text = vec![0; LONGEST];
+    let mut text = vec![0; MAX_MESSAGE];
     let mut space = cmsg_space!([RawFd; 1]);
     let mut parts = [IoSliceMut::new(&mut text)];
     let got = loop {
@@ -96,7 +96,8 @@ pub(super) fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result
     let mut file = None;
     for message in got.cmsgs()? {
         if let ControlMessageOwned::ScmRights(files) = message {
-            // SAFETY: the kernel has just made these descriptors for us; there is room for one, and it gets one owner.
+            // SAFETY: the kernel has just created the descriptor for this process, and it gets one owner. The buffer has
+            // space for one.
             file = files.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).next_back();
         }
     }
@@ -116,11 +117,11 @@ mod tests {
 
     #[test]
     fn a_message_arrives_with_its_file() {
-        let (here, there) = channel().expect("a channel");
+        let (harness, launcher) = channel().expect("a channel");
         let (read, write) = io::pipe().expect("a pipe");
-        send(here.as_fd(), &LauncherRequest::Remove { name: "fw-1".into() }, Some(write.as_fd())).expect("sent");
+        send(harness.as_fd(), &LauncherRequest::Remove { name: "fw-1".into() }, Some(write.as_fd())).expect("sent");
         drop(write);
-        let (request, file) = receive::<LauncherRequest>(there.as_fd()).expect("received").expect("a message");
+        let (request, file) = receive::<LauncherRequest>(launcher.as_fd()).expect("received").expect("a message");
         assert!(matches!(request, LauncherRequest::Remove { name } if name == "fw-1"));
         File::from(file.expect("a file")).write_all(b"through").expect("written");
         let mut text = String::new();
@@ -129,9 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_other_side_is_no_message() {
-        let (here, there) = channel().expect("a channel");
-        drop(here);
-        assert!(receive::<LauncherRequest>(there.as_fd()).expect("received").is_none());
+    fn a_closed_other_side_is_not_a_message() {
+        let (harness, launcher) = channel().expect("a channel");
+        drop(harness);
+        assert!(receive::<LauncherRequest>(launcher.as_fd()).expect("received").is_none());
     }
 }

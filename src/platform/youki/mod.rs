@@ -1,8 +1,8 @@
-//! `youki`: containers made in-process by the `libcontainer` crate, with no daemon and nothing installed.
+//! `youki`: containers of the `libcontainer` crate, which is built in and needs no daemon.
 //!
-//! Data flow: the harness writes a bundle, asks a launcher for the container and hands it the writing end of the
-//! guest's output; it watches the output and the process itself. Invariant: a container is deleted only after its
-//! process has ended, since a group with a process in it cannot be removed.
+//! Data flow: the harness writes a bundle and sends a launcher the request with the writing end of the guest's output. It
+//! watches the output and the process itself. Invariant: a container is deleted only after its process has ended, because
+//! a cgroup with a process in it cannot be removed.
 
 mod instance;
 mod launcher;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use instance::YoukiInstance;
 pub use launcher::launcher_entry;
 use nix::sched::CloneFlags;
-use pool::{Order, Pool, remove_dirs};
+use pool::{LaunchFiles, LauncherError, Pool, remove_dirs};
 
 use super::bundle::{self, BundleOptions, Swap};
 use super::groups::Groups;
@@ -30,38 +30,40 @@ use crate::host::clock::{Clock, HostClock};
 use crate::host::ledger::Resource;
 use crate::model::event::Event;
 use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::platform::process::host_error::{During, HostError};
 use crate::platform::process::watch::{KILL_PATIENCE, Watch, pipe};
 use crate::platform::process::watched::Watched;
 
-/// The mount points that an image's root file system has for its container.
+/// The mount points that an image must have for its container.
 const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "tmp"];
 
-/// Pins every dependency, so it also tells the version of the runtime that is built in.
+/// The lock file, which has the version of the built-in runtime.
 const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
 
-/// Containers without an engine.
+/// Containers of the built-in runtime.
 #[derive(Debug)]
 pub struct Youki {
     id: PlatformId,
     context: Context,
     clock: HostClock,
-    groups: Result<Groups, String>,
+    groups: Result<Groups, Unavailable>,
     pool: Arc<Pool>,
 }
 
 impl Youki {
-    /// The platform for one run. The binary calls [`launcher_entry`] first thing in its `main`.
+    /// The platform for one run. The binary must call [`launcher_entry`] first in its `main`.
     pub fn new(context: Context) -> Self {
         let groups = Groups::find(&context, |all| Hierarchies::of_runtimes(&all));
+        let groups = groups.map_err(|why| unavailable(why.to_string(), "mount the cgroup controllers writable"));
         let pool = Arc::new(Pool::new(&context));
         Self { id: PlatformId::new("youki"), context, clock: HostClock, groups, pool }
     }
 
     fn groups(&self) -> Result<&Groups, Unavailable> {
-        self.groups.as_ref().map_err(|why| unavailable(why.clone(), "mount the cgroup controllers writable"))
+        self.groups.as_ref().map_err(Unavailable::clone)
     }
 
-    /// The folders of a container: its bundle and its state, both below the run's own.
+    /// The bundle and the state folder of a container, both in the run's folder.
     fn dirs(&self, name: &str) -> [PathBuf; 2] {
         [self.context.ledger.dir().join("bundles").join(name), self.states().join(name)]
     }
@@ -71,19 +73,21 @@ impl Youki {
         self.context.ledger.dir().join("states")
     }
 
-    fn make(&self, spec: &LaunchSpec, groups: &Groups) -> io::Result<YoukiInstance> {
-        self.context.ledger.record(&Resource::Process { name: spec.name.clone() })?;
-        let cgroup = groups.record(&spec.name)?;
-        fs::create_dir_all(self.states())?;
-        let (read, write) = pipe()?;
+    fn create(&self, spec: &LaunchSpec, groups: &Groups) -> Result<YoukiInstance, LaunchError> {
+        let recorded = self.context.ledger.record(&Resource::Process { name: spec.name.clone() });
+        recorded.during("record its process in the ledger")?;
+        let cgroup = groups.record(&spec.name).during("record its cgroup in the ledger")?;
+        let states = self.states();
+        fs::create_dir_all(&states).during(format!("create {}", states.display()))?;
+        let (read, write) = pipe().during("create a pipe")?;
         let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         if spec.network == Networking::Bridge {
-            // Connecting belongs to the boot; what has no network is as fast as before there were any.
+            // Connecting is a part of the boot.
             watch.stamp(Event::Spawn);
         }
-        let link = Link::connect(&self.context, spec)?;
+        let link = Link::connect(&self.context, spec).during("connect it to the run's network")?;
         let netns = link.netns();
-        let around = BundleOptions {
+        let options = BundleOptions {
             run: self.context.ledger.run(),
             cgroups_path: groups.path(&spec.name),
             mode: groups.mode(),
@@ -93,19 +97,29 @@ impl Youki {
             quota: self.context.settings.quota(spec),
         };
         let dirs = self.dirs(&spec.name);
-        let bundle = bundle::write(&dirs[0], &bundle::config(spec, &around))?;
-        let order = Order { bundle, states: self.states(), output: write.as_fd() };
-        match self.pool.launch(&mut watch, order) {
-            Ok(maker) => Ok(YoukiInstance::new(watch, cgroup, dirs, link, (Arc::clone(&self.pool), maker))),
+        let bundle = bundle::write(&dirs[0], &bundle::config(spec, &options));
+        let bundle = bundle.during(format!("write the bundle {}", dirs[0].display()))?;
+        let files = LaunchFiles { bundle, states, output: write.as_fd() };
+        match self.pool.launch(&mut watch, files) {
+            Ok(creator) => Ok(YoukiInstance::new(watch, cgroup, dirs, link, (Arc::clone(&self.pool), creator))),
             Err(e) => {
                 watch.kill();
-                // The runtime cleans up after itself where it can; what stays stands in the ledger.
+                // The runtime cleans up where it can. The ledger has the rest.
                 let _ = cgroup.remove(KILL_PATIENCE);
                 let _ = remove_dirs(&[&dirs[0], &dirs[1]]);
-                Err(e)
+                Err(e.into())
             }
         }
     }
+}
+
+/// Why a container could not be launched.
+#[derive(Debug, thiserror::Error)]
+enum LaunchError {
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Launcher(#[from] LauncherError),
 }
 
 impl Platform for Youki {
@@ -150,7 +164,7 @@ impl Platform for Youki {
         if let Some(missing) = MOUNT_POINTS.iter().map(|dir| image.rootfs.join(dir)).find(|dir| !dir.is_dir()) {
             return Err(Error::failed(action(), format!("the mount point {} is missing", missing.display())));
         }
-        self.pool.start_all().map_err(|e| Error::failed(action(), format!("start the launchers: {e}")))
+        self.pool.start_all().map_err(|e| Error::failed(action(), e))
     }
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
@@ -158,47 +172,47 @@ impl Platform for Youki {
             return Err(Error::Interrupted);
         }
         check_entry()?;
-        let made = self.make(spec, self.groups()?);
-        let instance = made.map_err(|e| Error::failed(format!("launch {} on {}", spec.name, self.id), e))?;
+        let instance = self.create(spec, self.groups()?);
+        let instance = instance.map_err(|e| Error::failed(format!("launch {} on {}", spec.name, self.id), e))?;
         Ok(Box::new(Watched::new(instance)))
     }
 }
 
-/// An executable without the entry would run its own `main` again instead of becoming a launcher.
+/// Checks that this executable has the entry. Without it, a launcher would run `main` again.
 fn check_entry() -> Result<(), Unavailable> {
     match launcher::has_entry() {
         true => Ok(()),
         false => Err(unavailable(
-            "this executable cannot be started as a launcher",
-            "call platform::launcher_entry first thing in main",
+            "this executable cannot start as a launcher",
+            "call platform::launcher_entry first in main",
         )),
     }
 }
 
-/// Proves in a child that ends at once that the namespaces of a container can be had.
+/// Creates the namespaces of a container in a child that ends at once.
 fn check_namespaces() -> Result<(), Unavailable> {
     let flags = CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWNS;
-    let cure = "run as root, outside of a container that withholds CAP_SYS_ADMIN";
-    // SAFETY: between fork and _exit the child makes one system call and allocates nothing.
+    let cure = "run as root, outside of containers without CAP_SYS_ADMIN";
+    // SAFETY: between fork and _exit, the child makes one system call and allocates nothing.
     match unsafe { nix::unistd::fork() } {
         Ok(nix::unistd::ForkResult::Child) => {
             let code = nix::sched::unshare(flags).map_or_else(|errno| errno as i32, |()| 0);
-            // SAFETY: ends the child without running anything of the parent's.
+            // SAFETY: _exit runs none of the parent's exit handlers.
             unsafe { libc::_exit(code) }
         }
         Ok(nix::unistd::ForkResult::Parent { child }) => match nix::sys::wait::waitpid(child, None) {
             Ok(nix::sys::wait::WaitStatus::Exited(_, 0)) => Ok(()),
             Ok(nix::sys::wait::WaitStatus::Exited(_, errno)) => {
                 let error = io::Error::from_raw_os_error(errno);
-                Err(unavailable(format!("namespaces cannot be made: {error}"), cure))
+                Err(unavailable(format!("failed to create namespaces: {error}"), cure))
             }
-            other => Err(unavailable(format!("namespaces cannot be tried: {other:?}"), cure)),
+            other => Err(unavailable(format!("failed to test namespaces: {other:?}"), cure)),
         },
-        Err(e) => Err(unavailable(format!("namespaces cannot be tried: fork: {e}"), cure)),
+        Err(e) => Err(unavailable(format!("failed to test namespaces: fork: {e}"), cure)),
     }
 }
 
@@ -206,12 +220,12 @@ fn unavailable(reason: impl Into<String>, cure: impl Into<String>) -> Unavailabl
     Unavailable { reason: reason.into(), cure: cure.into() }
 }
 
-/// The version of `package` in the lock file.
+/// Returns the version of `package` in the lock file.
 fn locked_version(package: &str) -> &'static str {
     let header = format!("name = \"{package}\"");
     let mut lines = LOCK_FILE.lines().skip_while(|line| *line != header).skip(1);
     let version = lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
-    version.unwrap_or("of unknown version")
+    version.unwrap_or("unknown version")
 }
 
 #[cfg(test)]
@@ -219,8 +233,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lock_file_tells_the_runtimes_version() {
+    fn the_lock_file_has_the_runtimes_version() {
         assert!(locked_version("libcontainer").starts_with("0.7"), "{}", locked_version("libcontainer"));
-        assert_eq!(locked_version("no-such-package"), "of unknown version");
+        assert_eq!(locked_version("no-such-package"), "unknown version");
     }
 }

@@ -1,4 +1,4 @@
-//! The harness's side of its launchers: starting them, sharing them among threads, talking to them.
+//! The harness's launchers: starting them, sharing them among threads, and sending requests.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Signal, kill_process};
 
 use super::launcher;
 use super::message::{LauncherRequest, Reply, channel, receive, send};
@@ -17,16 +17,18 @@ use crate::host::clock::{Clock, HostClock};
 use crate::host::ledger::Resource;
 use crate::model::event::Event;
 use crate::model::run::RUN_VARIABLE;
-use crate::platform::process::watch::{Patience, Process, Watch, pid};
-use crate::platform::{Context, Exit};
+use crate::platform::process::handle::{Process, ProcessError, pid};
+use crate::platform::process::host_error::{During, HostError};
+use crate::platform::process::watch::{Patience, Watch};
+use crate::platform::{self, Context, Exit};
 
-/// The most launchers: beyond, the kernel's own locks on mounts and control groups are what launches wait for.
-const MOST: usize = 16;
+/// The maximum number of launchers. Beyond it, launches wait for the kernel's own locks on mounts and control groups.
+const MAX_LAUNCHERS: usize = 16;
 
 /// How long a launcher may take for one request before it counts as stuck.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a launcher may take to end when its socket is closed.
+/// How long a launcher may take to end after its socket is closed.
 const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The launchers of one platform, each started when it is first needed.
@@ -37,20 +39,20 @@ pub(super) struct Pool {
     next: AtomicUsize,
 }
 
-/// One launcher process and the socket to it.
+/// One launcher process and its socket.
 #[derive(Debug)]
 struct Launcher {
     child: Child,
     socket: OwnedFd,
 }
 
-/// Which launcher made a container: only its parent can reap it.
+/// The launcher that created a container. Only it, the parent, can reap the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LauncherId(usize);
 
-/// A launch as a launcher sees it.
+/// The files of a container to launch.
 #[derive(Debug)]
-pub(super) struct Order<'a> {
+pub(super) struct LaunchFiles<'a> {
     /// The folder of the container's `config.json`.
     pub(super) bundle: PathBuf,
     /// The folder of all containers' states.
@@ -59,75 +61,112 @@ pub(super) struct Order<'a> {
     pub(super) output: BorrowedFd<'a>,
 }
 
+/// Why a request to a launcher failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LauncherError {
+    /// The launcher reported that the request failed.
+    #[error("{reason}")]
+    Reported { reason: String },
+    /// The harness cannot watch the container, so the launcher removed it.
+    #[error("failed to watch the container's process: {0}")]
+    Unwatchable(ProcessError),
+    /// The launcher did not start, or its socket failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error("the launcher ended")]
+    Ended,
+    #[error("the launcher did not answer within {0:?}")]
+    Timeout(Duration),
+    #[error("the launcher sent an unexpected reply: {0:?}")]
+    UnexpectedReply(Reply),
+    /// The wait for the answer failed.
+    #[error(transparent)]
+    Wait(#[from] platform::Error),
+}
+
+impl LauncherError {
+    /// Whether the launcher and its other containers are unaffected.
+    fn leaves_launcher_intact(&self) -> bool {
+        matches!(self, LauncherError::Reported { .. } | LauncherError::Unwatchable(_))
+    }
+}
+
 impl Pool {
-    /// A pool with one launcher a CPU that this process may use.
+    /// A pool with one launcher per CPU that this process may use.
     pub(super) fn new(context: &Context) -> Self {
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_LAUNCHERS);
         let launchers = (0..count).map(|_| Mutex::new(None)).collect();
         Self { context: context.clone(), launchers, next: AtomicUsize::new(0) }
     }
 
-    /// How many launchers it has at the most.
+    /// Its maximum number of launchers.
     pub(super) fn size(&self) -> usize {
         self.launchers.len()
     }
 
-    /// Starts those launchers that do not run.
-    pub(super) fn start_all(&self) -> io::Result<()> {
-        (0..self.size()).try_for_each(|index| self.running(&mut self.lock(index)).map(drop))
+    /// Starts the launchers that do not run.
+    pub(super) fn start_all(&self) -> Result<(), LauncherError> {
+        for index in 0..self.size() {
+            self.ensure_running(&mut self.lock(index))?;
+        }
+        Ok(())
     }
 
-    /// Creates and starts a container: stamps `spawn`, then whatever `watch` sees meanwhile, and lets it follow the
-    /// container's process.
-    pub(super) fn launch(&self, watch: &mut Watch, order: Order<'_>) -> io::Result<LauncherId> {
+    /// Creates and starts a container. Stamps `spawn`, follows the container's process with `watch`, and reads the guest's
+    /// output meanwhile.
+    pub(super) fn launch(&self, watch: &mut Watch, files: LaunchFiles<'_>) -> Result<LauncherId, LauncherError> {
         let (index, mut slot) = self.take_idle();
-        let launcher = self.running(&mut slot)?;
-        let Order { bundle, states, output } = order;
+        let launcher = self.ensure_running(&mut slot)?;
+        let LaunchFiles { bundle, states, output } = files;
         let request = LauncherRequest::Launch { name: watch.name().to_owned(), bundle, states };
         watch.stamp(Event::Spawn);
-        let launched = send(launcher.socket.as_fd(), &request, Some(output)).and_then(|()| launcher.await_start(watch));
+        let launched = launcher.send(&request, Some(output)).and_then(|()| launcher.await_start(watch));
         self.retire_if_lost(&mut slot, &launched);
         launched.map(|()| LauncherId(index))
     }
 
-    /// Removes a container whose process has ended: how it ended.
-    pub(super) fn remove(&self, maker: LauncherId, watch: &mut Watch) -> io::Result<Exit> {
-        let mut slot = self.lock(maker.0);
-        let launcher = slot.as_mut().ok_or_else(|| lost("ended before"))?;
-        let request = LauncherRequest::Remove { name: watch.name().to_owned() };
-        let removed =
-            send(launcher.socket.as_fd(), &request, None).and_then(|()| match launcher.await_reply(watch)? {
-                Reply::Removed { exit } => Ok(exit),
-                other => Err(unexpected(other)),
-            });
+    /// Removes a container whose process has ended, and returns its exit status.
+    pub(super) fn remove(&self, creator: LauncherId, watch: &mut Watch) -> Result<Exit, LauncherError> {
+        let mut slot = self.lock(creator.0);
+        let launcher = slot.as_mut().ok_or(LauncherError::Ended)?;
+        let removed = launcher.remove(watch);
         self.retire_if_lost(&mut slot, &removed);
         removed
     }
 
-    /// A launcher that nobody talks to, or the next one in turn.
+    /// Locks an idle launcher, or waits for the next one in turn.
     fn take_idle(&self) -> (usize, MutexGuard<'_, Option<Launcher>>) {
         let first = self.next.fetch_add(1, Ordering::Relaxed) % self.size();
-        let mut order = (0..self.size()).map(|step| (first + step) % self.size());
-        let idle = order.find_map(|index| Some((index, self.launchers[index].try_lock().ok()?)));
-        idle.unwrap_or_else(|| (first, self.lock(first)))
+        for step in 0..self.size() {
+            let index = (first + step) % self.size();
+            if let Ok(slot) = self.launchers[index].try_lock() {
+                return (index, slot);
+            }
+        }
+        (first, self.lock(first))
     }
 
     fn lock(&self, index: usize) -> MutexGuard<'_, Option<Launcher>> {
         self.launchers[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn running<'a>(&self, slot: &'a mut Option<Launcher>) -> io::Result<&'a mut Launcher> {
-        // One that was killed from outside is replaced; its containers live on without a parent.
-        if slot.as_mut().is_none_or(|launcher| !matches!(launcher.child.try_wait(), Ok(None))) {
-            *slot = Some(Launcher::start(&self.context)?);
+    /// Starts a launcher in `slot` unless one runs. Replaces one that was killed from outside; its containers live on
+    /// without a parent.
+    fn ensure_running<'a>(&self, slot: &'a mut Option<Launcher>) -> Result<&'a mut Launcher, LauncherError> {
+        if let Some(launcher) = slot
+            && !matches!(launcher.child.try_wait(), Ok(None))
+        {
+            *slot = None;
         }
-        slot.as_mut().ok_or_else(|| lost("did not start"))
+        match slot {
+            Some(launcher) => Ok(launcher),
+            None => Ok(slot.insert(Launcher::start(&self.context)?)),
+        }
     }
 
-    /// Ends a launcher that broke off or stopped answering; the next launch starts another. An answered failure is
-    /// of the container, not of the launcher.
-    fn retire_if_lost<T>(&self, slot: &mut Option<Launcher>, outcome: &io::Result<T>) {
-        if outcome.as_ref().is_err_and(|e| e.kind() != ANSWERED)
+    /// Kills a launcher that disconnected or stopped answering. The next launch starts another.
+    fn retire_if_lost<T>(&self, slot: &mut Option<Launcher>, outcome: &Result<T, LauncherError>) {
+        if outcome.as_ref().is_err_and(|e| !e.leaves_launcher_intact())
             && let Some(mut launcher) = slot.take()
         {
             let _ = launcher.child.kill();
@@ -136,63 +175,76 @@ impl Pool {
     }
 }
 
-/// The kind of an error that a launcher reported and survived.
-const ANSWERED: io::ErrorKind = io::ErrorKind::Other;
-
 impl Launcher {
-    fn start(context: &Context) -> io::Result<Self> {
-        let (ours, theirs) = channel()?;
-        context.ledger.record(&Resource::Process { name: launcher::NAME.to_owned() })?;
+    fn start(context: &Context) -> Result<Self, HostError> {
+        let (ours, theirs) = channel().during("create the socket of a launcher")?;
+        let recorded = context.ledger.record(&Resource::Process { name: launcher::NAME.to_owned() });
+        recorded.during("record a launcher in the ledger")?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0(launcher::NAME).current_dir("/");
         command.env_clear().env(RUN_VARIABLE, context.ledger.run().as_str());
         command.stdin(theirs).stdout(Stdio::null());
-        // SAFETY: setsid is async-signal-safe. A session of its own keeps the terminal's Ctrl-C from it.
+        // SAFETY: setsid is async-signal-safe. Its own session protects it from the terminal's Ctrl-C.
         unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
-        let child = command.spawn()?;
+        let child = command.spawn().during("start a launcher")?;
         Ok(Self { child, socket: ours })
     }
 
+    fn send(&self, request: &LauncherRequest, file: Option<BorrowedFd<'_>>) -> Result<(), LauncherError> {
+        Ok(send(self.socket.as_fd(), request, file).during("send a request to the launcher")?)
+    }
+
     /// Waits until the container runs.
-    fn await_start(&mut self, watch: &mut Watch) -> io::Result<()> {
-        let mut missing_guests = None;
+    fn await_start(&mut self, watch: &mut Watch) -> Result<(), LauncherError> {
+        let mut followed = Ok(());
         loop {
             match self.await_reply(watch)? {
-                Reply::Created { pid } => missing_guests = follow(watch, pid).err(),
+                Reply::Created { pid } => followed = follow(watch, pid),
                 Reply::Started { at } => {
                     watch.stamp_at(Event::Guest, at);
-                    return missing_guests.map_or(Ok(()), |e| self.give_up(watch, &e));
+                    return match followed {
+                        Ok(()) => Ok(()),
+                        Err(e) => Err(self.remove_unwatchable(watch, e)),
+                    };
                 }
                 other => return Err(unexpected(other)),
             }
         }
     }
 
-    /// Has a container removed that was killed, since it cannot be watched: the launcher and its other containers are
-    /// all right.
-    fn give_up(&mut self, watch: &mut Watch, why: &io::Error) -> io::Result<()> {
-        send(self.socket.as_fd(), &LauncherRequest::Remove { name: watch.name().to_owned() }, None)?;
-        self.await_reply(watch)?;
-        Err(io::Error::new(ANSWERED, format!("watch its process: {why}")))
+    /// Removes a container that was killed because it cannot be watched.
+    fn remove_unwatchable(&mut self, watch: &mut Watch, why: ProcessError) -> LauncherError {
+        let request = LauncherRequest::Remove { name: watch.name().to_owned() };
+        match self.send(&request, None).and_then(|()| self.await_reply(watch)) {
+            Ok(_) => LauncherError::Unwatchable(why),
+            Err(e) => e,
+        }
     }
 
-    /// Waits for an answer and stamps meanwhile what the guest prints.
-    fn await_reply(&mut self, watch: &mut Watch) -> io::Result<Reply> {
+    fn remove(&mut self, watch: &mut Watch) -> Result<Exit, LauncherError> {
+        self.send(&LauncherRequest::Remove { name: watch.name().to_owned() }, None)?;
+        match self.await_reply(watch)? {
+            Reply::Removed { exit } => Ok(exit),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Waits for a reply and stamps the guest's output meanwhile.
+    fn await_reply(&mut self, watch: &mut Watch) -> Result<Reply, LauncherError> {
         let deadline = HostClock.now() + ANSWER_PATIENCE.into();
         loop {
-            // Not to be interrupted: the answer would be taken for that to the next request.
-            let ready = watch.pump(Some(self.socket.as_fd()), deadline, Patience::Cleanup);
-            if ready.map_err(|e| lost(&e.to_string()))? {
-                let (reply, _) = receive(self.socket.as_fd())?.ok_or_else(|| lost("ended"))?;
-                return Ok(reply);
+            // Not interruptible: the next request would receive this reply.
+            if watch.pump(Some(self.socket.as_fd()), deadline, Patience::Cleanup)? {
+                let message = receive(self.socket.as_fd()).during("receive a reply of the launcher")?;
+                return message.map(|(reply, _)| reply).ok_or(LauncherError::Ended);
             }
             if HostClock.now() >= deadline {
-                return Err(lost("does not answer"));
+                return Err(LauncherError::Timeout(ANSWER_PATIENCE));
             }
         }
     }
 
-    /// Closes the socket, upon which the launcher ends itself, and waits for that.
+    /// Closes the socket, which makes the launcher end, and waits for its exit.
     fn end(self) {
         let Self { mut child, socket } = self;
         drop(socket);
@@ -218,41 +270,36 @@ impl Drop for Pool {
     }
 }
 
-/// Lets `watch` follow the process `raw`, which its launcher does not reap yet; kills it if that cannot be.
-fn follow(watch: &mut Watch, raw: i32) -> io::Result<()> {
-    let process = pid(raw)?;
-    match pidfd_open(process, PidfdFlags::empty()) {
-        Ok(handle) => {
-            watch.follow(Process::new(raw, handle));
+/// Makes `watch` follow the process `raw`, which its launcher does not reap yet. Kills the process if that fails.
+fn follow(watch: &mut Watch, raw: i32) -> Result<(), ProcessError> {
+    match Process::open(raw) {
+        Ok(process) => {
+            watch.follow(process);
             Ok(())
         }
         Err(e) => {
-            let _ = kill_process(process, Signal::KILL);
-            Err(e.into())
+            if let Ok(process) = pid(raw) {
+                let _ = kill_process(process, Signal::KILL);
+            }
+            Err(e)
         }
     }
 }
 
-/// Removes what a container's runtime keeps on disk and what the harness wrote for it.
-pub(super) fn remove_dirs(dirs: &[&Path]) -> io::Result<()> {
+/// Removes a container's bundle and state.
+pub(super) fn remove_dirs(dirs: &[&Path]) -> Result<(), HostError> {
     for dir in dirs {
         match std::fs::remove_dir_all(dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(io::Error::new(e.kind(), format!("remove {}: {e}", dir.display())));
-            }
-            _ => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            outcome => outcome.during(format!("remove {}", dir.display()))?,
         }
     }
     Ok(())
 }
 
-fn lost(how: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, format!("its launcher {how}"))
-}
-
-fn unexpected(reply: Reply) -> io::Error {
+fn unexpected(reply: Reply) -> LauncherError {
     match reply {
-        Reply::Failed { reason } => io::Error::new(ANSWERED, reason),
-        other => io::Error::new(io::ErrorKind::InvalidData, format!("its launcher answered {other:?}")),
+        Reply::Failed { reason } => LauncherError::Reported { reason },
+        other => LauncherError::UnexpectedReply(other),
     }
 }
