@@ -138,7 +138,7 @@ mod tests {
             engine: "unix:///nowhere/at/all.sock".to_owned(),
             name: "fw-20261121-084514-3f9a-7".to_owned(),
         };
-        let error = reap(&[gone], &run(), &mut Leftovers::default()).expect_err("nobody there").to_string();
+        let error = reap(&[gone], &run(), &mut Leftovers::default()).expect_err("no engine").to_string();
         assert!(error.contains("/nowhere/at/all.sock") && error.contains("start it"), "{error}");
     }
 

@@ -56,7 +56,7 @@ impl NativeInstance {
 
     fn remove(&self) -> Result<(), HostError> {
         if let Some(dir) = &self.dir {
-            fs::remove_dir_all(dir).during(format!("remove {}", dir.display()))?;
+            fs::remove_dir_all(dir).during_with(|| format!("remove {}", dir.display()))?;
         }
         if let Some(cgroup) = &self.cgroup {
             cgroup.remove(KILL_PATIENCE).during("remove its cgroup")?;

@@ -61,14 +61,11 @@ impl Native {
     /// Creates and records the control group of an instance with limits or a quota, if the host supports it.
     fn confine(&self, spec: &LaunchSpec) -> Result<Option<Cgroup>, HostError> {
         let Ok(groups) = &self.groups else { return Ok(None) };
-        let confined = match spec.limits {
-            Some(limits) => Some(
-                groups
-                    .confine(&spec.name, spec.cpus.as_ref(), limits.memory, limits.pids)
-                    .during("create its cgroup")?,
-            ),
-            None => None,
-        };
+        let mut confined = None;
+        if let Some(Limits { memory, pids }) = spec.limits {
+            let cgroup = groups.confine(&spec.name, spec.cpus.as_ref(), memory, pids);
+            confined = Some(cgroup.during("create its cgroup")?);
+        }
         let cgroup = groups.slow_down(&spec.name, confined, self.context.settings.quota(spec));
         cgroup.during("set the quota of its cgroup")
     }
@@ -79,11 +76,9 @@ impl Native {
             return Ok(None);
         }
         let dir = Path::new(MEMORY_FS).join(&spec.name);
-        self.context
-            .ledger
-            .record(&Resource::Dir { path: dir.clone() })
-            .during("record its directory in the ledger")?;
-        fs::create_dir(&dir).during(format!("create {}", dir.display()))?;
+        let recorded = self.context.ledger.record(&Resource::Dir { path: dir.clone() });
+        recorded.during("record its directory in the ledger")?;
+        fs::create_dir(&dir).during_with(|| format!("create {}", dir.display()))?;
         Ok(Some(dir))
     }
 
@@ -95,14 +90,14 @@ impl Native {
         }
     }
 
-    /// Starts the process. Stamps the spawn event just before the clone.
+    /// Starts the process and returns its watch and its server's address. Stamps the spawn event just before the clone.
     fn start(
         &self,
         spec: &LaunchSpec,
         cgroup: Option<&Cgroup>,
         dir: Option<&Path>,
-        listen: Option<SocketAddr>,
-    ) -> Result<Watch, HostError> {
+    ) -> Result<(Watch, Option<SocketAddr>), HostError> {
+        let listen = Self::listen(spec)?;
         let (read, write) = pipe().during("create a pipe")?;
         let cgroup_fds = cgroup.map_or_else(|| Ok(Vec::new()), Cgroup::open_cgroup_fds).during("open its cgroup")?;
         let rlimits = match (spec.limits, cgroup) {
@@ -131,25 +126,22 @@ impl Native {
         };
         let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         watch.stamp(Event::Spawn);
-        let (pid, handle) = spawn::start(&start).during(format!("start {}", spec.image.binary().display()))?;
+        let (pid, handle) = spawn::start(&start).during_with(|| format!("start {}", spec.image.binary().display()))?;
         watch.follow(Process::new(pid, handle));
-        Ok(watch)
+        Ok((watch, listen))
     }
 
     /// Starts the process of `spec` in its own cgroup, if it has one. Removes the cgroup after an error.
     fn confine_and_start(&self, spec: &LaunchSpec, dir: Option<&PathBuf>) -> Result<NativeInstance, HostError> {
         let cgroup = self.confine(spec)?;
-        let started = Self::listen(spec).and_then(|listen| {
-            let watch = self.start(spec, cgroup.as_ref(), dir.map(PathBuf::as_path), listen)?;
-            Ok((watch, listen))
-        });
-        match (started, cgroup) {
-            (Ok((watch, listen)), cgroup) => Ok(NativeInstance::new(watch, cgroup, dir.cloned(), listen)),
-            (Err(e), Some(cgroup)) => {
-                cgroup.remove_if_empty();
+        match self.start(spec, cgroup.as_ref(), dir.map(PathBuf::as_path)) {
+            Ok((watch, listen)) => Ok(NativeInstance::new(watch, cgroup, dir.cloned(), listen)),
+            Err(e) => {
+                if let Some(cgroup) = cgroup {
+                    cgroup.remove_if_empty();
+                }
                 Err(e)
             }
-            (Err(e), None) => Err(e),
         }
     }
 }

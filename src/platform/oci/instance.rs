@@ -77,7 +77,7 @@ impl OciInstance {
         for dir in [&self.files.bundle, &self.files.states] {
             match fs::remove_dir_all(dir) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                outcome => outcome.during(format!("remove {}", dir.display()))?,
+                outcome => outcome.during_with(|| format!("remove {}", dir.display()))?,
             }
         }
         Ok(())

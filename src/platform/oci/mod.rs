@@ -97,15 +97,15 @@ impl Oci {
         let name = self.context.ledger.instance_name();
         let cgroup = groups.foresee(&name).during("record its cgroup in the ledger")?;
         let files = self.files(&name);
-        fs::create_dir_all(&files.states).during(format!("create {}", files.states.display()))?;
+        fs::create_dir_all(&files.states).during_with(|| format!("create {}", files.states.display()))?;
         let config = rootless_config(&groups.path(&name));
-        bundle::write(&files.bundle, &config).during(format!("write the bundle {}", files.bundle.display()))?;
+        bundle::write(&files.bundle, &config).during_with(|| format!("write the bundle {}", files.bundle.display()))?;
         let (read, write) = pipe().during("create a pipe")?;
         let mut watch = Watch::new(&name, read, &self.context.interrupt);
         let error = runtime.call(&mut watch, Command::Create, &files, Some(write.as_fd())).err();
         cgroup.remove_if_empty();
         for dir in [&files.bundle, &files.states] {
-            fs::remove_dir_all(dir).during(format!("remove {}", dir.display()))?;
+            fs::remove_dir_all(dir).during_with(|| format!("remove {}", dir.display()))?;
         }
         Ok(error)
     }
@@ -140,14 +140,14 @@ impl Oci {
         recorded.during("record its process in the ledger")?;
         let cgroup = groups.record(&spec.name).during("record its cgroup in the ledger")?;
         let files = self.files(&spec.name);
-        fs::create_dir_all(&files.states).during(format!("create {}", files.states.display()))?;
+        fs::create_dir_all(&files.states).during_with(|| format!("create {}", files.states.display()))?;
         if spec.network == Networking::Bridge {
             // Connecting is a part of the boot, as with an engine that connects.
             watch.stamp(Event::Spawn);
         }
         let link = Link::connect(&self.context, spec).during("connect it to the run's network")?;
         let config = self.config(spec, groups, runtime.kind, link.netns().as_deref());
-        bundle::write(&files.bundle, &config).during(format!("write the bundle {}", files.bundle.display()))?;
+        bundle::write(&files.bundle, &config).during_with(|| format!("write the bundle {}", files.bundle.display()))?;
         let runtime = Arc::clone(runtime);
         Ok(OciInstance { watch, cgroup, files, link, runtime, helpers: Vec::new() })
     }
@@ -201,7 +201,7 @@ fn create_and_start(instance: &mut OciInstance, output: io::PipeWriter) -> Resul
 
 /// Opens the container's process. It is a child of this process, so its number stays valid until it is reaped.
 fn open_process(file: &Path, runtime: &Runtime) -> Result<Process, LaunchError> {
-    let text = fs::read_to_string(file).during(format!("read {}", file.display()))?;
+    let text = fs::read_to_string(file).during_with(|| format!("read {}", file.display()))?;
     let number = text.trim();
     let raw = number.parse().map_err(|_| ProcessError::InvalidPid(number.to_owned()))?;
     Ok(Process { signals: runtime.signal_encoding(), ..Process::open(raw)? })

@@ -110,7 +110,7 @@ impl Runtime {
         output: Option<BorrowedFd<'_>>,
     ) -> Result<Process, CallError> {
         let spawned = self.spawn(watch.name(), command, files, output);
-        let process = spawned.during(format!("call the runtime's {}", command.verb()))?;
+        let process = spawned.during_with(|| format!("call the runtime's {}", command.verb()))?;
         match await_end(watch, command, &process) {
             Ok(Exit::Code(0)) => Ok(process),
             Ok(exit) => {

@@ -117,30 +117,31 @@ impl Service {
     }
 
     /// Ends the service, then the monitors of remaining containers, and with them the subreaper.
-    fn end(&mut self) -> io::Result<()> {
+    fn end(&mut self) -> Result<(), HostError> {
         let group = Pid::from_child(&self.process);
         // Fails only if the group is empty.
         let _ = kill_process_group(group, Signal::TERM);
         let [containers, monitors] = &self.cgroups;
-        monitors.remove(KILL_PATIENCE)?;
-        if !self.has_ended_within(PATIENCE)? {
+        monitors.remove(KILL_PATIENCE).during("remove the cgroup of Podman's monitors")?;
+        if !self.await_exit()? {
             let _ = kill_process_group(group, Signal::KILL);
         }
-        self.process.wait()?;
+        self.process.wait().during("reap podman")?;
         reap_group(group.as_raw_nonzero().get());
         containers.remove_if_empty();
-        match fs::remove_dir_all(&self.settings.dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Err(io::Error::new(e.kind(), format!("{}: {e}", self.settings.dir.display())))
-            }
-            _ => Ok(()),
+        let dir = &self.settings.dir;
+        match fs::remove_dir_all(dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome.during_with(|| format!("remove {}", dir.display())),
         }
     }
 
-    fn has_ended_within(&self, patience: Duration) -> io::Result<bool> {
-        let ended = pidfd_open(Pid::from_child(&self.process), PidfdFlags::empty())?;
-        let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
-        Ok(poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&patience))? > 0)
+    /// Waits at most [`PATIENCE`] for the exit of the subreaper. Returns whether it has exited.
+    fn await_exit(&self) -> Result<bool, HostError> {
+        let handle = pidfd_open(Pid::from_child(&self.process), PidfdFlags::empty()).during("watch podman")?;
+        let patience = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        let ready = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&patience)).during("poll podman")?;
+        Ok(ready > 0)
     }
 }
 

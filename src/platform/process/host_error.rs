@@ -12,12 +12,19 @@ pub(in crate::platform) struct HostError {
 
 /// Adds the failed action, with its object, to an error of the host.
 pub(in crate::platform) trait During<T> {
-    /// Names the action in the imperative: `write the bundle /x`.
-    fn during(self, action: impl Into<String>) -> Result<T, HostError>;
+    /// Names the action in the imperative: `create a pipe`.
+    fn during(self, action: &str) -> Result<T, HostError>;
+
+    /// Names the action only if it failed.
+    fn during_with(self, action: impl FnOnce() -> String) -> Result<T, HostError>;
 }
 
 impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
-    fn during(self, action: impl Into<String>) -> Result<T, HostError> {
-        self.map_err(|e| HostError { action: action.into(), source: e.into() })
+    fn during(self, action: &str) -> Result<T, HostError> {
+        self.during_with(|| action.to_owned())
+    }
+
+    fn during_with(self, action: impl FnOnce() -> String) -> Result<T, HostError> {
+        self.map_err(|e| HostError { action: action(), source: e.into() })
     }
 }

@@ -90,7 +90,7 @@ pub(in crate::platform) fn start(start: &Start<'_>) -> Result<(i32, OwnedFd), Sp
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let masked = MaskedSignals::all();
     // SAFETY: `run` never returns and unwinds nowhere. With CLONE_VFORK this thread sleeps until the child has called
-    // `exec` or `_exit`, so the stack, `child` and all it points into outlive the child's use of them, and nobody else
+    // `exec` or `_exit`, so the stack, `child` and all it points into outlive the child's use of them, and nothing else
     // has a reference to `child`. Signals are blocked, so no handler of ours runs in the child. With CLONE_PIDFD the
     // kernel stores a descriptor in `handle`.
     let pid = unsafe { libc::clone(run, top.cast(), flags, (&raw mut child).cast(), &raw mut handle) };
@@ -99,7 +99,7 @@ pub(in crate::platform) fn start(start: &Start<'_>) -> Result<(i32, OwnedFd), Sp
     if pid < 0 {
         return Err(SpawnError { step: "clone", source: error });
     }
-    // SAFETY: the clone succeeded, so `handle` is a new descriptor that nobody else owns.
+    // SAFETY: the clone succeeded, so `handle` is a new descriptor that nothing else owns.
     let handle = unsafe { OwnedFd::from_raw_fd(handle) };
     match child.failed {
         None => Ok((pid, handle)),
@@ -136,7 +136,7 @@ impl Child {
     /// # Safety
     /// As [`Self::become_program`].
     unsafe fn change_namespaces(&self) -> Option<&'static str> {
-        // SAFETY: plain system calls on memory that lives.
+        // SAFETY: only system calls, on memory that outlives them.
         unsafe {
             if let Some(netns) = self.netns
                 && libc::setns(netns, libc::CLONE_NEWNET) != 0
@@ -160,9 +160,9 @@ impl Child {
     /// Runs the steps between clone and `exec` in the child. Returns the failed step, and only on failure.
     ///
     /// # Safety
-    /// Only in a child that [`start`] made, with the pointers of `self` alive.
+    /// Call it only in a child of [`start`], with the pointers of `self` alive.
     unsafe fn become_program(&mut self) -> &'static str {
-        // SAFETY: plain system calls on memory that lives, see above; `empty` is initialised by `sigemptyset`.
+        // SAFETY: only system calls, on memory that outlives them; `empty` is initialized by `sigemptyset`.
         unsafe {
             if libc::setsid() < 0 {
                 return "start a session";
@@ -218,7 +218,7 @@ impl Child {
 /// Runs in the child up to the `exec`.
 extern "C" fn run(child: *mut libc::c_void) -> libc::c_int {
     let child: *mut Child = child.cast();
-    // SAFETY: `start` passes a pointer to a `Child` that outlives this function and that nobody else uses meanwhile.
+    // SAFETY: `start` passes a pointer to a `Child` that outlives this function and that nothing else uses meanwhile.
     unsafe {
         let step = (*child).become_program();
         (*child).failed = Some((step, *libc::__errno_location()));
@@ -249,7 +249,7 @@ struct MaskedSignals(libc::sigset_t);
 impl MaskedSignals {
     fn all() -> Self {
         let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        // SAFETY: `sigfillset` initialises the one set, `pthread_sigmask` the other; neither fails for these arguments.
+        // SAFETY: `sigfillset` initializes the one set, `pthread_sigmask` the other; neither fails for these arguments.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());

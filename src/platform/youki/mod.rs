@@ -78,7 +78,7 @@ impl Youki {
         recorded.during("record its process in the ledger")?;
         let cgroup = groups.record(&spec.name).during("record its cgroup in the ledger")?;
         let states = self.states();
-        fs::create_dir_all(&states).during(format!("create {}", states.display()))?;
+        fs::create_dir_all(&states).during_with(|| format!("create {}", states.display()))?;
         let (read, write) = pipe().during("create a pipe")?;
         let mut watch = Watch::new(&spec.name, read, &self.context.interrupt);
         if spec.network == Networking::Bridge {
@@ -98,7 +98,7 @@ impl Youki {
         };
         let dirs = self.dirs(&spec.name);
         let bundle = bundle::write(&dirs[0], &bundle::config(spec, &options));
-        let bundle = bundle.during(format!("write the bundle {}", dirs[0].display()))?;
+        let bundle = bundle.during_with(|| format!("write the bundle {}", dirs[0].display()))?;
         let files = LaunchFiles { bundle, states, output: write.as_fd() };
         match self.pool.launch(&mut watch, files) {
             Ok(creator) => Ok(YoukiInstance::new(watch, cgroup, dirs, link, (Arc::clone(&self.pool), creator))),

@@ -291,7 +291,7 @@ pub(super) fn remove_dirs(dirs: &[&Path]) -> Result<(), HostError> {
     for dir in dirs {
         match std::fs::remove_dir_all(dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            outcome => outcome.during(format!("remove {}", dir.display()))?,
+            outcome => outcome.during_with(|| format!("remove {}", dir.display()))?,
         }
     }
     Ok(())
