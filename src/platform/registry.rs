@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn an_unknown_platform_is_refused_with_the_accepted_ones() {
         let error = "xen".parse::<PlatformId>().unwrap_err().to_string();
-        assert_eq!(error, format!("`xen` is no platform; accepted: {}", accepted()));
+        assert_eq!(error, format!("unknown platform `xen` (known: {})", accepted()));
     }
 
     #[test]

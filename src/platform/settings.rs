@@ -75,9 +75,7 @@ impl SettingError {
 
     /// The key of that name; `value` is for the error.
     pub(crate) fn key(name: &str, value: &str) -> Result<Key, Self> {
-        let unknown = |e: UnknownName| {
-            Self::new(name, value, format!("`{}` is no {}; accepted: {}", e.given, e.what, accepted()))
-        };
+        let unknown = |e: UnknownName| Self::new(name, value, UnknownName { accepted: accepted(), ..e });
         name.parse().map_err(unknown)
     }
 }

@@ -1,4 +1,4 @@
-//! The experiment codes of the thesis that is the main source (named in `docs/methodology.md`).
+//! The experiment codes of the thesis on which the methodology is based (see `docs/methodology.md`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,12 +41,12 @@ const CODES: &[Row] = &[
 ];
 
 impl ThesisCode {
-    /// The experiment it is.
+    /// The experiment that it names.
     pub fn experiment(self) -> Experiment {
         self.0.experiment
     }
 
-    /// The guest that it measures.
+    /// The guest program that it measures.
     pub fn workload(self) -> Program {
         self.0.workload
     }
@@ -60,12 +60,12 @@ impl ThesisCode {
         })
     }
 
-    /// How its instances were connected: Docker's default is its bridge.
+    /// How the thesis connected the instances: Docker's default is its bridge.
     pub fn network(self) -> Networking {
         if self.is_on_docker() { Networking::Bridge } else { Networking::None }
     }
 
-    /// The attackers that the thesis set beside this victim: all of them on SQLite, CPU and memory on servers.
+    /// The attackers that the thesis ran with this victim: all of them on SQLite, CPU and memory on servers.
     pub fn attackers(self) -> Vec<Attacker> {
         match self.0.experiment {
             Experiment::Isolation if self.0.workload.is_server() => SERVER_ATTACKERS.to_vec(),
@@ -85,7 +85,7 @@ impl FromStr for ThesisCode {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         CODES.iter().find(|row| row.code == text).map(ThesisCode).ok_or_else(|| UnknownName {
             given: text.to_owned(),
-            what: "code of the thesis",
+            what: "thesis code",
             accepted: CODES.iter().map(|row| row.code).collect::<Vec<_>>().join(", "),
         })
     }
