@@ -1,4 +1,4 @@
-//! `cargo bench --bench boot`: see `featherweight::measure::experiment` for what it measures.
+//! `cargo bench --bench boot`; `featherweight::measure::experiment` documents what it measures.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `cargo bench --bench footprint`: see `featherweight::measure::experiment` for what it measures.
+//! `cargo bench --bench footprint`; `featherweight::measure::experiment` documents what it measures.
 
 use std::process::ExitCode;
 

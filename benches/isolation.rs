@@ -1,4 +1,4 @@
-//! `cargo bench --bench isolation`: see `featherweight::measure::experiment` for what it measures.
+//! `cargo bench --bench isolation`; `featherweight::measure::experiment` documents what it measures.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
-//! `cargo bench --bench micro`: what the harness itself costs, by criterion. It says nothing about a platform; a slower
-//! harness shows here before it shows in a measurement.
+//! `cargo bench --bench micro`: the cost of the harness itself, measured by criterion.
+//!
+//! It measures no platform. A slower harness shows up here before it shows up in measurements.
 
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -32,7 +33,7 @@ use featherweight::report::model::Report;
 use featherweight::stats::{self, Sample};
 use featherweight::store::{StoredRun, TRIALS_FILE, Writer, list_runs, read_run, read_values};
 
-/// As many as a long study of several platforms has.
+/// The number of trials in a long study of several platforms.
 const MANY: u64 = 100_000;
 
 fn main() {
@@ -46,28 +47,28 @@ fn main() {
     criterion.final_summary();
 }
 
-/// From `launch` over the guest's end to its removal, one after another: on `fake` the harness's own share.
+/// From `launch` to the removal of the instance, one after another. On `fake`, this is the harness's share.
 fn launches(criterion: &mut Criterion) {
     let folders = Folders::from_env();
     let mut group = criterion.benchmark_group("launch to gone");
     group.sample_size(20).measurement_time(Duration::from_secs(8));
     for id in ["fake", "native", "youki"] {
-        match Ground::open(id, &folders) {
-            Ok(ground) => drop(group.bench_function(id, |bencher| bencher.iter(|| ground.run_hello()))),
-            Err(why) => eprintln!("{id} is skipped: {why}"),
+        match Fixture::open(id, &folders) {
+            Ok(fixture) => drop(group.bench_function(id, |bencher| bencher.iter(|| fixture.run_hello()))),
+            Err(why) => eprintln!("skipped: {id}: {why}"),
         }
     }
     group.finish();
 }
 
-/// A platform with everything that a launch needs.
-struct Ground {
+/// A platform with what a launch needs.
+struct Fixture {
     platform: Option<Box<dyn Platform>>,
     ledger: Arc<Ledger>,
     hello: Image,
 }
 
-impl Ground {
+impl Fixture {
     fn open(id: &str, folders: &Folders) -> Result<Self, String> {
         let ledger = Arc::new(
             Ledger::open(&folders.state, &RunId::generate(), featherweight::platform::reap_engines)
@@ -75,21 +76,21 @@ impl Ground {
         );
         let interrupt = Interrupt::new().map_err(|e| e.to_string())?;
         let context = Context::new(Arc::clone(&ledger), interrupt);
-        let mut ground = Self { platform: None, ledger, hello: fake::image(Program::Hello) };
+        let mut fixture = Self { platform: None, ledger, hello: fake::image(Program::Hello) };
         let id = id.parse().map_err(|e| format!("{e}"))?;
         let platform = registry::open(&id, &context).map_err(|e| e.to_string())?;
         platform.check().map_err(|e| e.to_string())?;
         if !platform.capabilities().simulated {
             let images = guest::ensure(folders, &[Program::Hello], &mut |_| {}).map_err(|e| e.to_string())?;
-            ground.hello = images.into_iter().next().ok_or("the guest was not built")?;
+            fixture.hello = images.into_iter().next().ok_or("guest not built")?;
         }
-        platform.prepare(&ground.hello).map_err(|e| e.to_string())?;
-        ground.platform = Some(platform);
-        Ok(ground)
+        platform.prepare(&fixture.hello).map_err(|e| e.to_string())?;
+        fixture.platform = Some(platform);
+        Ok(fixture)
     }
 
     fn run_hello(&self) {
-        let platform = self.platform.as_deref().expect("it was opened");
+        let platform = self.platform.as_deref().expect("open sets it");
         let spec = LaunchSpec {
             name: self.ledger.instance_name(),
             image: self.hello.clone(),
@@ -102,22 +103,22 @@ impl Ground {
             deadline: Duration::from_secs(60),
         };
         let deadline = platform.clock().now() + Duration::from_secs(60).into();
-        let mut instance = platform.launch(&spec).expect("it launches");
-        instance.wait_for(Milestone::Exit, deadline).expect("it ends");
-        black_box(instance.stop().expect("it is removed"));
+        let mut instance = platform.launch(&spec).expect("launch succeeds");
+        instance.wait_for(Milestone::Exit, deadline).expect("the guest exits");
+        black_box(instance.stop().expect("stop succeeds"));
     }
 }
 
-impl Drop for Ground {
+impl Drop for Fixture {
     fn drop(&mut self) {
         self.platform = None;
         if let Err(e) = self.ledger.close() {
-            eprintln!("left behind: {e}");
+            eprintln!("error: failed to clean up: {e}");
         }
     }
 }
 
-/// What a sample of the host costs: the readings alone, and a sampler from its start over its first line to its end.
+/// The cost of sampling the host: a reading alone, and a sampler from its start to its end with one line.
 fn sampling(criterion: &mut Criterion) {
     let dir = scratch();
     let mut group = criterion.benchmark_group("sampler");
@@ -133,16 +134,16 @@ fn sampling(criterion: &mut Criterion) {
                 background: Arc::<AtomicU32>::default(),
                 extra: Vec::new(),
             };
-            Sampler::start(config).and_then(Sampler::stop).expect("it samples")
+            Sampler::start(config).and_then(Sampler::stop).expect("sampling succeeds")
         });
     });
     group.finish();
 }
 
-/// The store: one trial written and synced, and a large run read.
+/// The store: writing and syncing a trial, and reading a large run.
 fn storing(criterion: &mut Criterion) {
-    let frozen = frozen_runs();
-    let record = frozen[0].trials[0].clone();
+    let stored = stored_runs();
+    let record = stored[0].trials[0].clone();
     let mut group = criterion.benchmark_group("store");
 
     let dir = scratch();
@@ -153,23 +154,22 @@ fn storing(criterion: &mut Criterion) {
     });
 
     let dir = scratch();
-    write_large_run(dir.path(), &frozen[0], MANY);
+    write_large_run(dir.path(), &stored[0], MANY);
     group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(MANY));
     group.bench_function(BenchmarkId::new("read a run", MANY), |bencher| {
-        bencher.iter(|| read_run(dir.path()).expect("it is readable"));
+        bencher.iter(|| read_run(dir.path()).expect("the run is readable"));
     });
     group.finish();
 }
 
-/// Two stored runs, [`MANY`] trials together: reading both, and comparing all metrics. The runs stay, so that
-/// `/usr/bin/time -v target/release/xtask compare target/tmp/compare/a target/tmp/compare/b --metric all` tells the
-/// memory, too.
+/// Reading two stored runs with [`MANY`] trials in total and comparing all metrics. The runs are kept, to measure memory
+/// with `/usr/bin/time -v target/release/xtask compare target/tmp/compare/a target/tmp/compare/b --metric all`.
 fn comparing(criterion: &mut Criterion) {
-    let frozen = frozen_runs();
+    let stored = stored_runs();
     let sides = ["a", "b"].map(|side| Path::new(env!("CARGO_TARGET_TMPDIR")).join("compare").join(side));
     for dir in &sides {
         fs::create_dir_all(dir).expect("the target folder can be written");
-        write_large_run(dir, &frozen[0], MANY / 2);
+        write_large_run(dir, &stored[0], MANY / 2);
     }
     let past = Past::default();
     let question = Question { rule: Rule::DEFAULT, metrics: MetricSelection::All, past: &past };
@@ -177,7 +177,7 @@ fn comparing(criterion: &mut Criterion) {
     group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(MANY));
     group.bench_function(BenchmarkId::new("two stored runs", MANY), |bencher| {
         bencher.iter(|| {
-            let [a, b] = [0, 1].map(|side: usize| read_values(&sides[side]).expect("it is readable"));
+            let [a, b] = [0, 1].map(|side: usize| read_values(&sides[side]).expect("the run is readable"));
             let compared = compare(("a", &a), ("b", &b), &question).comparison;
             assert!(!compared.lines.is_empty(), "{:?}", compared.not_comparable);
             compared
@@ -190,19 +190,19 @@ fn planning_and_reporting(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pure");
     for experiment in [Experiment::Boot, Experiment::Isolation] {
         let configuration = paper(experiment);
-        let offer = everything(&configuration);
+        let host_support = full_support(&configuration);
         group.bench_function(BenchmarkId::new("plan, paper profile", experiment), |bencher| {
-            bencher.iter(|| plan::build(&configuration, &offer));
+            bencher.iter(|| plan::build(&configuration, &host_support));
         });
     }
     group.bench_function(BenchmarkId::new("summarise values", MANY), |bencher| {
         let values: Vec<f64> = (0..MANY).map(|i| (i.wrapping_mul(2_654_435_761) % 1_000_003) as f64).collect();
-        let summarise = |values| stats::summarize(&Sample::new(values).expect("finite values"));
-        bencher.iter_batched(|| values.clone(), summarise, BatchSize::LargeInput);
+        let summarize = |values| stats::summarize(&Sample::new(values).expect("finite values"));
+        bencher.iter_batched(|| values.clone(), summarize, BatchSize::LargeInput);
     });
     group.sample_size(20);
-    let frozen = frozen_runs();
-    group.bench_function("report model, the frozen runs", |bencher| bencher.iter(|| Report::of(&frozen, &[])));
+    let stored = stored_runs();
+    group.bench_function("report model, the frozen runs", |bencher| bencher.iter(|| Report::of(&stored, &[])));
     group.finish();
 }
 
@@ -210,16 +210,16 @@ fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder can be written")
 }
 
-/// The small runs of the repository, of every experiment one.
-fn frozen_runs() -> Vec<StoredRun> {
+/// The small runs of the repository, one for each experiment.
+fn stored_runs() -> Vec<StoredRun> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/runs");
-    let runs: Vec<_> = list_runs(&dir).iter().map(|dir| read_run(dir).expect("it is readable")).collect();
-    assert!(!runs.is_empty(), "no run in {}", dir.display());
+    let runs: Vec<_> = list_runs(&dir).iter().map(|dir| read_run(dir).expect("the run is readable")).collect();
+    assert!(!runs.is_empty(), "no runs in {}", dir.display());
     runs
 }
 
-/// A run of so many trials like those of `model`, each with values of its own. Written at once: a sync a trial would take
-/// minutes.
+/// Writes a run of `trials` trials like those of `model`, with different values. It does not sync each trial, which would
+/// take minutes.
 fn write_large_run(dir: &Path, model: &StoredRun, trials: u64) {
     Writer::open(dir).and_then(|writer| writer.describe(&model.file)).expect("a run's folder");
     let mut file = BufWriter::new(File::create(dir.join(TRIALS_FILE)).expect("a file"));
@@ -237,12 +237,12 @@ fn write_large_run(dir: &Path, model: &StoredRun, trials: u64) {
 
 fn paper(experiment: Experiment) -> Configuration {
     let options = Options::parse_from(["micro", "--profile", "paper"]);
-    cli::resolve(experiment, &options, 1).expect("the paper profile makes sense")
+    cli::resolve(experiment, &options, 1).expect("the paper profile is valid")
 }
 
-/// A host that has all that is asked for.
-fn everything(configuration: &Configuration) -> HostSupport {
-    let can = Capabilities {
+/// A host that supports the whole configuration.
+fn full_support(configuration: &Configuration) -> HostSupport {
+    let capabilities = Capabilities {
         accelerator: Accelerator::None,
         fork: true,
         limits: true,
@@ -253,7 +253,7 @@ fn everything(configuration: &Configuration) -> HostSupport {
         simulated: true,
     };
     HostSupport {
-        platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
+        platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(capabilities))).collect(),
         placements: configuration.placements().iter().map(|&placement| (placement, Ok(()))).collect(),
         workloads: Vec::new(),
     }

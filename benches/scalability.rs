@@ -1,4 +1,4 @@
-//! `cargo bench --bench scalability`: see `featherweight::measure::experiment` for what it measures.
+//! `cargo bench --bench scalability`; `featherweight::measure::experiment` documents what it measures.
 
 use std::process::ExitCode;
 

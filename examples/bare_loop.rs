@@ -1,14 +1,13 @@
-//! What the harness adds: platforms beside the plainest loop that does the same, in turns, on one host.
+//! Measures the overhead of the harness: runs a platform and the simplest equivalent loop in turn, on one host.
 //!
 //! ```text
-//! cargo run --release --example bare_loop -- native 1000     # `native` beside std::process::Command
-//! cargo run --release --example bare_loop -- hello 200       # `youki` beside libcontainer called in this process
-//! cargo run --release --example bare_loop -- sleepers 1000   # starting and removing many, and the harness's memory
-//! cargo run --release --example bare_loop -- oci:runc 200    # any platform by itself: one by one, then many at once
+//! cargo run --release --example bare_loop -- native 1000     # `native` and std::process::Command
+//! cargo run --release --example bare_loop -- hello 200       # `youki` and libcontainer, called in this process
+//! cargo run --release --example bare_loop -- sleepers 1000   # start and remove many; the harness's memory
+//! cargo run --release --example bare_loop -- oci:runc 200    # any platform alone: one by one, then many at once
 //! ```
 //!
-//! Invariant: both sides use the same image, the same bundle and the same clock, and take turns, so that a noisy host
-//! is noisy for both.
+//! Invariant: both sides use the same image, bundle and clock, and take turns, so that noise on the host affects both.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -42,7 +41,7 @@ use nix::unistd::Pid;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Longer than anything here takes.
+/// Longer than any operation takes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn main() -> Outcome<()> {
@@ -52,24 +51,24 @@ fn main() -> Outcome<()> {
         [what, count] => (what.as_str(), count.parse()?),
         _ => return Err("usage: bare_loop native|hello|sleepers|PLATFORM COUNT".into()),
     };
-    let stage = Stage::new()?;
+    let fixture = Fixture::new()?;
     match what {
-        "native" => stage.native(count),
-        "hello" => stage.hello(count),
-        "sleepers" => stage.sleepers(count),
-        other => stage.platform(&other.parse()?, count),
+        "native" => fixture.native(count),
+        "hello" => fixture.hello(count),
+        "sleepers" => fixture.sleepers(count),
+        other => fixture.platform(&other.parse()?, count),
     }?;
-    println!("left over: {:?}", stage.ledger.close()?);
+    println!("left over: {:?}", fixture.ledger.close()?);
     Ok(())
 }
 
 /// A run with its images.
-struct Stage {
+struct Fixture {
     ledger: Arc<Ledger>,
     images: Vec<Image>,
 }
 
-/// Times from the spawn of one instance.
+/// Times since the spawn of an instance.
 #[derive(Default)]
 struct Times {
     main: Vec<Nanos>,
@@ -77,7 +76,7 @@ struct Times {
     gone: Vec<Nanos>,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Outcome<Self> {
         let folders = Folders::from_env();
         let ledger = Arc::new(Ledger::open(&folders.state, &RunId::generate(), featherweight::platform::reap_engines)?);
@@ -139,7 +138,7 @@ impl Stage {
         Ok(())
     }
 
-    /// A platform with nothing beside it.
+    /// A platform alone.
     fn platform(&self, id: &PlatformId, count: usize) -> Outcome<()> {
         let platform = registry::open(id, &self.context()?)?;
         println!("{:?}", platform.check()?);
@@ -155,33 +154,33 @@ impl Stage {
         Ok(())
     }
 
-    /// Many sleepers at once on the platform, by that many threads.
+    /// Starts and removes many sleepers on the platform with `workers` threads.
     fn crowd(&self, platform: &dyn Platform, count: usize, workers: usize) -> Outcome<()> {
         let before = resident()?;
-        let begun = Instant::now();
+        let start = Instant::now();
         let all: Mutex<Vec<Box<dyn Instance>>> = Mutex::new(Vec::with_capacity(count));
         let left = Mutex::new(count);
         let deadline = platform.clock().now() + PATIENCE.into();
         parallel(workers, || {
             while take_one(&left) {
-                let mut instance = platform.launch(&self.spec(Program::Sleep)).expect("it launches");
-                instance.wait_for(Milestone::Ready, deadline).expect("it is ready");
+                let mut instance = platform.launch(&self.spec(Program::Sleep)).expect("launch succeeds");
+                instance.wait_for(Milestone::Ready, deadline).expect("the instance gets ready");
                 all.lock().expect("no thread panicked").push(instance);
             }
         });
-        let started = begun.elapsed();
+        let started = start.elapsed();
         let grown = (resident()?.saturating_sub(before)) / count as u64;
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut living = all.into_inner()?;
         living.iter_mut().for_each(|instance| instance.kill());
         let living = Mutex::new(living);
         let next = || living.lock().expect("no thread panicked").pop();
         parallel(workers, || {
             while let Some(instance) = next() {
-                instance.stop().expect("it is removed");
+                instance.stop().expect("stop succeeds");
             }
         });
-        let removed = begun.elapsed();
+        let removed = start.elapsed();
         let id = platform.id();
         println!(
             "{id:<12}  {workers} at once: {count} ready in {started:.2?}, removed in {removed:.2?}, harness +{grown} B each"
@@ -205,7 +204,7 @@ impl Times {
     }
 }
 
-/// `libcontainer` called in this process, with a bundle of the platform's own making.
+/// `libcontainer` called in this process, with the bundle that the platform creates.
 struct Bare {
     config: String,
     named: String,
@@ -215,19 +214,19 @@ struct Bare {
 
 impl Bare {
     /// Takes the bundle from an instance of the platform, so that both sides run the same container.
-    fn new(stage: &Stage, platform: &dyn Platform, program: Program) -> Outcome<Self> {
-        let spec = stage.spec(program);
+    fn new(fixture: &Fixture, platform: &dyn Platform, program: Program) -> Outcome<Self> {
+        let spec = fixture.spec(program);
         platform.prepare(&spec.image)?;
         let instance = platform.launch(&spec)?;
-        let config = fs::read_to_string(stage.ledger.dir().join("bundles").join(&spec.name).join("config.json"))?;
+        let config = fs::read_to_string(fixture.ledger.dir().join("bundles").join(&spec.name).join("config.json"))?;
         instance.stop()?;
-        let dir = stage.ledger.dir().join("bare");
+        let dir = fixture.ledger.dir().join("bare");
         fs::create_dir_all(dir.join("states"))?;
         let hierarchies = Arc::new(Hierarchies::read(Path::new("/"))?.of_runtimes());
         Ok(Self { config, named: spec.name, dir, hierarchies })
     }
 
-    /// Writes the bundle of `name`, and its groups into the ledger.
+    /// Writes the bundle of `name` and records its groups in the ledger.
     fn prepare(&self, ledger: &Ledger, name: &str) -> Outcome<PathBuf> {
         let group = self.hierarchies.group(&Path::new(&ledger.run().name()).join(name));
         group.dirs().iter().try_for_each(|dir| ledger.record(&Resource::Cgroup { path: dir.clone() }))?;
@@ -255,25 +254,25 @@ impl Bare {
         let bundle = self.dir.join(name);
         fs::create_dir(&bundle)?;
         fs::write(bundle.join("config.json"), self.config.replace(&self.named, name))?;
-        let begun = Instant::now();
+        let start = Instant::now();
         let (mut container, output) = self.start(name, &bundle)?;
         BufReader::new(output).read_line(&mut String::new())?;
-        times.main.push(begun.elapsed().into());
+        times.main.push(start.elapsed().into());
         let pid = process_of(&container)?;
         waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
-        times.exit.push(begun.elapsed().into());
+        times.exit.push(start.elapsed().into());
         container.delete(false)?;
         waitpid(pid, None)?;
         fs::remove_dir_all(&bundle)?;
-        times.gone.push(begun.elapsed().into());
+        times.gone.push(start.elapsed().into());
         Ok(())
     }
 
-    /// Many sleepers at once, one after the other.
+    /// Starts many sleepers one after another, then removes them.
     fn crowd(&self, ledger: &Ledger, count: usize) -> Outcome<()> {
         let names: Vec<_> = (0..count).map(|_| ledger.instance_name()).collect();
         let bundles = names.iter().map(|name| self.prepare(ledger, name)).collect::<Outcome<Vec<_>>>()?;
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut living = Vec::with_capacity(count);
         for (name, bundle) in names.iter().zip(&bundles) {
             let (container, output) = self.start(name, bundle)?;
@@ -281,8 +280,8 @@ impl Bare {
             lines.find(|line| line.as_ref().is_ok_and(|line| line == "FW ready"));
             living.push((container, lines));
         }
-        let started = begun.elapsed();
-        let begun = Instant::now();
+        let started = start.elapsed();
+        let start = Instant::now();
         for (container, _) in &living {
             kill(process_of(container)?, Signal::SIGKILL)?;
         }
@@ -293,12 +292,12 @@ impl Bare {
             waitpid(pid, None)?;
         }
         bundles.iter().try_for_each(fs::remove_dir_all)?;
-        println!("libcontainer  {count} ready in {started:.2?}, removed in {:.2?}", begun.elapsed());
+        println!("libcontainer  {count} ready in {started:.2?}, removed in {:.2?}", start.elapsed());
         Ok(())
     }
 }
 
-/// The container's process; the library's own version of nix has another type for it.
+/// The container's process, converted from the type of libcontainer's version of nix.
 fn process_of(container: &Container) -> Outcome<Pid> {
     Ok(Pid::from_raw(container.pid().ok_or("the container has no process")?.as_raw()))
 }
@@ -310,13 +309,13 @@ fn run(platform: &dyn Platform, spec: &LaunchSpec) -> Outcome<featherweight::mod
     Ok(instance.stop()?.events)
 }
 
-/// One program to its end, as plainly as the standard library can.
+/// Runs a program to its end with the standard library only.
 fn command(program: &Path, run: &RunId) -> Outcome<Nanos> {
     let mut command = Command::new(program);
     command.env_clear().env(RUN_VARIABLE, run.as_str()).stdin(Stdio::null()).stdout(Stdio::null());
-    let begun = Instant::now();
+    let start = Instant::now();
     command.spawn()?.wait()?;
-    Ok(begun.elapsed().into())
+    Ok(start.elapsed().into())
 }
 
 fn parallel(workers: usize, work: impl Fn() + Sync) {

@@ -1,12 +1,12 @@
-//! Whether driving a server through the harness gives what the same tool gives by hand, on the same instance, in turns.
+//! Checks that the harness and a load generator started by hand measure the same, on one instance, in turn.
 //!
 //! ```text
 //! cargo run --release --example by_hand -- docker nginx 5    # five rounds of wrk, three seconds each
 //! cargo run --release --example by_hand -- youki redis 5     # five rounds of redis-benchmark, SET and GET
 //! ```
 //!
-//! By hand means what a shell would do: start the tool with its arguments where the server can be reached, and read the
-//! one number that it prints. Nothing is pinned on either side.
+//! By hand means as in a shell: start the tool where it can reach the server, and read the number that it prints.
+//! Neither side is pinned.
 
 use std::error::Error;
 use std::process::Command;
@@ -20,6 +20,7 @@ use featherweight::host::ledger::Ledger;
 use featherweight::host::network;
 use featherweight::measure::workload::Tools;
 use featherweight::model::load::Load;
+use featherweight::model::metric;
 use featherweight::model::platform::{Networking, PlatformId};
 use featherweight::model::program::Program;
 use featherweight::model::run::RunId;
@@ -30,7 +31,7 @@ use featherweight::platform::{
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Longer than anything here takes.
+/// Longer than any operation takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The thesis's connections, threads, clients and pipeline, for a shorter time.
@@ -60,7 +61,7 @@ fn compare(context: &Context, id: &PlatformId, program: Program, rounds: usize) 
     let tools = Tools::new(context.clone());
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        // Who begins changes, so that neither always finds the warmer server.
+        // The sides alternate who starts, so that neither always measures a warmer server.
         if round % 2 == 0 {
             ours.push(driven(&tools, program, &endpoint)?);
         }
@@ -78,7 +79,7 @@ fn compare(context: &Context, id: &PlatformId, program: Program, rounds: usize) 
 
 fn serve(context: &Context, platform: &dyn Platform, program: Program) -> Outcome<Box<dyn Instance>> {
     let images = guest::ensure(&Folders::from_env(), &[program], &mut |line| println!("{line}"))?;
-    let image = images.into_iter().next().ok_or("the server was not built")?;
+    let image = images.into_iter().next().ok_or("server not built")?;
     platform.prepare(&image)?;
     let spec = LaunchSpec {
         name: context.ledger.instance_name(),
@@ -94,12 +95,12 @@ fn serve(context: &Context, platform: &dyn Platform, program: Program) -> Outcom
     Ok(platform.launch(&spec)?)
 }
 
-/// The headline as the harness measures it; of redis the SETs.
+/// The headline metric as the harness measures it; for Redis, that of SET.
 fn driven(tools: &Tools, program: Program, endpoint: &Endpoint) -> Outcome<f64> {
     let driven = tools.drive(&Drive { program, endpoint, load: &LOAD, cpus: None, deadline: PATIENCE })?;
-    let name = if program == Program::Redis { "throughput_set" } else { "throughput" };
+    let name = if program == Program::Redis { metric::THROUGHPUT_SET.name } else { metric::THROUGHPUT.name };
     let metric = driven.metrics.iter().find(|metric| metric.name == name);
-    Ok(metric.ok_or("the headline is missing")?.value)
+    Ok(metric.ok_or("missing headline metric")?.value)
 }
 
 /// The number that the tool prints.

@@ -1,4 +1,4 @@
-//! Many idle servers at once on one platform: whether each answers, what each takes of memory, and what is left of them.
+//! Starts many idle servers on one platform and reports how many answer, the memory of each, and leftovers.
 //!
 //! ```text
 //! cargo run --release --example crowd -- qemu:linux nginx 50
@@ -28,7 +28,7 @@ use featherweight::platform::{
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What one boot takes at the most on a host that boots many at once.
+/// The longest time of one boot on a host that boots many at once.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn main() -> Outcome<()> {
@@ -49,7 +49,7 @@ fn gather(context: &Context, id: &PlatformId, program: Program, count: usize) ->
     let platform = registry::open(id, context)?;
     platform.check()?;
     let images = guest::ensure(&Folders::from_env(), &[program], &mut |line| println!("{line}"))?;
-    let image = images.into_iter().next().ok_or("the server was not built")?;
+    let image = images.into_iter().next().ok_or("server not built")?;
     platform.prepare(&image)?;
     let spec = |_| LaunchSpec {
         name: context.ledger.instance_name(),
@@ -63,25 +63,25 @@ fn gather(context: &Context, id: &PlatformId, program: Program, count: usize) ->
         deadline: PATIENCE * 10,
     };
     let specs: Vec<LaunchSpec> = (0..count).map(spec).collect();
-    let (mut crew, before, began) = (InstanceGroup::default(), available()?, Instant::now());
-    // As many at once as the platform finds worth while, each until it is ready.
+    let (mut group, before, began) = (InstanceGroup::default(), available()?, Instant::now());
+    // As many at once as the platform supports, until each is ready.
     for chunk in specs.chunks(platform.capabilities().launch_concurrency) {
         let deadline = platform.clock().now() + PATIENCE.into();
-        crew.launch_and_wait(platform.as_ref(), chunk, Milestone::Ready, deadline)?;
+        group.launch_and_wait(platform.as_ref(), chunk, Milestone::Ready, deadline)?;
     }
     println!("{count} of {id} with {program} are ready after {:.1} s", began.elapsed().as_secs_f64());
     let lost = before.0.saturating_sub(available()?.0) / count as u64;
     println!("memory: {} each by MemAvailable", Bytes(lost));
-    tell(platform.as_ref(), &mut crew, count)?;
+    print_members(platform.as_ref(), &mut group, count)?;
     let began = Instant::now();
-    crew.shrink(platform.as_ref(), 0)?;
+    group.shrink(platform.as_ref(), 0)?;
     println!("all stopped in {:.1} s", began.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Who answers, and the median of what each takes.
-fn tell(platform: &dyn Platform, crew: &mut InstanceGroup, count: usize) -> Outcome<()> {
-    let members = crew.members();
+/// Prints how many answer, and the median memory of each.
+fn print_members(platform: &dyn Platform, group: &mut InstanceGroup, count: usize) -> Outcome<()> {
+    let members = group.members();
     let answered = members.iter().filter(|m| m.endpoint().is_some_and(|at| answers(&at))).count();
     println!("{answered} of {count} answer at their address");
     let mut all: Vec<[u64; 5]> = members.iter().filter_map(|m| parts(m.as_ref())).collect();
@@ -95,9 +95,9 @@ fn tell(platform: &dyn Platform, crew: &mut InstanceGroup, count: usize) -> Outc
     Ok(())
 }
 
-/// An answer of any kind: of Nginx to a request, of Redis to a ping.
+/// Whether Nginx answers a request, or Redis a ping.
 fn answers(at: &Endpoint) -> bool {
-    let ask = || -> std::io::Result<bool> {
+    let exchange = || -> std::io::Result<bool> {
         let mut server = TcpStream::connect_timeout(&at.address, Duration::from_secs(5))?;
         server.set_read_timeout(Some(Duration::from_secs(5)))?;
         server.write_all(if at.address.port() == 80 { b"GET / HTTP/1.0\r\n\r\n" } else { b"PING\r\n" })?;
@@ -106,8 +106,8 @@ fn answers(at: &Endpoint) -> bool {
         Ok([*b"HTTP", *b"+PON"].contains(&first))
     };
     match &at.netns {
-        None => ask().unwrap_or(false),
-        Some(netns) => inside(netns, ask).is_ok_and(|answer| answer.unwrap_or(false)),
+        None => exchange().unwrap_or(false),
+        Some(netns) => inside(netns, exchange).is_ok_and(|answer| answer.unwrap_or(false)),
     }
 }
 
