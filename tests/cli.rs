@@ -1,4 +1,4 @@
-//! The bench targets' command line, on the real binaries: what is printed, where, and the exit code.
+//! The command line of the bench targets: output, files and exit codes of the real binaries.
 
 mod bench;
 #[path = "cli/refusals.rs"]
@@ -20,34 +20,32 @@ use featherweight::platform::registry;
 use featherweight::store::{RunOutcome, list_runs};
 use rstest::rstest;
 
-/// A run that is over in a moment.
+/// The options of a run that ends at once.
 const TINY: &str = "--platform fake --runs 1 --benchmark_time 1 --instances_per_benchmark 2";
 
 fn stdout(assert: &Assert) -> String {
-    String::from_utf8(assert.get_output().stdout.clone()).expect("text")
+    String::from_utf8(assert.get_output().stdout.clone()).expect("valid UTF-8")
 }
 
 fn stderr(assert: &Assert) -> String {
-    String::from_utf8(assert.get_output().stderr.clone()).expect("text")
+    String::from_utf8(assert.get_output().stderr.clone()).expect("valid UTF-8")
 }
 
 #[rstest]
-fn help_teaches_by_examples_and_names_every_accepted_value(
-    #[values(Experiment::Boot, Experiment::Isolation)] experiment: Experiment,
-) {
+fn help_has_examples_and_every_known_value(#[values(Experiment::Boot, Experiment::Isolation)] experiment: Experiment) {
     let help = stdout(&Desk::new().command(experiment, "--help").assert().success());
-    let taught =
-        ["Examples:", "cargo bench --bench isolation -- --resume last", "Exit codes: 0 fine, 1 a confirmed regression"];
+    let sections =
+        ["Examples:", "cargo bench --bench isolation -- --resume last", "Exit codes: 0 success 1 confirmed regression"];
     let options = ["--profile", "--platform", "--attacker", "--placement", "--runs", "--benchmark_time", "--out"];
-    let forms = format!("Where to measure, comma-separated: {}", registry::accepted());
+    let forms = format!("Platforms, comma-separated: {}", registry::accepted());
     let values =
         ["quick", "standard", "paper", "prime", "same-thread", "nginx", "bridge", "[default: native,youki", &forms];
     // Long lists are wrapped.
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for text in taught.iter().chain(&options).chain(&values) {
+    for text in sections.iter().chain(&options).chain(&values) {
         assert!(help.contains(text), "`{text}` in {help}");
     }
-    assert!(!help.contains("--nocapture"), "what test runners say is not for people");
+    assert!(!help.contains("--nocapture"), "options of test runners are hidden");
 }
 
 #[test]
@@ -126,42 +124,42 @@ fn a_run_leaves_its_records_its_series_and_both_reports() {
 }
 
 #[test]
-fn servers_are_measured_where_nothing_has_to_be_installed() {
+fn servers_are_measured_without_installing_anything() {
     let desk = Desk::new();
     let line = "--platform fake --runs 1 --placement same-thread --load-seconds 2 --requests 5000";
     let assert = desk.command(Experiment::Isolation, line).assert().success();
     let run = desk.run();
-    let of = |workload| {
+    let measured = |workload| {
         run.trials.iter().filter(move |t| t.case.workload.name() == workload && t.metric("throughput").is_some())
     };
-    assert_eq!((of("nginx").count(), of("redis").count()), (4, 4));
+    assert_eq!((measured("nginx").count(), measured("redis").count()), (4, 4));
     assert_eq!((run.file.configuration.load().seconds, run.file.configuration.load().requests), (2, 5000));
     assert!(!stdout(&assert).contains("skipped: "));
 }
 
 #[test]
-fn a_reader_that_goes_away_stops_nothing() {
+fn a_closed_pipe_does_not_stop_a_run() {
     let desk = Desk::new();
     let mut command = desk.command(Experiment::Boot, TINY);
-    let mut harness = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut harness = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the target starts");
     drop((harness.stdout.take(), harness.stderr.take()));
     assert_eq!(harness.wait().expect("waited").code(), Some(0));
     assert_eq!(desk.run().file.outcome, RunOutcome::Complete);
 }
 
 #[test]
-fn the_run_goes_where_out_says_whatever_the_folders_name() {
+fn the_run_is_written_to_the_out_folder_with_any_name() {
     let desk = Desk::new();
     let out = desk.path("a folder, größer");
     let assert = desk.command(Experiment::Boot, TINY).arg("--out").arg(&out).assert().success();
     assert_eq!((list_runs(&out).len(), desk.runs().len()), (1, 0));
     let page = out.join("report/index.html");
     assert_eq!(stdout(&assert).lines().last(), Some(format!("report: {}", page.display()).as_str()));
-    assert!(page.is_file() && !desk.output().join("report").exists(), "the usual page tells of the usual runs");
+    assert!(page.is_file() && !desk.output().join("report").exists(), "the default page is over the default folder");
 }
 
 #[test]
-fn what_is_no_terminal_gets_no_escape_sequence() {
+fn a_pipe_gets_no_escape_sequences() {
     let desk = Desk::new();
     let assert = desk.command(Experiment::Boot, TINY).assert().success();
     assert!(!stdout(&assert).contains('\u{1b}'));
@@ -189,7 +187,7 @@ fn a_test_runner_tries_a_target_once_on_fake_and_leaves_no_run(
 }
 
 #[test]
-fn a_test_runner_that_asks_is_told_of_one_test() {
+fn a_test_runner_can_list_the_target_as_one_test() {
     let desk = Desk::new();
     let listed = desk.bare_command(Experiment::Boot, "--list --format terse").assert().success();
     assert_eq!(stdout(&listed), "boot: test\n");

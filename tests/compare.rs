@@ -16,39 +16,39 @@ use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// A run that is over in a moment and has trials enough to be judged.
+/// The options of a run that ends at once and has enough trials to compare.
 const SMALL: &str = "--platform fake --runs 30 --benchmark_time 1 --instances_per_benchmark 2";
 
 fn stdout(assert: &Assert) -> String {
-    String::from_utf8(assert.get_output().stdout.clone()).expect("text")
+    String::from_utf8(assert.get_output().stdout.clone()).expect("valid UTF-8")
 }
 
 fn stderr(assert: &Assert) -> String {
-    String::from_utf8(assert.get_output().stderr.clone()).expect("text")
+    String::from_utf8(assert.get_output().stderr.clone()).expect("valid UTF-8")
 }
 
 fn boot(desk: &Desk, more: &str) -> Command {
     desk.command(Experiment::Boot, &format!("{SMALL} {more}"))
 }
 
-/// Rewrites the trials in the folder `dir` as `change` says.
+/// Applies `change` to the trials in the folder `dir`.
 fn rewrite(dir: &Path, change: impl Fn(&mut TrialRecord)) {
     let path = dir.join(TRIALS_FILE);
-    let text = fs::read_to_string(&path).expect("it is stored");
+    let text = fs::read_to_string(&path).expect("the file is stored");
     let changed = text.lines().map(|line| {
         let mut record: TrialRecord = serde_json::from_str(line).expect("a record");
         change(&mut record);
         serde_json::to_string(&record).expect("a record is text") + "\n"
     });
-    fs::write(&path, changed.collect::<String>()).expect("it can be written");
+    fs::write(&path, changed.collect::<String>()).expect("the file is writable");
 }
 
-/// Makes what is stored look as if it had taken `factor` as long.
+/// Multiplies the stored values by `factor`.
 fn stretch(dir: &Path, factor: f64) {
     rewrite(dir, |record| record.metrics.iter_mut().for_each(|metric| metric.value *= factor));
 }
 
-/// Makes what is stored look as if every trial had failed.
+/// Marks every stored trial as failed.
 fn fail(dir: &Path) {
     rewrite(dir, |record| {
         record.metrics.clear();
@@ -56,16 +56,16 @@ fn fail(dir: &Path) {
     });
 }
 
-/// Changes the description of the run in the folder `dir`.
+/// Applies `change` to the description of the run in the folder `dir`.
 fn describe(dir: &Path, change: impl Fn(&mut Value)) {
     let path = dir.join(RUN_FILE);
-    let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).expect("it is stored")).expect("a run");
+    let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).expect("the file is stored")).expect("a run");
     change(&mut file);
-    fs::write(&path, file.to_string()).expect("it can be written");
+    fs::write(&path, file.to_string()).expect("the file is writable");
 }
 
-/// A desk with a run that is also saved as the baseline `main`. It is measured once for all tests.
-fn furnished() -> Desk {
+/// A desk with a run that is also saved as the baseline `main`. The run is measured once for all tests.
+fn desk_with_baseline() -> Desk {
     static MODEL: OnceLock<Desk> = OnceLock::new();
     let model = MODEL.get_or_init(|| {
         let desk = Desk::new();
@@ -109,7 +109,7 @@ fn a_baseline_outlives_its_run_and_the_same_again_is_no_regression() {
 }
 
 #[test]
-fn what_is_slower_twice_is_a_regression_and_the_exit_code_says_so() {
+fn a_confirmed_slowdown_is_a_regression_with_exit_code_1() {
     let desk = Desk::new();
     boot(&desk, "--save-baseline main").assert().success();
     // The baseline was quicker in one of its two cases.
@@ -118,7 +118,7 @@ fn what_is_slower_twice_is_a_regression_and_the_exit_code_says_so() {
         record.metrics.iter_mut().for_each(|metric| metric.value *= factor);
     });
     let text = stdout(&boot(&desk, "--baseline main").assert().code(1));
-    assert!(text.contains("What looks worse is measured again, everything provisioned anew"), "{text}");
+    assert!(text.contains("possible regressions; provisioning again"), "{text}");
     assert!(text.contains("2 metrics regressed. 2 REGRESSED, 2 EQUIVALENT."), "{text}");
     assert!(text.contains("REGRESSED: boot/fake/hello/0 boot") && text.contains("+25."), "{text}");
     let runs: Vec<_> = desk.runs().iter().map(|dir| featherweight::store::read_run(dir).unwrap()).collect();
@@ -135,21 +135,21 @@ fn what_is_slower_twice_is_a_regression_and_the_exit_code_says_so() {
 }
 
 #[test]
-fn what_is_faster_is_an_improvement() {
-    let desk = furnished();
+fn a_speedup_is_an_improvement() {
+    let desk = desk_with_baseline();
     stretch(&baseline(&desk), 1.3);
     let text = stdout(&boot(&desk, "--baseline main").assert().success());
     assert!(text.contains("4 IMPROVED"), "{text}");
 }
 
 #[rstest]
-#[case::unknown("--baseline other", "--baseline other: there is no such baseline; accepted: main")]
+#[case::unknown("--baseline other", "--baseline other: unknown baseline (known: main)")]
 #[case::a_path("--baseline ../main", "`../main` cannot name a baseline; accepted: up to 64 letters")]
 #[case::a_word("--save-baseline last", "neither `last` nor a run's id")]
 #[case::both("--save-baseline main --baseline main", "cannot be used with")]
 #[case::configuration("--network bridge --baseline main", "configuration: network: none against bridge")]
-fn what_makes_no_sense_is_refused_before_anything_is_measured(#[case] line: &str, #[case] message: &str) {
-    let desk = furnished();
+fn invalid_options_are_refused_before_anything_is_measured(#[case] line: &str, #[case] message: &str) {
+    let desk = desk_with_baseline();
     let refused = stderr(&boot(&desk, line).assert().code(2));
     let words = refused.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(message), "{refused}");
@@ -158,16 +158,16 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured(#[case] line: &str
 
 #[test]
 fn a_baseline_of_another_host_or_of_few_trials_is_refused_before_anything_is_measured() {
-    let desk = furnished();
+    let desk = desk_with_baseline();
     for option in ["--baseline", "--save-baseline"] {
         let line = format!("--platform fake --benchmark_time 1 --runs 4 {option} main");
         let refused = stderr(&desk.command(Experiment::Boot, &line).assert().code(2));
-        assert!(refused.contains(&format!("{option} main: with 4 trials of a case no difference")), "{refused}");
+        assert!(refused.contains(&format!("{option} main: 4 trials per case are too few to compare")), "{refused}");
         assert!(refused.contains("add --runs 5"), "{refused}");
     }
     describe(&baseline(&desk), |file| file["configuration"]["runs"] = 2.into());
     let refused = stderr(&boot(&desk, "--baseline main").assert().code(2));
-    assert!(refused.contains("as it was saved: with 2 trials of a case") && refused.contains("--runs 5"), "{refused}");
+    assert!(refused.contains("as saved, 2 trials per case are too few") && refused.contains("--runs 5"), "{refused}");
     describe(&baseline(&desk), |file| file["host"]["kernel"] = "1.0".into());
     let refused = stderr(&boot(&desk, "--baseline main").assert().code(2));
     assert!(refused.contains("not comparable: different hosts: kernel: 1.0 against "), "{refused}");
@@ -177,23 +177,23 @@ fn a_baseline_of_another_host_or_of_few_trials_is_refused_before_anything_is_mea
 #[rstest]
 #[case::saving("--save-baseline", "not saved as baseline main: the run is interrupted")]
 #[case::comparing("--baseline", "not compared with main: the run is interrupted")]
-fn an_interrupted_run_says_what_does_not_happen(#[case] option: &str, #[case] message: &str) {
-    let desk = furnished();
+fn an_interrupted_run_reports_that_it_is_not_saved_or_compared(#[case] option: &str, #[case] message: &str) {
+    let desk = desk_with_baseline();
     let line = format!("--platform fake --benchmark_time 1 --instances_per_benchmark 2 --runs 10000 {option} main");
     let mut command = desk.command(Experiment::Boot, &line);
     let mut harness = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut said = BufReader::new(harness.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-    said.find(|line| line.contains(" trials, about ")).expect("it tells that it begins");
+    let mut lines = BufReader::new(harness.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    lines.find(|line| line.contains(" trials, about ")).expect("the run starts");
     kill_process(Pid::from_child(&harness), Signal::INT).expect("it runs");
-    let told: Vec<String> = said.collect();
-    assert_eq!(harness.wait().expect("waited").code(), Some(130), "{told:?}");
-    let cure = format!("--resume last {option} main");
-    assert!(told.iter().any(|line| line.contains(message) && line.contains(&cure)), "{told:?}");
+    let lines: Vec<String> = lines.collect();
+    assert_eq!(harness.wait().expect("waited").code(), Some(130), "{lines:?}");
+    let help = format!("help: continue with --resume last {option} main");
+    assert!(lines.windows(2).any(|pair| pair[0].contains(message) && pair[1] == help), "{lines:?}");
 }
 
 #[test]
-fn what_worked_and_fails_in_every_trial_is_not_green() {
-    let desk = furnished();
+fn a_case_that_fails_only_in_b_is_a_failure() {
+    let desk = desk_with_baseline();
     fail(&desk.runs()[0]);
     let lost = stdout(&compare(&desk, &["main", "last"]).assert().code(4));
     assert!(lost.contains("2 cases have no number in B.") && lost.contains("no main line"), "{lost}");
@@ -204,15 +204,15 @@ fn what_worked_and_fails_in_every_trial_is_not_green() {
 
 #[test]
 fn a_baseline_without_the_experiment_is_refused() {
-    let desk = furnished();
+    let desk = desk_with_baseline();
     let line = "--platform fake --runs 1 --baseline main";
     let refused = stderr(&desk.command(Experiment::Footprint, line).assert().code(2));
-    assert!(refused.contains("has boot, and no footprint"), "{refused}");
+    assert!(refused.contains("has no footprint run, only boot"), "{refused}");
 }
 
 #[test]
 fn stored_runs_are_compared_by_id_folder_name_and_last() {
-    let desk = furnished();
+    let desk = desk_with_baseline();
     let run = desk.runs()[0].clone();
     let id = run.file_name().unwrap().to_str().unwrap();
     for b in ["last", id, &id[..20], run.to_str().unwrap()] {
@@ -226,8 +226,8 @@ fn stored_runs_are_compared_by_id_folder_name_and_last() {
 }
 
 #[test]
-fn every_format_goes_where_it_is_told() {
-    let desk = furnished();
+fn every_format_is_written_to_its_output() {
+    let desk = desk_with_baseline();
     stretch(&desk.runs()[0], 1.25);
     let file = desk.path("out.json");
     let output = file.to_str().unwrap();
@@ -250,18 +250,18 @@ fn every_format_goes_where_it_is_told() {
 }
 
 #[test]
-fn what_cannot_be_read_or_compared_says_so() {
-    let desk = furnished();
+fn an_unreadable_or_different_run_is_refused_with_the_reason() {
+    let desk = desk_with_baseline();
     assert!(stderr(&compare(&Desk::new(), &["a", "last"]).assert().code(3)).contains("holds no run"));
     let wrong = stderr(&compare(&desk, &["tuesday", "last"]).assert().code(2));
-    assert!(wrong.contains("A tuesday: ") && wrong.contains("accepted: a saved baseline's name (main), "), "{wrong}");
+    assert!(wrong.contains("A tuesday: ") && wrong.contains("expected a baseline's name (known: main), "), "{wrong}");
     let bench =
         |names: [&str; 2]| stderr(&compare(&desk, &[&names[..], &["--bench", "isolation"]].concat()).assert().code(2));
     assert!(bench(["main", "main"]).contains("--bench isolation: baseline main has boot"));
     assert!(bench(["last", "last"]).contains("--bench isolation: A last is a run of boot"));
     desk.command(Experiment::Footprint, "--platform fake --runs 1").assert().success();
     let experiments = stderr(&compare(&desk, &["main", "last"]).assert().code(2));
-    assert!(experiments.contains("baseline main: has boot; the other side is footprint"), "{experiments}");
+    assert!(experiments.contains("baseline main: has boot; the other side has footprint"), "{experiments}");
     let footprint = desk.runs()[1].clone();
     let refused = compare(&desk, &[desk.runs()[0].to_str().unwrap(), footprint.to_str().unwrap()]).assert().code(2);
     assert!(stdout(&refused).contains("not comparable: different experiments: boot against footprint"));
@@ -272,19 +272,19 @@ fn what_cannot_be_read_or_compared_says_so() {
 #[case::damaged("{}\n", 2, "missing field")]
 #[case::newer("{\"schema\":9}\n", 2, "has schema 9")]
 #[case::foreign_text("\u{0}\u{1}\n", 2, "line 61")]
-fn a_damaged_run_is_told(#[case] last: &str, #[case] code: i32, #[case] message: &str) {
-    let desk = furnished();
+fn a_damaged_run_is_reported(#[case] last: &str, #[case] code: i32, #[case] message: &str) {
+    let desk = desk_with_baseline();
     let path = baseline(&desk).join(TRIALS_FILE);
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text + last).unwrap();
     let assert = compare(&desk, &["main", "last"]).assert().code(code);
-    let told = stdout(&assert) + &stderr(&assert);
-    assert!(told.contains(message), "{told}");
+    let text = stdout(&assert) + &stderr(&assert);
+    assert!(text.contains(message), "{text}");
 }
 
 #[test]
-fn another_host_is_refused_and_an_empty_run_says_so() {
-    let desk = furnished();
+fn another_host_and_an_empty_run_are_refused() {
+    let desk = desk_with_baseline();
     describe(&baseline(&desk), |file| file["host"]["kernel"] = "1.0".into());
     let refused = stdout(&compare(&desk, &["main", "last"]).assert().code(2));
     assert!(refused.contains("not comparable: different hosts: kernel: 1.0 against "), "{refused}");

@@ -1,7 +1,6 @@
-//! `cargo xtask ab`: is B worse than A? Both are measured now, in turn.
+//! `cargo xtask ab`: measures two arms in turn and decides whether B is slower than A.
 
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::compare::live::{
 use crate::compare::rule::Comparison;
 use crate::host::folders::Folders;
 use crate::host::interrupt::Interrupt;
+use crate::host::output;
 use crate::model::configuration::{Configuration, Design};
 use crate::model::exit::Exit;
 use crate::model::record::Experiment;
@@ -25,135 +25,148 @@ use clap::Parser;
 use crate::cli::exit::BadInput;
 use crate::cli::output::{check_output, write_output};
 
-/// Measure two arms now, in shuffled blocks, and say whether B is worse than A
+/// Measure two arms side by side and decide whether B is slower than A
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "An arm is a platform with what is set differently on it: PLATFORM[,KEY=VALUE]... with the keys\n  \
+#[command(after_help = "Arms: PLATFORM[,KEY=VALUE]...\n  \
         runtime=PATH qemu=PATH      another program\n  \
-        images=DIR guests=REVISION  other guests, ready or of a git revision of this project\n  \
+        images=DIR guests=REVISION  other guests: built ones, or those of a git revision\n  \
         append=WORDS                words for the guest kernel's command line\n  \
-        inject=busy:5%|busy:400us|quota:95%|delay:100us   a fire drill: makes the arm slower on purpose\n\n\
+        inject=busy:5%|busy:400us|quota:95%|delay:100us   a deliberate slowdown (fire drill)\n\n\
         Examples:\n  \
-        cargo xtask ab --a docker:runc --b docker:crun              boot, two runtimes\n  \
-        cargo xtask ab --a youki --b youki                          the same twice: must not be REGRESSED\n  \
-        cargo xtask ab --a youki --b youki,inject=busy:10%          a fire drill: must be REGRESSED\n  \
+        cargo xtask ab --a docker:runc --b docker:crun      Compare the boot times of two runtimes\n  \
+        cargo xtask ab --a youki --b youki                  Check that equal arms are not REGRESSED\n  \
+        cargo xtask ab --a youki --b youki,inject=busy:10%  Check that a slowdown is REGRESSED\n  \
         cargo xtask ab --a oci:crun --b oci:crun --set b.runtime=/opt/crun-2/bin/crun\n  \
-        cargo xtask ab --a youki --b youki --set a.guests=main      the guests as they are against those of main\n  \
+        cargo xtask ab --a youki --b youki --set a.guests=main\n  \
         cargo xtask ab --a youki --b native --bench scalability --workload sqlite --rows 20000\n  \
         cargo xtask ab --resume last\n\n\
-        Verdicts, a metric of a case: REGRESSED (worse by 2 % at the least, and confirmed with everything provisioned anew), \
-        IMPROVED, EQUIVALENT (within the tolerance), INCONCLUSIVE (with the smallest effect that would have been found), \
-        INVALID (a noisy host, A differs from itself, or an arm fails), SKIPPED (an arm cannot do it).\n\n\
-        Not asked here: several victims at once (fairness), and the smallest memory (`cargo bench --bench footprint -- \
-        --minimum`); cargo xtask compare holds stored runs of these against each other.\n\n\
-        Exit codes: 0 no regression, 1 a regression, whatever else went wrong, 2 bad input, 3 nothing could run, 4 an arm \
-        fails, stopped, or something left behind, 130 interrupted."
-)]
+        Verdicts, for each metric of each case:\n  \
+        REGRESSED     worse by at least twice the tolerance, and again after re-provisioning\n  \
+        IMPROVED      better, by the same rule\n  \
+        EQUIVALENT    within the tolerance\n  \
+        INCONCLUSIVE  undecided; printed with the smallest detectable effect\n  \
+        INVALID       noisy host, A differs from itself, or an arm fails\n  \
+        SKIPPED       unsupported by an arm\n\n\
+        Several victims at once (fairness) and the smallest memory are not supported: compare stored runs with \
+        `cargo xtask compare` instead.\n\n\
+        Exit codes:\n  \
+        0    no regression\n  \
+        1    confirmed regression, whatever else failed\n  \
+        2    invalid input\n  \
+        3    nothing could run\n  \
+        4    an arm failed, the session stopped early, or something was left behind\n  \
+        130  interrupted; continue with --resume last")]
 pub struct Ab {
-    /// What is compared with
-    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"])]
-    a: Option<Arm>,
-    /// What is asked about
-    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"])]
-    b: Option<Arm>,
-    /// What is measured: boot, footprint, scalability, isolation
-    #[arg(long, value_name = "EXPERIMENT", default_value_t = Experiment::Boot)]
-    bench: Experiment,
-    /// Only cases whose name contains this word, such as sqlite/same-thread; names are without the platform, see --dry-run
+    /// Measure only cases whose name contains FILTER, such as sqlite/same-thread; --dry-run prints the names
     filter: Option<String>,
+    /// Arm to compare with
+    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"], help_heading = ARMS)]
+    a: Option<Arm>,
+    /// Arm in question
+    #[arg(long, value_name = "ARM", required_unless_present_any = ["resume", "show"], help_heading = ARMS)]
+    b: Option<Arm>,
     /// Set KEY=VALUE on both arms, a.KEY=VALUE or b.KEY=VALUE on one
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", help_heading = ARMS)]
     sets: Vec<String>,
-    /// The metrics, comma-separated, or `all` [default: what the experiment is about]
-    #[arg(long, value_name = "NAME", default_value = "headline", hide_default_value = true)]
-    metric: MetricSelection,
 
+    /// Experiment: boot, footprint, scalability, isolation
+    #[arg(long, value_name = "EXPERIMENT", default_value_t = Experiment::Boot, help_heading = MEASURED)]
+    bench: Experiment,
+    /// Metrics, comma-separated, or `all` [default: the experiment's headline]
+    #[arg(long, value_name = "NAME", default_value = "headline", hide_default_value = true, help_heading = MEASURED)]
+    metric: MetricSelection,
     #[command(flatten)]
     measured: Measured,
 
-    /// Differences up to this are of no interest; a regression is twice as large at the least
-    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
+    /// Largest difference that counts as none; a regression is at least twice as large
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share, help_heading = DECISION)]
     tolerance: f64,
-    /// Blocks of the first stage [default: 30, or 20 of trials over 5 s]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(6..=10_000))]
+    /// Blocks of the first stage [default: 30, or 20 if a trial takes over 5 s]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(6..=10_000), help_heading = DECISION)]
     blocks: Option<u64>,
-    /// Runs of each arm in a block [default: 3, 9 of trials below 50 ms, or 1 of trials over 5 s]
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=100))]
+    /// Passes per block: trials of each arm [default: 3, or 9 for trials below 50 ms, 1 for trials over 5 s]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=100), help_heading = DECISION)]
     runs: Option<u64>,
-    /// Do not measure A a second time: a third less to measure, and nothing tells a difference of the arms from one of how
-    /// they were set up
-    #[arg(long)]
+    /// Measure A only once: saves a third of the time, but cannot tell a difference between arms from one of their setup
+    #[arg(long, help_heading = DECISION)]
     no_null_control: bool,
-    /// Judge however noisy the host is: what is measured in turn bears a good deal of it
-    #[arg(long)]
+    /// Decide even if the host is noisy
+    #[arg(long, help_heading = DECISION)]
     no_noise_guard: bool,
-    /// Seeds the order within the blocks [default: the time of day]
-    #[arg(long, value_name = "N")]
+    /// Seed of the order within the blocks [default: the time of day]
+    #[arg(long, value_name = "N", help_heading = DECISION)]
     seed: Option<u64>,
-    /// Stop after this time; what is open then is INCONCLUSIVE
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=864_000))]
+    /// Stop after this time; undecided metrics are INCONCLUSIVE
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=864_000), help_heading = DECISION)]
     time_limit: Option<u64>,
-    /// Measure N blocks of every case and judge none: for recordings
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Measure N blocks of every case without deciding
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = DECISION)]
     record: Option<u32>,
 
-    /// How the comparison is printed: text, markdown (a job summary), json, github (annotations)
-    #[arg(long, default_value_t = Format::Text)]
+    /// Format of the comparison: text, markdown, json, github (annotations)
+    #[arg(long, default_value_t = Format::Text, help_heading = RESULTS)]
     format: Format,
-    /// The file to write the comparison to; without it, standard output
-    #[arg(long, value_name = "FILE")]
+    /// File for the comparison [default: standard output]
+    #[arg(long, value_name = "FILE", help_heading = RESULTS)]
     output: Option<PathBuf>,
-    /// The folder that receives the session's folder [default: target/featherweight/ab]
-    #[arg(long, value_name = "DIR")]
+    /// Folder for the session's folder [default: target/featherweight/ab]
+    #[arg(long, value_name = "DIR", help_heading = RESULTS)]
     out: Option<PathBuf>,
-    /// Go on with a session that did not finish: its id, its folder, or "last"
-    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["a", "b", "bench", "filter", "sets", "metric", "tolerance", "blocks", "runs", "no_null_control", "no_noise_guard", "seed", "record", "workload", "attacker", "placement", "background", "rows", "network", "load_seconds", "requests", "timeout"])]
+    /// Continue an unfinished session: its id, its folder, or `last`
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["a", "b", "bench", "filter", "sets", "metric", "tolerance", "blocks", "runs", "no_null_control", "no_noise_guard", "seed", "record", "workload", "attacker", "placement", "background", "rows", "network", "load_seconds", "requests", "timeout"], help_heading = RESULTS)]
     resume: Option<String>,
-    /// Print the comparison of a session that has ended, in another format: its id, its folder, or "last"; measure nothing
-    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["a", "b", "resume", "dry_run", "time_limit"])]
+    /// Print the comparison of a session without measuring: its id, its folder, or `last`
+    #[arg(long, value_name = "SESSION", conflicts_with_all = ["a", "b", "resume", "dry_run", "time_limit"], help_heading = RESULTS)]
     show: Option<String>,
-    /// Print the cases with the time a block takes, and do nothing
-    #[arg(long)]
+    /// Print the cases and the time per block without measuring
+    #[arg(long, help_heading = RESULTS)]
     dry_run: bool,
 }
 
-/// What is measured, as the bench targets know it.
+/// Headings of the help.
+const ARMS: &str = "Arms";
+const MEASURED: &str = "What to measure";
+const DECISION: &str = "How to decide";
+const RESULTS: &str = "What to do with the results";
+
+/// The options that the bench targets have, too.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = MEASURED)]
 struct Measured {
-    /// What is measured, comma-separated, as in `cargo bench --bench EXPERIMENT -- --workload`
+    /// Guest programs, comma-separated [default: as in `cargo bench`]
     #[arg(long, value_name = "NAME")]
     workload: Option<String>,
-    /// The attackers of isolation, comma-separated
+    /// Attackers, comma-separated (isolation)
     #[arg(long, value_name = "NAME")]
     attacker: Option<String>,
-    /// Where attackers run, comma-separated
+    /// CPUs of the attackers, comma-separated (isolation)
     #[arg(long, value_name = "NAME")]
     placement: Option<String>,
-    /// Idle instances beside the measured one [default: 10 in footprint, none elsewhere]
+    /// Background instances of the measured one [default: 10 in footprint, else 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     background: Option<u32>,
-    /// Rows that the SQLite victim inserts
+    /// Rows that SQLite inserts
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rows: Option<String>,
-    /// How instances are connected: none, bridge
+    /// Network of the instances: none, bridge
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
-    /// How long wrk drives Nginx, in seconds
+    /// How long wrk drives Nginx
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     load_seconds: Option<String>,
-    /// The requests of each kind that redis-benchmark makes
+    /// Requests of each kind that redis-benchmark sends
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     requests: Option<String>,
-    /// Give a trial up after this many seconds
+    /// Abort a trial after this time
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     timeout: Option<String>,
 }
 
 impl Ab {
-    /// Measures and prints the comparison; the session's folder is the last line.
+    /// Measures and prints the comparison; the last line is the session's folder.
     ///
     /// # Errors
-    /// When it cannot begin.
+    /// When the session cannot start or continue, or a result cannot be written.
     pub fn run(self: Box<Self>) -> anyhow::Result<Exit> {
         let folders = Folders::from_env();
         self.output.as_deref().map_or(Ok(()), check_output)?;
@@ -161,17 +174,18 @@ impl Ab {
             return self.show(name, &self.sessions(&folders));
         }
         let request = self.request(&folders)?;
-        let interrupt = Interrupt::on_signals().context("watch for Ctrl-C")?;
+        let interrupt = Interrupt::on_signals().context("failed to install the handler of Ctrl-C")?;
         let session = Session::open(request, folders, interrupt, std::env::args().collect())?;
         if self.dry_run {
-            return Ok(outline(&session));
+            print_outline(&session);
+            return Ok(Exit::Fine);
         }
         let limit = self.time_limit.map(Duration::from_secs);
         let summary = session.run(limit, progress::blocks_for_stderr().as_mut())?;
-        self.tell(&summary)
+        self.finish(&summary)
     }
 
-    /// Where sessions are.
+    /// The folder of the sessions.
     fn sessions(&self, folders: &Folders) -> PathBuf {
         self.out.clone().unwrap_or_else(|| folders.comparisons())
     }
@@ -183,7 +197,7 @@ impl Ab {
         }
         let [a, b] = self.arms()?;
         let configuration = self.configuration(&a, &b)?;
-        let asked = RuleOverrides {
+        let overrides = RuleOverrides {
             tolerance: Some(self.tolerance),
             blocks: self.blocks.map(|blocks| blocks as usize),
             runs: self.runs.map(|runs| runs as usize),
@@ -193,21 +207,21 @@ impl Ab {
             b,
             configuration,
             metrics: self.metric.clone(),
-            asked,
+            asked: overrides,
             null_control: !self.no_null_control,
             record: self.record,
         };
         if !self.dry_run {
-            cli::check_writable("--out", &out).map_err(|e| BadInput(e.to_string()))?;
+            cli::check_writable("--out", &out)?;
         }
         Ok(SessionRequest::New { question: Box::new(question), out })
     }
 
     fn arms(&self) -> anyhow::Result<[Arm; 2]> {
         let given = self.a.clone().zip(self.b.clone());
-        let (mut a, mut b) = given.ok_or_else(|| BadInput("--a, --b: both arms are needed".to_owned()))?;
+        let (mut a, mut b) = given.ok_or_else(|| BadInput("missing --a or --b; expected both arms".to_owned()))?;
         for text in &self.sets {
-            let refused = |e| BadInput(format!("--set {text}: {e}"));
+            let refused = |e| BadInput::new(format!("--set {text}"), e);
             match text.split_once('.').filter(|(arm, _)| ["a", "b"].contains(arm)) {
                 Some(("a", setting)) => a.set_text(setting).map_err(refused)?,
                 Some((_, setting)) => b.set_text(setting).map_err(refused)?,
@@ -217,18 +231,19 @@ impl Ab {
         Ok([a, b])
     }
 
-    /// What the bench target would measure, each case at one level.
+    /// The configuration of the bench target, with one level per case.
     fn configuration(&self, a: &Arm, b: &Arm) -> anyhow::Result<Configuration> {
         let options = self.measured.options(a, b)?;
-        let fresh = cli::random_seed();
-        let mut configuration = resolve(self.bench, &options, fresh).map_err(|e| BadInput(e.to_string()))?;
+        let seed = self.seed.unwrap_or_else(cli::random_seed);
+        let mut configuration = resolve(self.bench, &options, seed)?;
         configuration.filter = self.filter.clone();
-        configuration.seed = self.seed.unwrap_or(fresh);
-        let usual = if self.bench == Experiment::Footprint { 10 } else { 0 };
+        let default = if self.bench == Experiment::Footprint { 10 } else { 0 };
         if let Some(ladder) = configuration.design.ladder_mut() {
-            ladder.levels = vec![self.measured.background.unwrap_or(usual)];
+            ladder.levels = vec![self.measured.background.unwrap_or(default)];
         } else if self.measured.background.is_some() {
-            return Err(BadInput("--background: isolation has none; accepted: its other options".to_owned()).into());
+            return Err(
+                BadInput("--background: isolation does not support it; expected another --bench".to_owned()).into()
+            );
         }
         if let Design::Scalability { victims, .. } = &mut configuration.design {
             victims.clear();
@@ -239,56 +254,57 @@ impl Ab {
         Ok(configuration)
     }
 
-    /// A stored session, told again.
+    /// Prints the comparison of a stored session.
     fn show(&self, name: &str, sessions: &Path) -> anyhow::Result<Exit> {
-        let accepted = format!("accepted: a session's id under {}, its folder, or `last`", sessions.display());
-        let refused = |why: &dyn Display| BadInput(format!("--show {name}: {why}; {accepted}"));
+        let option = format!("--show {name}");
+        let expected = format!("expected a session's id under {}, its folder, or `last`", sessions.display());
+        let refused = |why: &dyn Display| BadInput::new(&option, format!("{why}; {expected}"));
         let dir = match name {
-            "last" => list_sessions(sessions).pop().ok_or_else(|| refused(&"there is no session"))?,
+            "last" => list_sessions(sessions).pop().ok_or_else(|| refused(&"no sessions"))?,
             name => session_folder(sessions, name),
         };
         let file = read_session(&dir).map_err(|e| refused(&e))?.file;
-        let cure = match file.record {
+        let help = match file.record {
             Some(_) => "measure without --record".to_owned(),
-            None => format!("go on with it: cargo xtask ab --resume {}", dir.display()),
+            None => format!("continue it with cargo xtask ab --resume {}", dir.display()),
         };
-        let nothing = || BadInput(format!("--show {name}: it is {}, and nothing is judged; {cure}", file.outcome));
-        self.print(file.comparison.as_ref().ok_or_else(nothing)?)?;
+        let undecided = || BadInput::new(&option, format!("is {} and has no verdicts\nhelp: {help}", file.outcome));
+        self.print(file.comparison.as_ref().ok_or_else(undecided)?)?;
         Ok(file.answer())
     }
 
     fn print(&self, compared: &Comparison) -> anyhow::Result<()> {
-        compared.failures().iter().for_each(|failure| eprintln!("error: an arm fails: {failure}"));
-        let (look, width) = cli::terminal();
-        match self.output.as_deref() {
-            path @ Some(_) => write_output(path, &comparison(compared, self.format, Look::Plain, None)),
-            None => {
-                say(&comparison(compared, self.format, look, width));
-                Ok(())
-            }
+        compared.failures().iter().for_each(|failure| output::err!("error: an arm failed: {failure}"));
+        if let Some(path) = &self.output {
+            return write_output(Some(path), &comparison(compared, self.format, Look::Plain, None));
         }
+        let (look, width) = cli::terminal();
+        output::out!("{}", comparison(compared, self.format, look, width).trim_end());
+        Ok(())
     }
 
-    fn tell(&self, summary: &Summary) -> anyhow::Result<Exit> {
-        summary.problems.iter().for_each(|problem| eprintln!("error: {problem}"));
-        summary.leftovers.iter().for_each(|left| eprintln!("error: left behind and removed by the ledger: {left:?}"));
+    /// Prints the problems, the comparison and the folder of a session that ended.
+    fn finish(&self, summary: &Summary) -> anyhow::Result<Exit> {
+        summary.problems.iter().for_each(|problem| output::err!("error: {problem}"));
+        for leftover in &summary.leftovers {
+            output::err!("error: left behind, then removed by the ledger: {leftover:?}");
+        }
         summary.file.comparison.as_ref().map_or(Ok(()), |compared| self.print(compared))?;
-        let folder = format!("session: {}", summary.dir.display());
-        // What is for programs is not mixed with what is for people.
-        if self.format == Format::Text {
-            say(&folder)
-        } else {
-            eprintln!("{folder}")
+        let folder = summary.dir.display();
+        // Output for programs contains nothing else.
+        match self.format {
+            Format::Text => output::out!("session: {folder}"),
+            _ => output::err!("session: {folder}"),
         }
         Ok(summary.exit())
     }
 }
 
 impl Measured {
-    /// The same as options of a bench target, checked as there.
-    fn options(&self, a: &Arm, b: &Arm) -> anyhow::Result<Options> {
+    /// The options of the bench target, checked as there.
+    fn options(&self, a: &Arm, b: &Arm) -> Result<Options, BadInput> {
         let platforms = Some(format!("{},{}", a.platform, b.platform));
-        let named = [
+        let options = [
             ("--platform", &platforms),
             ("--workload", &self.workload),
             ("--attacker", &self.attacker),
@@ -299,46 +315,41 @@ impl Measured {
             ("--requests", &self.requests),
             ("--timeout", &self.timeout),
         ];
-        let given = named.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value.clone()?]));
+        let given = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value.clone()?]));
         let words = std::iter::once("ab".to_owned()).chain(given.flatten());
         Options::try_parse_from(words).map_err(|e| {
-            // Its usage is the bench targets'; the message is what matters.
+            // Without the usage, which is that of the bench targets.
             let text = e.to_string();
             let message = text.split("\n\n").next().unwrap_or_default();
-            BadInput(message.trim_start_matches("error: ").to_owned()).into()
+            BadInput(message.trim_start_matches("error: ").to_owned())
         })
     }
 }
 
-fn outline(session: &Session) -> Exit {
+/// Prints each case with its time per block, and the time of the session.
+fn print_outline(session: &Session) {
     let file = session.file();
     let (mut least, mut most) = (Duration::ZERO, Duration::ZERO);
     for case in session.outline() {
-        let block = Duration::from(case.block);
-        let Some(why) = case.skipped else {
-            least += block * file.record.unwrap_or(case.rule.first as u32);
-            most += block * file.record.unwrap_or(case.rule.most_blocks() as u32);
-            say(&format!("{}: a block takes about {:.1} s", case.name, block.as_secs_f64()));
+        if let Some(why) = case.skipped {
+            output::out!("{}: skipped: {why}", case.name);
             continue;
-        };
-        say(&format!("{}: skipped: {why}", case.name));
+        }
+        let block = Duration::from(case.block);
+        least += block * file.record.unwrap_or(case.rule.first as u32);
+        most += block * file.record.unwrap_or(case.rule.most_blocks() as u32);
+        output::out!("{}: about {:.1} s per block", case.name, block.as_secs_f64());
     }
     let [least, most] = [least, most].map(progress::in_words);
-    say(&format!("{} against {}: {least} if there is nothing, {most} at the most", file.arms.b.name, file.arms.a.name));
-    Exit::Fine
+    output::out!("{} against {}: {least} without a difference, at most {most}", file.arms.b.name, file.arms.a.name);
 }
 
-/// A share such as `1%` or `0.01`.
+/// Parses a share such as `1%` or `0.01`.
 fn share(text: &str) -> Result<f64, String> {
     let number = |text: &str| text.trim().parse::<f64>().ok();
     let share = match text.strip_suffix('%') {
         Some(percent) => number(percent).map(|percent| percent / 100.0),
         None => number(text),
     };
-    share.filter(|share| (0.001..=0.2).contains(share)).ok_or_else(|| "accepted: from 0.1% to 20%".to_owned())
-}
-
-/// A closed pipe is no reason to fail.
-fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{}", text.trim_end());
+    share.filter(|share| (0.001..=0.2).contains(share)).ok_or_else(|| "expected a share from 0.1% to 20%".to_owned())
 }

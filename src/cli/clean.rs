@@ -1,6 +1,6 @@
-//! `cargo xtask clean`: removes whatever crashed runs left.
+//! `cargo xtask clean`: removes the leftovers of crashed runs.
 //!
-//! Invariant: only what stands in a dead run's ledger, or carries its id, is touched. A live run is left alone.
+//! Invariant: it removes only what is in a dead run's ledger or carries its id, and leaves a live run alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,65 +13,67 @@ use crate::model::exit::Exit;
 use crate::model::run::RunId;
 use anyhow::Context;
 
-/// Remove what crashed runs left on this host; live runs and everything else are left alone
+/// Remove the leftovers of crashed runs
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A run writes down what it makes before it makes it: processes, control groups, mounts, folders, \
-                        kernel settings, and containers, networks and images of engines. Stored results are no \
-                        leftovers: they stay.\n\n\
-                        Exit codes: 0 nothing is left; 4 something could not be removed or, with --dry-run, something \
-                        would be."
+    after_help = "Leftovers are processes, control groups, mounts, folders and kernel settings, and the containers, \
+        networks and images of engines. A run records each in its ledger before it creates it. Live runs and stored \
+        results stay.\n\n\
+        Examples:\n  \
+        cargo xtask clean --dry-run  List the leftovers\n  \
+        cargo xtask clean            Remove them\n\n\
+        Exit codes:\n  \
+        0  nothing is left\n  \
+        4  something could not be removed or, with --dry-run, would be removed"
 )]
 pub struct Clean {
-    /// List what would be removed and remove nothing
+    /// List the leftovers without removing them
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Whether to remove or only to tell.
+/// Whether to remove leftovers or only to list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Remove,
-    Tell,
+    List,
 }
 
 impl Clean {
-    /// Does what the options say.
+    /// Removes or lists the leftovers.
     ///
     /// # Errors
-    /// When the state folder cannot be read, or nothing can be printed.
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// When the state folder cannot be read, or standard output cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let folders = Folders::from_env();
-        let mode = if self.dry_run { Mode::Tell } else { Mode::Remove };
+        let mode = if self.dry_run { Mode::List } else { Mode::Remove };
         let mut out = io::stdout().lock();
-        tell_revisions(&folders.output.join("revisions"), &mut out)?;
+        list_checkouts(&folders.output.join("revisions"), &mut out)?;
         clean(&folders.state, mode, &mut out)
     }
 }
 
-/// Prints what is checked out for `guests=REVISION`: it is used again, and somebody may have changed it.
-fn tell_revisions(folder: &Path, out: &mut impl Write) -> io::Result<()> {
+/// Lists the checkouts for `guests=REVISION`. They are kept for reuse, and the user may have changed them.
+fn list_checkouts(folder: &Path, out: &mut impl Write) -> io::Result<()> {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     let mut checkouts: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     checkouts.sort();
-    let cure = "kept to be used again; to remove it: git worktree remove --force";
-    checkouts.iter().try_for_each(|path| writeln!(out, "checkout of a revision, {cure} {}", path.display()))
+    checkouts.iter().try_for_each(|path| {
+        let path = path.display();
+        writeln!(out, "kept the checkout {path}\nhelp: to remove it, run `git worktree remove --force {path}`")
+    })
 }
 
 fn clean(state: &Path, mode: Mode, out: &mut impl Write) -> anyhow::Result<Exit> {
-    let runs = ledger::list(state).with_context(|| format!("read {}", state.display()))?;
+    let runs = ledger::list(state).with_context(|| format!("failed to read {}", state.display()))?;
     let mut left = 0;
     for (run, _) in runs.iter().filter(|(_, state)| *state == RunState::Alive) {
         writeln!(out, "run {run}: in progress, left alone")?;
     }
     for (run, _) in runs.iter().filter(|(_, state)| *state == RunState::Dead) {
         left += match mode {
-            Mode::Tell => tell(state, run, out)?,
+            Mode::List => list(state, run, out)?,
             Mode::Remove => remove(state, run, out)?,
         };
     }
@@ -81,47 +83,47 @@ fn clean(state: &Path, mode: Mode, out: &mut impl Write) -> anyhow::Result<Exit>
     Ok(if left == 0 { Exit::Fine } else { Exit::Failure })
 }
 
-/// Prints what is there of a dead run. Returns how many runs that is.
-fn tell(state: &Path, run: &RunId, out: &mut impl Write) -> anyhow::Result<usize> {
+/// Lists what a dead run left behind. Returns how many runs would be removed.
+fn list(state: &Path, run: &RunId, out: &mut impl Write) -> anyhow::Result<usize> {
     writeln!(out, "run {run}: dead; would be removed: its processes, {}", state.join(run.name()).display())?;
-    for thing in present(state, run) {
-        writeln!(out, "  {thing}")?;
+    for leftover in present(state, run) {
+        writeln!(out, "  {leftover}")?;
     }
     Ok(1)
 }
 
-/// Removes a dead run. Returns how many runs stay: none, or this one.
+/// Removes a dead run. Returns how many runs are left: none, or this one.
 fn remove(state: &Path, run: &RunId, out: &mut impl Write) -> anyhow::Result<usize> {
-    let there = present(state, run);
+    let leftovers = present(state, run);
     match ledger::reap(state, run, crate::platform::reap_engines) {
         Ok(left) => {
             writeln!(out, "run {run}: {}", in_words(&left))?;
-            there.iter().try_for_each(|thing| writeln!(out, "  {thing}"))?;
+            leftovers.iter().try_for_each(|leftover| writeln!(out, "  {leftover}"))?;
             Ok(0)
         }
         Err(e) => {
-            writeln!(out, "run {run}: not removed entirely: {e}")?;
+            writeln!(out, "run {run}: failed to remove everything: {e}")?;
             Ok(1)
         }
     }
 }
 
-/// What stands in the run's ledger and is there.
+/// The resources in the run's ledger that exist.
 fn present(state: &Path, run: &RunId) -> Vec<String> {
     let resources = ledger::resources(state, run).unwrap_or_default();
-    let named = |resource: Resource| match resource {
+    let describe = |resource: Resource| match resource {
         Resource::Process { .. } => None,
         Resource::Cgroup { path } => path.exists().then(|| format!("control group {}", path.display())),
         Resource::Dir { path } => path.exists().then(|| format!("folder {}", path.display())),
         Resource::Setting(change) => Some(format!("kernel setting {}", change.path.display())),
         Resource::Container { .. } | Resource::Network { .. } | Resource::Image { .. } => None,
     };
-    let by_engines = of_engines(&resources);
-    resources.into_iter().filter_map(named).chain(by_engines).collect()
+    let in_engines = in_engines(&resources);
+    resources.into_iter().filter_map(describe).chain(in_engines).collect()
 }
 
-/// What was made through engines, counted. What of it is there, only the engine knows, which is asked when it is removed.
-fn of_engines(resources: &[Resource]) -> Vec<String> {
+/// The number of resources in each engine. Which of them still exist is known only when the engine removes them.
+fn in_engines(resources: &[Resource]) -> Vec<String> {
     let mut counts = BTreeMap::<(&str, &str, &str), usize>::new();
     for resource in resources {
         let key = match resource {
@@ -132,7 +134,8 @@ fn of_engines(resources: &[Resource]) -> Vec<String> {
         };
         *counts.entry(key).or_default() += 1;
     }
-    let words = |((engine, one, many), n)| format!("{} of the engine at {engine}, if still there", count(n, one, many));
+    let words =
+        |((engine, one, many), n)| format!("{} of the engine at {engine}, if they still exist", count(n, one, many));
     counts.into_iter().map(words).collect()
 }
 
@@ -167,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// A state folder with a dead run that left a process and a folder, a live run, and somebody else's file.
+    /// A state folder with a dead run that left a process and a folder, a live run, and a foreign file.
     struct Scene {
         state: TempDir,
         dead: RunId,
@@ -177,7 +180,7 @@ mod tests {
     }
 
     impl Scene {
-        /// Reaping finds processes by their run's id alone, so that every test has a `dead` run of its own.
+        /// Reaping finds processes by their run's id, so every test has its own `dead` run.
         fn new(dead: &str) -> Self {
             let state = tempfile::tempdir().unwrap();
             let dead: RunId = dead.parse().unwrap();
@@ -215,33 +218,33 @@ mod tests {
     #[test]
     fn a_dead_run_is_removed_and_a_live_one_and_foreign_files_stay() {
         let mut scene = Scene::new("20261121-084514-0001");
-        let (exit, told) = scene.clean(Mode::Remove);
-        assert_eq!(exit, Exit::Fine, "{told}");
-        assert!(told.contains("0002: in progress, left alone"), "{told}");
-        assert!(told.contains("0001: ended 1 process; removed 0 control groups, 0 mounts, 1 folder"), "{told}");
-        assert!(told.contains(&scene.left_dir.display().to_string()), "{told}");
+        let (exit, text) = scene.clean(Mode::Remove);
+        assert_eq!(exit, Exit::Fine, "{text}");
+        assert!(text.contains("0002: in progress, left alone"), "{text}");
+        assert!(text.contains("0001: ended 1 process; removed 0 control groups, 0 mounts, 1 folder"), "{text}");
+        assert!(text.contains(&scene.left_dir.display().to_string()), "{text}");
         assert!(!scene.left_dir.exists() && !scene.state.path().join(scene.dead.name()).exists());
         assert!(!scene.left_process.wait().unwrap().success(), "killed");
         assert!(scene.alive.dir().is_dir() && scene.state.path().join("notes.txt").is_file());
         assert!(scene.left_dir.parent().unwrap().is_dir(), "the folder around a run's folder is not the run's");
 
-        let (exit, told) = scene.clean(Mode::Remove);
+        let (exit, text) = scene.clean(Mode::Remove);
         assert_eq!(exit, Exit::Fine);
-        assert!(told.contains("nothing to clean"), "{told}");
+        assert!(text.contains("nothing to clean"), "{text}");
         assert!(!scene.is_running());
     }
 
     #[test]
     fn a_dry_run_lists_and_removes_nothing() {
         let mut scene = Scene::new("20261121-084514-0004");
-        let (exit, told) = scene.clean(Mode::Tell);
+        let (exit, text) = scene.clean(Mode::List);
         assert_eq!(exit, Exit::Failure, "something would be removed");
-        assert!(told.contains("0004: dead") && told.contains(&scene.left_dir.display().to_string()), "{told}");
+        assert!(text.contains("0004: dead") && text.contains(&scene.left_dir.display().to_string()), "{text}");
         assert!(scene.is_running() && scene.left_dir.is_dir());
     }
 
     #[test]
-    fn a_run_that_cannot_be_removed_entirely_is_trouble_with_the_reason() {
+    fn a_run_that_cannot_be_removed_entirely_is_a_failure_with_the_reason() {
         let state = tempfile::tempdir().unwrap();
         let run: RunId = "20261121-084514-0003".parse().unwrap();
         let ledger = Ledger::open(state.path(), &run, crate::platform::reap_engines).unwrap();
@@ -249,13 +252,13 @@ mod tests {
         drop(ledger);
         let mut out = Vec::new();
         assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Failure);
-        let told = String::from_utf8(out).unwrap();
-        assert!(told.contains("0003: not removed entirely: /somebody/elses"), "{told}");
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("0003: failed to remove everything: /somebody/elses"), "{text}");
         assert!(state.path().join(run.name()).is_dir(), "its ledger stays");
     }
 
     #[test]
-    fn an_engine_that_cannot_be_reached_is_trouble_with_the_cure_and_the_ledger_stays() {
+    fn an_unreachable_engine_is_a_failure_with_help_and_the_ledger_stays() {
         let state = tempfile::tempdir().unwrap();
         let run: RunId = "20261121-084514-0005".parse().unwrap();
         let ledger = Ledger::open(state.path(), &run, crate::platform::reap_engines).unwrap();
@@ -265,33 +268,36 @@ mod tests {
         }
         drop(ledger);
         let mut out = Vec::new();
-        assert_eq!(clean(state.path(), Mode::Tell, &mut out).unwrap(), Exit::Failure);
+        assert_eq!(clean(state.path(), Mode::List, &mut out).unwrap(), Exit::Failure);
         assert_eq!(clean(state.path(), Mode::Remove, &mut out).unwrap(), Exit::Failure);
-        let told = String::from_utf8(out).unwrap();
-        assert!(told.contains("2 containers of the engine at unix:///nowhere/engine.sock, if still there"), "{told}");
-        assert!(told.contains("0005: not removed entirely") && told.contains("start it: dockerd"), "{told}");
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.contains("2 containers of the engine at unix:///nowhere/engine.sock, if they still exist"),
+            "{text}"
+        );
+        assert!(text.contains("0005: failed to remove everything") && text.contains("start it: dockerd"), "{text}");
         assert!(state.path().join(run.name()).is_dir(), "its ledger stays");
     }
 
     #[test]
-    fn what_engines_had_is_told_only_if_there_was_something() {
+    fn engines_are_listed_only_if_they_had_something() {
         let left = Leftovers { containers: 2, images: 1, ..Leftovers::default() };
         assert!(in_words(&left).ends_with("0 folders, 2 containers, 1 image and its ledger"), "{}", in_words(&left));
         assert!(!in_words(&Leftovers::default()).contains("container"));
     }
 
     #[test]
-    fn checkouts_of_revisions_are_told_and_kept() {
+    fn checkouts_of_revisions_are_listed_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("5ec9498")).unwrap();
         fs::write(folder.path().join(".lock"), "").unwrap();
         let mut out = Vec::new();
-        tell_revisions(folder.path(), &mut out).unwrap();
-        tell_revisions(&folder.path().join("nowhere"), &mut out).unwrap();
-        let told = String::from_utf8(out).unwrap();
+        list_checkouts(folder.path(), &mut out).unwrap();
+        list_checkouts(&folder.path().join("nowhere"), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
         let path = folder.path().join("5ec9498");
-        assert!(told.ends_with(&format!("git worktree remove --force {}\n", path.display())), "{told}");
-        assert!(told.lines().count() == 1 && path.is_dir());
+        assert!(text.ends_with(&format!("git worktree remove --force {}`\n", path.display())), "{text}");
+        assert!(text.lines().count() == 2 && path.is_dir());
     }
 
     #[test]

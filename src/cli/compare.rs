@@ -1,4 +1,4 @@
-//! `cargo xtask compare`: two stored runs held against each other.
+//! `cargo xtask compare`: compares two stored runs.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -17,40 +17,48 @@ use crate::store::{ReadError, RunValues, own_runs, read_run_file, read_values, r
 use crate::cli::exit::BadInput;
 use crate::cli::output::write_output;
 
-/// Compare two stored runs, metric by metric
+/// Compare two stored runs and decide whether B is slower than A
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Is B worse than A? Runs of other hosts, kernels, accelerators or parameters are refused; another \
-        runtime, guest image or revision may be what is asked about, and is named. Two stored runs were measured at \
-        different times, so a difference counts only beyond what two runs of the same thing differ by (5 %, or what \
-        earlier runs tell), and with the host as fast and as quiet. What must be certain, or is smaller, takes \
-        `cargo xtask ab`, which measures both sides now, in turn.\n\n\
+    after_help = "Runs of different hosts, kernels, accelerators or parameters are rejected; different runtimes, guest \
+        images and revisions are reported. The runs were measured at different times. A difference therefore counts only \
+        if it exceeds what two runs of the same thing differ by: 5 %, or what earlier runs show. To detect smaller \
+        differences, measure both sides with `cargo xtask ab`.\n\n\
         Examples:\n  \
-        cargo bench --bench boot -- --save-baseline main      keep a run under a name\n  \
-        cargo xtask compare main last                         the latest run against it\n  \
+        cargo bench --bench boot -- --save-baseline main  Save a run as baseline `main`\n  \
+        cargo xtask compare main last                     Compare the latest run with it\n  \
         cargo xtask compare 20261121-084514-3f9a last --format markdown --output summary.md\n  \
         cargo xtask compare before/ after/ --metric boot,removal\n\n\
-        Verdicts: REGRESSED, IMPROVED, EQUIVALENT (within 1 %), INCONCLUSIVE (with the smallest effect that would have \
-        shown), INVALID (the host was noisy), SKIPPED.\n\n\
-        Exit codes: 0 no regression, 1 a regression, 2 bad input or not comparable, 3 nothing could be compared, 4 a case \
-        that A has numbers of was tried in B and has none."
+        Verdicts, for each metric of each case:\n  \
+        REGRESSED     worse\n  \
+        IMPROVED      better\n  \
+        EQUIVALENT    within 1 %\n  \
+        INCONCLUSIVE  undecided; printed with the smallest detectable effect\n  \
+        INVALID       noisy host\n  \
+        SKIPPED       missing in a run\n\n\
+        Exit codes:\n  \
+        0  no regression\n  \
+        1  regression\n  \
+        2  invalid input, or runs that are not comparable\n  \
+        3  nothing could be compared\n  \
+        4  a case has results in A, but failed in B"
 )]
 pub struct Compare {
-    /// What B is compared with: a saved baseline's name, a run's id, its folder, or `last`
+    /// Run to compare with: a baseline's name, a run's id, its folder, or `last`
     a: String,
-    /// What is asked about: the same
+    /// Run in question, named likewise
     b: String,
-    /// The experiment, where baselines have several
+    /// Experiment to compare, if the baselines have several
     #[arg(long, value_name = "EXPERIMENT")]
     bench: Option<Experiment>,
-    /// The metrics, comma-separated, or `all` [default: what the experiment is about]
+    /// Metrics, comma-separated, or `all` [default: the experiment's headline]
     #[arg(long, value_name = "NAME", default_value = "headline", hide_default_value = true)]
     metric: MetricSelection,
-    /// How it is printed: text, markdown (a job summary), json, github (annotations)
+    /// Format of the comparison: text, markdown, json, github (annotations)
     #[arg(long, default_value_t = Format::Text)]
     format: Format,
-    /// The file to write; without it, standard output
-    #[arg(long)]
+    /// File for the comparison [default: standard output]
+    #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
@@ -58,21 +66,17 @@ impl Compare {
     /// Prints the comparison.
     ///
     /// # Errors
-    /// When a run cannot be found or read, or the file cannot be written.
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// When a run cannot be found or read, or the output cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let folders = Folders::from_env();
         let [a, b] = self.folders(&folders)?;
-        // Reading is most of the time it takes.
+        // Reading takes most of the time.
         let (a, b) = thread::scope(|scope| {
             let other = scope.spawn(|| read("B", &self.b, &b));
             (read("A", &self.a, &a), other.join().unwrap_or_else(|_| Err(anyhow::anyhow!("reading B panicked"))))
         });
         let (a, b) = (a?, b?);
-        self.metric.check(&metric_names(&a, &b)).map_err(BadInput)?;
+        self.metric.check(&metric_names(&a, &b)).map_err(|e| BadInput(e.to_string()))?;
         let past = Past::load(&folders.runs(), &a, &b);
         let question = Question { rule: Rule::DEFAULT, metrics: self.metric.clone(), past: &past };
         let compared = compare((&self.a, &a), (&self.b, &b), &question).comparison;
@@ -85,9 +89,9 @@ impl Compare {
         write_output(self.output.as_deref(), &comparison(compared, self.format, look, width))
     }
 
-    /// The folders of the two runs. Of a baseline, the experiment that is asked for or that the other run has.
+    /// The folders of the two runs. For a baseline, the run of the requested experiment, or of that of the other side.
     fn folders(&self, folders: &Folders) -> anyhow::Result<[PathBuf; 2]> {
-        let sides = [Named::of(&self.a, folders)?, Named::of(&self.b, folders)?];
+        let sides = [Named::find(&self.a, folders)?, Named::find(&self.b, folders)?];
         match sides {
             [Named::Run(a), Named::Run(b)] => {
                 self.experiment("A", &self.a, &a)?;
@@ -95,58 +99,66 @@ impl Compare {
                 Ok([a, b])
             }
             [Named::Baseline(a), Named::Run(b)] => {
-                Ok([self.of_baseline(&a, &[self.experiment("B", &self.b, &b)?], folders)?, b])
+                Ok([self.baseline_folder(&a, &[self.experiment("B", &self.b, &b)?], folders)?, b])
             }
             [Named::Run(a), Named::Baseline(b)] => {
-                let b = self.of_baseline(&b, &[self.experiment("A", &self.a, &a)?], folders)?;
+                let b = self.baseline_folder(&b, &[self.experiment("A", &self.a, &a)?], folders)?;
                 Ok([a, b])
             }
             [Named::Baseline(a), Named::Baseline(b)] => {
-                let theirs = baseline::experiments(&folders.baselines(), &b);
-                let a = self.of_baseline(&a, &theirs, folders)?;
-                let mine: Experiment = a.file_name().and_then(|f| f.to_str()).unwrap_or_default().parse()?;
-                Ok([a, self.of_baseline(&b, &[mine], folders)?])
+                let in_b = baseline::experiments(&folders.baselines(), &b);
+                let a = self.baseline_folder(&a, &in_b, folders)?;
+                let experiment: Experiment = a.file_name().and_then(|f| f.to_str()).unwrap_or_default().parse()?;
+                Ok([a, self.baseline_folder(&b, &[experiment], folders)?])
             }
         }
     }
 
-    /// The experiment of a side that is a run, which is the one that is asked for.
+    /// The experiment of a side that is a run. It must be the requested one.
     fn experiment(&self, side: &str, name: &str, dir: &Path) -> anyhow::Result<Experiment> {
-        let found = read_run_file(dir).map_err(|e| unreadable(side, name, &e))?.experiment();
-        match self.bench.filter(|bench| *bench != found) {
-            Some(bench) => Err(BadInput(format!("--bench {bench}: {side} {name} is a run of {found}")).into()),
-            None => Ok(found),
+        let experiment = read_run_file(dir).map_err(|e| unreadable(side, name, &e))?.experiment();
+        match self.bench.filter(|bench| *bench != experiment) {
+            Some(bench) => {
+                let problem = format!("{side} {name} is a run of {experiment}");
+                Err(BadInput::new(format!("--bench {bench}"), problem).into())
+            }
+            None => Ok(experiment),
         }
     }
 
-    /// The folder of the one experiment of `accepted` that the baseline has.
-    fn of_baseline(&self, name: &BaselineName, accepted: &[Experiment], folders: &Folders) -> anyhow::Result<PathBuf> {
-        let has = baseline::experiments(&folders.baselines(), name);
-        let wanted = |e: &Experiment| accepted.contains(e) && self.bench.is_none_or(|bench| bench == *e);
-        let fitting: Vec<Experiment> = has.iter().copied().filter(wanted).collect();
+    /// The folder of the baseline's run of one of `experiments`; exactly one must match.
+    fn baseline_folder(
+        &self,
+        name: &BaselineName,
+        experiments: &[Experiment],
+        folders: &Folders,
+    ) -> Result<PathBuf, BadInput> {
+        let saved = baseline::experiments(&folders.baselines(), name);
         let list = |all: &[Experiment]| all.iter().map(|e| e.name()).collect::<Vec<_>>().join(", ");
-        if let Some(bench) = self.bench.filter(|bench| !has.contains(bench)) {
-            return Err(BadInput(format!("--bench {bench}: baseline {name} has {}", list(&has))).into());
+        if let Some(bench) = self.bench.filter(|bench| !saved.contains(bench)) {
+            return Err(BadInput::new(format!("--bench {bench}"), format!("baseline {name} has {}", list(&saved))));
         }
-        match fitting.as_slice() {
+        let is_match = |e: &Experiment| experiments.contains(e) && self.bench.is_none_or(|bench| bench == *e);
+        let matching: Vec<Experiment> = saved.iter().copied().filter(is_match).collect();
+        match matching.as_slice() {
             [one] => Ok(baseline::folder(&folders.baselines(), name, *one)),
             [] => {
-                Err(BadInput(format!("baseline {name}: has {}; the other side is {}", list(&has), list(accepted)))
-                    .into())
+                let problem = format!("has {}; the other side has {}", list(&saved), list(experiments));
+                Err(BadInput::new(format!("baseline {name}"), problem))
             }
-            several => Err(BadInput(format!("both baselines have {}; name one with --bench", list(several))).into()),
+            several => Err(BadInput(format!("both baselines have {}\nhelp: select one with --bench", list(several)))),
         }
     }
 }
 
-/// What a side's name means.
+/// What the name of a side refers to.
 enum Named {
     Run(PathBuf),
     Baseline(BaselineName),
 }
 
 impl Named {
-    fn of(name: &str, folders: &Folders) -> anyhow::Result<Self> {
+    fn find(name: &str, folders: &Folders) -> anyhow::Result<Self> {
         if name == "last" {
             let last = own_runs(&folders.runs()).next_back().ok_or_else(|| NoSuchRun::Empty(folders.runs()))?;
             return Ok(Named::Run(last));
@@ -164,9 +176,9 @@ fn read(side: &str, name: &str, dir: &Path) -> anyhow::Result<RunValues> {
 }
 
 fn unreadable(side: &str, name: &str, e: &ReadError) -> anyhow::Error {
-    let saved: Vec<String> =
+    let baselines: Vec<String> =
         baseline::names(&Folders::from_env().baselines()).iter().map(ToString::to_string).collect();
-    let saved = if saved.is_empty() { "there is none".to_owned() } else { saved.join(", ") };
-    let accepted = format!("a saved baseline's name ({saved}), a run's id, its folder, or `last`");
-    BadInput(format!("{side} {name}: {e}; accepted: {accepted}")).into()
+    let baselines = if baselines.is_empty() { "none".to_owned() } else { baselines.join(", ") };
+    let expected = format!("expected a baseline's name (known: {baselines}), a run's id, its folder, or `last`");
+    BadInput::new(format!("{side} {name}"), format!("{e}; {expected}")).into()
 }

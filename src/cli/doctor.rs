@@ -82,7 +82,7 @@ impl Doctor {
     /// Runs the command.
     ///
     /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// Fails with a message for the user; [`crate::cli::exit::code`] gives its exit code.
     pub fn run(self) -> anyhow::Result<()> {
         let findings = Findings::gather(&platforms::survey()?)?;
         match self.json {

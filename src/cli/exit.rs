@@ -1,34 +1,75 @@
-//! From an error to the exit code that scripts see.
+//! From an error to its message and to the exit code that scripts see.
+
+use std::fmt::Display;
 
 use crate::compare::live::AbError;
+use crate::host::output;
+use crate::measure::session::EngineError;
 use crate::model::exit::Exit;
 use crate::report::NoSuchRun;
 
-/// What the user gave cannot be used. The message names the argument, its value and what is accepted.
-#[derive(Debug, thiserror::Error)]
+/// Invalid input of the user. The message names the argument, its value and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadInput(pub String);
 
-/// There is nothing to work on. The message tells why.
+impl BadInput {
+    /// `option` is the option with its value, `problem` states what is wrong and what is expected.
+    pub(in crate::cli) fn new(option: impl Display, problem: impl Display) -> Self {
+        Self(format!("{option}: {problem}"))
+    }
+}
+
+/// There is nothing to work on. The message states why.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Nothing(pub String);
 
+/// Prints `error` to standard error and returns its exit code.
+pub fn report(error: &anyhow::Error) -> Exit {
+    output::err!("error: {}", message(error));
+    code(error)
+}
+
 /// The exit code for `error`.
-pub fn of(error: &anyhow::Error) -> Exit {
+pub fn code(error: &anyhow::Error) -> Exit {
     if error.is::<BadInput>() {
         return Exit::BadInput;
+    }
+    if error.is::<Nothing>() {
+        return Exit::NothingRan;
     }
     if let Some(error) = error.downcast_ref::<AbError>() {
         return error.exit();
     }
-    if error.is::<Nothing>() {
-        return Exit::NothingRan;
+    if let Some(error) = error.downcast_ref::<EngineError>() {
+        return engine_code(error);
     }
     match error.downcast_ref::<NoSuchRun>() {
         Some(NoSuchRun::Empty(_)) => Exit::NothingRan,
         _ => Exit::Failure,
     }
+}
+
+fn engine_code(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Resume(_) | EngineError::InProgress(_) | EngineError::FilteredOut(_) => Exit::BadInput,
+        EngineError::NothingToRun(_) => Exit::NothingRan,
+        _ => Exit::Failure,
+    }
+}
+
+/// `error` with its causes. Many errors already include their cause, which is not repeated.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for text in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = text;
+        } else if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+    }
+    message
 }
 
 #[cfg(test)]
@@ -38,13 +79,25 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     use super::*;
+    use crate::store::ReadError;
 
     #[test]
-    fn an_error_keeps_its_code_under_what_is_said_about_it() {
+    fn an_error_keeps_its_code_under_its_context() {
         let empty = Err::<(), _>(NoSuchRun::Empty(PathBuf::from("runs"))).context("report");
-        assert_eq!(of(&empty.unwrap_err()), Exit::NothingRan);
+        assert_eq!(code(&empty.unwrap_err()), Exit::NothingRan);
         let refused = Err::<(), _>(BadInput("--output x: no".to_owned())).context("export");
-        assert_eq!(of(&refused.unwrap_err()), Exit::BadInput);
-        assert_eq!(of(&anyhow!("the disk is full")), Exit::Failure);
+        assert_eq!(code(&refused.unwrap_err()), Exit::BadInput);
+        let filtered = anyhow::Error::new(EngineError::FilteredOut("x".to_owned())).context("open the run");
+        assert_eq!(code(&filtered), Exit::BadInput);
+        assert_eq!(code(&anyhow!("the disk is full")), Exit::Failure);
+    }
+
+    #[test]
+    fn a_message_states_every_cause_once() {
+        let full = anyhow!("the disk is full").context("failed to write x");
+        assert_eq!(message(&full), "failed to write x: the disk is full");
+        let source = std::io::Error::other("gone");
+        let unreadable = AbError::Unreadable(ReadError::NoRun { path: PathBuf::from("x"), source });
+        assert_eq!(message(&unreadable.into()).matches("gone").count(), 1);
     }
 }

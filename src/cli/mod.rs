@@ -1,4 +1,4 @@
-//! Every command that users call. The bench targets, `cargo xtask` and any later binary only dispatch to this module.
+//! The commands that users run. The bench targets and `cargo xtask` only dispatch to this module.
 
 pub mod ab;
 mod bench;
@@ -16,4 +16,4 @@ pub mod report;
 pub mod setup;
 pub mod stored;
 
-pub use bench::{BadInput, Options, ThesisCode, bench, check_writable, random_seed, resolve, terminal};
+pub use bench::{Options, ThesisCode, bench, check_writable, random_seed, resolve, terminal};

@@ -1,52 +1,55 @@
-//! Where `--output` goes: a file in one step, or straight into what is no file.
+//! Writes `--output`: replaces a file atomically, or writes into a device, a pipe or a link.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::cli;
 use anyhow::Context;
 
+use crate::cli;
 use crate::cli::exit::BadInput;
 
-/// Writes `text` to `path`, or without one to standard output. Readers of a file see the old or the new, never half. A
-/// device, a pipe or a link is written into: it stays what it is.
+/// Writes `text` to `path`, or to standard output without one. Readers of a file see the old or the new text, never a
+/// part. A device, a pipe or a link is not replaced.
 ///
 /// # Errors
-/// When it cannot be written; a file that was there stays.
+/// When `path` cannot be written; an existing file then keeps its text.
 pub(in crate::cli) fn write_output(path: Option<&Path>, text: &str) -> anyhow::Result<()> {
     let Some(path) = path else {
-        return io::stdout().write_all(text.as_bytes()).context("write to standard output");
+        return io::stdout().write_all(text.as_bytes()).context("failed to write to standard output");
     };
-    let is_file = fs::symlink_metadata(path).map_or(true, |there| there.is_file());
+    let is_file = fs::symlink_metadata(path).map_or(true, |metadata| metadata.is_file());
     let written = if is_file { replace(path, text) } else { fs::write(path, text) };
     Ok(written.map_err(|e| unwritable(path, &e))?)
 }
 
-/// Proves before anything is measured that [`write_output`] can write to `path`. What is no file is not tried: to open a pipe
-/// is to be heard by its reader.
+/// Checks before anything is measured that [`write_output`] can write to `path`. Only files are tried, because opening a
+/// pipe would wake its reader.
 ///
 /// # Errors
-/// When it cannot.
+/// When `path` is a folder, or the folder around it is missing or cannot be written.
 pub(in crate::cli) fn check_output(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match fs::symlink_metadata(path) {
-        Ok(there) if !there.is_file() && !path.is_dir() => return Ok(()),
+        Ok(metadata) if !metadata.is_file() && !path.is_dir() => return Ok(()),
         _ if path.is_dir() || !folder.is_dir() => {
-            let problem = "cannot be written; name a file in a folder that is there";
-            return Err(BadInput(format!("--output {}: {problem}", path.display())).into());
+            let option = format!("--output {}", path.display());
+            return Err(BadInput::new(option, "not writable; expected a file in an existing folder").into());
         }
         _ => {}
     }
-    Ok(cli::check_writable("--output: the folder", folder).map_err(|e| BadInput(e.to_string()))?)
+    Ok(cli::check_writable("--output: folder", folder)?)
 }
 
-/// What is said of an output that cannot be written.
+/// The error for an output that cannot be written.
 pub(in crate::cli) fn unwritable(path: &Path, error: &io::Error) -> BadInput {
-    BadInput(format!("--output {}: cannot be written ({error}); name one in a folder that can", path.display()))
+    BadInput::new(
+        format!("--output {}", path.display()),
+        format!("not writable: {error}; expected a file in a writable folder"),
+    )
 }
 
-/// Writes beside the file and renames. The draft's name is nobody else's.
+/// Writes a draft next to the file and renames it. The process id makes the name of the draft unique.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!("{name}.{}.new", std::process::id()));
@@ -63,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_and_its_neighbours_stay() {
+    fn a_file_is_replaced_and_its_neighbors_stay() {
         let dir = tempfile::tempdir().unwrap();
         let [path, other] = ["bench.json", "bench.new"].map(|name| dir.path().join(name));
         fs::write(&other, "mine").unwrap();
@@ -78,7 +81,7 @@ mod tests {
     #[test]
     fn a_device_and_a_link_stay_what_they_are() {
         let dir = tempfile::tempdir().unwrap();
-        // Through a link: had it been replaced, the device would not have been.
+        // Through a link, so that a failing test replaces the link and not the device.
         let [null, link, file] = ["null", "link", "file"].map(|name| dir.path().join(name));
         symlink("/dev/null", &null).unwrap();
         symlink(&file, &link).unwrap();
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_known_before() {
+    fn an_unwritable_output_is_reported_before_measuring() {
         let dir = tempfile::tempdir().unwrap();
         let [null, file, nowhere] = ["null", "file", "no/file"].map(|name| dir.path().join(name));
         symlink("/dev/null", &null).unwrap();
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_bad_input() {
+    fn an_unwritable_output_is_bad_input() {
         let dir = tempfile::tempdir().unwrap();
         for path in [dir.path(), &dir.path().join("no such/file")] {
             assert!(write_output(Some(path), "text").unwrap_err().is::<BadInput>());

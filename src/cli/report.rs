@@ -1,18 +1,23 @@
-//! `cargo xtask report`: writes the page over the latest run of every experiment, or over one run.
+//! `cargo xtask report`: writes the report of one run, or of the latest run of every experiment.
 
 use crate::host::folders::Folders;
 use crate::report::{Latest, write_with};
 
 use crate::cli::{history, stored};
 
-/// Write the report over stored runs and print the path of its page
+/// Write the report of stored runs and print its path
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-        cargo xtask report                        one page over the latest run of every experiment\n  \
-        cargo xtask report last                   the page of the latest run, in its own folder\n  \
-        cargo xtask report 20261121-084514-3f9a-boot")]
+        cargo xtask report                            Report the latest run of every experiment\n  \
+        cargo xtask report last                       Report the latest run, in its own folder\n  \
+        cargo xtask report 20261121-084514-3f9a-boot  Report one run\n\n\
+        Exit codes:\n  \
+        0  success\n  \
+        2  invalid input\n  \
+        3  no runs\n  \
+        4  failure")]
 pub struct Report {
-    /// A run's id, its folder, or `last`; without it, the latest run of every experiment
+    /// Run to report: its id, its folder, or `last` [default: the latest run of every experiment]
     run: Option<String>,
 }
 
@@ -20,17 +25,13 @@ impl Report {
     /// Writes the report.
     ///
     /// # Errors
-    /// When the run cannot be read or the report cannot be written.
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// When a run cannot be read or the report cannot be written.
     pub fn run(self) -> anyhow::Result<()> {
         let folders = Folders::from_env();
         let (runs, dir) = match &self.run {
             None => {
                 let latest = stored::latest(&folders.runs())?;
-                history::page_if_any()?;
+                history::write_page_if_any()?;
                 (latest, folders.report())
             }
             Some(name) => {

@@ -1,9 +1,9 @@
-//! Words for the user, on either stream.
+//! Macros that print a line for the user.
 //!
-//! Invariant: a closed pipe (`cargo bench | head`, a `tee` that Ctrl-C ended) is no reason to stop, let alone to panic with
-//! instances alive, so nothing here fails.
+//! Invariant: nothing here fails or panics. If the reader closes the pipe (`cargo bench | head`, or a `tee` that Ctrl-C
+//! ended), the run continues and still removes its instances.
 
-/// One line on standard error.
+/// Prints a line to standard error.
 macro_rules! err {
     ($($argument:tt)*) => {{
         use std::io::Write as _;
@@ -11,7 +11,7 @@ macro_rules! err {
     }};
 }
 
-/// One line on standard output.
+/// Prints a line to standard output.
 macro_rules! out {
     ($($argument:tt)*) => {{
         use std::io::Write as _;

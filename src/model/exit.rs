@@ -2,20 +2,20 @@
 
 use std::process::ExitCode;
 
-/// The exit codes of a bench target and of xtask.
+/// The exit codes of the bench targets and of `cargo xtask`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All is well.
+    /// Success.
     Fine = 0,
     /// A regression was confirmed.
     Regression = 1,
-    /// The input makes no sense; the message names the option, the value and the accepted ones.
+    /// Invalid input; the message names the option, its value and the expected ones.
     BadInput = 2,
     /// Nothing could run; the reasons are printed.
     NothingRan = 3,
-    /// A case has no single good trial, the run was stopped, or something was left behind.
+    /// A case has no successful trial, the run was stopped, or something was left behind.
     Failure = 4,
-    /// The user stopped the run.
+    /// The user interrupted the run.
     Interrupted = 130,
 }
 

@@ -1,6 +1,6 @@
-//! The bench targets as a user starts them: the real binaries, in folders of their own.
+//! Starts the real bench targets as a user does, in temporary folders.
 //!
-//! Invariant: nothing here touches the runs, the report or the noise history of the project itself.
+//! Invariant: no test touches the runs, the report or the noise history of the project itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,32 +13,32 @@ use featherweight::model::run::RUN_VARIABLE;
 use featherweight::store::{StoredRun, list_runs, read_run};
 use serde_json::Value;
 
-/// The folders that the targets of one test use.
+/// The folders of one test.
 #[derive(Debug)]
 pub(crate) struct Desk {
     dir: tempfile::TempDir,
 }
 
 impl Desk {
-    /// Fresh folders. The guests that the project has built are used and built on.
+    /// Empty folders that share the guest images of the project.
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        let dir = tempfile::tempdir().expect("a temporary folder can be created");
         let desk = Self { dir };
-        std::fs::create_dir_all(desk.output()).expect("a folder can be made");
+        std::fs::create_dir_all(desk.output()).expect("a folder can be created");
         let images = Folders::from_env().images();
-        std::fs::create_dir_all(&images).expect("the images' folder can be made");
-        std::os::unix::fs::symlink(&images, desk.output().join("images")).expect("a link can be made");
+        std::fs::create_dir_all(&images).expect("the images' folder can be created");
+        std::os::unix::fs::symlink(&images, desk.output().join("images")).expect("a link can be created");
         desk
     }
 
-    /// The command line of `experiment`'s target as `cargo bench` gives it.
+    /// The command of the target as `cargo bench` starts it.
     pub(crate) fn command(&self, experiment: Experiment, arguments: &str) -> Command {
         let mut command = self.bare_command(experiment, arguments);
         command.arg("--bench");
         command
     }
 
-    /// The same without what `cargo bench` adds: as `cargo test` starts the target.
+    /// The command of the target as `cargo test` starts it.
     pub(crate) fn bare_command(&self, experiment: Experiment, arguments: &str) -> Command {
         let mut command = Command::new(target(experiment));
         command.args(arguments.split_whitespace());
@@ -47,22 +47,22 @@ impl Desk {
         command
     }
 
-    /// A path of that name in the test's folder.
+    /// The path of `name` in the test's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// What the targets call `target/featherweight`.
+    /// The folder that stands for `target/featherweight`.
     pub(crate) fn output(&self) -> PathBuf {
         self.path("target/featherweight")
     }
 
-    /// Where their ledgers are.
+    /// The folder of the ledgers.
     pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }
 
-    /// The folders of the runs that were made, oldest first.
+    /// The folders of the runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
         list_runs(&self.output().join("runs"))
     }
@@ -71,28 +71,28 @@ impl Desk {
     pub(crate) fn run(&self) -> StoredRun {
         match self.runs().as_slice() {
             [one] => read_run(one).expect("the run is readable"),
-            other => panic!("one run, not {other:?}"),
+            other => panic!("expected one run, found {other:?}"),
         }
     }
 }
 
-/// What stands directly in a folder; nothing when there is none.
+/// The entries of a folder; none if it is missing.
 pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).collect()
 }
 
-/// The path of a bench target. Cargo names the paths of its own binaries only, so it is asked; what is built is up to
-/// date then, in the profile of this test.
+/// The path of a bench target, built in the profile of this test. Cargo sets no variable with it, so its build output is
+/// read.
 fn target(experiment: Experiment) -> &'static Path {
     static TARGETS: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     let targets = TARGETS.get_or_init(|| build(&["test", "--workspace", "--benches", "--no-run"]));
-    targets.get(experiment.name()).unwrap_or_else(|| panic!("no target {experiment} among {targets:?}"))
+    targets.get(experiment.name()).unwrap_or_else(|| panic!("no target {experiment} in {targets:?}"))
 }
 
-/// Builds `what` of the project, as cargo takes it: the executables by the names of their targets.
-pub(crate) fn build(what: &[&str]) -> BTreeMap<String, PathBuf> {
+/// Runs cargo with `arguments`; returns the built executables by the names of their targets.
+pub(crate) fn build(arguments: &[&str]) -> BTreeMap<String, PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(what).arg("--message-format=json-render-diagnostics");
+    cargo.args(arguments).arg("--message-format=json-render-diagnostics");
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

@@ -1,4 +1,4 @@
-//! Bad input: exit code 2, and a message that names the option, the value and what is accepted. Nothing is begun.
+//! Invalid input: exit code 2, and a message that names the option, the value and the expected ones. No run starts.
 
 use std::fs;
 use std::path::Path;
@@ -11,42 +11,39 @@ use rstest::rstest;
 use super::{TINY, stderr};
 use crate::bench::{Desk, entries};
 
-/// Runs the line, which must be refused, and returns the message.
+/// Runs a line that must be refused and returns the message.
 fn refused(desk: &Desk, experiment: Experiment, line: &str) -> String {
     let assert = desk.command(experiment, line).assert().code(2);
     assert!(assert.get_output().stdout.is_empty(), "a refusal goes to standard error");
-    assert!(entries(&desk.state()).is_empty(), "nothing was begun");
+    assert!(entries(&desk.state()).is_empty(), "no run started");
     stderr(&assert)
 }
 
 #[rstest]
-#[case::platform("--platform", "xen", "accepted: native, youki, ")]
-#[case::one_of_several("--platform", "fake,xen", "`xen` is no platform")]
-#[case::attacker("--attacker", "bomb", "accepted: prime, stream, open, read, write, stat, fork")]
+#[case::platform("--platform", "xen", "known: native, youki, ")]
+#[case::typo("--platform", "dokcer", "did you mean `docker`? (known: native, youki, ")]
+#[case::one_of_several("--platform", "fake,xen", "unknown platform `xen`")]
+#[case::attacker("--attacker", "bomb", "known: prime, stream, open, read, write, stat, fork")]
 #[case::placement("--placement", "moon", "same-thread, same-core, same-socket, other-socket, fill")]
-#[case::no_attacker_there("--placement", "alone", "accepted: same-thread, same-core")]
-#[case::workload("--workload", "postgres", "accepted: sqlite, nginx, redis")]
-#[case::workload_of_boot("--workload", "hello", "accepted: sqlite, nginx, redis")]
-#[case::network("--network", "vpn", "accepted: none, bridge")]
-#[case::profile("--profile", "huge", "accepted: quick, standard, paper")]
-#[case::code("--name", "d_nothing", "accepted: d_boot, d_mem")]
-#[case::empty("--platform", "", "accepted: native, youki, ")]
-fn an_unknown_name_is_refused_with_the_accepted_ones(
-    #[case] option: &str,
-    #[case] value: &str,
-    #[case] accepted: &str,
-) {
+#[case::no_attacker_there("--placement", "alone", "expected one of same-thread, same-core")]
+#[case::workload("--workload", "postgres", "known: sqlite, nginx, redis")]
+#[case::workload_of_boot("--workload", "hello", "expected one of sqlite, nginx, redis")]
+#[case::network("--network", "vpn", "known: none, bridge")]
+#[case::profile("--profile", "huge", "known: quick, standard, paper")]
+#[case::code("--name", "d_nothing", "known: d_boot, d_mem")]
+#[case::empty("--platform", "", "known: native, youki, ")]
+fn an_unknown_name_is_refused_with_the_known_ones(#[case] option: &str, #[case] value: &str, #[case] expected: &str) {
     let desk = Desk::new();
     let assert = desk.command(Experiment::Isolation, "").args([option, value]).assert().code(2);
     let message = stderr(&assert);
     let wrong = value.rsplit(',').next().unwrap_or_default();
-    for part in [option, wrong, accepted] {
+    for part in [option, wrong, expected] {
         assert!(message.contains(part), "`{part}` in {message}");
     }
 }
 
 #[rstest]
-fn a_count_that_makes_no_sense_is_refused(
+fn an_invalid_count_is_refused(
     #[values(
         "--runs",
         "--benchmark_time",
@@ -84,19 +81,15 @@ fn a_count_out_of_range_is_refused_with_the_range(#[case] option: &str, #[case] 
 #[case(Experiment::Boot, "--attacker open", &["--attacker", "isolation", "boot"])]
 #[case(Experiment::Footprint, "--placement fill", &["--placement", "isolation", "footprint"])]
 #[case(Experiment::Scalability, "--name d_boot", &["--name d_boot", "cargo bench --bench boot -- --name d_boot"])]
-#[case(Experiment::Boot, "--benchmark_time 10000 --instances_per_benchmark 10000", &["--benchmark_time 10000", "10000 together"])]
+#[case(Experiment::Boot, "--benchmark_time 10000 --instances_per_benchmark 10000", &["--benchmark_time 10000", "at most 10000"])]
 #[case(Experiment::Boot, "--resume last --runs 3", &["--resume", "--runs"])]
 #[case(Experiment::Isolation, "--resume last --load-seconds 3", &["--resume", "--load-seconds"])]
 #[case(Experiment::Isolation, "--workload redis --network none --platform fake", &["--network none", "redis", "bridge"])]
 #[case(Experiment::Scalability, "--workload sqlite --name d_ng_s --platform fake", &["--workload sqlite", "d_ng_s measures nginx"])]
-#[case(Experiment::Boot, "--workload sqlite --platform fake", &["--workload sqlite", "accepted: hello, nginx, redis"])]
-#[case(Experiment::Footprint, "--workload hello --platform fake", &["--workload hello", "accepted: sleep, nginx, redis"])]
+#[case(Experiment::Boot, "--workload sqlite --platform fake", &["--workload sqlite", "expected one of hello, nginx, redis"])]
+#[case(Experiment::Footprint, "--workload hello --platform fake", &["--workload hello", "expected one of sleep, nginx, redis"])]
 #[case(Experiment::Boot, "--no-such-option", &["--no-such-option"])]
-fn options_that_do_not_go_together_are_refused(
-    #[case] experiment: Experiment,
-    #[case] line: &str,
-    #[case] parts: &[&str],
-) {
+fn conflicting_options_are_refused(#[case] experiment: Experiment, #[case] line: &str, #[case] parts: &[&str]) {
     let message = refused(&Desk::new(), experiment, line);
     assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} in {message}");
 }
@@ -154,7 +147,7 @@ fn a_resume_of_a_newer_schema_is_refused_by_its_number() {
 }
 
 #[test]
-fn a_run_is_gone_on_with_by_its_folder_its_id_or_last_wherever_it_is() {
+fn a_run_is_resumed_by_its_folder_its_id_or_last_in_any_folder() {
     let desk = Desk::new();
     let dir = interrupted_run(&desk);
     let run = desk.run();
@@ -172,7 +165,7 @@ fn a_run_is_gone_on_with_by_its_folder_its_id_or_last_wherever_it_is() {
     }
 }
 
-/// A run that seems to have been interrupted.
+/// A run that looks interrupted.
 fn interrupted_run(desk: &Desk) -> Box<Path> {
     desk.command(Experiment::Boot, TINY).assert().success();
     let mut run = desk.run();

@@ -1,4 +1,4 @@
-//! What a terminal gets: a pseudo-terminal stands for one.
+//! The output on a terminal, tested on a pseudo-terminal.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,12 +16,12 @@ use crate::bench::Desk;
 #[case::as_it_is(None, true)]
 #[case::empty_means_unset(Some(""), true)]
 #[case::no_color(Some("1"), false)]
-fn a_terminal_gets_a_styled_table_unless_it_wants_no_colour(#[case] no_color: Option<&str>, #[case] styled: bool) {
+fn a_terminal_gets_a_styled_table_unless_no_color_is_set(#[case] no_color: Option<&str>, #[case] styled: bool) {
     let desk = Desk::new();
     let mut command = desk.command(Experiment::Boot, TINY);
     no_color.map(|value| command.env("NO_COLOR", value));
     let (ours, theirs) = pseudo_terminal(100);
-    let mut child = command.stdout(theirs).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child = command.stdout(theirs).stderr(Stdio::null()).spawn().expect("the target starts");
     drop(command);
     let text = thread::spawn(move || read_all(ours)).join().expect("no panic");
     assert!(child.wait().expect("it ends").success());
@@ -34,7 +34,8 @@ fn a_table_fits_the_terminal(#[values(80, 120, 200)] columns: u16) {
     let desk = Desk::new();
     let (ours, theirs) = pseudo_terminal(columns);
     let mut command = desk.command(Experiment::Boot, TINY);
-    let mut child = command.env("NO_COLOR", "1").stdout(theirs).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child =
+        command.env("NO_COLOR", "1").stdout(theirs).stderr(Stdio::null()).spawn().expect("the target starts");
     drop(command);
     let text = read_all(ours);
     assert!(child.wait().expect("it ends").success());
@@ -44,18 +45,18 @@ fn a_table_fits_the_terminal(#[values(80, 120, 200)] columns: u16) {
     assert!(widest <= Some(columns.into()), "{widest:?} columns in {columns}: {text}");
 }
 
-/// The two ends of a terminal that is so many columns wide.
+/// The two ends of a pseudo-terminal with so many columns.
 fn pseudo_terminal(columns: u16) -> (File, OwnedFd) {
     let (mut ours, mut theirs) = (-1, -1);
     let size = libc::winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: both numbers are written before they are read, the name and the settings may be null (`openpty(3)`).
-    let made = unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null(), &size) };
-    assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: the call has succeeded, so both are open and nobody else's.
+    let status = unsafe { libc::openpty(&mut ours, &mut theirs, std::ptr::null_mut(), std::ptr::null(), &size) };
+    assert_eq!(status, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: the call has succeeded, so both are open and have no other owner.
     unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
 }
 
-/// Reads until the other end is closed, which a pseudo-terminal tells as an error.
+/// Reads until the other end is closed, which a pseudo-terminal reports as an error.
 fn read_all(mut terminal: File) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];

@@ -1,4 +1,4 @@
-//! The thesis's experiments by their codes.
+//! The experiments of the thesis, selected by their codes.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,16 @@ use crate::bench::{Desk, entries};
 #[case(Experiment::Isolation, "d_sqlite_perf_iso", "docker")]
 #[case(Experiment::Isolation, "d_nginx_perf_iso", "docker")]
 #[case(Experiment::Isolation, "d_redis_perf_iso", "docker")]
-fn a_code_means_the_platform_of_the_thesis(#[case] experiment: Experiment, #[case] code: &str, #[case] platform: &str) {
+fn a_code_selects_the_platform_of_the_thesis(
+    #[case] experiment: Experiment,
+    #[case] code: &str,
+    #[case] platform: &str,
+) {
     let desk = Desk::new();
     let assert = desk.command(experiment, &format!("--name {code} --dry-run")).assert();
     let output = assert.get_output();
-    let said = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
-    assert!(said.contains(platform), "{said}");
+    let text = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+    assert!(text.contains(platform), "{text}");
 }
 
 #[rstest]
@@ -32,7 +36,7 @@ fn a_code_means_the_platform_of_the_thesis(#[case] experiment: Experiment, #[cas
 #[case(Experiment::Footprint, "uk_mem")]
 #[case(Experiment::Scalability, "uk_sql_s")]
 #[case(Experiment::Isolation, "uk_sqlite_perf_iso")]
-fn a_code_on_unikraft_tells_how_its_images_are_built_and_where_else_it_runs(
+fn a_code_on_unikraft_without_images_reports_how_to_build_them_and_another_platform(
     #[case] experiment: Experiment,
     #[case] code: &str,
 ) {
@@ -42,10 +46,10 @@ fn a_code_on_unikraft_tells_how_its_images_are_built_and_where_else_it_runs(
     let message = stderr(&assert);
     assert!(message.contains("qemu:unikraft"), "{message}");
     if featherweight::host::tools::find("qemu-system-x86_64").is_some() {
-        let cure = "cargo xtask images --platform unikraft; or measure --platform qemu:linux";
-        assert!(message.contains(cure), "{message}");
+        let help = "cargo xtask images --platform unikraft; or measure --platform qemu:linux";
+        assert!(message.contains(help), "{message}");
     }
-    assert!(desk.runs().is_empty() && entries(&desk.state()).is_empty(), "nothing was begun");
+    assert!(desk.runs().is_empty() && entries(&desk.state()).is_empty(), "no run started");
 }
 
 #[rstest]
@@ -86,7 +90,7 @@ fn the_thesis_line_for_nginx_gives_its_twenty_results() {
 #[case("d_sqlite_perf_iso", "sqlite", &["fork", "open", "prime", "read", "stat", "stream", "write"])]
 #[case("d_nginx_perf_iso", "nginx", &["prime", "stream"])]
 #[case("uk_redis_perf_iso", "redis", &["prime", "stream"])]
-fn an_isolation_code_brings_the_attackers_of_its_victim(
+fn an_isolation_code_selects_the_attackers_of_its_victim(
     #[case] code: &str,
     #[case] victim: &str,
     #[case] attackers: &[&str],

@@ -1,4 +1,4 @@
-//! The exit code of a run in which trials fail, and what is said of them.
+//! The exit code and the messages of a run in which trials fail.
 
 use assert_cmd::assert::OutputAssertExt;
 use featherweight::model::record::{Experiment, Outcome};
@@ -8,9 +8,9 @@ use super::{stderr, stdout};
 use crate::bench::Desk;
 
 #[test]
-fn failed_trials_are_told_and_do_not_fail_the_target() {
+fn failed_trials_are_reported_and_do_not_fail_the_target() {
     let desk = Desk::new();
-    // A row takes 10 µs on the fake platform, up to 1 % more or less by the trial: some are over within a second.
+    // A row takes 10 µs on the fake platform, up to 1 % more or less in each trial, so some trials end within a second.
     let line = "--platform fake --workload sqlite --rows 99400 --timeout 1 --runs 8 --benchmark_time 0";
     let assert = desk.command(Experiment::Scalability, line).assert().success();
     let run = desk.run();
@@ -23,25 +23,25 @@ fn failed_trials_are_told_and_do_not_fail_the_target() {
 }
 
 #[test]
-fn a_case_without_one_good_trial_fails_the_target_and_is_named() {
+fn a_case_without_successful_trials_fails_the_target_and_is_named() {
     let desk = Desk::new();
     let line =
         "--platform fake --workload sqlite --rows 60000 --timeout 1 --runs 2 --attacker prime --placement same-thread";
     let assert = desk.command(Experiment::Isolation, line).assert().code(4);
-    let said = stderr(&assert);
-    let barren: Vec<&str> = said.lines().filter(|line| line.contains("not one good trial of")).collect();
-    assert_eq!(barren.len(), 1, "the reference and the placebo are good: {said}");
+    let text = stderr(&assert);
+    let failed: Vec<&str> = text.lines().filter(|line| line.contains("no successful trials for")).collect();
+    assert_eq!(failed.len(), 1, "the reference and the placebo succeed: {text}");
     for part in ["isolation/fake/sqlite", "prime", "same-thread"] {
-        assert!(barren[0].contains(part), "{}", barren[0]);
+        assert!(failed[0].contains(part), "{}", failed[0]);
     }
     assert_eq!(desk.run().file.outcome, RunOutcome::Complete);
     assert!(stdout(&assert).lines().last().is_some_and(|line| line.starts_with("report: ")), "the rest is reported");
 }
 
 #[test]
-fn a_server_that_is_slower_than_its_trial_fails_and_stops_nothing() {
+fn a_server_that_is_too_slow_fails_its_trial_and_stops_nothing() {
     let desk = Desk::new();
-    // On the fake platform Redis answers a million requests a second, and half as many beside an attacker.
+    // On the fake platform, Redis answers a million requests per second, and half as many with an attacker.
     let line = "--platform fake --workload redis --requests 700000 --timeout 1 --runs 2 --placement same-thread";
     let assert = desk.command(Experiment::Isolation, line).assert().code(4);
     let run = desk.run();
@@ -52,7 +52,7 @@ fn a_server_that_is_slower_than_its_trial_fails_and_stops_nothing() {
 }
 
 #[test]
-fn a_platform_that_is_missing_is_told_and_the_others_are_measured() {
+fn a_missing_platform_is_reported_and_the_others_are_measured() {
     if !rustix::process::geteuid().is_root() {
         let desk = Desk::new();
         let line = "--platform youki,fake --runs 1 --benchmark_time 0";
@@ -62,6 +62,6 @@ fn a_platform_that_is_missing_is_told_and_the_others_are_measured() {
         assert!(run.trials.iter().all(|trial| trial.case.platform.as_str() == "fake"));
         desk.command(Experiment::Boot, "--platform youki").assert().code(3);
     } else {
-        eprintln!("not tried: nothing is missing for root");
+        eprintln!("skipped: root misses no platform");
     }
 }

@@ -1,4 +1,4 @@
-//! Featherweight's own chores: everything around a measurement that is not the measurement.
+//! `cargo xtask`: the commands around `cargo bench`. The library has those for users, this crate those for its developers.
 
 use std::process::ExitCode;
 
@@ -7,28 +7,33 @@ use featherweight::cli::{ab, clean, compare, doctor, exit, export, gate, history
 use featherweight::model::exit::Exit;
 use xtask::{power, tidy};
 
-/// Featherweight's chores around `cargo bench`.
+/// Set up, compare, report and clean up benchmark runs
 #[derive(Debug, Parser)]
 #[command(
     bin_name = "cargo xtask",
     version,
     after_help = "Examples:\n  \
-        cargo xtask setup                     install and start what is missing, after asking\n  \
-        cargo xtask doctor                    before the first run: what can run here, what cannot and why\n  \
-        cargo xtask report last               the page of the latest run; without `last`, of every experiment\n  \
-        cargo xtask ab --a youki --b oci:runc  is B slower than A? measured now, side by side\n  \
-        cargo xtask export --output all.csv   the stored trials, for R, pandas or a spreadsheet\n  \
-        cargo xtask compare main last         the latest run against a saved baseline\n  \
-        cargo xtask clean                     after a crash: remove what it left, and nothing else\n\n\
-        Exit codes: 0 fine, 1 a regression, 2 bad input, 3 nothing to work on, 4 something failed or was left behind."
+        cargo xtask setup                      Install and start missing tools, after confirmation\n  \
+        cargo xtask doctor                     Check which platforms can run on this host\n  \
+        cargo xtask report last                Write the report of the latest run\n  \
+        cargo xtask ab --a youki --b oci:runc  Measure whether B is slower than A\n  \
+        cargo xtask compare main last          Compare the latest run with a baseline\n  \
+        cargo xtask export --output all.csv    Export trials for R, pandas or a spreadsheet\n  \
+        cargo xtask clean                      Remove the leftovers of a crashed run\n\n\
+        Exit codes:\n  \
+        0  success\n  \
+        1  confirmed regression\n  \
+        2  invalid input\n  \
+        3  nothing to work on\n  \
+        4  failure, or something was left behind"
 )]
 struct Cli {
     #[command(subcommand)]
-    chore: Chore,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Chore {
+enum Command {
     Setup(setup::Setup),
     Ab(Box<ab::Ab>),
     Images(images::Images),
@@ -45,32 +50,28 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
-    // Doctor asks the platforms, and one of them starts this executable again.
+    // A platform starts this executable again as its launcher.
     featherweight::platform::launcher_entry();
-    let done = Cli::parse().chore.run();
-    let exit = done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        exit::of(&error)
-    });
-    exit.into()
+    let result = Cli::parse().command.run();
+    result.unwrap_or_else(|error| exit::report(&error)).into()
 }
 
-impl Chore {
+impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
-            Chore::Setup(setup) => setup.run(),
-            Chore::Ab(ab) => ab.run(),
-            Chore::Images(images) => images.run().map(|()| Exit::Fine),
-            Chore::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
-            Chore::Report(report) => report.run().map(|()| Exit::Fine),
-            Chore::Export(export) => export.run().map(|()| Exit::Fine),
-            Chore::Compare(compare) => compare.run(),
-            Chore::History(history) => history.run(),
-            Chore::Gate(gate) => gate.run(),
-            Chore::Nightly(nightly) => nightly.run(),
-            Chore::Power(power) => power.run().map(|()| Exit::Fine),
-            Chore::Clean(clean) => clean.run(),
-            Chore::Tidy(tidy) => tidy.run(),
+            Command::Setup(setup) => setup.run(),
+            Command::Ab(ab) => ab.run(),
+            Command::Images(images) => images.run().map(|()| Exit::Fine),
+            Command::Doctor(doctor) => doctor.run().map(|()| Exit::Fine),
+            Command::Report(report) => report.run().map(|()| Exit::Fine),
+            Command::Export(export) => export.run().map(|()| Exit::Fine),
+            Command::Compare(compare) => compare.run(),
+            Command::History(history) => history.run(),
+            Command::Gate(gate) => gate.run(),
+            Command::Nightly(nightly) => nightly.run(),
+            Command::Power(power) => power.run().map(|()| Exit::Fine),
+            Command::Clean(clean) => clean.run(),
+            Command::Tidy(tidy) => tidy.run(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The chores as a script sees them: the real executable, its output and its exit codes.
+//! `cargo xtask` as a script sees it: the output and the exit codes of the real executable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use featherweight::host::ledger::Ledger;
 use featherweight::model::run::RunId;
 use rstest::rstest;
 
-/// Runs xtask over an empty world below `home`.
+/// Runs xtask with empty folders in `home`.
 fn xtask(home: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(arguments).env("CARGO_TARGET_DIR", home).env("FEATHERWEIGHT_STATE", home.join("state"));
@@ -20,24 +20,20 @@ fn error(output: &Output) -> String {
 }
 
 #[rstest]
-#[case::unknown_chore(&["frobnicate"], 2, "'frobnicate'")]
+#[case::unknown_command(&["frobnicate"], 2, "'frobnicate'")]
 #[case::unknown_format(&["export", "--format", "pdf"], 2, "'pdf'")]
-#[case::unknown_run(&["report", "tuesday"], 2, "RUN tuesday: tuesday/run.json holds no run")]
+#[case::unknown_run(&["report", "tuesday"], 2, "run tuesday: tuesday/run.json holds no run")]
 #[case::unknown_tools(&["setup", "--only", "wkr,docker"], 2, "--only `wkr`: no such tool; accepted: cc, docker, ")]
-#[case::agreed_and_not(&["setup", "--dry-run", "--yes"], 2, "'--dry-run' cannot be used with '--yes'")]
-#[case::two_files_on_one_output(&["export", "--format", "github"], 2, "--output FOLDER for both, or --direction")]
-#[case::a_tree_on_an_output(&["export", "--format", "critcmp"], 2, "such as --output target")]
-#[case::a_direction_of_csv(&["export", "--direction", "smaller"], 2, "--direction goes with --format github alone")]
-#[case::a_baseline_of_csv(&["export", "--baseline", "x"], 2, "--baseline goes with --format critcmp alone")]
-#[case::a_metric_of_csv(&["export", "--metric", "boot"], 2, "csv has every metric a column")]
-#[case::no_baseline(&["export", "--format", "critcmp", "--output", "x", "--baseline", "change"], 2, "`change`: no name")]
-#[case::nothing_to_report(&["report"], 3, "`cargo bench` makes runs")]
-#[case::nothing_to_export(&["export", "last"], 3, "`cargo bench` makes runs")]
-fn what_cannot_be_done_has_its_own_code_and_names_the_cause(
-    #[case] arguments: &[&str],
-    #[case] code: i32,
-    #[case] cause: &str,
-) {
+#[case::confirmed_and_dry(&["setup", "--dry-run", "--yes"], 2, "'--dry-run' cannot be used with '--yes'")]
+#[case::two_files_to_standard_output(&["export", "--format", "github"], 2, "--output FOLDER for both, or --direction")]
+#[case::a_folder_to_standard_output(&["export", "--format", "critcmp"], 2, "such as --output target")]
+#[case::a_direction_of_csv(&["export", "--direction", "smaller"], 2, "--direction: expected --format github")]
+#[case::a_baseline_of_csv(&["export", "--baseline", "x"], 2, "--baseline: expected --format critcmp")]
+#[case::a_metric_of_csv(&["export", "--metric", "boot"], 2, "csv always has every metric")]
+#[case::not_a_baseline(&["export", "--format", "critcmp", "--output", "x", "--baseline", "change"], 2, "`change`: not a folder")]
+#[case::nothing_to_report(&["report"], 3, "help: run `cargo bench` first")]
+#[case::nothing_to_export(&["export", "last"], 3, "help: run `cargo bench` first")]
+fn a_failure_has_an_exit_code_and_names_the_cause(#[case] arguments: &[&str], #[case] code: i32, #[case] cause: &str) {
     let home = tempfile::tempdir().unwrap();
     let output = xtask(home.path(), arguments);
     assert_eq!(output.status.code(), Some(code), "{}", error(&output));
@@ -47,19 +43,19 @@ fn what_cannot_be_done_has_its_own_code_and_names_the_cause(
 #[test]
 fn an_export_that_cannot_be_written_is_bad_input() {
     let home = tempfile::tempdir().unwrap();
-    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00");
-    let output = xtask(home.path(), &["export", frozen.to_str().unwrap(), "--output", "/nowhere/at/all.csv"]);
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00");
+    let output = xtask(home.path(), &["export", stored.to_str().unwrap(), "--output", "/nowhere/at/all.csv"]);
     assert_eq!(output.status.code(), Some(2), "{}", error(&output));
     assert!(error(&output).contains("--output /nowhere/at/all.csv"), "{}", error(&output));
-    assert_eq!(xtask(home.path(), &["export", frozen.to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(xtask(home.path(), &["export", stored.to_str().unwrap()]).status.code(), Some(0));
 }
 
 #[test]
-fn an_export_of_simulations_is_asked_for_by_name() {
+fn simulations_are_exported_only_with_an_option() {
     let home = tempfile::tempdir().unwrap();
-    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00");
-    let (frozen, to) = (frozen.to_str().unwrap(), home.path().join("bench"));
-    let export = ["export", frozen, "--format", "github", "--output", to.to_str().unwrap()];
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-084514-0b00");
+    let (stored, to) = (stored.to_str().unwrap(), home.path().join("bench"));
+    let export = ["export", stored, "--format", "github", "--output", to.to_str().unwrap()];
     let refused = xtask(home.path(), &export);
     assert_eq!(refused.status.code(), Some(3), "{}", error(&refused));
     assert!(error(&refused).contains("nothing to export: boot/fake/hello/0 (simulated), "), "{}", error(&refused));
@@ -67,34 +63,34 @@ fn an_export_of_simulations_is_asked_for_by_name() {
     assert_eq!(done.status.code(), Some(0), "{}", error(&done));
     let entries: Vec<serde_json::Value> =
         serde_json::from_str(&fs::read_to_string(to.join("smaller-is-better.json")).unwrap()).unwrap();
-    assert_eq!((entries.len(), to.join("bigger-is-better.json").exists()), (20, false), "no file without an entry");
-    assert!(error(&done).contains("bigger-is-better.json: nothing would be in it"), "{}", error(&done));
-    let empty = xtask(home.path(), &["export", frozen, "--format", "github", "--direction", "bigger", "--simulated"]);
+    assert_eq!((entries.len(), to.join("bigger-is-better.json").exists()), (20, false), "no empty file");
+    assert!(error(&done).contains("bigger-is-better.json: it would be empty"), "{}", error(&done));
+    let empty = xtask(home.path(), &["export", stored, "--format", "github", "--direction", "bigger", "--simulated"]);
     assert_eq!((empty.status.code(), empty.stdout.len()), (Some(3), 0), "{}", error(&empty));
 }
 
 #[test]
-fn an_export_tells_which_metrics_there_are_and_what_it_cannot_hold() {
+fn an_export_lists_the_known_metrics_and_what_it_cannot_hold() {
     let home = tempfile::tempdir().unwrap();
-    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-085001-0f00");
-    let export = ["export", frozen.to_str().unwrap(), "--simulated", "--format", "hyperfine"];
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/20261121-085001-0f00");
+    let export = ["export", stored.to_str().unwrap(), "--simulated", "--format", "hyperfine"];
     let unknown = xtask(home.path(), &[&export[..], &["--metric", "boots"]].concat());
     assert_eq!(unknown.status.code(), Some(2), "{}", error(&unknown));
-    assert!(error(&unknown).contains("--metric boots: no case has it; accepted: charge_per_instance, "));
+    assert!(error(&unknown).contains("--metric boots: no case has this metric (known: charge_per_instance, "));
     let done = xtask(home.path(), &export);
     assert_eq!(done.status.code(), Some(0), "{}", error(&done));
     assert!(error(&done).contains(" more: no time: the format knows nothing else"), "{}", error(&done));
 }
 
 #[test]
-fn doctor_answers_in_json_for_every_platform_and_leaves_nothing() {
+fn doctor_prints_json_for_every_platform_and_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let output = xtask(home.path(), &["doctor", "--json"]);
     assert!(output.status.success(), "{}", error(&output));
     let findings: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     let native = &findings["platforms"][0];
     assert_eq!((native["what"].as_str(), native["state"].as_str()), (Some("native"), Some("ok")), "{native}");
-    // But for what finds out the accelerator, and its answer, in the project's own output.
+    // Only the detection of the accelerator stores its guest and its result.
     let kept = |path: &PathBuf| {
         path.ends_with("featherweight/accelerator.json") || path.parent().unwrap().ends_with("images/null")
     };
@@ -103,12 +99,13 @@ fn doctor_answers_in_json_for_every_platform_and_leaves_nothing() {
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let paths = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let paths =
+        fs::read_dir(folder).expect("the folder is readable").map(|entry| entry.expect("the entry is readable").path());
     paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 #[test]
-fn clean_tells_by_its_code_whether_something_is_left() {
+fn the_exit_code_of_clean_shows_whether_something_is_left() {
     let home = tempfile::tempdir().unwrap();
     let run: RunId = "20261121-084514-00cc".parse().unwrap();
     drop(Ledger::open(&home.path().join("state"), &run, featherweight::platform::reap_engines).unwrap());
@@ -118,7 +115,7 @@ fn clean_tells_by_its_code_whether_something_is_left() {
 }
 
 #[test]
-fn setup_without_agreement_changes_nothing_and_stops_no_daemon_but_its_own() {
+fn setup_without_confirmation_changes_nothing_and_stops_only_its_own_daemon() {
     let home = tempfile::tempdir().unwrap();
     let shown = xtask(home.path(), &["setup", "--dry-run", "--only", "cc"]);
     assert!(shown.status.success(), "{}", error(&shown));

@@ -1,9 +1,13 @@
-//! `--save-baseline` and `--baseline`: a run kept under a name, and a run held against it.
+//! `--save-baseline` and `--baseline`: keep a run under a name, and compare a later run with it.
 
+use std::fmt::Display;
 use std::path::Path;
 
+use anyhow::Context;
+
 use super::Options;
-use super::target::{Refusal, random_seed, terminal};
+use super::target::{random_seed, terminal};
+use crate::cli::exit::BadInput;
 use crate::compare::live::MetricSelection;
 use crate::compare::rule::{Comparison, Rule, Verdict};
 use crate::compare::stored::baseline::{self, BaselineName};
@@ -21,125 +25,126 @@ use crate::model::run::RunId;
 use crate::report::{Format, comparison};
 use crate::store::{RunFile, RunOutcome, RunValues, read_run_file, read_values};
 
-/// The name under which a run is kept.
-pub(super) struct Keep<'a>(&'a BaselineName);
+/// The name under which to keep a run.
+pub(super) struct Save<'a>(&'a BaselineName);
 
-impl<'a> Keep<'a> {
-    /// The name that the options give; `None` without one.
+impl<'a> Save<'a> {
+    /// The name in the options, if any.
     ///
     /// # Errors
-    /// When too little is asked for to judge anything by it.
-    pub(super) fn open(options: &'a Options, request: &RunRequest) -> Result<Option<Self>, Refusal> {
+    /// When the run would have too few trials to compare with.
+    pub(super) fn open(options: &'a Options, request: &RunRequest) -> Result<Option<Self>, BadInput> {
         let Some(name) = &options.save_baseline else { return Ok(None) };
         if let RunRequest::New { configuration, .. } = request {
-            enough(configuration).map_err(|why| (Exit::BadInput, format!("--save-baseline {name}: {why}")))?;
+            check_trials(configuration).map_err(|why| BadInput::new(format!("--save-baseline {name}"), why))?;
         }
         Ok(Some(Self(name)))
     }
 
-    /// Keeps the run that ended so, where it is complete.
-    pub(super) fn run(&self, experiment: Experiment, run: &RunSummary, folders: &Folders) -> Result<(), Refusal> {
+    /// Keeps `run` if it is complete and did not only confirm another one.
+    pub(super) fn run(&self, experiment: Experiment, run: &RunSummary, folders: &Folders) -> anyhow::Result<()> {
         let name = self.0;
         if run.outcome != RunOutcome::Complete {
             output::err!("not saved as baseline {name}: {}", unfinished(run.outcome, "--save-baseline", name));
             return Ok(());
         }
         if read_run_file(&run.dir).is_ok_and(|file| file.confirms.is_some()) {
-            output::err!("not saved as baseline {name}: the run only measured again what another one had shown");
+            output::err!("not saved as baseline {name}: the run only confirmed the regressions of another one");
             return Ok(());
         }
         let saved = baseline::save(&folders.baselines(), name, experiment, &run.dir);
-        let dir = saved.map_err(|e| (Exit::Failure, format!("--save-baseline {name}: cannot be saved ({e})")))?;
+        let dir = saved.with_context(|| format!("failed to save baseline {name}"))?;
         if let Some(why) = read_run_file(&dir).ok().as_ref().and_then(invalid) {
-            let cure = "save it again when the host is quiet";
-            output::err!(
-                "warning: the noise guard calls the run INVALID ({why}), and so will be what is compared with it; {cure}"
-            );
+            output::err!("warning: baseline {name} is INVALID, and so will be comparisons with it: {why}");
+            output::err!("help: save it again when the host is quiet");
         }
         output::out!("baseline {name}: {}", dir.display());
         Ok(())
     }
 }
 
-/// Why nothing can be judged by a run. The host does not bear on a virtual clock.
+/// Why the noise guard rejects a run; a virtual clock does not depend on the host.
 fn invalid(run: &RunFile) -> Option<&String> {
     let is_real = run.platforms.iter().any(|platform| !platform.capabilities.simulated);
     run.noise.as_ref().filter(|_| is_real)?.invalid.first()
 }
 
-/// Refuses fewer trials a case than can show a difference, with the cure.
-fn enough(configuration: &Configuration) -> Result<(), String> {
+/// Refuses a configuration with fewer trials per case than can show a difference.
+fn check_trials(configuration: &Configuration) -> Result<(), String> {
     let (trials, runs) = (configuration.repetitions(), FEWEST.div_ceil(configuration.each_pass().max(1)));
     match trials {
         FEWEST.. => Ok(()),
-        _ => Err(format!("with {trials} trials of a case no difference can be told from chance; add --runs {runs}")),
+        _ => {
+            let problem = format!("{trials} trials per case are too few to compare; expected {FEWEST} or more");
+            Err(format!("{problem}\nhelp: add --runs {runs}"))
+        }
     }
 }
 
-fn unfinished(outcome: RunOutcome, option: &str, name: &dyn std::fmt::Display) -> String {
-    format!("the run is {outcome}; it goes on with --resume last {option} {name}")
+fn unfinished(outcome: RunOutcome, option: &str, name: &dyn Display) -> String {
+    format!("the run is {outcome}\nhelp: continue with --resume last {option} {name}")
 }
 
-/// What a run is held against.
-pub(super) struct Against {
+/// The baseline to compare a run with.
+pub(super) struct Baseline {
     name: String,
     run: RunValues,
 }
 
-impl Against {
-    /// The baseline that the options name; `None` without one. What would not be comparable is refused before anything is
-    /// measured.
+impl Baseline {
+    /// The baseline that the options name, if any. Refuses before anything is measured what would not be comparable.
     ///
     /// # Errors
-    /// When there is no such baseline, it cannot be read, it is of another host, something else is asked for than it has,
-    /// or too little to tell a difference.
+    /// When the baseline does not exist, cannot be read, is of another host or another configuration, or when either run
+    /// has too few trials.
     pub(super) fn open(
         experiment: Experiment,
         options: &Options,
         request: &RunRequest,
         folders: &Folders,
-    ) -> Result<Option<Self>, Refusal> {
+    ) -> Result<Option<Self>, BadInput> {
         let Some(name) = &options.baseline else { return Ok(None) };
-        let refused = |why: String| (Exit::BadInput, format!("--baseline {name}: {why}"));
+        let refused = |why: String| BadInput::new(format!("--baseline {name}"), why);
         if !baseline::experiments(&folders.baselines(), name).contains(&experiment) {
             return Err(refused(missing(experiment, name, &folders.baselines())));
         }
         let run = read_values(&baseline::folder(&folders.baselines(), name, experiment));
         let run = run.map_err(|e| refused(e.to_string()))?;
-        let mut otherwise = other_host(&run.file, &HostFacts::read(Path::new("/")));
+        let mut differences = other_host(&run.file, &HostFacts::read(Path::new("/")));
         if let RunRequest::New { configuration, .. } = request {
-            otherwise.extend(asks_otherwise(&run.file.configuration, configuration));
-            enough(configuration).map_err(refused)?;
+            differences.extend(asks_otherwise(&run.file.configuration, configuration));
+            check_trials(configuration).map_err(refused)?;
         }
-        if !otherwise.is_empty() {
-            return Err(refused(format!("not comparable: {}", otherwise.join("; "))));
+        if !differences.is_empty() {
+            return Err(refused(format!("not comparable: {}", differences.join("; "))));
         }
-        enough(&run.file.configuration).map_err(|why| refused(format!("as it was saved: {why}, and save it again")))?;
+        let saved = check_trials(&run.file.configuration);
+        saved.map_err(|why| refused(format!("as saved, {why} and save it again")))?;
         Ok(Some(Self { name: name.to_string(), run }))
     }
 
-    /// Compares the run with it, where that is complete, has what looks worse measured again by `measure`, and prints
-    /// what is to be said. `exit` is that of the run itself.
+    /// Compares a complete `run` with the baseline and prints the comparison. Cases that look worse are measured again by
+    /// `measure` first. `exit` is the exit code of the run itself.
     pub(super) fn judge(
         &self,
         run: &RunSummary,
         runs: &Path,
         exit: Exit,
-        measure: impl FnOnce(Configuration, RunId) -> Result<RunSummary, Refusal>,
-    ) -> Result<Exit, Refusal> {
+        measure: impl FnOnce(Configuration, RunId) -> anyhow::Result<RunSummary>,
+    ) -> anyhow::Result<Exit> {
         if run.outcome != RunOutcome::Complete {
             output::err!("not compared with {}: {}", self.name, unfinished(run.outcome, "--baseline", &self.name));
             return Ok(exit);
         }
-        let run = read(&run.dir)?;
+        let run = read_values(&run.dir)?;
         let past = Past::load(runs, &self.run, &run);
         let mut compared = self.compare(&run, &past);
         let mut exit = exit;
         if let Some(configuration) = flagged_alone(&run.file.configuration, &compared, random_seed()) {
-            suspect(&compared.comparison, &self.name);
+            print_suspects(&compared.comparison, &self.name);
             let again = measure(configuration, run.file.run.clone());
-            let again = again.and_then(|summary| Ok((read(&summary.dir)?, summary)));
-            // What was seen is told, also where it could not be looked at again.
+            let again = again.and_then(|summary| Ok((read_values(&summary.dir)?, summary)));
+            // The first comparison is printed even if the confirmation fails.
             let (again, summary) = again.inspect_err(|_| print(&compared.comparison))?;
             summary.problems.iter().for_each(|problem| output::err!("error: {problem}"));
             compared = confirmed(compared, &self.compare(&again, &past), again.file.run.as_str());
@@ -148,7 +153,7 @@ impl Against {
             }
         }
         print(&compared.comparison);
-        Ok(self::exit(&compared.comparison, exit))
+        Ok(combined_exit(&compared.comparison, exit))
     }
 
     fn compare(&self, run: &RunValues, past: &Past) -> Compared {
@@ -157,29 +162,25 @@ impl Against {
     }
 }
 
+/// The problem of a baseline that does not exist, or has no run of `experiment`.
 fn missing(experiment: Experiment, name: &BaselineName, baselines: &Path) -> String {
-    let has = baseline::experiments(baselines, name);
-    if !has.is_empty() {
-        let has: Vec<&str> = has.into_iter().map(Experiment::name).collect();
-        return format!("has {}, and no {experiment}; --save-baseline {name} saves one", has.join(", "));
+    let help = format!("help: save it with --save-baseline {name}");
+    let saved: Vec<&str> = baseline::experiments(baselines, name).into_iter().map(Experiment::name).collect();
+    if !saved.is_empty() {
+        return format!("has no {experiment} run, only {}\n{help}", saved.join(", "));
     }
-    let there: Vec<String> = baseline::names(baselines).iter().map(ToString::to_string).collect();
-    let there = if there.is_empty() { "none is saved".to_owned() } else { format!("accepted: {}", there.join(", ")) };
-    format!("there is no such baseline; {there}; --save-baseline {name} saves one")
+    let known: Vec<String> = baseline::names(baselines).iter().map(ToString::to_string).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    format!("unknown baseline (known: {known})\n{help}")
 }
 
-fn read(dir: &Path) -> Result<RunValues, Refusal> {
-    read_values(dir).map_err(|e| (Exit::Failure, e.to_string()))
-}
-
-/// Tells what is measured again, and why.
-fn suspect(compared: &Comparison, name: &str) {
-    let worse: Vec<_> = compared.lines.iter().filter(|line| line.decision.verdict == Verdict::Regressed).collect();
-    for line in &worse {
+/// Prints which metrics look worse and are measured again.
+fn print_suspects(compared: &Comparison, name: &str) {
+    for line in compared.lines.iter().filter(|line| line.decision.verdict == Verdict::Regressed) {
         let shift = line.decision.shift.map_or(f64::NAN, |shift| 100.0 * shift.value.exp_m1());
         output::out!("{} {}: {shift:+.1} % against {name}", line.case, line.metric);
     }
-    output::out!("What looks worse is measured again, everything provisioned anew: a regression is there twice.\n");
+    output::out!("possible regressions; provisioning again and re-measuring to confirm\n");
 }
 
 fn print(compared: &Comparison) {
@@ -188,7 +189,7 @@ fn print(compared: &Comparison) {
 }
 
 /// The exit code of a comparison after a run that ended with `run`.
-fn exit(compared: &Comparison, run: Exit) -> Exit {
+fn combined_exit(compared: &Comparison, run: Exit) -> Exit {
     match (run, compared.exit()) {
         (Exit::Interrupted, _) => Exit::Interrupted,
         (_, judged @ (Exit::BadInput | Exit::Regression)) => judged,
@@ -210,24 +211,24 @@ mod tests {
     #[rstest]
     #[case(Experiment::Boot, None)]
     #[case(Experiment::Footprint, None)]
-    #[case(Experiment::Scalability, Some("add --runs 5"))]
-    #[case(Experiment::Isolation, Some("add --runs 5"))]
-    fn the_quick_profile_is_judged_where_it_has_trials_enough(
+    #[case(Experiment::Scalability, Some("help: add --runs 5"))]
+    #[case(Experiment::Isolation, Some("help: add --runs 5"))]
+    fn the_quick_profile_is_compared_if_it_has_enough_trials(
         #[case] experiment: Experiment,
-        #[case] cure: Option<&str>,
+        #[case] help: Option<&str>,
     ) {
-        let told = enough(&profile(experiment, Profile::Quick)).err();
-        assert_eq!(told.is_some(), cure.is_some());
-        assert!(told.is_none_or(|told| cure.is_some_and(|cure| told.ends_with(cure))));
+        let problem = check_trials(&profile(experiment, Profile::Quick)).err();
+        assert_eq!(problem.is_some(), help.is_some());
+        assert!(problem.is_none_or(|problem| help.is_some_and(|help| problem.ends_with(help))));
     }
 
     #[test]
-    fn a_noisy_run_is_no_baseline_unless_its_clock_is_virtual() {
+    fn a_noisy_run_is_invalid_unless_its_clock_is_virtual() {
         let mut run = run_file();
         run.noise = Some(NoiseGuard {
             before: Vec::new(),
             after: Vec::new(),
-            invalid: vec!["others had 50 % of CPU 1".to_owned()],
+            invalid: vec!["other processes used 50 % of CPU 1".to_owned()],
             unjudged: None,
         });
         assert_eq!(invalid(&run), None);
@@ -235,7 +236,7 @@ mod tests {
             "launch_concurrency":1,"host_processes":true,"network":true,"own_memory":false,"simulated":false},
             "facts":{"version":"1","notes":[]}}"#;
         run.platforms = vec![serde_json::from_str::<PlatformEntry>(entry).unwrap()];
-        assert_eq!(invalid(&run).map(String::as_str), Some("others had 50 % of CPU 1"));
+        assert_eq!(invalid(&run).map(String::as_str), Some("other processes used 50 % of CPU 1"));
     }
 
     #[rstest]
@@ -244,7 +245,11 @@ mod tests {
     #[case(Exit::Interrupted, true, Exit::Interrupted)]
     #[case(Exit::Fine, false, Exit::NothingRan)]
     #[case(Exit::Failure, false, Exit::Failure)]
-    fn a_regression_comes_before_trouble(#[case] run: Exit, #[case] regressed: bool, #[case] expected: Exit) {
+    fn a_regression_takes_precedence_over_a_failure(
+        #[case] run: Exit,
+        #[case] regressed: bool,
+        #[case] expected: Exit,
+    ) {
         let verdict = if regressed { "REGRESSED" } else { "INVALID" };
         let line = serde_json::json!({
             "case": "boot/hello/0", "metric": "boot", "unit": "ns", "direction": "lower", "a": null, "b": null,
@@ -255,6 +260,6 @@ mod tests {
         let compared = serde_json::json!({
             "a": side, "b": side, "notes": [], "not_comparable": [], "lines": [line], "took": null,
         });
-        assert_eq!(exit(&serde_json::from_value(compared).unwrap(), run), expected);
+        assert_eq!(combined_exit(&serde_json::from_value(compared).unwrap(), run), expected);
     }
 }

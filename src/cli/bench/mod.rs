@@ -1,4 +1,4 @@
-//! The command line of the bench targets: options in, a resolved configuration out.
+//! The command line of the bench targets.
 
 mod baseline;
 mod options;
@@ -8,6 +8,6 @@ mod target;
 mod thesis;
 
 pub use options::Options;
-pub use resolve::{BadInput, resolve};
+pub use resolve::resolve;
 pub use target::{bench, check_writable, random_seed, terminal};
 pub use thesis::ThesisCode;

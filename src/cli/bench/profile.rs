@@ -1,4 +1,4 @@
-//! What the profiles stand for. Pure.
+//! The configurations of the profiles. Pure.
 
 use crate::model::attacker::Attacker;
 use crate::model::configuration::{Configuration, LadderOrder, Profile, thesis_load};
@@ -20,8 +20,8 @@ pub(super) fn profile(experiment: Experiment, profile: Profile) -> Configuration
     parameters.into()
 }
 
-/// Minutes for every platform that a machine may have: a container engine takes half a second a start, so ladders are
-/// short and passes few where a trial is long. Six passes are the least that a 95 % interval can stand on.
+/// Takes minutes on all platforms of a well-equipped machine. A container engine needs half a second per start, so
+/// ladders are short, and experiments with long trials have few passes. A 95 % interval needs six passes.
 fn quick(experiment: Experiment) -> FlatConfiguration {
     let isolation = experiment == Experiment::Isolation;
     let scalability = experiment == Experiment::Scalability;
@@ -33,13 +33,13 @@ fn quick(experiment: Experiment) -> FlatConfiguration {
         workloads: workloads(experiment),
         network: Networking::None,
         load: Load { seconds: 1, requests: 200_000, ..thesis_load() },
-        attackers: few(isolation, Attacker::ALL),
-        server_attackers: few(isolation, SERVER_ATTACKERS),
-        placements: few(isolation, &[Placement::SameThread, Placement::SameCore]),
-        ladder: few(!isolation, &[0, 10]),
+        attackers: when(isolation, Attacker::ALL),
+        server_attackers: when(isolation, SERVER_ATTACKERS),
+        placements: when(isolation, &[Placement::SameThread, Placement::SameCore]),
+        ladder: when(!isolation, &[0, 10]),
         minimum: false,
         ladder_order: LadderOrder::Shuffled,
-        victims: few(scalability, &[2]),
+        victims: when(scalability, &[2]),
         runs: match experiment {
             Experiment::Boot | Experiment::Footprint => 6,
             Experiment::Scalability | Experiment::Isolation => 2,
@@ -58,9 +58,9 @@ fn standard(experiment: Experiment) -> FlatConfiguration {
     FlatConfiguration {
         profile: Profile::Standard,
         load: Load { seconds: 3, requests: 1_000_000, ..thesis_load() },
-        placements: few(isolation, isolation_placements()),
-        ladder: few(!isolation, &[0, 10, 20, 50, 100, 200, 300, 400, 500]),
-        victims: few(experiment == Experiment::Scalability, &[2, 4, 8, 16]),
+        placements: when(isolation, isolation_placements()),
+        ladder: when(!isolation, &[0, 10, 20, 50, 100, 200, 300, 400, 500]),
+        victims: when(experiment == Experiment::Scalability, &[2, 4, 8, 16]),
         runs: 12,
         boots: 10,
         rows: 60_000,
@@ -75,9 +75,9 @@ fn paper(experiment: Experiment) -> FlatConfiguration {
     FlatConfiguration {
         profile: Profile::Paper,
         load: thesis_load(),
-        ladder: few(!isolation, &(0..=100).map(|step| step * 10).collect::<Vec<_>>()),
+        ladder: when(!isolation, &(0..=100).map(|step| step * 10).collect::<Vec<_>>()),
         ladder_order: LadderOrder::Growth,
-        victims: few(experiment == Experiment::Scalability, &[2, 4, 8, 16, 32, 64]),
+        victims: when(experiment == Experiment::Scalability, &[2, 4, 8, 16, 32, 64]),
         runs: if isolation { 20 } else { 5 },
         boots: 1,
         timeout_s: 300,
@@ -85,7 +85,7 @@ fn paper(experiment: Experiment) -> FlatConfiguration {
     }
 }
 
-/// What is measured when the user names nothing.
+/// The workloads if the user sets none.
 fn workloads(experiment: Experiment) -> Vec<Program> {
     match experiment {
         Experiment::Boot => vec![Program::Hello],
@@ -94,17 +94,17 @@ fn workloads(experiment: Experiment) -> Vec<Program> {
     }
 }
 
-/// The attackers that the thesis set beside servers.
+/// The attackers that the thesis ran with servers.
 pub(super) const SERVER_ATTACKERS: &[Attacker] = &[Attacker::Prime, Attacker::Stream];
 
-/// The placements that have an attacker.
+/// The placements with an attacker.
 pub(super) fn isolation_placements() -> &'static [Placement] {
     use Placement::{Fill, OtherSocket, SameCore, SameSocket, SameThread};
     &[SameThread, SameCore, SameSocket, OtherSocket, Fill]
 }
 
-fn few<T: Clone>(wanted: bool, items: &[T]) -> Vec<T> {
-    if wanted { items.to_vec() } else { Vec::new() }
+fn when<T: Clone>(applies: bool, items: &[T]) -> Vec<T> {
+    if applies { items.to_vec() } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -119,13 +119,13 @@ mod tests {
     use crate::measure::plan::{HostSupport, build};
     use crate::model::platform::{Accelerator, Capabilities, PlatformId};
 
-    /// How long a profile of `experiment` takes where all of `platforms` can run, on a host with two CPUs.
+    /// The estimated time of `experiment` on a host with two CPUs on which all `platforms` can run.
     fn estimate(experiment: Experiment, level: Profile, platforms: &[&str]) -> Duration {
         let configuration = Configuration {
             platforms: platforms.iter().map(|&name| PlatformId::new(name)).collect(),
             ..profile(experiment, level)
         };
-        let can = Capabilities {
+        let capabilities = Capabilities {
             accelerator: Accelerator::None,
             fork: true,
             limits: true,
@@ -136,10 +136,10 @@ mod tests {
             simulated: false,
         };
         let host = fixture::topology("vm-2x1");
-        let here = |&p: &Placement| (p, placement::assign(&host, p).map(drop).map_err(|e| e.to_string()));
+        let support = |&p: &Placement| (p, placement::assign(&host, p).map(drop).map_err(|e| e.to_string()));
         let host_support = HostSupport {
-            platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(can))).collect(),
-            placements: configuration.placements().iter().map(here).collect(),
+            platforms: configuration.platforms.iter().map(|id| (id.clone(), Ok(capabilities))).collect(),
+            placements: configuration.placements().iter().map(support).collect(),
             workloads: Vec::new(),
         };
         build(&configuration, &host_support).estimate().into()
@@ -147,7 +147,7 @@ mod tests {
 
     #[rstest]
     #[case::embedded(&["native", "youki"], 4)]
-    #[case::all_there_are(&["native", "youki", "docker", "docker:crun", "oci:runc", "podman"], 12)]
+    #[case::with_installed_runtimes(&["native", "youki", "docker", "docker:crun", "oci:runc", "podman"], 12)]
     fn the_quick_profile_of_all_four_takes_minutes(#[case] platforms: &[&str], #[case] minutes: u64) {
         let total = |level| -> Duration {
             let each: Vec<Duration> = Experiment::ALL.iter().map(|&e| estimate(e, level, platforms)).collect();

@@ -1,33 +1,19 @@
-//! From options to a configuration: profiles, the thesis's options and what the user named. Pure but for the seed's default.
+//! From options to a configuration: the profile, then the thesis's options, then the options that the user set. Pure.
 
 use super::Options;
 use super::profile::{isolation_placements, profile};
+use crate::cli::exit::BadInput;
 use crate::model::configuration::{Configuration, Design, LadderOrder, Profile};
+use crate::model::names::UnknownName;
 use crate::model::placement::Placement;
 use crate::model::platform::{Networking, PlatformId};
 use crate::model::program::Program;
 use crate::model::record::Experiment;
 
-/// The most background instances that a ladder may ask for.
+/// The most background instances that a ladder may have.
 const MAX_INSTANCES: u32 = 10_000;
 
-/// Options that make no sense together, or at all. Exit code 2.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{option}: {problem}")]
-pub struct BadInput {
-    /// The option and the value.
-    pub option: String,
-    /// What is wrong, and what is accepted.
-    pub problem: String,
-}
-
-impl BadInput {
-    pub(super) fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { option: option.into(), problem: problem.into() }
-    }
-}
-
-/// Resolves `options` for a bench target; `seed` is used when the user names none.
+/// Resolves `options` for the bench target of `experiment`; `seed` applies if the user sets none.
 ///
 /// # Errors
 /// When an option does not fit the target or another option.
@@ -52,7 +38,7 @@ pub fn resolve(experiment: Experiment, options: &Options, seed: u64) -> Result<C
     resolve_workloads(options, &mut configuration)?;
     resolve_neighbors(options, &mut configuration.design);
     if options.minimum {
-        // A search repeats itself what it has found.
+        // A search confirms its own result.
         (configuration.design, configuration.runs) = (Design::MinimumMemory, 1);
     }
     configuration.runs = options.runs.unwrap_or(configuration.runs);
@@ -64,7 +50,7 @@ pub fn resolve(experiment: Experiment, options: &Options, seed: u64) -> Result<C
     Ok(configuration)
 }
 
-/// Attackers and placements that the user names.
+/// Sets the attackers and the placements of isolation.
 fn resolve_neighbors(options: &Options, design: &mut Design) {
     let Design::Isolation { attackers, server_attackers, placements, .. } = design else { return };
     if !options.attacker.is_empty() {
@@ -76,7 +62,7 @@ fn resolve_neighbors(options: &Options, design: &mut Design) {
     }
 }
 
-/// The guests that an experiment can measure; its own first.
+/// The guest programs that an experiment can measure; its default first.
 fn measurable(experiment: Experiment) -> &'static [Program] {
     match experiment {
         Experiment::Boot => &[Program::Hello, Program::Nginx, Program::Redis],
@@ -85,12 +71,12 @@ fn measurable(experiment: Experiment) -> &'static [Program] {
     }
 }
 
-/// The guests, and how they are connected.
+/// Sets the guest programs and how they are connected.
 fn resolve_workloads(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
-    let given = options.workload.iter().map(|word| workload(configuration.experiment(), word));
+    let given = options.workload.iter().map(|name| workload(configuration.experiment(), name));
     let given = distinct(&given.collect::<Result<Vec<_>, _>>()?);
     if let Some(code) = options.name.filter(|code| !given.is_empty() && given != [code.workload()]) {
-        let problem = format!("{code} measures {}; leave out --workload or --name", code.workload());
+        let problem = format!("{code} measures {}\nhelp: omit --workload or --name", code.workload());
         return Err(BadInput::new(format!("--workload {}", options.workload.join(",")), problem));
     }
     if !given.is_empty() {
@@ -99,23 +85,31 @@ fn resolve_workloads(options: &Options, configuration: &mut Configuration) -> Re
     configuration.network = options.network.unwrap_or(configuration.network);
     match configuration.workloads.iter().find(|workload| workload.is_server()) {
         Some(server) if options.network == Some(Networking::None) => {
-            let problem = format!("{server} could not be reached; accepted with it: bridge");
+            let problem = format!("{server} needs a network; expected bridge");
             Err(BadInput::new("--network none", problem))
         }
         _ => Ok(()),
     }
 }
 
-fn workload(experiment: Experiment, word: &str) -> Result<Program, BadInput> {
-    let accepted = measurable(experiment);
-    accepted.iter().copied().find(|program| program.name() == word).ok_or_else(|| {
-        let names = accepted.iter().map(|program| program.name()).collect::<Vec<_>>().join(", ");
-        BadInput::new(format!("--workload {word}"), format!("is no workload of {experiment}; accepted: {names}"))
-    })
+fn workload(experiment: Experiment, name: &str) -> Result<Program, BadInput> {
+    let measurable = measurable(experiment);
+    let expected = || measurable.iter().map(|program| program.name()).collect::<Vec<_>>().join(", ");
+    let option = format!("--workload {name}");
+    match name.parse::<Program>() {
+        Ok(program) if measurable.contains(&program) => Ok(program),
+        Ok(program) => Err(BadInput::new(
+            option,
+            format!("{experiment} does not measure {program}; expected one of {}", expected()),
+        )),
+        Err(_) => {
+            Err(BadInput::new(option, UnknownName { given: name.to_owned(), what: "workload", accepted: expected() }))
+        }
+    }
 }
 
-/// A trial must not be given up while its server is still being driven: more load brings more time, unless the user
-/// named that, too.
+/// Sets the load and the timeout. More load needs more time, unless the user sets that, too: a trial must not time out
+/// while its server is still being driven.
 fn resolve_load(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
     let mut load = configuration.load();
     load.requests = options.requests.unwrap_or(load.requests);
@@ -123,21 +117,21 @@ fn resolve_load(options: &Options, configuration: &mut Configuration) -> Result<
     if let Some(work) = configuration.design.work_mut() {
         work.load = load;
     }
-    let least = u64::from(load.seconds) + AROUND_A_LOAD_S;
+    let least = u64::from(load.seconds) + LOAD_OVERHEAD_S;
     configuration.timeout_s = options.timeout.unwrap_or(configuration.timeout_s.max(least));
     match options.timeout {
         Some(timeout) if configuration.workloads.contains(&Program::Nginx) && timeout <= u64::from(load.seconds) => {
-            let problem = format!("ends before a load of {} s does; accepted: {least} or more", load.seconds);
+            let problem = format!("shorter than the load, which takes {} s; expected {least} or more", load.seconds);
             Err(BadInput::new(format!("--timeout {timeout}"), problem))
         }
         _ => Ok(()),
     }
 }
 
-/// What a driven server may take besides its load: to start, to answer late, to be ended.
-const AROUND_A_LOAD_S: u64 = 30;
+/// The time that a driven server may need in addition to its load: to start, to answer late, to be stopped.
+const LOAD_OVERHEAD_S: u64 = 30;
 
-/// What a target does once under `cargo test --benches`: the whole way, tiny, on the fake platform.
+/// The configuration of a target under `cargo test --benches`: every step, with few trials, on the fake platform.
 pub(super) fn trial_configuration(experiment: Experiment) -> Configuration {
     let mut configuration = profile(experiment, Profile::Quick);
     if let Some(ladder) = configuration.design.ladder_mut() {
@@ -158,24 +152,30 @@ pub(super) fn trial_configuration(experiment: Experiment) -> Configuration {
 fn check_target(experiment: Experiment, options: &Options) -> Result<(), BadInput> {
     if let Some(code) = options.name.filter(|code| code.experiment() != experiment) {
         let target = code.experiment();
-        let problem = format!("is measured by another target: cargo bench --bench {target} -- --name {code}");
+        let problem = format!(
+            "not an experiment of {experiment}\nhelp: run it with `cargo bench --bench {target} -- --name {code}`"
+        );
         return Err(BadInput::new(format!("--name {code}"), problem));
     }
     let isolation_only = [("--attacker", !options.attacker.is_empty()), ("--placement", !options.placement.is_empty())];
     if let Some((option, _)) = isolation_only.iter().find(|(_, given)| *given && experiment != Experiment::Isolation) {
-        let problem = format!("belongs to --bench isolation; this is {experiment}");
-        return Err(BadInput::new(*option, problem));
+        return Err(BadInput::new(option, unsupported(experiment, Experiment::Isolation)));
     }
     if options.minimum && experiment != Experiment::Footprint {
-        return Err(BadInput::new("--minimum", format!("belongs to --bench footprint; this is {experiment}")));
+        return Err(BadInput::new("--minimum", unsupported(experiment, Experiment::Footprint)));
     }
     let alone = options.placement.iter().find(|p| matches!(p, Placement::Alone | Placement::Unpinned));
     if let Some(placement) = alone {
-        let accepted = isolation_placements().iter().map(|p| p.name()).collect::<Vec<_>>().join(", ");
-        let problem = format!("has no attacker; accepted: {accepted}");
+        let expected = isolation_placements().iter().map(|p| p.name()).collect::<Vec<_>>().join(", ");
+        let problem = format!("has no attacker; expected one of {expected}");
         return Err(BadInput::new(format!("--placement {placement}"), problem));
     }
     Ok(())
+}
+
+/// The problem of an option that only `supported` has.
+fn unsupported(experiment: Experiment, supported: Experiment) -> String {
+    format!("{experiment} does not support it; expected --bench {supported}")
 }
 
 fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
@@ -183,13 +183,12 @@ fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Resul
         return Ok(());
     }
     let Some(ladder) = configuration.design.ladder_mut() else { return Ok(()) };
-    // The thesis's runner began with these defaults.
     let steps = options.benchmark_time.unwrap_or(THESIS_STEPS);
     let each = options.instances_per_benchmark.unwrap_or(THESIS_INSTANCES);
     let top = steps.saturating_mul(each);
     if top > MAX_INSTANCES {
         let option = format!("--benchmark_time {steps} --instances_per_benchmark {each}");
-        let problem = format!("asks for {top} instances; accepted: up to {MAX_INSTANCES} together");
+        let problem = format!("too many instances: {top}; expected at most {MAX_INSTANCES}");
         return Err(BadInput::new(option, problem));
     }
     ladder.levels = (0..=steps).map(|step| step * each).collect();
@@ -202,10 +201,11 @@ fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Resul
     Ok(())
 }
 
+// The defaults of the thesis's runner.
 const THESIS_STEPS: u32 = 5;
 const THESIS_INSTANCES: u32 = 10;
 
-/// The items in the order given, each once.
+/// The items in the given order, without duplicates.
 fn distinct<T: Clone + PartialEq>(items: &[T]) -> Vec<T> {
     let mut seen = Vec::new();
     for item in items {
@@ -232,7 +232,7 @@ mod tests {
     #[rstest]
     #[case("--minimum", 1)]
     #[case("--minimum --runs 4 --profile standard", 4)]
-    fn the_smallest_memory_is_looked_for_beside_nobody(#[case] line: &str, #[case] runs: u32) {
+    fn the_smallest_memory_is_searched_without_background(#[case] line: &str, #[case] runs: u32) {
         let configuration = resolved(Experiment::Footprint, line).unwrap();
         assert_eq!((configuration.is_minimum(), configuration.levels(), configuration.runs), (true, &[0][..], runs));
         assert!(!resolved(Experiment::Footprint, "").unwrap().is_minimum());
@@ -244,7 +244,7 @@ mod tests {
         let configuration = resolved(Experiment::Scalability, line).unwrap();
         assert_eq!(configuration.levels(), [0, 10, 20, 30]);
         assert_eq!(configuration.ladder_order(), LadderOrder::Growth);
-        assert_eq!(configuration.runs * 4, 20, "R x (B + 1) results");
+        assert_eq!(configuration.runs * 4, 20, "R × (B + 1) results");
         assert!(configuration.victims().is_empty());
     }
 
@@ -266,12 +266,12 @@ mod tests {
 
     #[rstest]
     #[case::none_is_needed(Experiment::Boot, "", Networking::None, Networking::None)]
-    #[case::asked_for(Experiment::Boot, "--network bridge", Networking::Bridge, Networking::Bridge)]
+    #[case::requested(Experiment::Boot, "--network bridge", Networking::Bridge, Networking::Bridge)]
     #[case::a_server_among_them(Experiment::Scalability, "", Networking::None, Networking::Bridge)]
-    #[case::refused_nobody(Experiment::Boot, "--network none", Networking::None, Networking::None)]
+    #[case::declined(Experiment::Boot, "--network none", Networking::None, Networking::None)]
     #[case::as_docker_does(Experiment::Boot, "--name d_boot", Networking::Bridge, Networking::Bridge)]
     #[case::unikernels(Experiment::Footprint, "--name uk_mem", Networking::None, Networking::None)]
-    fn what_serves_is_connected_and_the_rest_as_asked(
+    fn servers_are_connected_and_the_rest_as_requested(
         #[case] experiment: Experiment,
         #[case] line: &str,
         #[case] others: Networking,
@@ -298,9 +298,9 @@ mod tests {
 
     #[test]
     fn attackers_are_the_victims_own_unless_they_are_named() {
-        let usual = resolved(Experiment::Isolation, "").unwrap();
-        assert_eq!(usual.attackers_of(Program::Sqlite), Attacker::ALL);
-        assert_eq!(usual.attackers_of(Program::Redis), [Attacker::Prime, Attacker::Stream]);
+        let default = resolved(Experiment::Isolation, "").unwrap();
+        assert_eq!(default.attackers_of(Program::Sqlite), Attacker::ALL);
+        assert_eq!(default.attackers_of(Program::Redis), [Attacker::Prime, Attacker::Stream]);
         let named = resolved(Experiment::Isolation, "--attacker open").unwrap();
         assert_eq!(named.attackers_of(Program::Redis), [Attacker::Open]);
     }
@@ -312,61 +312,66 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Experiment::Boot, "--attacker open", "--attacker: belongs to --bench isolation; this is boot")]
+    #[case(Experiment::Boot, "--attacker open", "--attacker: boot does not support it; expected --bench isolation")]
     #[case(
         Experiment::Boot,
         "--name d_mem",
-        "--name d_mem: is measured by another target: cargo bench --bench footprint -- --name d_mem"
+        "--name d_mem: not an experiment of boot\nhelp: run it with `cargo bench --bench footprint -- --name d_mem`"
     )]
     #[case(
         Experiment::Isolation,
         "--placement alone",
-        "--placement alone: has no attacker; accepted: same-thread, same-core, same-socket, other-socket, fill"
+        "--placement alone: has no attacker; expected one of same-thread, same-core, same-socket, other-socket, fill"
     )]
     #[case(
         Experiment::Boot,
         "--benchmark_time 9999 --instances_per_benchmark 9999",
-        "--benchmark_time 9999 --instances_per_benchmark 9999: asks for 99980001 instances; accepted: up to 10000 together"
+        "--benchmark_time 9999 --instances_per_benchmark 9999: too many instances: 99980001; expected at most 10000"
     )]
     #[case(
         Experiment::Boot,
         "--workload sqlite",
-        "--workload sqlite: is no workload of boot; accepted: hello, nginx, redis"
+        "--workload sqlite: boot does not measure sqlite; expected one of hello, nginx, redis"
     )]
     #[case(
         Experiment::Isolation,
         "--workload sqlite,hello",
-        "--workload hello: is no workload of isolation; accepted: sqlite, nginx, redis"
+        "--workload hello: isolation does not measure hello; expected one of sqlite, nginx, redis"
+    )]
+    #[case(
+        Experiment::Boot,
+        "--workload ngnix",
+        "--workload ngnix: unknown workload `ngnix`; did you mean `nginx`? (known: hello, nginx, redis)"
     )]
     #[case(
         Experiment::Scalability,
         "--workload sqlite --name d_ng_s",
-        "--workload sqlite: d_ng_s measures nginx; leave out --workload or --name"
+        "--workload sqlite: d_ng_s measures nginx\nhelp: omit --workload or --name"
     )]
-    #[case(Experiment::Boot, "--minimum", "--minimum: belongs to --bench footprint; this is boot")]
-    #[case(
-        Experiment::Scalability,
-        "--network none",
-        "--network none: nginx could not be reached; accepted with it: bridge"
-    )]
+    #[case(Experiment::Boot, "--minimum", "--minimum: boot does not support it; expected --bench footprint")]
+    #[case(Experiment::Scalability, "--network none", "--network none: nginx needs a network; expected bridge")]
     #[case(
         Experiment::Scalability,
         "--load-seconds 20 --timeout 20",
-        "--timeout 20: ends before a load of 20 s does; accepted: 50 or more"
+        "--timeout 20: shorter than the load, which takes 20 s; expected 50 or more"
     )]
-    fn what_makes_no_sense_is_refused(#[case] experiment: Experiment, #[case] line: &str, #[case] message: &str) {
+    fn invalid_options_are_refused(#[case] experiment: Experiment, #[case] line: &str, #[case] message: &str) {
         assert_eq!(resolved(experiment, line).unwrap_err().to_string(), message);
     }
 
     #[rstest]
-    #[case("--platform xen", "`xen` is no platform; accepted: native, youki, ")]
-    #[case("--attacker bomb", "`bomb` is no attacker; accepted: prime, stream, open, read, write, stat, fork")]
-    #[case("--placement moon", "`moon` is no placement; accepted: unpinned, alone")]
-    #[case("--name d_x", "`d_x` is no code of the thesis; accepted: d_boot, d_mem")]
+    #[case("--platform xen", "unknown platform `xen` (known: native, youki, ")]
+    #[case("--platform dokcer:crun", "unknown platform `dokcer:crun`; did you mean `docker:crun`? (known: ")]
+    #[case("--profile standrad", "unknown profile `standrad`; did you mean `standard`? (known: quick, ")]
+    #[case("--attacker strean", "unknown attacker `strean`; did you mean `stream`? (known: ")]
+    #[case("--placement same-tread", "unknown placement `same-tread`; did you mean `same-thread`? (known: ")]
+    #[case("--attacker bomb", "unknown attacker `bomb` (known: prime, stream, open, read, write, stat, fork)")]
+    #[case("--placement moon", "unknown placement `moon` (known: unpinned, alone")]
+    #[case("--name d_x", "unknown thesis code `d_x` (known: d_boot, d_mem")]
     #[case("--runs -1", "-1")]
     #[case("--runs 0", "0 is not in 1..=10000")]
     #[case("--benchmark_time 1e9", "invalid digit")]
-    fn a_bad_value_names_option_value_and_accepted_values(#[case] line: &str, #[case] message: &str) {
+    fn a_bad_value_is_reported_with_the_known_values(#[case] line: &str, #[case] message: &str) {
         let words = std::iter::once("bench").chain(line.split_whitespace());
         let error = Options::try_parse_from(words).unwrap_err();
         assert_eq!(error.exit_code(), 2);

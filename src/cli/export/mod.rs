@@ -1,56 +1,62 @@
-//! `cargo xtask export`: stored trials in a format that other programs read.
+//! `cargo xtask export`: exports stored trials in the formats of other programs.
 
+mod notes;
 mod options;
-mod told;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::host::folders::Folders;
+use crate::host::output;
 use crate::report::export::{
     Better, Exported, Selection, Simulated, bencher, critcmp, csv, github, hyperfine, openmetrics,
 };
 use crate::store::StoredRun;
 
-use self::options::{Direction, Format, Refused};
+use self::options::{Direction, Format};
 use crate::cli::exit::{BadInput, Nothing};
 use crate::cli::output::{unwritable, write_output};
 use crate::cli::stored;
 
-/// Print or write stored trials in a format that other programs read
+/// Export stored trials in the format of another program
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-        cargo xtask export > trials.csv                                  the latest run of every experiment\n  \
-        cargo xtask export last --format bencher --output bmf.json       bencher run --adapter json --file bmf.json\n  \
-        cargo xtask export last --format github --output bench           smaller-is-better.json, bigger-is-better.json\n  \
-        cargo xtask export last --format github --direction smaller      one of them, for customSmallerIsBetter\n  \
-        cargo xtask export RUN --format critcmp --baseline main --output target\n                                                                   \
-        then: critcmp main other\n  \
-        cargo xtask export --format openmetrics --output fw.txt          what Prometheus and its kin read\n  \
-        cargo xtask export last --format hyperfine --metric boot --output boot.json\n                                                                   \
-        then: python3 plot_whisker.py boot.json\n\n\
-        The values are medians over good trials with their intervals where the format has room; csv and hyperfine have \
-        every trial. What a format cannot hold is told. docs/exports.md has the table.\n\n\
-        Exit codes: 0 fine, 2 bad input, 3 nothing to export, 4 something failed.")]
+        cargo xtask export > trials.csv\n  \
+        cargo xtask export last --format bencher --output bmf.json\n  \
+        bencher run --adapter json --file bmf.json\n\n  \
+        cargo xtask export last --format github --output bench  Write a file per direction\n  \
+        cargo xtask export last --format github --direction smaller\n\n  \
+        cargo xtask export RUN --format critcmp --baseline main --output target\n  \
+        critcmp main other\n\n  \
+        cargo xtask export --format openmetrics --output fw.txt\n\n  \
+        cargo xtask export last --format hyperfine --metric boot --output boot.json\n  \
+        python3 plot_whisker.py boot.json\n\n\
+        Values are medians of the successful trials, with intervals if the format has them; csv and hyperfine contain \
+        every trial. Standard error lists what a format cannot hold. See docs/exports.md.\n\n\
+        Exit codes:\n  \
+        0  success\n  \
+        2  invalid input\n  \
+        3  nothing to export\n  \
+        4  failure")]
 pub struct Export {
-    /// A run's id, its folder, or `last`; without it, the latest run of every experiment
+    /// Run to export: its id, its folder, or `last` [default: the latest run of every experiment]
     run: Option<String>,
-    /// The format
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
-    /// The file to write, without it standard output; for critcmp, and github without --direction, a folder
+    /// File to write; a folder for critcmp, and for github without --direction [default: standard output]
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Only metrics that improve that way; github only, which takes a file a direction
+    /// Export only metrics of this direction (github)
     #[arg(long, value_enum)]
     direction: Option<Direction>,
-    /// What critcmp shall call these results [default: the newest run's id]
+    /// Name of the results in critcmp [default: the newest run's id]
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
-    /// Only these metrics; all but csv, which has all
+    /// Export only these metrics, comma-separated (all but csv)
     #[arg(long = "metric", value_name = "NAME", value_delimiter = ',')]
     metrics: Vec<String>,
-    /// Also platforms that simulate, marked as such; csv has them always
+    /// Include simulated platforms, marked as such (csv always includes them)
     #[arg(long)]
     simulated: bool,
 }
@@ -59,13 +65,9 @@ impl Export {
     /// Writes the export.
     ///
     /// # Errors
-    /// When options contradict each other, there is no run, or the output cannot be written.
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// When the format does not support an option, there is no run, or the output cannot be written.
     pub fn run(self) -> anyhow::Result<()> {
-        self.check().map_err(|Refused(message)| BadInput(message))?;
+        self.check()?;
         let runs = self.runs()?;
         if self.format == Format::Csv {
             return match runs.iter().all(|run| run.trials.is_empty()) {
@@ -74,7 +76,7 @@ impl Export {
             };
         }
         let selection = self.selection(&runs)?;
-        selection.cautions().iter().for_each(|caution| eprintln!("caution: {caution}"));
+        selection.cautions().iter().for_each(|caution| output::err!("warning: {caution}"));
         let mut left_out = selection.left_out.clone();
         let files = match self.format {
             Format::Csv => Vec::new(),
@@ -84,7 +86,7 @@ impl Export {
             Format::Github => self.github(&selection, &mut left_out),
             Format::Critcmp => self.tree(critcmp(&selection, &self.baseline(&selection)), &mut left_out),
         };
-        told::left_out(&left_out).iter().for_each(|line| eprintln!("left out: {line}"));
+        notes::by_reason(&left_out).iter().for_each(|line| output::err!("left out: {line}"));
         self.write(files)
     }
 
@@ -102,14 +104,15 @@ impl Export {
         if selection.cases.is_empty() {
             let why = match selection.left_out.is_empty() {
                 true => "no trials".to_owned(),
-                false => told::left_out(&selection.left_out).join("; "),
+                false => notes::by_reason(&selection.left_out).join("; "),
             };
             return Err(Nothing(format!("nothing to export: {why}")).into());
         }
         if !self.metrics.is_empty() {
-            let there = told::metrics(&selection);
+            let known = notes::metric_names(&selection);
             if let Some(unknown) = selection.keep_metrics(&self.metrics).first() {
-                return Err(BadInput(format!("--metric {unknown}: no case has it; accepted: {there}")).into());
+                let problem = format!("no case has this metric (known: {known})");
+                return Err(BadInput::new(format!("--metric {unknown}"), problem).into());
             }
         }
         Ok(selection)
@@ -121,51 +124,50 @@ impl Export {
     }
 
     /// The one file of a format.
-    fn file(&self, exported: Exported, left_out: &mut Vec<told::LeftOut>) -> Written {
+    fn file(&self, exported: Exported, left_out: &mut Vec<notes::LeftOut>) -> OutputFile {
         left_out.extend(exported.left_out);
-        Written { path: self.output.clone(), text: exported.content, is_empty: exported.metrics == 0 }
+        OutputFile { path: self.output.clone(), text: exported.content, is_empty: exported.metrics == 0 }
     }
 
-    /// The file of the direction that is asked for, or those of both below a folder.
-    fn github(&self, selection: &Selection<'_>, left_out: &mut Vec<told::LeftOut>) -> Vec<Written> {
-        let of = |direction: Direction| github(selection, Better::from(direction));
+    /// The file of the requested direction, or those of both directions in a folder.
+    fn github(&self, selection: &Selection<'_>, left_out: &mut Vec<notes::LeftOut>) -> Vec<OutputFile> {
         if let Some(direction) = self.direction {
-            return vec![self.file(of(direction), left_out)];
+            return vec![self.file(github(selection, Better::from(direction)), left_out)];
         }
         let both = [Direction::Smaller, Direction::Bigger].map(|direction| {
-            let exported = of(direction);
+            let exported = github(selection, Better::from(direction));
             let path = Some(self.folder().join(direction.file_name()));
-            (Written { path, text: exported.content, is_empty: exported.metrics == 0 }, exported.left_out)
+            (OutputFile { path, text: exported.content, is_empty: exported.metrics == 0 }, exported.left_out)
         });
-        // What is of neither direction is left out of both.
+        // Both leave out the same metrics: those without a direction.
         left_out.extend(both[0].1.clone());
-        both.map(|(written, _)| written).into()
+        both.map(|(file, _)| file).into()
     }
 
-    /// The files below the folder that the output is. Files of other exports there stay.
-    fn tree(&self, exported: Exported<Vec<(String, String)>>, left_out: &mut Vec<told::LeftOut>) -> Vec<Written> {
+    /// The files of a format that writes a folder. Files of other exports in that folder stay.
+    fn tree(&self, exported: Exported<Vec<(String, String)>>, left_out: &mut Vec<notes::LeftOut>) -> Vec<OutputFile> {
         left_out.extend(exported.left_out);
-        let written =
-            |(path, text): (String, String)| Written { path: Some(self.folder().join(path)), text, is_empty: false };
-        exported.content.into_iter().map(written).collect()
+        let file =
+            |(path, text): (String, String)| OutputFile { path: Some(self.folder().join(path)), text, is_empty: false };
+        exported.content.into_iter().map(file).collect()
     }
 
     fn folder(&self) -> &Path {
         self.output.as_deref().unwrap_or(Path::new("."))
     }
 
-    /// Writes what is there for a reader, and tells what is not.
-    fn write(&self, files: Vec<Written>) -> anyhow::Result<()> {
+    /// Writes the files that have content, and reports the others.
+    fn write(&self, files: Vec<OutputFile>) -> anyhow::Result<()> {
         let (empty, full): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.is_empty);
         if full.is_empty() {
-            return Err(Nothing("nothing to export: the format has no place for any of it".to_owned()).into());
+            return Err(Nothing("nothing to export: the format can hold none of the metrics".to_owned()).into());
         }
         for path in empty.iter().filter_map(|file| file.path.as_ref()) {
-            // That of an earlier export would be taken for this one's.
-            let removed = if fs::remove_file(path).is_ok() { "; the one that was there is removed" } else { "" };
-            eprintln!("not written: {}: nothing would be in it{removed}", path.display());
+            // The file of an earlier export would be mistaken for one of this export.
+            let removed = if fs::remove_file(path).is_ok() { "; removed the previous file" } else { "" };
+            output::err!("not written: {}: it would be empty{removed}", path.display());
         }
-        for Written { path, text, .. } in full {
+        for OutputFile { path, text, .. } in full {
             let parent = path.as_deref().filter(|_| self.output != path).and_then(Path::parent);
             parent.map_or(Ok(()), fs::create_dir_all).map_err(|e| unwritable(self.folder(), &e))?;
             write_output(path.as_deref(), &text)?;
@@ -174,11 +176,11 @@ impl Export {
     }
 }
 
-/// A file as it is to be written.
-struct Written {
-    /// Where; `None` for standard output.
+/// A file to write.
+struct OutputFile {
+    /// `None` for standard output.
     path: Option<PathBuf>,
     text: String,
-    /// It has nothing in it that its reader could use, who may refuse it.
+    /// Without content for its reader, which may reject such a file.
     is_empty: bool,
 }

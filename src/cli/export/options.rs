@@ -1,41 +1,38 @@
-//! The formats of an export, and which options go with them.
+//! The formats of an export, and the options that each supports.
 
 use crate::report::export::Better;
 
 use super::Export;
+use crate::cli::exit::BadInput;
 
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// One row a trial, every dimension a column (RFC 4180)
+    /// One row per trial, one column per dimension (RFC 4180)
     Csv,
     /// Bencher Metric Format, for `bencher run --adapter json`
     Bencher,
-    /// The input of github-action-benchmark's two custom tools
+    /// The two custom inputs of github-action-benchmark
     Github,
-    /// Criterion's tree below a target folder, which critcmp compares; times only
+    /// Criterion's tree in a target folder, for critcmp; times only
     Critcmp,
-    /// OpenMetrics text, for Prometheus and its kin
+    /// OpenMetrics text, for Prometheus
     Openmetrics,
     /// The JSON of `hyperfine --export-json`; times only
     Hyperfine,
 }
 
-/// Which of github-action-benchmark's two tools.
+/// An input of github-action-benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Direction {
-    /// Times, memory: `customSmallerIsBetter`
+    /// Smaller is better, as for times and memory: `customSmallerIsBetter`
     Smaller,
-    /// Throughput, fairness: `customBiggerIsBetter`
+    /// Bigger is better, as for throughput and fairness: `customBiggerIsBetter`
     Bigger,
 }
 
-/// Why options do not go together.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused(pub(super) String);
-
 impl Direction {
-    /// The file of that direction in a folder of both.
+    /// The name of its file in the output folder.
     pub(super) fn file_name(self) -> &'static str {
         match self {
             Direction::Smaller => "smaller-is-better.json",
@@ -54,34 +51,34 @@ impl From<Direction> for Better {
 }
 
 impl Export {
-    /// Checks that the options go with the format.
+    /// Checks that the format supports the options.
     ///
     /// # Errors
-    /// Names the option that does not, or is missing.
-    pub(super) fn check(&self) -> Result<(), Refused> {
-        let refused = |message: &str| Err(Refused(message.to_owned()));
-        match self.format {
-            Format::Csv if !self.metrics.is_empty() => refused("--metric: csv has every metric a column; leave it out"),
+    /// Names an option that the format does not support, or that is missing.
+    pub(super) fn check(&self) -> Result<(), BadInput> {
+        let is_github = self.format == Format::Github;
+        let problem = match self.format {
+            Format::Csv if !self.metrics.is_empty() => {
+                "--metric: csv always has every metric as a column; expected another --format"
+            }
             Format::Critcmp if self.output.is_none() => {
-                refused("--format critcmp writes a tree: name its folder, such as --output target")
+                "--format critcmp: writes a folder; expected --output FOLDER, such as --output target"
             }
-            Format::Github if self.direction.is_none() && self.output.is_none() => refused(
-                "--format github is a file a direction: add --output FOLDER for both, or --direction smaller|bigger",
-            ),
-            format if format != Format::Github && self.direction.is_some() => {
-                refused("--direction goes with --format github alone")
+            Format::Github if self.direction.is_none() && self.output.is_none() => {
+                "--format github: writes a file per direction; expected --output FOLDER for both, or --direction"
             }
-            format if format != Format::Critcmp && self.baseline.is_some() => {
-                refused("--baseline goes with --format critcmp alone")
-            }
-            _ => self.baseline.as_deref().map_or(Ok(()), check_baseline),
-        }
+            _ if !is_github && self.direction.is_some() => "--direction: expected --format github",
+            format if format != Format::Critcmp && self.baseline.is_some() => "--baseline: expected --format critcmp",
+            _ => return self.baseline.as_deref().map_or(Ok(()), check_baseline),
+        };
+        Err(BadInput(problem.to_owned()))
     }
 }
 
-/// A baseline is a folder's name; `change` is criterion's own, and critcmp passes it over.
-fn check_baseline(name: &str) -> Result<(), Refused> {
+/// Checks the name of a folder for critcmp, which ignores `change`, criterion's own folder.
+fn check_baseline(name: &str) -> Result<(), BadInput> {
     let is_folder = !name.is_empty() && !name.contains(['/', '\0']) && !["change", ".", ".."].contains(&name);
-    let message = || Refused(format!("--baseline `{name}`: no name of a folder that critcmp reads; such as `main`"));
-    is_folder.then_some(()).ok_or_else(message)
+    let error =
+        || BadInput(format!("--baseline `{name}`: not a folder that critcmp reads; expected a name such as `main`"));
+    is_folder.then_some(()).ok_or_else(error)
 }

@@ -1,4 +1,4 @@
-//! Having change points answered: before against after, by `cargo xtask ab`.
+//! Confirms change points: compares before and after with `cargo xtask ab`.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,28 +10,29 @@ use std::process::{Command, Stdio};
 use crate::compare::history::{History, Question};
 use crate::compare::live::{list_sessions, read_session_file};
 use crate::host::folders::Folders;
+use crate::host::output;
 use crate::model::exit::Exit;
 use crate::platform::arm::Arm;
 use anyhow::Context;
 
-/// Starts a session for each question that has none yet and can have one here, and adds what came out to the history.
-/// [`Exit::Regression`] where one of them confirmed one.
+/// Starts a session for each unanswered question whose arms are available here, and adds its results to the history.
+/// Returns [`Exit::Regression`] if a session confirmed one.
 ///
 /// # Errors
-/// When this program cannot be started again.
+/// When this program cannot start itself.
 pub(super) fn confirm(history: &History, questions: &[Question]) -> anyhow::Result<Exit> {
-    let program = env::current_exe().context("find this program")?;
+    let program = env::current_exe().context("failed to find the path of this program")?;
     let folders = Folders::from_env();
     let mut exits = Vec::new();
     for question in questions {
         match obstacle(question, &folders.project) {
-            Some(why) => eprintln!("not started: {}: {why}", question.about()),
+            Some(why) => output::err!("skipped: {}: {why}", question.about()),
             None => {
-                eprintln!("started: cargo xtask {}", question.command.join(" "));
+                output::err!("running: cargo xtask {}", question.command.join(" "));
                 let sessions = || list_sessions(&folders.comparisons());
                 let before: BTreeSet<PathBuf> = sessions().into_iter().collect();
-                let exit = answered(&program, &question.command)?;
-                keep(history, sessions().into_iter().filter(|dir| !before.contains(dir)));
+                let exit = run_session(&program, &question.command)?;
+                add_sessions(history, sessions().into_iter().filter(|dir| !before.contains(dir)));
                 exits.push(exit);
                 if exit == Exit::Interrupted {
                     break;
@@ -39,10 +40,10 @@ pub(super) fn confirm(history: &History, questions: &[Question]) -> anyhow::Resu
             }
         }
     }
-    Ok(gravest(&exits))
+    Ok(combined_exit(&exits))
 }
 
-/// Why the question is not asked again; `None` where it is.
+/// Why no session can answer the question; `None` if one can.
 fn obstacle(question: &Question, project: &Path) -> Option<String> {
     if let Some((session, verdict)) = &question.answer {
         return Some(format!("answered by {session}: {verdict}"));
@@ -51,14 +52,14 @@ fn obstacle(question: &Question, project: &Path) -> Option<String> {
     [&arms.a, &arms.b].into_iter().find_map(|arm| missing(arm, project))
 }
 
-/// What an arm needs and is not here.
+/// What an arm needs that is missing on this host.
 fn missing(arm: &str, project: &Path) -> Option<String> {
     let settings = arm.parse::<Arm>().ok()?.settings;
     if let Some(revision) = settings.guests.filter(|revision| !has_revision(project, revision)) {
-        return Some(format!("revision {revision} is not in this repository: fetch it"));
+        return Some(format!("revision {revision} is not in this repository; fetch it first"));
     }
     let mut paths = [settings.runtime, settings.qemu, settings.images].into_iter().flatten();
-    paths.find(|path| !path.exists()).map(|path| format!("{} is not here any more", path.display()))
+    paths.find(|path| !path.exists()).map(|path| format!("{} no longer exists", path.display()))
 }
 
 fn has_revision(project: &Path, revision: &str) -> bool {
@@ -68,11 +69,11 @@ fn has_revision(project: &Path, revision: &str) -> bool {
     git.status().is_ok_and(|status| status.success())
 }
 
-/// Runs `program` with the question's words. What it prints is for people, while our output may be for a program.
-fn answered(program: &Path, command: &[String]) -> anyhow::Result<Exit> {
-    let out = io::stderr().as_fd().try_clone_to_owned().context("share the error output")?;
+/// Runs `program` with the question's command. Its output goes to standard error, because ours may be for a program.
+fn run_session(program: &Path, command: &[String]) -> anyhow::Result<Exit> {
+    let out = io::stderr().as_fd().try_clone_to_owned().context("failed to duplicate standard error")?;
     let status = Command::new(program).args(command).stdout(Stdio::from(out)).status();
-    let status = status.with_context(|| format!("start {}", program.display()))?;
+    let status = status.with_context(|| format!("failed to start {}", program.display()))?;
     Ok(match status.code() {
         Some(0) => Exit::Fine,
         Some(1) => Exit::Regression,
@@ -81,18 +82,18 @@ fn answered(program: &Path, command: &[String]) -> anyhow::Result<Exit> {
     })
 }
 
-/// Adds the new sessions, so that the question is not asked again.
-fn keep(history: &History, sessions: impl Iterator<Item = PathBuf>) {
+/// Adds the new sessions, which answer the question.
+fn add_sessions(history: &History, sessions: impl Iterator<Item = PathBuf>) {
     for dir in sessions {
         let session = read_session_file(&dir).map_err(anyhow::Error::from);
         if let Err(e) = session.and_then(|session| Ok(history.add_session(&session)?)) {
-            eprintln!("not added: {e:#}");
+            output::err!("warning: not added to the history: {e:#}");
         }
     }
 }
 
-/// The exit code of several sessions: a regression speaks over everything but the user's own stop.
-fn gravest(exits: &[Exit]) -> Exit {
+/// The exit code of several sessions: only an interruption takes precedence over a regression.
+fn combined_exit(exits: &[Exit]) -> Exit {
     let order = [Exit::Interrupted, Exit::Regression, Exit::Failure];
     order.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Fine)
 }
@@ -117,33 +118,33 @@ mod tests {
     }
 
     #[test]
-    fn the_code_of_a_session_is_its_answer() {
-        let of = |program: &str| answered(Path::new(program), &[]).unwrap();
-        assert_eq!((of("true"), of("false")), (Exit::Fine, Exit::Regression));
-        assert!(answered(Path::new("/nowhere/at/all"), &[]).is_err());
+    fn the_exit_code_of_a_session_is_its_answer() {
+        let exit = |program: &str| run_session(Path::new(program), &[]).unwrap();
+        assert_eq!((exit("true"), exit("false")), (Exit::Fine, Exit::Regression));
+        assert!(run_session(Path::new("/nowhere/at/all"), &[]).is_err());
     }
 
     #[test]
-    fn a_regression_speaks_over_trouble_and_the_users_stop_over_both() {
-        assert_eq!(gravest(&[]), Exit::Fine);
-        assert_eq!(gravest(&[Exit::Fine, Exit::Failure, Exit::Regression]), Exit::Regression);
-        assert_eq!(gravest(&[Exit::Regression, Exit::Interrupted]), Exit::Interrupted);
+    fn a_regression_takes_precedence_over_a_failure_and_an_interruption_over_both() {
+        assert_eq!(combined_exit(&[]), Exit::Fine);
+        assert_eq!(combined_exit(&[Exit::Fine, Exit::Failure, Exit::Regression]), Exit::Regression);
+        assert_eq!(combined_exit(&[Exit::Regression, Exit::Interrupted]), Exit::Interrupted);
     }
 
     #[test]
-    fn what_an_arm_needs_and_is_not_here_is_named() {
+    fn what_an_arm_needs_and_is_missing_is_named() {
         let project = Folders::from_env().project;
         let why = |a: &str, b: &str| obstacle(&question(a, b), &project);
         let gone = why("oci:crun,runtime=/nowhere/crun,append=x", "oci:crun,runtime=/proc/self/exe");
-        assert_eq!(gone.as_deref(), Some("/nowhere/crun is not here any more"));
+        assert_eq!(gone.as_deref(), Some("/nowhere/crun no longer exists"));
         let unknown = why("youki,guests=0000000000000000000000000000000000000000", "youki");
         assert!(unknown.is_some_and(|why| why.ends_with("is not in this repository: fetch it")));
-        let here = "oci:crun,runtime=/proc/self/exe";
-        assert_eq!(why(here, here), None);
+        let available = "oci:crun,runtime=/proc/self/exe";
+        assert_eq!(why(available, available), None);
     }
 
     #[test]
-    fn what_is_answered_or_has_no_arms_is_not_started() {
+    fn an_answered_question_or_one_without_arms_is_skipped() {
         let project = Folders::from_env().project;
         let answer = Some(("20261121-084514-3f9a".parse().unwrap(), crate::compare::rule::Verdict::Equivalent));
         let answered = Question { answer, ..question("a", "b") };

@@ -1,4 +1,4 @@
-//! `cargo xtask history`: how stored sessions developed over time, and where their level changed.
+//! `cargo xtask history`: shows how the results of sessions developed over time, and where their level changed.
 
 mod confirm;
 mod show;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::compare::history::{self, Added, Contents, Error, Keep, questions, tracks};
 use crate::compare::live::read_session_file;
 use crate::host::folders::Folders;
+use crate::host::output;
 use crate::model::exit::Exit;
 use crate::report::{latest, write_history, write_with};
 use crate::store::{ReadError, read_values};
@@ -17,39 +18,45 @@ use self::show::Format;
 use crate::cli::exit::{BadInput, Nothing};
 use crate::cli::stored::{self, everything};
 
-/// Show how stored sessions developed over time, and where their level changed
+/// Show how results developed over time, and where their level changed
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
-        cargo xtask history add last          the latest run or ab session; the same one twice is there once\n  \
-        cargo xtask history                   each metric's last ratio and where its level changed\n  \
-        cargo xtask history --confirm         hold before against after where both can be had here\n  \
+        cargo xtask history add last          Add the latest run or ab session\n  \
+        cargo xtask history                   Show each metric's last ratio and last change\n  \
+        cargo xtask history --confirm         Compare before and after each change\n  \
         cargo xtask history merge THEIRS.jsonl\n  \
         cargo xtask history prune --keep 200\n\n\
-        Exit codes: 0 fine, 1 --confirm confirmed a regression, 2 bad input, 3 nothing is stored, 4 trouble, 130 interrupted."
+        Exit codes:\n  \
+        0    success\n  \
+        1    --confirm confirmed a regression\n  \
+        2    invalid input\n  \
+        3    nothing is stored\n  \
+        4    failure\n  \
+        130  interrupted"
 )]
 pub struct History {
     #[command(subcommand)]
-    chore: Option<Chore>,
+    command: Option<Command>,
     #[command(flatten)]
     place: Place,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Have every change point that can be answered here answered by `cargo xtask ab`
+    /// Compare before and after each change point with `cargo xtask ab`, where both are available
     #[arg(long)]
     confirm: bool,
-    /// Write the page, and the report's link to it, and print its path
+    /// Write the page of the history and link the report to it
     #[arg(long)]
     report: bool,
 }
 
-/// Where a history is.
+/// The location of a history.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The history's folder; without it, the one in the project's output
-    #[arg(long)]
+    /// Folder of the history [default: target/featherweight/history]
+    #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
@@ -59,36 +66,36 @@ impl Place {
     }
 }
 
-/// What changes a history.
+/// The commands that change a history.
 #[derive(Debug, clap::Subcommand)]
-enum Chore {
-    /// Add runs and ab sessions
+enum Command {
+    /// Add runs and ab sessions; adding one again has no effect
     Add {
-        /// Ids, folders, or `last`
+        /// Runs and sessions: ids, folders, or `last`
         #[arg(required_unless_present = "all")]
         names: Vec<String>,
-        /// Everything that is stored
+        /// Add every stored run and session
         #[arg(long, conflicts_with = "names")]
         all: bool,
         #[command(flatten)]
         place: Place,
     },
-    /// Add the sessions of other machines' histories
+    /// Add the sessions of other histories
     Merge {
-        /// Their files or folders
+        /// Files or folders of the other histories
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
         place: Place,
     },
-    /// Thin the history out; what others are held against stays
-    #[command(group = clap::ArgGroup::new("what stays").required(true))]
+    /// Remove old sessions; those to which others are compared stay
+    #[command(group = clap::ArgGroup::new("kept").required(true))]
     Prune {
-        /// The latest so many sessions of every track stay
-        #[arg(long, group = "what stays")]
+        /// Keep the latest N sessions of every track
+        #[arg(long, value_name = "N", group = "kept")]
         keep: Option<usize>,
-        /// What is no older than so many days stays
-        #[arg(long, group = "what stays")]
+        /// Keep the sessions of the last N days
+        #[arg(long, value_name = "N", group = "kept")]
         keep_days: Option<u32>,
         #[command(flatten)]
         place: Place,
@@ -99,28 +106,16 @@ impl History {
     /// Shows or changes the history.
     ///
     /// # Errors
-    /// When nothing is stored, what is named cannot be used, or a file cannot be read or written.
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] gives its exit code.
+    /// When nothing is stored, the input is invalid, or a file cannot be read or written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        match &self.chore {
-            Some(Chore::Add { names, all, place }) => {
-                let every = || everything(&Folders::from_env()).iter().map(|dir| dir.display().to_string()).collect();
-                add(&place.history(), &if *all { every() } else { names.clone() }, *all)
-            }
-            Some(Chore::Merge { files, place }) => merge(&place.history(), files),
-            Some(Chore::Prune { keep, keep_days, place }) => {
+        match &self.command {
+            Some(Command::Add { all: true, place, .. }) => add_all(&place.history()),
+            Some(Command::Add { names, place, .. }) => add(&place.history(), names),
+            Some(Command::Merge { files, place }) => merge(&place.history(), files),
+            Some(Command::Prune { keep, keep_days, place }) => {
                 let days = keep_days.map(Keep::Days);
-                let keep = keep.map(Keep::Sessions).or(days).context("clap asks for one of them")?;
-                let history = place.history();
-                if history.files().is_empty() {
-                    return Err(Nothing(format!("no history to thin out in {}", history.dir().display())).into());
-                }
-                let done = history.prune(keep).map_err(told)?;
-                println!("{} lines removed, {} left", done.removed, done.left);
-                Ok(Exit::Fine)
+                let keep = keep.map(Keep::Sessions).or(days).context("clap requires one of the two options")?;
+                prune(&place.history(), keep)
             }
             None => self.show(),
         }
@@ -131,33 +126,36 @@ impl History {
         let contents = read(&history)?;
         let tracks = tracks(&contents.entries);
         let questions = questions(&tracks, &contents.entries);
-        print!("{}", show::text(&tracks, &questions, &contents.warnings, self.format)?);
+        let text = show::text(&tracks, &questions, &contents.warnings, self.format)?;
+        output::out!("{}", text.trim_end_matches('\n'));
         let exit = match self.confirm {
             true => confirm::confirm(&history, &questions)?,
             false => Exit::Fine,
         };
         if self.report {
-            // What was confirmed is in the history by now.
-            eprintln!("{}", page(&history.read())?.display());
+            // Read again, because the sessions of --confirm were added.
+            output::err!("{}", write_page(&history.read())?.display());
         }
         Ok(exit)
     }
 }
 
-/// What is stored, with what could not be read told.
+/// The stored entries. Prints a warning for each unreadable file.
 fn read(history: &history::History) -> anyhow::Result<Contents> {
     let contents = history.read();
-    contents.warnings.iter().for_each(|warning| eprintln!("not read: {warning}"));
+    contents.warnings.iter().for_each(|warning| output::err!("warning: {warning}"));
     match (contents.entries.is_empty(), contents.warnings.first()) {
         (true, Some(warning)) => Err(anyhow::anyhow!("{warning}")),
-        (true, None) => Err(stored::nothing_in(history.dir())
-            .context("nothing to show yet: `cargo xtask history add` takes runs and ab sessions")),
+        (true, None) => {
+            let problem = format!("no history in {}", history.dir().display());
+            Err(Nothing(format!("{problem}\nhelp: add runs and ab sessions with `cargo xtask history add`")).into())
+        }
         (false, _) => Ok(contents),
     }
 }
 
-/// Writes the page, and the report again, which then links to it.
-fn page(contents: &Contents) -> anyhow::Result<PathBuf> {
+/// Writes the page, and the report again, which then links to the page.
+fn write_page(contents: &Contents) -> anyhow::Result<PathBuf> {
     let folders = Folders::from_env();
     let page = write_history(contents, &folders.report())?;
     let runs = latest(&folders.runs());
@@ -167,11 +165,11 @@ fn page(contents: &Contents) -> anyhow::Result<PathBuf> {
     Ok(page)
 }
 
-/// Writes the page of the history, where there is one, before the report that links to it.
+/// Writes the page of the history, if any, before the report that links to it.
 ///
 /// # Errors
-/// When it cannot be written.
-pub(in crate::cli) fn page_if_any() -> anyhow::Result<()> {
+/// When the page cannot be written.
+pub(in crate::cli) fn write_page_if_any() -> anyhow::Result<()> {
     let folders = Folders::from_env();
     let contents = history::History::at(folders.history()).read();
     if !contents.entries.is_empty() {
@@ -180,19 +178,32 @@ pub(in crate::cli) fn page_if_any() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn add(history: &history::History, names: &[String], is_lenient: bool) -> anyhow::Result<Exit> {
+fn add(history: &history::History, names: &[String]) -> anyhow::Result<Exit> {
     let folders = Folders::from_env();
-    if names.is_empty() {
+    for name in names {
+        print_added(name, &add_one(history, &folders, name)?);
+    }
+    Ok(Exit::Fine)
+}
+
+/// Adds every stored run and session; what cannot be added is skipped with a warning.
+fn add_all(history: &history::History) -> anyhow::Result<Exit> {
+    let folders = Folders::from_env();
+    let stored = everything(&folders);
+    if stored.is_empty() {
         return Err(nothing_to_add(&folders));
     }
-    for name in names {
-        match add_one(history, &folders, name) {
-            Ok(added) => println!("{name}: {} lines added, {} known already", added.new, added.known),
-            Err(e) if is_lenient => eprintln!("not added: {e:#}"),
-            Err(e) => return Err(e),
+    for name in stored.iter().map(|dir| dir.display().to_string()) {
+        match add_one(history, &folders, &name) {
+            Ok(added) => print_added(&name, &added),
+            Err(e) => output::err!("warning: not added: {e:#}"),
         }
     }
     Ok(Exit::Fine)
+}
+
+fn print_added(name: &str, added: &Added) {
+    output::out!("{name}: {} added, {} already known", added.new, added.known);
 }
 
 fn add_one(history: &history::History, folders: &Folders, name: &str) -> anyhow::Result<Added> {
@@ -200,21 +211,22 @@ fn add_one(history: &history::History, folders: &Folders, name: &str) -> anyhow:
     let added = match read_session_file(&dir) {
         Ok(session) => history.add_session(&session),
         Err(ReadError::NoRun { .. }) => {
-            let accepted = "the id of a run or an ab session, its folder, or `last`";
-            let run = read_values(&dir).map_err(|e| BadInput(format!("RUN {name}: {e}; accepted: {accepted}")))?;
-            history.add_run(&run)
+            let expected = "expected the id of a run or an ab session, its folder, or `last`";
+            let run = read_values(&dir);
+            history.add_run(&run.map_err(|e| BadInput::new(format!("run {name}"), format!("{e}; {expected}")))?)
         }
-        Err(e) => return Err(BadInput(format!("SESSION {name}: {e}")).into()),
+        Err(e) => return Err(BadInput::new(format!("session {name}"), e).into()),
     };
-    added.map_err(told)
+    added.map_err(as_bad_input)
 }
 
 fn nothing_to_add(folders: &Folders) -> anyhow::Error {
-    stored::nothing_in(&folders.output).context("nothing to add yet: `cargo bench` makes runs")
+    let problem = format!("no runs or ab sessions in {}", folders.output.display());
+    Nothing(format!("{problem}\nhelp: run `cargo bench` first")).into()
 }
 
-/// What a refused session is for the user: bad input.
-fn told(error: Error) -> anyhow::Error {
+/// A refused session is invalid input.
+fn as_bad_input(error: Error) -> anyhow::Error {
     match error {
         Error::Refused(refused) => BadInput(refused.to_string()).into(),
         other => other.into(),
@@ -223,24 +235,34 @@ fn told(error: Error) -> anyhow::Error {
 
 fn merge(history: &history::History, files: &[PathBuf]) -> anyhow::Result<Exit> {
     for file in files {
-        let added = history.merge(&entries(history, file)?).map_err(told)?;
-        println!("{}: {} lines added, {} known already", file.display(), added.new, added.known);
+        let added = history.merge(&entries(history, file)?).map_err(as_bad_input)?;
+        print_added(&file.display().to_string(), &added);
     }
     Ok(Exit::Fine)
 }
 
-/// The entries of a file, or of all files of a folder. A torn last line is told and passed over.
-fn entries(history: &history::History, given: &Path) -> anyhow::Result<Vec<history::Entry>> {
+/// The entries of a file, or of all files of a folder. A torn last line is skipped with a warning.
+fn entries(history: &history::History, given: &Path) -> Result<Vec<history::Entry>, BadInput> {
+    let argument = format!("file {}", given.display());
     let files = if given.is_dir() { history::History::at(given).files() } else { vec![given.to_owned()] };
     if files.is_empty() {
-        return Err(BadInput(format!("FILE {}: is a folder without a history, *.jsonl", given.display())).into());
+        return Err(BadInput::new(argument, "a folder without a history; expected *.jsonl in it"));
     }
     let mut all = Vec::new();
     for file in files {
-        let refused = |e| BadInput(format!("FILE {}: {e}", given.display()));
-        let (entries, torn) = history.read_file(&file).map_err(refused)?;
-        torn.iter().for_each(|warning| eprintln!("not read: {warning}"));
+        let (entries, torn) = history.read_file(&file).map_err(|e| BadInput::new(&argument, e))?;
+        torn.iter().for_each(|warning| output::err!("warning: {warning}"));
         all.extend(entries);
     }
     Ok(all)
+}
+
+/// Removes the sessions that `keep` does not keep.
+fn prune(history: &history::History, keep: Keep) -> anyhow::Result<Exit> {
+    if history.files().is_empty() {
+        return Err(Nothing(format!("no history in {}", history.dir().display())).into());
+    }
+    let pruned = history.prune(keep).map_err(as_bad_input)?;
+    output::out!("{} removed, {} left", pruned.removed, pruned.left);
+    Ok(Exit::Fine)
 }

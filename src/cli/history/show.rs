@@ -1,32 +1,32 @@
-//! A history as text: for a terminal, for a job summary, for programs. Pure.
+//! Formats a history as text, Markdown or JSON. Pure.
 
 use crate::compare::history::{Question, Track};
 use crate::report::{markdown_code, markdown_text};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::json;
 
-/// How a history is printed.
+/// The format of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
-    /// A table for a terminal
+    /// Tables for a terminal
     Text,
-    /// A table for a job summary or an issue
+    /// Tables for a job summary or an issue
     Markdown,
-    /// Everything, for programs
+    /// All data, for programs
     Json,
 }
 
-/// The schema of [`Format::Json`].
+/// The schema version of [`Format::Json`].
 const SCHEMA: u32 = 1;
 
 const COLUMNS: [&str; 6] = ["case", "metric", "sessions", "last ratio", "last change", "since"];
-/// How wide a table may be.
+/// The maximum width of a table.
 const WIDTH: u16 = 120;
 
-/// The tracks of every machine, and the questions that their changes are.
+/// Formats the tracks of every machine, and a question for each change of level.
 ///
 /// # Errors
-/// When a number has no JSON.
+/// When a number cannot be written as JSON.
 pub(super) fn text(
     tracks: &[Track<'_>],
     questions: &[Question],
@@ -45,12 +45,12 @@ pub(super) fn text(
         let (name, key) = (&machine[0].last().machine, &machine[0].last().host);
         format!("{}\n{}\n", heading(&format!("{name} ({key})"), format), table(machine, format))
     });
-    let asked: String = questions.iter().map(|question| asked(question, format)).collect();
+    let questions_text: String = questions.iter().map(|question| question_text(question, format)).collect();
     let head = match questions {
         [] => "\nNo level has changed.\n".to_owned(),
         _ => format!("\n{}\n", heading("Changes are questions, not alarms", format)),
     };
-    Ok(tables.collect::<Vec<_>>().join("\n") + &head + &asked)
+    Ok(tables.collect::<Vec<_>>().join("\n") + &head + &questions_text)
 }
 
 fn heading(text: &str, format: Format) -> String {
@@ -99,7 +99,7 @@ fn row(track: &Track<'_>) -> [String; 6] {
     ]
 }
 
-/// Text in which nothing is markup.
+/// `text` without markup.
 fn escaped(text: &str, format: Format) -> String {
     match format {
         Format::Markdown => markdown_text(text),
@@ -107,7 +107,7 @@ fn escaped(text: &str, format: Format) -> String {
     }
 }
 
-fn asked(question: &Question, format: Format) -> String {
+fn question_text(question: &Question, format: Format) -> String {
     let plain = |text: &str| escaped(text, format);
     let command = format!("cargo xtask {}", question.command.join(" "));
     let (bullet, command) = match format {
@@ -116,15 +116,15 @@ fn asked(question: &Question, format: Format) -> String {
     };
     let mut lines = vec![format!("{bullet}{}", plain(&question.about()))];
     lines.push(match question.differences.as_slice() {
-        [] => "nothing that is recorded differs".to_owned(),
+        [] => "no recorded difference".to_owned(),
         some => plain(&some.join("; ")),
     });
     if let Some((session, verdict)) = &question.answer {
         lines.push(format!("answered by {session}: {verdict}"));
     }
     lines.push(match (&question.arms, &question.why_not) {
-        (Some(arms), _) => format!("is it {}? {command}", arms.of),
-        (None, why) => format!("cannot be asked again here: {}", plain(why.as_deref().unwrap_or("no arms"))),
+        (Some(arms), _) => format!("possible cause: {}; to confirm: {command}", arms.of),
+        (None, why) => format!("not measurable here: {}", plain(why.as_deref().unwrap_or("no arms"))),
     });
     lines.join("\n  ") + "\n"
 }

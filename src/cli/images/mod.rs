@@ -134,7 +134,7 @@ impl Images {
     /// Runs the command.
     ///
     /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] returns the exit code.
+    /// Fails with a message for the user; [`crate::cli::exit::code`] gives its exit code.
     pub fn run(self) -> anyhow::Result<()> {
         let folders = Folders::from_env();
         let request = ImageRequest {

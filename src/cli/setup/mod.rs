@@ -80,7 +80,7 @@ impl Setup {
     /// Runs the command.
     ///
     /// # Errors
-    /// Fails with a message for the user; [`crate::cli::exit::of`] returns the exit code.
+    /// Fails with a message for the user; [`crate::cli::exit::code`] gives its exit code.
     pub fn run(self) -> anyhow::Result<Exit> {
         if self.stop {
             out!("{}", daemon::stop(&Folders::from_env().state)?);

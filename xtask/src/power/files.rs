@@ -146,9 +146,9 @@ mod tests {
     #[test]
     fn what_is_not_there_is_bad_input() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(exit::of(&read(dir.path()).unwrap_err()), Exit::BadInput);
-        assert_eq!(exit::of(&read(&dir.path().join("gone")).unwrap_err()), Exit::BadInput);
+        assert_eq!(exit::code(&read(dir.path()).unwrap_err()), Exit::BadInput);
+        assert_eq!(exit::code(&read(&dir.path().join("gone")).unwrap_err()), Exit::BadInput);
         let output = dir.path().join("x.csv.gz");
-        assert_eq!(exit::of(&write(dir.path(), &Picked::default(), &output).unwrap_err()), Exit::BadInput);
+        assert_eq!(exit::code(&write(dir.path(), &Picked::default(), &output).unwrap_err()), Exit::BadInput);
     }
 }

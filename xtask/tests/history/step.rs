@@ -1,14 +1,14 @@
-//! A history that is known: one machine, one metric, one change.
+//! A history with a known content: one machine, one metric, one change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-/// The machine, and its file's name.
+/// The key of the machine, which is also the name of its file.
 pub(crate) const HOST: &str = "00112233445566aa";
 
-/// A line of session `n`, in the words of the file.
+/// The line of session `n` as stored.
 pub(crate) fn line(n: usize, ratio: f64, commit: char) -> Value {
     let digits = |count: usize| commit.to_string().repeat(count);
     json!({
@@ -22,11 +22,11 @@ pub(crate) fn line(n: usize, ratio: f64, commit: char) -> Value {
     })
 }
 
-/// A history of 40 sessions below the build's folder `home`, worse by 5 % from the 25th on; its folder.
+/// Writes a history of 40 sessions in `home`, worse by 5 % from the 25th on; returns its folder.
 pub(crate) fn with_a_step(home: &Path) -> PathBuf {
     let wave = |n: usize| 1.0 + 0.002 * (n as f64 * 0.618).fract();
-    let of = |n: usize| if n < 24 { line(n, wave(n), 'a') } else { line(n, 1.05 * wave(n), 'b') };
-    let text: String = (0..40).map(|n| of(n).to_string() + "\n").collect();
+    let session = |n: usize| if n < 24 { line(n, wave(n), 'a') } else { line(n, 1.05 * wave(n), 'b') };
+    let text: String = (0..40).map(|n| session(n).to_string() + "\n").collect();
     let dir = home.join("featherweight/history");
     fs::create_dir_all(&dir).expect("a folder");
     fs::write(dir.join(format!("{HOST}.jsonl")), text).expect("a file");
