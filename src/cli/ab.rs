@@ -242,7 +242,7 @@ impl Ab {
             ladder.levels = vec![self.measured.background.unwrap_or(default)];
         } else if self.measured.background.is_some() {
             return Err(
-                BadInput("--background: isolation does not support it; expected another --bench".to_owned()).into()
+                BadInput("--background: not supported by isolation; expected another --bench".to_owned()).into()
             );
         }
         if let Design::Scalability { victims, .. } = &mut configuration.design {

@@ -123,7 +123,7 @@ fn a_file_receives_the_comparison() {
 #[case("--a fake", "--b <ARM>")]
 #[case("--a fake --b fake --tolerance 40%", "from 0.1% to 20%")]
 #[case("--a fake --b fake --set c.x=1", "--set c.x=1: ")]
-#[case("--a fake --b fake --bench isolation --background 3", "--background: isolation does not support it")]
+#[case("--a fake --b fake --bench isolation --background 3", "--background: not supported by isolation")]
 #[case("--a fake --b fake --workload moon", "--workload moon: unknown workload `moon` (known: hello, nginx, redis)")]
 #[case("--a fake --b fake --rows -1", "--rows")]
 #[case("--a fake --b fake moon", "no case's name contains `moon`")]

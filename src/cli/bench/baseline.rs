@@ -42,7 +42,7 @@ impl<'a> Save<'a> {
     }
 
     /// Keeps `run` if it is complete and did not only confirm another one.
-    pub(super) fn run(&self, experiment: Experiment, run: &RunSummary, folders: &Folders) -> anyhow::Result<()> {
+    pub(super) fn keep(&self, experiment: Experiment, run: &RunSummary, folders: &Folders) -> anyhow::Result<()> {
         let name = self.0;
         if run.outcome != RunOutcome::Complete {
             output::err!("not saved as baseline {name}: {}", unfinished(run.outcome, "--save-baseline", name));

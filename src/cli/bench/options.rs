@@ -21,6 +21,7 @@ const RESULTS: &str = "What to do with the results";
 /// Measure how light, how scalable and how well isolated virtualization platforms are
 #[derive(Debug, Clone, Parser)]
 #[command(
+    bin_name = "cargo bench --bench EXPERIMENT --",
     version,
     after_help = "Examples:\n  \
         cargo bench                                                   Run every experiment, quick profile\n  \

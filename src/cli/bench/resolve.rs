@@ -175,7 +175,7 @@ fn check_target(experiment: Experiment, options: &Options) -> Result<(), BadInpu
 
 /// The problem of an option that only `supported` has.
 fn unsupported(experiment: Experiment, supported: Experiment) -> String {
-    format!("{experiment} does not support it; expected --bench {supported}")
+    format!("not supported by {experiment}; expected --bench {supported}")
 }
 
 fn resolve_ladder(options: &Options, configuration: &mut Configuration) -> Result<(), BadInput> {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Experiment::Boot, "--attacker open", "--attacker: boot does not support it; expected --bench isolation")]
+    #[case(Experiment::Boot, "--attacker open", "--attacker: not supported by boot; expected --bench isolation")]
     #[case(
         Experiment::Boot,
         "--name d_mem",
@@ -348,7 +348,7 @@ mod tests {
         "--workload sqlite --name d_ng_s",
         "--workload sqlite: d_ng_s measures nginx\nhelp: omit --workload or --name"
     )]
-    #[case(Experiment::Boot, "--minimum", "--minimum: boot does not support it; expected --bench footprint")]
+    #[case(Experiment::Boot, "--minimum", "--minimum: not supported by boot; expected --bench footprint")]
     #[case(Experiment::Scalability, "--network none", "--network none: nginx needs a network; expected bridge")]
     #[case(
         Experiment::Scalability,

@@ -54,7 +54,7 @@ fn target(experiment: Experiment, options: &Options) -> anyhow::Result<Exit> {
     let pages = Pages::new(options, &folders);
     let exit = finish(&summary, &pages);
     if let Some(save) = save {
-        save.run(experiment, &summary, &folders)?;
+        save.keep(experiment, &summary, &folders)?;
     }
     let Some(baseline) = baseline else { return Ok(exit) };
     baseline.judge(&summary, &pages.runs, exit, |configuration, confirms| {

@@ -138,7 +138,7 @@ mod tests {
         let gone = why("oci:crun,runtime=/nowhere/crun,append=x", "oci:crun,runtime=/proc/self/exe");
         assert_eq!(gone.as_deref(), Some("/nowhere/crun no longer exists"));
         let unknown = why("youki,guests=0000000000000000000000000000000000000000", "youki");
-        assert!(unknown.is_some_and(|why| why.ends_with("is not in this repository: fetch it")));
+        assert!(unknown.is_some_and(|why| why.ends_with("is not in this repository; fetch it first")));
         let available = "oci:crun,runtime=/proc/self/exe";
         assert_eq!(why(available, available), None);
     }
