@@ -242,11 +242,11 @@ fn every_format_is_written_to_its_output() {
     compare(&desk, &["main", "last", "--format", "xml"]).assert().code(2);
     let unknown = stderr(&compare(&desk, &["main", "last", "--metric", "boot,no-such"]).assert().code(2));
     assert!(
-        unknown.contains("--metric no-such: no such metric; accepted: ") && unknown.contains("removal"),
+        unknown.contains("--metric no-such: unknown metric; expected one of ") && unknown.contains("removal"),
         "{unknown}"
     );
     let mixed = stderr(&compare(&desk, &["main", "last", "--metric", "all,boot"]).assert().code(2));
-    assert!(mixed.contains("`all` stands alone"), "{mixed}");
+    assert!(mixed.contains("`all` cannot be combined with other metrics"), "{mixed}");
 }
 
 #[test]

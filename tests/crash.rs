@@ -146,7 +146,7 @@ fn a_run_that_is_asked_to_stop_does_so_and_can_be_gone_on_with(
     let asked = Instant::now();
     let sent = if to_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
     sent.expect("it can be asked");
-    assert!(said.any(|line| line.contains("the run is interrupted; --resume last goes on")), "it says what now");
+    assert!(said.any(|line| line.contains("the run is interrupted; continue with --resume last")), "it says what now");
     assert_eq!(wait(&mut harness).code(), Some(130));
     assert!(asked.elapsed() < PROMPT, "it took {:?} to stop", asked.elapsed());
 

@@ -181,7 +181,7 @@ impl Ab {
             return Ok(Exit::Fine);
         }
         let limit = self.time_limit.map(Duration::from_secs);
-        let summary = session.run(limit, progress::blocks_for_stderr().as_mut())?;
+        let summary = session.run(limit, progress::for_stderr().as_mut())?;
         self.finish(&summary)
     }
 

@@ -1,6 +1,7 @@
 //! The types that all modules share: quantities, names and records. Nothing here does I/O.
 
 pub mod attacker;
+pub mod comparison;
 pub mod configuration;
 pub mod cpuset;
 pub mod event;

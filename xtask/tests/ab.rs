@@ -127,7 +127,7 @@ fn a_file_receives_the_comparison() {
 #[case("--a fake --b fake --workload moon", "--workload moon: unknown workload `moon` (known: hello, nginx, redis)")]
 #[case("--a fake --b fake --rows -1", "--rows")]
 #[case("--a fake --b fake moon", "no case's name contains `moon`")]
-#[case("--a fake --b fake --no-noise-guard --metric moon", "--metric moon: is no metric of these cases")]
+#[case("--a fake --b fake --no-noise-guard --metric moon", "--metric moon: unknown in these cases")]
 #[case("--resume last", "--resume: no unfinished session under ")]
 #[case("--resume nowhere", "nowhere/session.json holds no run")]
 #[case("--show nowhere", "--show nowhere: nowhere/session.json holds no run")]

@@ -1,4 +1,4 @@
-//! The cases of a session: named without what the arms differ in.
+//! The cases of a session. Their names leave out what the arms differ in.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,41 +8,41 @@ use crate::measure::plan::PlannedTrial;
 use crate::model::record::{Case, CaseName, Role};
 use crate::model::units::Nanos;
 
-/// A case of a session, once both arms have shown that they can run it, or that one cannot.
+/// A case of a session, after both arms have run it once or one of them could not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseFile {
-    /// Its name: `boot/hello/0`.
+    /// The name: `boot/hello/0`.
     pub name: String,
-    /// How its blocks are judged, by how long its trials take.
+    /// The rule for its blocks, which depends on the time of a trial.
     pub rule: Rule,
-    /// How long one trial takes, in the slower arm.
+    /// The time of one trial, in the slower arm.
     pub trial: Nanos,
-    /// What is judged.
+    /// The judged metrics.
     pub metrics: Vec<JudgedMetric>,
-    /// Why nothing of it is measured.
+    /// Why it is not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Decision>,
 }
 
 impl CaseFile {
-    /// A case that cannot be measured; its lines are those of the metrics asked for, or of the headline.
-    pub(super) fn refused(trial: &PlannedTrial, wanted: &MetricSelection, rule: Rule, decision: Decision) -> Self {
+    /// A case that cannot be measured. It has a line for each selected metric, or for each headline.
+    pub(super) fn refused(trial: &PlannedTrial, selection: &MetricSelection, rule: Rule, decision: Decision) -> Self {
         Self {
             name: planned_name(trial),
             rule,
             trial: Nanos(0),
-            metrics: refused(wanted, trial.experiment, trial.workload),
+            metrics: refused(selection, trial.experiment, trial.workload),
             refused: Some(decision),
         }
     }
 }
 
-/// The name of what a trial is planned to measure.
+/// The case of a planned trial.
 pub(super) fn planned_name(trial: &PlannedTrial) -> String {
     trial.name().without_platform().to_string()
 }
 
-/// The name of what a stored trial measured.
+/// The name of the case of a stored trial.
 pub(crate) fn name(case: &Case) -> String {
     CaseName::of(case, Role::Measured).without_platform().to_string()
 }

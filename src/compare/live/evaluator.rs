@@ -1,32 +1,33 @@
-//! From blocks to verdicts. Pure: the same blocks give the same verdicts, whether they were just measured or read.
+//! From blocks to verdicts. Pure: the same blocks give the same verdicts, whether they were just measured or read from disk.
 
 use std::collections::BTreeMap;
 
 use super::store::AbTrial;
-use super::{ArmId, CaseFile, JudgedMetric, SessionFile, Standing, StoredSession};
-use crate::compare::rule::{Decision, Judge, Line, Next, Stage, Verdict, block_difference};
+use super::{ArmId, CaseFile, JudgedMetric, SessionFile, StoredSession};
+use crate::compare::rule::{Decision, Judge, Line, Next, Rule, Stage, Verdict, block_difference};
+use crate::measure::{DecidedVerdict, Standing};
 use crate::model::record::Outcome;
 use crate::stats::{Sample, Summary, summarize};
 
-/// How many of an arm's trials may fail before its numbers are no longer a fair choice of them.
+/// The share of an arm's trials that may fail before the others no longer represent it.
 const FAILING: f64 = 0.20;
-/// Before an arm is called failing, so many blocks are waited for.
+/// The blocks before an arm with some successful trials counts as failing.
 const BLOCKS_TO_FAIL: usize = 5;
-/// With no good trial at all, so many are enough.
+/// The blocks before an arm without successful trials counts as failing.
 const BLOCKS_TO_GIVE_UP: usize = 2;
-/// A metric that gave no difference in so many blocks gives none.
-const BLOCKS_TO_SPEAK: usize = 5;
-/// One that gives some is given up once more than so many blocks, beside a quarter of all, gave none.
+/// The blocks without a difference before a metric that never had one is given up.
+const BLOCKS_WITHOUT_DIFFERENCE: usize = 5;
+/// The blocks without a difference, on top of a quarter of all, before a metric that had some is given up.
 const BLOCKS_TO_LOSE: usize = 3;
 
-/// The judges of a session.
+/// The evaluators of a session's cases.
 #[derive(Debug)]
 pub(super) struct Evaluator {
     pub(super) cases: Vec<CaseEvaluator>,
     record: Option<u32>,
 }
 
-/// The judges of one case.
+/// The judges of one case's metrics.
 #[derive(Debug)]
 pub(super) struct CaseEvaluator {
     pub(super) file: CaseFile,
@@ -40,16 +41,17 @@ struct MetricEvaluator {
     metric: JudgedMetric,
     test: Judge,
     null: Judge,
-    /// Blocks with a difference and blocks without.
+    /// The number of blocks with a difference.
     differences: usize,
+    /// The number of blocks without a difference.
     lost: usize,
-    /// Why no more blocks are measured for it. Once it is given up, it stays so: a stage that is over never opens again.
+    /// Why no more blocks are measured for it. This is final, since a stage that is over never opens again.
     given_up: Option<String>,
     a: Vec<f64>,
     b: Vec<f64>,
 }
 
-/// How an arm's trials ended.
+/// The outcomes of an arm's trials.
 #[derive(Debug, Clone, Default)]
 struct Tally {
     trials: usize,
@@ -58,12 +60,12 @@ struct Tally {
 }
 
 impl Evaluator {
-    /// Judges without a block.
+    /// Evaluators without blocks.
     pub(super) fn new(file: &SessionFile) -> Self {
         Self { cases: file.cases.iter().cloned().map(CaseEvaluator::new).collect(), record: file.record }
     }
 
-    /// The judges of a stored session, as far as it has come.
+    /// Evaluators with the blocks of a stored session.
     pub(super) fn replayed(session: &StoredSession) -> Self {
         let mut evaluator = Self::new(&session.file);
         for ((name, stage, _), trials) in session.blocks() {
@@ -74,12 +76,12 @@ impl Evaluator {
         evaluator
     }
 
-    /// Whether the case of that index takes more blocks in `stage`.
+    /// Whether the case of that index needs more blocks in `stage`.
     pub(super) fn is_open(&self, case: usize, stage: Stage) -> bool {
         self.left(case, stage) > 0
     }
 
-    /// How many blocks the case of that index takes in `stage`, at the most.
+    /// The most blocks that the case of that index still takes in `stage`.
     pub(super) fn left(&self, case: usize, stage: Stage) -> usize {
         let case = &self.cases[case];
         if case.file.refused.is_some() || case.failing().is_some() {
@@ -92,23 +94,18 @@ impl Evaluator {
         }
     }
 
-    /// The cases that take more blocks in `stage`.
+    /// The cases that need more blocks in `stage`.
     pub(super) fn open(&self, stage: Stage) -> Vec<usize> {
         (0..self.cases.len()).filter(|&case| self.is_open(case, stage)).collect()
     }
 
-    /// How the metrics of the case of that index stand; none where nothing is judged.
+    /// The state of the metrics of the case of that index; empty in a recording, which judges nothing.
     pub(super) fn standing(&self, case: usize) -> Vec<Standing> {
         let judged = self.cases[case].metrics.iter().filter(|metric| metric.metric.refused.is_none());
-        let of = |metric: &MetricEvaluator| Standing {
-            metric: metric.metric.name.clone(),
-            shift: metric.test.shift(),
-            next: metric.next(),
-        };
-        judged.filter(|_| self.record.is_none()).map(of).collect()
+        judged.filter(|_| self.record.is_none()).map(MetricEvaluator::standing).collect()
     }
 
-    /// Why cases of a recording have fewer blocks than were asked for.
+    /// Why cases of a recording have fewer blocks than requested.
     pub(super) fn gaps(&self) -> Vec<String> {
         let refused = |case: &CaseEvaluator| case.file.refused.as_ref().and_then(|decision| decision.reason.clone());
         let gap =
@@ -116,8 +113,8 @@ impl Evaluator {
         self.cases.iter().filter_map(gap).collect()
     }
 
-    /// Every metric of every case with what is said of it; `noise` is what speaks against the whole session, `stopped`
-    /// why it ended before its judges had enough.
+    /// A line with the decision for every metric of every case. `noise` invalidates the whole session; `stopped` is why it
+    /// ended early.
     pub(super) fn lines(&self, noise: Option<&str>, stopped: Option<&str>) -> Vec<Line> {
         self.cases.iter().flat_map(|case| case.lines(noise, stopped)).collect()
     }
@@ -125,22 +122,11 @@ impl Evaluator {
 
 impl CaseEvaluator {
     fn new(file: CaseFile) -> Self {
-        let judge = || Judge::new(file.rule);
-        let of = |metric: &JudgedMetric| MetricEvaluator {
-            metric: metric.clone(),
-            test: judge(),
-            null: judge(),
-            differences: 0,
-            lost: 0,
-            given_up: None,
-            a: Vec::new(),
-            b: Vec::new(),
-        };
-        let metrics = file.metrics.iter().map(of).collect();
+        let metrics = file.metrics.iter().map(|metric| MetricEvaluator::new(metric, file.rule)).collect();
         Self { file, metrics, tallies: BTreeMap::new(), blocks: BTreeMap::new() }
     }
 
-    /// Blocks of that stage so far.
+    /// The blocks of that stage so far.
     pub(super) fn done(&self, stage: Stage) -> usize {
         self.blocks.get(&stage).copied().unwrap_or(0)
     }
@@ -149,7 +135,7 @@ impl CaseEvaluator {
         self.blocks.values().sum()
     }
 
-    /// Takes a whole block in.
+    /// Adds a whole block.
     pub(super) fn take(&mut self, stage: Stage, trials: &[&AbTrial]) {
         *self.blocks.entry(stage).or_default() += 1;
         for trial in trials {
@@ -161,14 +147,14 @@ impl CaseEvaluator {
     }
 
     fn left(&self, stage: Stage) -> usize {
-        let wants = |metric: &MetricEvaluator| match metric.next() {
-            Next::Measure(of, left) if of == stage => left,
+        let needed = |metric: &MetricEvaluator| match metric.next() {
+            Next::Measure(in_stage, left) if in_stage == stage => left,
             _ => 0,
         };
-        self.metrics.iter().filter(|metric| metric.metric.refused.is_none()).map(wants).max().unwrap_or(0)
+        self.metrics.iter().filter(|metric| metric.metric.refused.is_none()).map(needed).max().unwrap_or(0)
     }
 
-    /// Why the good trials of this case are no fair choice; `None` where they are.
+    /// Why the successful trials of this case do not represent its arms; `None` where they do.
     fn failing(&self) -> Option<String> {
         let blocks = self.all_done();
         let tally = |which: &ArmId| self.tallies.get(which).cloned().unwrap_or_default();
@@ -181,14 +167,14 @@ impl CaseEvaluator {
             let tally = tally(which);
             let reason = tally.reason.unwrap_or_default();
             match tally.failed == tally.trials {
-                true => format!("{}: not one good trial of {}: {reason}", which.words(), tally.trials),
+                true => format!("{}: no successful trials of {}: {reason}", which.words(), tally.trials),
                 false => format!("{}: {} of {} trials failed: {reason}", which.words(), tally.failed, tally.trials),
             }
         };
         (!failing.is_empty()).then(|| failing.iter().map(summary).collect::<Vec<_>>().join("; "))
     }
 
-    /// What the null control says against this case; `None` for nothing.
+    /// How the null control contradicts this case; `None` where it does not.
     fn contradiction(&self) -> Option<String> {
         let metric = self.metrics.iter().find(|metric| metric.null.differs())?;
         let percent = metric.null.shift().map_or(0.0, |shift| 100.0 * shift.value.exp_m1());
@@ -231,11 +217,32 @@ impl CaseEvaluator {
 }
 
 impl MetricEvaluator {
-    /// Takes the values of a block in.
+    fn new(metric: &JudgedMetric, rule: Rule) -> Self {
+        Self {
+            metric: metric.clone(),
+            test: Judge::new(rule),
+            null: Judge::new(rule),
+            differences: 0,
+            lost: 0,
+            given_up: None,
+            a: Vec::new(),
+            b: Vec::new(),
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        let verdict = match self.next() {
+            Next::Measure(..) => None,
+            Next::Done(decision) => Some(DecidedVerdict { verdict: decision.verdict, blocks: decision.blocks }),
+        };
+        Standing { metric: self.metric.name.clone(), shift: self.test.shift(), verdict }
+    }
+
+    /// Adds the values of a block.
     fn take(&mut self, stage: Stage, trials: &[&AbTrial]) {
         let values = |which: ArmId| -> Vec<f64> {
-            let of = trials.iter().filter(|trial| trial.arm == which && trial.record.outcome == Outcome::Ok);
-            of.filter_map(|trial| trial.record.metric(&self.metric.name)).collect()
+            let good = trials.iter().filter(|trial| trial.arm == which && trial.record.outcome == Outcome::Ok);
+            good.filter_map(|trial| trial.record.metric(&self.metric.name)).collect()
         };
         let [a, b, null] = [ArmId::A, ArmId::B, ArmId::Null].map(values);
         match block_difference(self.metric.direction, &a, &b) {
@@ -251,8 +258,8 @@ impl MetricEvaluator {
 
     fn push(&mut self, stage: Stage, difference: f64) {
         self.differences += 1;
-        // A judge's first stage has an end of its own. In the second, what has been decided stays so, however many blocks
-        // other metrics take.
+        // A judge ends its first stage by itself. In the second, a decision is final, however many blocks other metrics
+        // take.
         if stage == Stage::First || matches!(self.test.next(), Next::Measure(Stage::Second, _)) {
             self.test.push(stage, difference);
         }
@@ -262,7 +269,7 @@ impl MetricEvaluator {
         self.lost += 1;
         let blocks = self.differences + self.lost;
         let is_enough = match self.differences {
-            0 => self.lost >= BLOCKS_TO_SPEAK,
+            0 => self.lost >= BLOCKS_WITHOUT_DIFFERENCE,
             _ => self.lost > BLOCKS_TO_LOSE + blocks / 4,
         };
         if is_enough && self.given_up.is_none() {
@@ -271,7 +278,7 @@ impl MetricEvaluator {
         }
     }
 
-    /// What it asks for; one that was given up asks for nothing more.
+    /// What to measure next; nothing for a metric that was given up.
     fn next(&self) -> Next {
         match (self.test.next(), &self.given_up) {
             (Next::Measure(..), Some(_)) => {

@@ -1,13 +1,13 @@
-//! From what a session says to the exit code that a gate goes by.
+//! From a session's comparison to the exit code that a CI gate reads.
 
 use super::{SessionFile, Summary};
 use crate::model::exit::Exit;
 use crate::store::RunOutcome;
 
 impl SessionFile {
-    /// The exit code of what is said of the arms; [`Exit::Fine`] where nothing is judged.
+    /// The exit code of the comparison; [`Exit::Fine`] where nothing is judged.
     ///
-    /// An arm that fails is no regression of its speed, and must not pass for one that works.
+    /// An arm that fails has not become slower, but it must not count as one that works.
     pub fn answer(&self) -> Exit {
         match &self.comparison {
             Some(summary) if summary.has_regressed() => Exit::Regression,
@@ -19,7 +19,7 @@ impl SessionFile {
 }
 
 impl Summary {
-    /// The exit code of the session. A confirmed regression speaks over whatever else went wrong.
+    /// The exit code of the session. A confirmed regression takes precedence over all failures.
     pub fn exit(&self) -> Exit {
         let answer = self.file.answer();
         let is_clean = self.problems.is_empty() && self.leftovers.is_empty();

@@ -1,4 +1,4 @@
-//! What a session is asked.
+//! The question that a session answers.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,29 +8,29 @@ use crate::model::configuration::Configuration;
 use crate::model::units::Nanos;
 use crate::platform::arm::Arm;
 
-/// What is compared, on what, by which rule.
+/// The two arms, what they measure, and the rule that judges them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// What is compared with.
+    /// The arm to compare with.
     pub a: Arm,
-    /// What is asked about.
+    /// The arm in question.
     pub b: Arm,
-    /// What is measured; its platforms are the arms', and its seed decides the order.
+    /// What to measure. Its platforms are the arms', and its seed decides the order.
     pub configuration: Configuration,
-    /// Which metrics are judged.
+    /// The metrics to judge.
     pub metrics: MetricSelection,
-    /// The numbers of the rule that were asked for.
+    /// The parameters of the rule that the user set.
     pub asked: RuleOverrides,
     /// Whether A is measured twice.
     pub null_control: bool,
-    /// Measure so many blocks of every case, and judge none.
+    /// The number of blocks of every case to measure without judging them.
     pub record: Option<u32>,
 }
 
-/// The numbers of the rule as far as they were asked for.
+/// The parameters of the rule that the user set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleOverrides {
-    /// Differences up to this share are of no interest.
+    /// The share up to which differences do not matter.
     pub tolerance: Option<f64>,
     /// Blocks of the first stage.
     pub blocks: Option<usize>,
@@ -39,10 +39,10 @@ pub struct RuleOverrides {
 }
 
 impl RuleOverrides {
-    /// The rule for trials that take so long each.
+    /// The rule for trials that take `trial` each.
     ///
-    /// The floor and the target keep their distance from the tolerance: with twice the tolerance, a regression is twice as
-    /// large at the least.
+    /// The floor and the target scale with the tolerance: with twice the tolerance, the smallest regression is twice as
+    /// large.
     pub fn rule(&self, trial: Nanos) -> Rule {
         let usual = Rule::for_trials_of(trial);
         let tolerance = self.tolerance.unwrap_or(usual.tolerance);
@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn a_tolerance_moves_the_floor_and_the_target_with_it() {
-        let of = |millis: u64| RuleOverrides::default().rule(Nanos(millis * 1_000_000));
-        assert_eq!([49, 50, 5_000, 5_001].map(of), [Rule::QUICK, Rule::DEFAULT, Rule::DEFAULT, Rule::SLOW]);
+        let rule = |millis: u64| RuleOverrides::default().rule(Nanos(millis * 1_000_000));
+        assert_eq!([49, 50, 5_000, 5_001].map(rule), [Rule::QUICK, Rule::DEFAULT, Rule::DEFAULT, Rule::SLOW]);
         let wide = RuleOverrides { tolerance: Some(0.02), blocks: Some(12), runs: None }.rule(Nanos::SECOND);
         assert_eq!((wide.tolerance, wide.floor, wide.target, wide.first, wide.runs), (0.02, 0.04, 0.1, 12, 3));
     }

@@ -1,4 +1,4 @@
-//! Reading a session's folder. Never panics, whatever is in it.
+//! Reads a session's folder. Never panics, whatever the folder contains.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,21 +14,21 @@ use crate::store::{Location, ReadError, RunOutcome, each_trial};
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredSession {
-    /// Its folder.
+    /// The folder.
     pub dir: PathBuf,
-    /// Its description.
+    /// The description.
     pub file: SessionFile,
-    /// Its trials in the order of the file, those of torn blocks included.
+    /// The trials in the order of the file, including those of incomplete blocks.
     pub trials: Vec<AbTrial>,
-    /// What was passed over in reading: a torn last line.
+    /// What the reader skipped: a torn last line.
     pub warnings: Vec<String>,
 }
 
-/// Where a block belongs: its case, its stage and its number.
+/// The case, the stage and the number of a block.
 pub(super) type BlockKey = (String, Stage, u32);
 
 impl StoredSession {
-    /// The trials of the blocks that are whole, by case, stage and number: what is judged.
+    /// The trials of complete blocks, by case, stage and number: what is judged.
     pub fn blocks(&self) -> BTreeMap<(String, Stage, u32), Vec<&AbTrial>> {
         let runs = |name: &str| self.file.cases.iter().find(|case| case.name == name).map_or(0, |case| case.rule.runs);
         let mut attempts: BTreeMap<(BlockKey, u32), Vec<&AbTrial>> = BTreeMap::new();
@@ -36,15 +36,15 @@ impl StoredSession {
             attempts.entry((key(trial), trial.attempt)).or_default().push(trial);
         }
         let is_whole = |name: &str, trials: &[&AbTrial]| {
-            let of = |which: ArmId| trials.iter().filter(|trial| trial.arm == which).count();
-            runs(name) > 0 && block::runners(self.file.null_control).iter().all(|&which| of(which) == runs(name))
+            let count = |arm: ArmId| trials.iter().filter(|trial| trial.arm == arm).count();
+            runs(name) > 0 && block::arms(self.file.null_control).iter().all(|&arm| count(arm) == runs(name))
         };
         let whole = attempts.into_iter().filter(|((key, _), trials)| is_whole(&key.0, trials));
-        // A later attempt takes the place of an earlier one.
+        // A later attempt replaces an earlier one.
         whole.map(|((key, _), trials)| (key, trials)).collect()
     }
 
-    /// How often each block was begun.
+    /// The number of the last attempt at each block.
     pub(super) fn attempts(&self) -> BTreeMap<BlockKey, u32> {
         let mut attempts = BTreeMap::new();
         for trial in &self.trials {
@@ -62,8 +62,7 @@ fn key(trial: &AbTrial) -> BlockKey {
 /// Reads the session in the folder `dir`.
 ///
 /// # Errors
-/// When it is no session, is damaged elsewhere than in its last line, holds trials of another, or was written by a newer
-/// schema.
+/// When the folder has no session, is damaged before its last line, has trials of another session, or a newer schema.
 pub fn read_session(dir: &Path) -> Result<StoredSession, ReadError> {
     let (file, mut trials) = (read_session_file(dir)?, Vec::new());
     let torn = each_trial(dir, |text, location| {
@@ -75,7 +74,7 @@ pub fn read_session(dir: &Path) -> Result<StoredSession, ReadError> {
     Ok(StoredSession { dir: dir.to_owned(), file, trials, warnings: torn.into_iter().collect() })
 }
 
-/// Reads the description of the session in the folder `dir`, and not its trials.
+/// Reads the description of the session in the folder `dir`, without its trials.
 ///
 /// # Errors
 /// As [`read_session`].
@@ -85,7 +84,7 @@ pub fn read_session_file(dir: &Path) -> Result<SessionFile, ReadError> {
     Location { path: &path, line: 1 }.parse(&text, SESSION_SCHEMA, |file: &SessionFile| file.schema)
 }
 
-/// The folders under `sessions` that hold a session, oldest first. Folders that do not are passed over.
+/// The folders under `sessions` that contain a session, oldest first.
 pub fn list_sessions(sessions: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(sessions) else { return Vec::new() };
     let folders = entries.filter_map(Result::ok).map(|entry| entry.path());
@@ -94,7 +93,7 @@ pub fn list_sessions(sessions: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The folder of the session that `name` means: an id under `sessions`, or a path.
+/// The folder of a session by its id under `sessions`, or by its path.
 pub fn session_folder(sessions: &Path, name: &str) -> PathBuf {
     match name.parse::<RunId>() {
         Ok(id) => sessions.join(id.as_str()),

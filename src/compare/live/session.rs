@@ -1,44 +1,44 @@
 //! One session from opening to its comparison.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::Stop;
+use super::arm_runner::{Opening, TestHook};
+use super::arm_runners::ArmRunners;
+use super::error::{AbError, Stop};
 use super::evaluator::Evaluator;
-use super::runner::{Opening, TestHook};
-use super::runners::ArmRunners;
 use super::store::{SESSION_FILE, SessionFile};
-use super::{AbError, ArmId, Event, Question, StoredSession, Watcher, resume};
+use super::{ArmId, Question, StoredSession, resume};
 use crate::compare::rule::{Rule, Stage};
 use crate::host::Topology;
 use crate::host::folders::Folders;
 use crate::host::interrupt::Interrupt;
-use crate::host::ledger::{self, Ledger, Leftovers, RunState};
+use crate::host::ledger::{self, Leftovers, RunState};
 use crate::host::placement;
-use crate::measure::session::{EngineError, now, open_ledger, read_topology};
+use crate::measure::rig::{RunLedger, now, read_topology};
+use crate::measure::{Event, Observer, RunError};
 use crate::model::cpuset::CpuSet;
 use crate::model::units::Nanos;
 use crate::platform::arm;
 use crate::store::{RunOutcome, Writer};
 
-/// What is to be measured.
+/// Which session to begin or to continue.
 #[derive(Debug, Clone)]
 pub enum SessionRequest {
     /// A new session, its folder made under `out`.
     New {
-        /// What is compared.
+        /// What to compare.
         question: Box<Question>,
         /// The folder that receives the session's folder.
         out: PathBuf,
     },
     /// A session that did not finish.
     Resume {
-        /// Its id, its folder, or `last`.
+        /// The session's id, its folder, or `last`.
         name: String,
-        /// Where sessions are looked for.
+        /// The folder of the stored sessions.
         sessions: PathBuf,
     },
 }
@@ -46,242 +46,240 @@ pub enum SessionRequest {
 /// How a session ended.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// Its folder.
+    /// The session's folder.
     pub dir: PathBuf,
-    /// Its description, with the comparison where there is one.
+    /// The session's description, with the comparison if there is one.
     pub file: SessionFile,
-    /// What went wrong beside the measuring.
+    /// What went wrong apart from the trials.
     pub problems: Vec<String>,
     /// What the ledgers' sweeps found still alive: leaks.
     pub leftovers: Vec<Leftovers>,
-    /// Whether it stopped because its time was over: then there is an answer all the same.
+    /// Whether its time limit was over; it has an answer all the same.
     pub is_out_of_time: bool,
 }
 
-/// A case that a session will measure, or cannot.
+/// A case that a session will measure or skip.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Why it cannot be measured.
     pub skipped: Option<String>,
-    /// How its blocks are judged, by how long its trials take, roughly.
+    /// The likely rule for its blocks, which depends on the time of a trial.
     pub rule: Rule,
-    /// How long a block of it takes, roughly.
+    /// The estimated time of a block.
     pub block: Nanos,
 }
 
 /// A session that is open and ready to begin.
 #[derive(Debug)]
 pub struct Session {
+    arms: ArmRunners,
+    state: SessionState,
+}
+
+/// The session's own state: its folder, its description and what went wrong.
+#[derive(Debug)]
+pub(super) struct SessionState {
     pub(super) folders: Folders,
     pub(super) interrupt: Interrupt,
-    pub(super) held: Held,
-    pub(super) topology: Topology,
-    /// The CPUs of this process before anything was placed.
+    pub(super) topology: Arc<Topology>,
+    /// The CPUs of this process before it was pinned.
     pub(super) usable: CpuSet,
     pub(super) dir: PathBuf,
     pub(super) file: SessionFile,
+    /// What was stored when the session was opened; `None` for a new one.
     pub(super) stored: Option<StoredSession>,
-    pub(super) runners: Option<ArmRunners>,
-    pub(super) dress: TestHook,
+    pub(super) hook: TestHook,
     pub(super) problems: Vec<String>,
     pub(super) leftovers: Vec<Leftovers>,
-    pub(super) limit: Option<Limit>,
-    /// Whether this process has written a trial.
+    pub(super) limit: Option<TimeLimit>,
+    /// Whether this process has stored a trial.
     pub(super) has_measured: bool,
+    /// Held until the session has ended, so that nobody else continues it meanwhile.
+    pub(super) ledger: RunLedger,
 }
 
-/// When a session is given up.
+/// The time limit that the user set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
-    pub(super) asked: Duration,
-    pub(super) at: Instant,
-}
-
-/// The session's own ledger: nobody else may go on with it meanwhile. Removed when it is dropped.
-#[derive(Debug)]
-pub(super) struct Held(pub(super) Arc<Ledger>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // One that stays is found by `cargo xtask clean`.
-        drop(self.0.close());
-    }
+pub(super) struct TimeLimit {
+    pub(super) duration: Duration,
+    pub(super) end: Instant,
 }
 
 impl Session {
-    /// Opens what `request` asks for. Changes nothing on the host but the ledgers.
+    /// Opens the session that `request` names. Changes nothing on the host but the ledgers.
     ///
     /// # Errors
-    /// When the request cannot be followed, or nothing can run here.
+    /// When the session cannot be continued, or nothing can run here.
     pub fn open(
         request: SessionRequest,
         folders: Folders,
         interrupt: Interrupt,
         command: Vec<String>,
     ) -> Result<Self, AbError> {
-        Self::open_dressed(request, folders, interrupt, command, TestHook::default())
+        Self::open_with_hook(request, folders, interrupt, command, TestHook::default())
     }
 
-    pub(super) fn open_dressed(
+    pub(super) fn open_with_hook(
         request: SessionRequest,
         folders: Folders,
         interrupt: Interrupt,
         command: Vec<String>,
-        dress: TestHook,
+        hook: TestHook,
     ) -> Result<Self, AbError> {
-        let topology = read_topology()?;
-        let usable = placement::usable_cpus().map_err(|e| EngineError::Host(format!("read the CPUs: {e}")))?;
-        let (file, dir, stored) = match request {
-            SessionRequest::New { question, out } => {
-                let mut file = SessionFile::new(*question, command);
-                pin(&mut file, &folders)?;
-                let dir = out.join(file.run.as_str());
-                (file, dir, None)
-            }
-            SessionRequest::Resume { name, sessions } => {
-                let found = resume::find(&name, &sessions)?;
-                (found.file.clone(), found.dir.clone(), Some(found))
-            }
-        };
-        let held = Held(open_ledger(&folders, &file.run)?);
-        reap_lanes(&folders, &file)?;
-        let mut session = Self {
+        let topology = Arc::new(read_topology()?);
+        let usable = placement::usable_cpus().map_err(RunError::ReadUsableCpus)?;
+        let (file, dir, stored) = find(request, &folders, command)?;
+        let ledger = RunLedger::open(&folders, &file.run)?;
+        reap_arms(&folders, &file)?;
+        let mut state = SessionState {
             folders,
             interrupt,
-            held,
             topology,
             usable,
             dir,
             file,
             stored,
-            runners: None,
-            dress,
+            hook,
             problems: Vec::new(),
             leftovers: Vec::new(),
             limit: None,
             has_measured: false,
+            ledger,
         };
-        session.admit()?;
-        Ok(session)
+        let arms = state.open_arms(Stage::First)?;
+        state.admit(&arms)?;
+        Ok(Self { arms, state })
     }
 
-    /// Opens the lanes, and refuses what cannot be measured or gone on with.
-    fn admit(&mut self) -> Result<(), AbError> {
-        let runners = self.open_lanes(Stage::First)?;
-        let mut here = self.file.clone();
-        runners.describe(&mut here);
-        if self.stored.is_some() {
-            // Read again now that nobody else can be adding to it.
-            let stored = resume::find(&self.dir.to_string_lossy(), &self.dir)?;
-            resume::same_platforms(&stored.file, &here)?;
-            (self.file, self.stored) = (stored.file.clone(), Some(stored));
-        } else {
-            for which in [ArmId::A, ArmId::B] {
-                self.file.arm_mut(which).entry.clone_from(&here.arm(which).entry);
-            }
-        }
-        let nothing_fits = runners.names(self.file.configuration.filter.as_deref()).is_empty();
-        match &self.file.configuration.filter {
-            _ if !nothing_fits => {}
-            Some(word) if !runners.names(None).is_empty() => {
-                return Err(AbError::Input(format!("no case's name contains `{word}`; --dry-run prints the names")));
-            }
-            _ => return Err(AbError::nothing(runners.all())),
-        }
-        self.runners = Some(runners);
-        Ok(())
-    }
-
-    pub(super) fn open_lanes(&self, stage: Stage) -> Result<ArmRunners, EngineError> {
-        let opening = Opening {
-            configuration: &self.file.configuration,
-            topology: &self.topology,
-            folders: &self.folders,
-            interrupt: &self.interrupt,
-            dress: &self.dress,
-            stage,
-        };
-        ArmRunners::open(&self.file.arms, self.file.null_control, &opening)
-    }
-
-    /// What it will measure, case by case.
+    /// The cases that it will measure or skip.
     pub fn outline(&self) -> Vec<Outline> {
-        let Some(runners) = &self.runners else { return Vec::new() };
-        let of = |name: String| {
-            let each = || runners.all().iter().filter_map(|runner| runner.find(&name)).map(|trial| trial.estimate);
-            let rule = self.file.asked.rule(each().max().unwrap_or_default());
-            let block = Nanos(each().map(|trial| trial.0).sum::<u64>() * rule.runs as u64);
-            Outline { skipped: runners.missing(&name), name, rule, block }
-        };
-        runners.names(self.file.configuration.filter.as_deref()).into_iter().map(of).collect()
+        let names = self.arms.names(self.state.file.configuration.filter.as_deref());
+        names.into_iter().map(|name| self.outline_of(name)).collect()
     }
 
-    /// Its description so far.
+    fn outline_of(&self, name: String) -> Outline {
+        let planned = self.arms.all().iter().filter_map(|arm| arm.find(&name));
+        let estimates: Vec<Nanos> = planned.map(|trial| trial.estimate).collect();
+        let rule = self.state.file.asked.rule(estimates.iter().copied().max().unwrap_or_default());
+        let block = Nanos(estimates.iter().map(|estimate| estimate.0).sum::<u64>() * rule.runs as u64);
+        Outline { skipped: self.arms.missing(&name), name, rule, block }
+    }
+
+    /// The session's description so far.
     pub fn file(&self) -> &SessionFile {
-        &self.file
+        &self.state.file
     }
 
     /// Measures until every metric has its verdict or `limit` is over, and removes everything that was made.
     ///
     /// # Errors
-    /// When it cannot begin. Once it has begun, problems are told in the summary.
-    pub fn run(mut self, limit: Option<Duration>, watcher: &mut dyn Watcher) -> Result<Summary, AbError> {
+    /// When the session cannot begin. Once it has begun, problems are in the summary.
+    pub fn run(self, limit: Option<Duration>, observer: &mut dyn Observer) -> Result<Summary, AbError> {
+        let Self { arms, mut state } = self;
         let began = Instant::now();
-        self.limit = limit.map(|asked| Limit { asked, at: began + asked });
-        let mut evaluator = match &self.stored {
+        state.limit = limit.map(|duration| TimeLimit { duration, end: began + duration });
+        let mut evaluator = match &state.stored {
             Some(stored) => Evaluator::replayed(stored),
-            None => Evaluator::new(&self.file),
+            None => Evaluator::new(&state.file),
         };
-        let ended = self.stages(&mut evaluator, watcher).map_err(|stop| match stop {
-            // This very process has measured already: that is worth more than a plain refusal.
-            Stop::Refused(error) if self.has_measured => Stop::Failure(error.to_string()),
-            other => other,
-        });
-        self.close_lanes();
-        if let Err(Stop::Refused(error)) = ended {
-            self.discard();
-            return Err(error);
-        }
-        self.file.took = self.file.took + began.elapsed().into();
+        let ended = match state.stages(arms, &mut evaluator, observer) {
+            // What this process has measured is worth more than a plain refusal.
+            Err(Stop::Refused(error)) if state.has_measured => Err(Stop::Failure(error.to_string())),
+            Err(Stop::Refused(error)) => {
+                state.discard();
+                return Err(error);
+            }
+            ended => ended,
+        };
+        state.file.took = state.file.took + began.elapsed().into();
         let is_out_of_time = matches!(ended, Err(Stop::OutOfTime(_)));
-        self.conclude(ended, &evaluator);
-        let written = Writer::open(&self.dir).and_then(|writer| writer.describe_in(SESSION_FILE, &self.file));
-        self.problems.extend(written.err().map(|e| format!("write {}: {e}", self.dir.display())));
-        watcher.notice(&Event::Ended { outcome: self.file.outcome, dir: &self.dir });
-        let Self { dir, file, problems, leftovers, .. } = self;
+        state.conclude(ended, &evaluator);
+        observer.notice(&Event::SessionEnded { outcome: state.file.outcome, dir: &state.dir });
+        let SessionState { dir, file, problems, leftovers, .. } = state;
         Ok(Summary { dir, file, problems, leftovers, is_out_of_time })
     }
+}
 
-    /// Removes the folder of a new session that was refused before its first block: it would be refused again and again.
-    fn discard(&self) {
-        if self.stored.is_none() {
-            // Where even that cannot be done, it is a session that can be gone on with.
-            drop(fs::remove_dir_all(&self.dir));
+type FoundSession = (SessionFile, PathBuf, Option<StoredSession>);
+
+fn find(request: SessionRequest, folders: &Folders, command: Vec<String>) -> Result<FoundSession, AbError> {
+    match request {
+        SessionRequest::New { question, out } => {
+            let mut file = SessionFile::new(*question, command);
+            pin_revisions(&mut file, folders)?;
+            let dir = out.join(file.run.as_str());
+            Ok((file, dir, None))
+        }
+        SessionRequest::Resume { name, sessions } => {
+            let found = resume::find(&name, &sessions)?;
+            Ok((found.file.clone(), found.dir.clone(), Some(found)))
+        }
+    }
+}
+
+impl SessionState {
+    /// Rejects cases that cannot be measured and a session that cannot be continued.
+    fn admit(&mut self, arms: &ArmRunners) -> Result<(), AbError> {
+        let mut described = self.file.clone();
+        arms.describe(&mut described);
+        if self.stored.is_some() {
+            // Read again now that nobody else can be adding to it.
+            let stored = resume::find(&self.dir.to_string_lossy(), &self.dir)?;
+            resume::same_platforms(&stored.file, &described)?;
+            (self.file, self.stored) = (stored.file.clone(), Some(stored));
+        } else {
+            self.file = described;
+        }
+        match &self.file.configuration.filter {
+            filter if !arms.names(filter.as_deref()).is_empty() => Ok(()),
+            Some(word) if !arms.names(None).is_empty() => Err(AbError::FilteredOut(word.clone())),
+            _ => Err(AbError::NothingToRun(arms.skips())),
         }
     }
 
-    fn stages(&mut self, evaluator: &mut Evaluator, watcher: &mut dyn Watcher) -> Result<(), Stop> {
+    pub(super) fn open_arms(&self, stage: Stage) -> Result<ArmRunners, RunError> {
+        let opening = Opening {
+            configuration: &self.file.configuration,
+            topology: &self.topology,
+            folders: &self.folders,
+            interrupt: &self.interrupt,
+            hook: &self.hook,
+            stage,
+        };
+        ArmRunners::open(&self.file.arms, self.file.null_control, &opening)
+    }
+
+    pub(super) fn close_arms(&mut self, arms: ArmRunners) {
+        self.leftovers.extend(arms.close(&mut self.problems));
+    }
+
+    /// Measures the stages that have open cases. The first one uses the arms that are open.
+    fn stages(&mut self, arms: ArmRunners, evaluator: &mut Evaluator, observer: &mut dyn Observer) -> Result<(), Stop> {
         let is_new = self.file.cases.is_empty();
         if is_new || !evaluator.open(Stage::First).is_empty() {
-            self.stage(Stage::First, evaluator, watcher)?;
+            let arms = self.calibrated(arms, observer)?;
+            self.stage(Stage::First, arms, evaluator, observer)?;
+        } else {
+            self.close_arms(arms);
         }
         if !evaluator.open(Stage::Second).is_empty() {
-            self.close_lanes();
-            self.stage(Stage::Second, evaluator, watcher)?;
+            let arms = self.open_arms(Stage::Second)?;
+            self.stage(Stage::Second, arms, evaluator, observer)?;
         }
         Ok(())
     }
 
-    fn close_lanes(&mut self) {
-        if let Some(runners) = self.runners.take() {
-            let left = runners.close(&mut self.problems);
-            self.leftovers.extend(left);
+    /// Removes the folder of a new session that was refused before its first block. If that fails, the session can be
+    /// continued.
+    fn discard(&self) {
+        if self.stored.is_none() {
+            drop(std::fs::remove_dir_all(&self.dir));
         }
     }
 
-    /// Writes down how it ended, and what is to be said.
+    /// Records how the session ended, with its comparison.
     fn conclude(&mut self, ended: Result<(), Stop>, evaluator: &Evaluator) {
         self.file.ended = Some(now());
         (self.file.outcome, self.file.reason) = match &ended {
@@ -293,28 +291,36 @@ impl Session {
             self.problems.push(reason.clone());
         }
         if self.file.record.is_some() {
-            // Nobody else would say so: there is no comparison.
+            // A recording has no comparison that would report them.
             self.problems.extend(evaluator.gaps());
         }
         let is_judged = self.file.record.is_none() && matches!(ended, Ok(()) | Err(Stop::OutOfTime(_)));
         self.file.comparison = is_judged.then(|| super::summary::comparison(&self.file, evaluator));
+        let written = Writer::open(&self.dir).and_then(|writer| writer.describe_in(SESSION_FILE, &self.file));
+        self.problems.extend(written.err().map(|e| self.write_failure(&e)));
+    }
+
+    pub(super) fn write_failure(&self, error: &io::Error) -> String {
+        format!("failed to write {}: {error}", self.dir.display())
     }
 }
 
-/// Makes the revisions of the arms' guests commits; their names stay what the user wrote.
-pub(super) fn pin(file: &mut SessionFile, folders: &Folders) -> Result<(), AbError> {
-    for which in [ArmId::A, ArmId::B] {
-        let settings = &mut file.arm_mut(which).arm.settings;
-        *settings = arm::pinned(settings, folders).map_err(|e| AbError::Input(e.to_string()))?;
+/// Replaces the revisions of the arms' guests with commits. The arms' names stay what the user wrote.
+pub(super) fn pin_revisions(file: &mut SessionFile, folders: &Folders) -> Result<(), AbError> {
+    for arm in [ArmId::A, ArmId::B] {
+        let settings = &mut file.arm_mut(arm).arm.settings;
+        *settings = arm::pinned(settings, folders).map_err(|source| AbError::Revision { arm, source })?;
     }
     Ok(())
 }
 
 /// Removes what a crash of this session left.
-fn reap_lanes(folders: &Folders, file: &SessionFile) -> Result<(), EngineError> {
-    let failed =
-        |source: io::Error| EngineError::Folder { what: "reap the ledgers in", path: folders.state.clone(), source };
-    if file.runners.is_empty() || !Path::new(&folders.state).is_dir() {
+fn reap_arms(folders: &Folders, file: &SessionFile) -> Result<(), RunError> {
+    let failed = |source: io::Error| {
+        let action = "reap the ledgers in";
+        RunError::Folder { action, path: folders.state.clone(), source }
+    };
+    if file.runners.is_empty() || !folders.state.is_dir() {
         return Ok(());
     }
     let known = ledger::list(&folders.state).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What is stored of a session: `session.json`, and a line a trial in `trials.jsonl`.
+//! A stored session: `session.json`, and one line per trial in `trials.jsonl`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{ArmId, CaseFile, MetricSelection, Question, RuleOverrides};
 use crate::compare::rule::{Comparison, Rule, Stage};
 use crate::guest::Image;
-use crate::measure::session::now;
+use crate::measure::rig::now;
 use crate::model::configuration::Configuration;
 use crate::model::record::TrialRecord;
 use crate::model::run::RunId;
@@ -16,9 +16,9 @@ use crate::model::units::Nanos;
 use crate::platform::arm::Arm;
 use crate::store::{NoiseGuard, PlatformEntry, RunOutcome};
 
-/// The schema of sessions written by this version. A newer one is refused by name.
+/// The schema of sessions written by this version. Newer schemas are rejected.
 pub const SESSION_SCHEMA: u32 = 1;
-/// The name of a session's description.
+/// The file name of a session's description.
 pub const SESSION_FILE: &str = "session.json";
 
 /// The description of a session.
@@ -32,26 +32,26 @@ pub struct SessionFile {
     pub version: String,
     /// The command line, word by word.
     pub command: Vec<String>,
-    /// What is compared.
+    /// The arms.
     pub arms: Arms,
-    /// What is measured; its platforms are the arms', and its filter is of names without them.
+    /// What is measured. Its platforms are the arms', and its filter applies to names without a platform.
     pub configuration: Configuration,
-    /// The rule for trials of about a second. Each case has its own.
+    /// The rule for trials of about a second. Each case has a rule of its own.
     pub rule: Rule,
-    /// What of the rule was asked for.
+    /// The parameters of the rule that the user set.
     pub asked: RuleOverrides,
-    /// Which metrics are judged.
+    /// The judged metrics.
     pub metrics: MetricSelection,
     /// Whether A is measured twice.
     pub null_control: bool,
-    /// So many blocks are measured and none is judged.
+    /// The number of blocks of every case in a recording, which judges nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<u32>,
-    /// Decides the order within the blocks.
+    /// The seed of the order within the blocks.
     pub seed: u64,
-    /// The cases; empty until every one has run once.
+    /// The cases; empty until each has run once.
     pub cases: Vec<CaseFile>,
-    /// The run ids of the lanes, those of crashed parts of the session included.
+    /// The run ids of the arms, including those of crashed parts of the session.
     #[serde(rename = "lanes")]
     pub runners: Vec<RunId>,
     /// Facts of the host by name; unknown ones are null.
@@ -60,63 +60,63 @@ pub struct SessionFile {
     pub started: String,
     /// When it ended; `None` while it runs, and after a crash.
     pub ended: Option<String>,
-    /// How long was measured, preparing included.
+    /// The time that was spent, including the preparation.
     pub took: Nanos,
-    /// What a reader must know: what was calibrated.
+    /// Notes for the reader: what was calibrated.
     pub notes: Vec<String>,
-    /// The noise guard over both stages; `None` when it was switched off or never got that far.
+    /// The noise guard of both stages; `None` when it was off, or the session ended before.
     pub noise: Option<NoiseGuard>,
-    /// How it stands.
+    /// How it ended, or that it runs.
     pub outcome: RunOutcome,
     /// Why it was stopped.
     pub reason: Option<String>,
-    /// The verdicts; `None` while it runs, and where none are asked for.
+    /// The verdicts; `None` while it runs, and in a recording.
     pub comparison: Option<Comparison>,
 }
 
 /// Both arms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Arms {
-    /// What is compared with.
+    /// The arm to compare with.
     pub a: ArmFile,
-    /// What is asked about.
+    /// The arm in question.
     pub b: ArmFile,
 }
 
-/// An arm, and what was found where it runs.
+/// An arm with its platform and its guests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArmFile {
-    /// What the user called it.
+    /// The name that the user gave it.
     pub name: String,
-    /// What it is: a share of busy work made a time, a revision of the guests made a commit.
+    /// The arm, with a share of busy work resolved to a time, and a revision to a commit.
     #[serde(flatten)]
     pub arm: Arm,
-    /// What can run it, by its versions; `None` where it cannot run here.
+    /// Its platform and versions; `None` where it cannot run here.
     pub entry: Option<PlatformEntry>,
-    /// The guests that took part.
+    /// Its guests.
     pub images: Vec<Image>,
-    /// SHA-256 of what the platform makes of a guest, where that is more than the guest's image.
+    /// SHA-256 of what the platform boots, where that is more than a guest's image.
     pub made: BTreeMap<String, String>,
 }
 
 /// One trial of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AbTrial {
-    /// What a trial of any run has; its run is the session, and its order counts all of the session's trials.
+    /// The record. Its run is the session, and its order counts all trials of the session.
     #[serde(flatten)]
     pub record: TrialRecord,
-    /// The lane.
+    /// The arm.
     pub arm: ArmId,
     /// The stage.
     pub stage: Stage,
     /// The block within the case and the stage, from 0.
     pub block: u32,
-    /// How often the block was begun: the last attempt that is whole counts.
+    /// The attempt at the block; the last complete attempt counts.
     pub attempt: u32,
 }
 
 impl ArmFile {
-    fn of(arm: Arm) -> Self {
+    fn new(arm: Arm) -> Self {
         Self { name: arm.to_string(), arm, entry: None, images: Vec::new(), made: BTreeMap::new() }
     }
 }
@@ -130,7 +130,7 @@ impl SessionFile {
             run: RunId::generate(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command,
-            arms: Arms { a: ArmFile::of(a), b: ArmFile::of(b) },
+            arms: Arms { a: ArmFile::new(a), b: ArmFile::new(b) },
             seed: configuration.seed,
             configuration,
             rule: asked.rule(Nanos::SECOND),
@@ -152,17 +152,17 @@ impl SessionFile {
         }
     }
 
-    /// The arm of a lane.
-    pub fn arm(&self, which: ArmId) -> &ArmFile {
-        match which {
+    /// The arm of that id; the null control is A.
+    pub fn arm(&self, id: ArmId) -> &ArmFile {
+        match id {
             ArmId::A | ArmId::Null => &self.arms.a,
             ArmId::B => &self.arms.b,
         }
     }
 
-    /// As [`SessionFile::arm`], to be changed.
-    pub(super) fn arm_mut(&mut self, which: ArmId) -> &mut ArmFile {
-        match which {
+    /// As [`SessionFile::arm`].
+    pub(super) fn arm_mut(&mut self, id: ArmId) -> &mut ArmFile {
+        match id {
             ArmId::A | ArmId::Null => &mut self.arms.a,
             ArmId::B => &mut self.arms.b,
         }

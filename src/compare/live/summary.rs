@@ -1,4 +1,4 @@
-//! What is said of a session: its comparison.
+//! The comparison of a session.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::compare::rule::{Comparison, Side};
 use crate::model::platform::Accelerator;
 use crate::platform::arm;
 
-/// How much of a digest tells one image from another.
+/// The digits of a digest that are enough to distinguish images.
 const DIGEST: usize = 12;
 
 /// The comparison of a session that has ended.
@@ -44,17 +44,16 @@ fn notes(file: &SessionFile) -> Vec<String> {
     let is_simulated = |arm: &ArmFile| arm.entry.as_ref().is_some_and(|entry| entry.capabilities.simulated);
     let mut notes = Vec::new();
     if is_simulated(&file.arms.a) || is_simulated(&file.arms.b) {
-        notes.push("SIMULATED: these times are no measurements".to_owned());
+        notes.push("SIMULATED: these times are not measurements".to_owned());
     }
     notes.push(format!(
-        "{}; measured side by side in shuffled blocks, seed {}",
+        "{}; measured together in shuffled blocks, seed {}",
         arm::difference(&file.arms.a.arm, &file.arms.b.arm),
         file.seed
     ));
     if !file.null_control {
         notes.push(
-            "without a null control: nothing tells a difference of the arms from one of how they were set up"
-                .to_owned(),
+            "without a null control: a difference between the arms may come from how they were set up".to_owned(),
         );
     }
     match &file.noise {

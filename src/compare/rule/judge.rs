@@ -4,7 +4,7 @@
 //! false alarm has to happen twice. A stage ends early where what is left of it could not change its answer any more,
 //! which costs no error rate (curtailment: Lan, Simon & Halperin 1982, 10.1080/07474948208836014).
 
-use super::{Decision, Rule, Verdict};
+use super::{Decision, Rule, Stage, Verdict};
 use crate::model::units::Direction;
 use crate::stats::{self, Level, Sample, hodges_lehmann, sign_flip};
 
@@ -18,16 +18,6 @@ pub fn block_difference(direction: Direction, a: &[f64], b: &[f64]) -> Option<f6
     };
     let log = |values: &[f64]| Some(stats::median(&Sample::new(values.to_vec()).ok()?).ln()).filter(|l| l.is_finite());
     Some(sign * (log(b)? - log(a)?))
-}
-
-/// Which part of a session a block belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Is there anything to confirm?
-    First,
-    /// Is it there again, with everything provisioned anew?
-    Second,
 }
 
 /// What a session does next.

@@ -12,6 +12,8 @@ mod verdict;
 mod tests;
 
 pub use comparison::{Comparison, Line, Side};
-pub use judge::{Judge, Next, Stage, block_difference};
+pub use judge::{Judge, Next, block_difference};
 pub use rule::Rule;
-pub use verdict::{Decision, Verdict};
+pub use verdict::Decision;
+
+pub use crate::model::comparison::{Stage, Verdict};

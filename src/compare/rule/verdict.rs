@@ -2,26 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::names::named_enum;
+use crate::model::comparison::Verdict;
 use crate::stats::Estimate;
-
-named_enum! {
-    /// What a comparison says.
-    pub enum Verdict ("verdict") {
-        /// B is worse, confirmed on blocks of its own.
-        Regressed = "REGRESSED",
-        /// B is better, confirmed likewise.
-        Improved = "IMPROVED",
-        /// The difference lies inside the tolerance with 98 % confidence.
-        Equivalent = "EQUIVALENT",
-        /// Neither a difference nor its absence is shown.
-        Inconclusive = "INCONCLUSIVE",
-        /// The measurement contradicts itself: noise, or a null control that differs.
-        Invalid = "INVALID",
-        /// It cannot be measured here.
-        Skipped = "SKIPPED",
-    }
-}
 
 /// A verdict with what it stands on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,89 +1,91 @@
-//! Boot time: from asking for an instance to its program's first line, its end and its removal, beside a background. A
-//! server is awaited until it serves, and then ended.
+//! Boot time: from the launch of an instance to its program's first line, its end and its removal, with a background.
+//! A server is ended once it serves.
 
 use super::{Measured, victim};
 use crate::measure::plan::PlannedTrial;
-use crate::measure::trial::Background;
-use crate::measure::trial::Stage;
-use crate::measure::trial::time;
+use crate::measure::trial::{Background, TrialRig};
 use crate::model::event::{Event, Events};
+use crate::model::metric::{self, MetricInfo};
 use crate::model::platform::Accelerator;
 use crate::model::record::Metric;
 use crate::model::units::Nanos;
 use crate::platform::{Error, Instance, Milestone, Purpose};
 
 pub(super) fn run(
-    stage: &Stage<'_>,
+    rig: &TrialRig<'_>,
     background: &mut Background,
     trial: &PlannedTrial,
     measured: &mut Measured,
 ) -> Result<(), Error> {
-    background.ensure(stage, trial, None)?;
-    let spec = stage.spec(trial, trial.workload, Purpose::Measured)?;
+    background.ensure(rig, trial, None)?;
+    let spec = rig.spec(trial, trial.workload, Purpose::Measured)?;
     let serves = trial.workload.is_server();
     let wait = |instance: &mut dyn Instance, deadline: Nanos| {
         instance.wait_for(Milestone::Main, deadline)?;
         instance.wait_for(if serves { Milestone::Ready } else { Milestone::Exit }, deadline)
     };
-    let (stopped, _) = victim::live(stage, &spec, &mut measured.events, wait)?;
+    let (stopped, _) = victim::live(rig, &spec, &mut measured.events, wait)?;
     if !serves {
         victim::ended_well(&spec.name, stopped.exit)?;
     }
     measured.metrics = spans(&spec.name, &stopped.events, if serves { SERVER } else { PROGRAM })?;
-    let is_machine = stage.platform.capabilities().accelerator != Accelerator::None;
+    let is_machine = rig.platform.capabilities().accelerator != Accelerator::None;
     measured.metrics.extend(spans(&spec.name, &stopped.events, &parts(&stopped.events, is_machine, serves))?);
     Ok(())
 }
 
-type Span = (&'static str, Event, Event);
+/// A metric with the events that begin and end it.
+type Span = (&'static MetricInfo, Event, Event);
 
-/// `boot` is the headline; `boot_whole` is the main source's span.
 const PROGRAM: &[Span] = &[
-    ("boot", Event::Spawn, Event::Main),
-    ("boot_whole", Event::Spawn, Event::Exit),
-    ("removal", Event::Exit, Event::Gone),
+    (&metric::BOOT, Event::Spawn, Event::Main),
+    (&metric::BOOT_WHOLE, Event::Spawn, Event::Exit),
+    (&metric::REMOVAL, Event::Exit, Event::Gone),
 ];
 
-/// A server's end is the harness's doing.
+/// Without the whole life, since the harness ends a server.
 const SERVER: &[Span] = &[
-    ("boot", Event::Spawn, Event::Main),
-    ("ready", Event::Spawn, Event::Ready),
-    ("removal", Event::Exit, Event::Gone),
+    (&metric::BOOT, Event::Spawn, Event::Main),
+    (&metric::READY, Event::Spawn, Event::Ready),
+    (&metric::REMOVAL, Event::Exit, Event::Gone),
 ];
 
-/// What a platform may tell before the first line, in order, each the end of a part: it creates before it starts; a
-/// virtual machine's monitor is up, where that says so; its guest's kernel is.
-const CUTS: [(&str, Event); 3] = [("create", Event::Created), ("monitor", Event::Vmm), ("kernel", Event::Guest)];
+/// The events that a platform may report before the first line, in order. Each ends a part: the instance is created, the
+/// virtual machine monitor is up, the guest's kernel is up.
+const CUTS: [(&MetricInfo, Event); 3] =
+    [(&metric::CREATE, Event::Created), (&metric::MONITOR, Event::Vmm), (&metric::KERNEL, Event::Guest)];
 
-/// The parts of a boot as far as the platform tells them apart. Those up to the first line add up to `boot`; with `run`,
-/// which a server does not have, all add up to `boot_whole`.
+/// The parts of a boot, as far as the platform reports them. The parts up to the first line add up to the boot time. With
+/// the run, which a server does not have, all parts add up to the whole life.
 fn parts(events: &Events, is_machine: bool, serves: bool) -> Vec<Span> {
     let mut from = Event::Spawn;
     let mut parts = Vec::new();
-    for (name, event) in CUTS {
-        // A container's begins with its runtime's work.
+    for (metric, event) in CUTS {
+        // In a container, the guest event precedes the runtime's work.
         if (event != Event::Guest || is_machine) && lies_between(events, from, event) {
-            let name = if event == Event::Guest && from != Event::Vmm { "monitor_kernel" } else { name };
-            parts.push((name, std::mem::replace(&mut from, event), event));
+            let is_joint = event == Event::Guest && from != Event::Vmm;
+            let metric = if is_joint { &metric::MONITOR_KERNEL } else { metric };
+            parts.push((metric, std::mem::replace(&mut from, event), event));
         }
     }
     if parts.is_empty() {
         return parts;
     }
-    parts.push((if from == Event::Guest { "program" } else { "start" }, from, Event::Main));
-    parts.extend((!serves).then_some(("run", Event::Main, Event::Exit)));
+    parts.push((if from == Event::Guest { &metric::PROGRAM } else { &metric::START }, from, Event::Main));
+    parts.extend((!serves).then_some((&metric::RUN, Event::Main, Event::Exit)));
     parts
 }
 
-/// Whether `event` parts what lies between `from` and the first line: a guest without a kernel of its own begins with its
-/// program's first line, and one that is quick may have begun before its monitor answers.
+/// Whether `event` lies strictly between `from` and the first line. A guest without a kernel begins with its program's
+/// first line, and a quick guest may begin before its monitor answers.
 fn lies_between(events: &Events, from: Event, event: Event) -> bool {
-    let lies_between = |at| events.get(&from) < Some(at) && Some(at) < events.get(&Event::Main);
-    events.get(&event).is_some_and(lies_between)
+    let between = |at| events.get(&from) < Some(at) && Some(at) < events.get(&Event::Main);
+    events.get(&event).is_some_and(between)
 }
 
 fn spans(name: &str, events: &Events, spans: &[Span]) -> Result<Vec<Metric>, Error> {
-    spans.iter().map(|&(metric, from, to)| Ok(time(metric, victim::span(name, events, from, to)?))).collect()
+    let measure = |&(metric, from, to): &Span| Ok(metric.of(victim::span(name, events, from, to)?.0 as f64));
+    spans.iter().map(measure).collect()
 }
 
 #[cfg(test)]
@@ -117,18 +119,18 @@ mod tests {
     )]
     fn the_parts_add_up_to_the_whole(
         #[case] is_machine: bool,
-        #[case] told: &[(Event, u64)],
+        #[case] reported: &[(Event, u64)],
         #[case] expected: &[(&str, u64)],
     ) {
         let mut events = Events::from([(Event::Spawn, Nanos(0)), (Event::Main, Nanos(10)), (Event::Exit, Nanos(12))]);
-        events.extend(told.iter().map(|&(event, at)| (event, Nanos(at))));
-        let of = |serves| spans("i", &events, &parts(&events, is_machine, serves)).unwrap();
-        let metrics = of(false);
-        let told: Vec<_> = metrics.iter().map(|m| (m.name.as_str(), m.value as u64)).collect();
-        assert_eq!(told, expected);
+        events.extend(reported.iter().map(|&(event, at)| (event, Nanos(at))));
+        let measured = |serves| spans("i", &events, &parts(&events, is_machine, serves)).unwrap();
+        let metrics = measured(false);
+        let values: Vec<_> = metrics.iter().map(|m| (m.name.as_str(), m.value as u64)).collect();
+        assert_eq!(values, expected);
         if !expected.is_empty() {
             assert_eq!(metrics.iter().map(|m| m.value).sum::<f64>(), 12.0);
-            assert_eq!(of(true).iter().map(|m| m.value).sum::<f64>(), 10.0, "a server's end is ours");
+            assert_eq!(measured(true).iter().map(|m| m.value).sum::<f64>(), 10.0, "the harness ends a server");
         }
     }
 }

@@ -1,42 +1,41 @@
-//! The smallest guest memory that still boots: found by halving, and confirmed.
+//! The smallest guest memory that still boots: found by bisection, then confirmed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Measured;
 use crate::measure::plan::PlannedTrial;
-use crate::measure::trial::Background;
-use crate::measure::trial::Stage;
-use crate::measure::trial::lower;
+use crate::measure::trial::{Background, TrialRig};
+use crate::model::metric::{self, MetricInfo};
 use crate::model::record::Metric;
-use crate::model::units::{Bytes, Direction, Nanos, Unit};
+use crate::model::units::{Bytes, Nanos};
 use crate::platform::{Error, Instance, LaunchSpec, Milestone, Purpose};
 
-/// How finely is looked.
+/// The resolution of the search.
 const STEP: Bytes = Bytes::MIB;
 
-/// So many boots in a row confirm what suffices, and so many failures what does not.
+/// The boots in a row that confirm a sufficient memory, and the failures that confirm an insufficient one.
 const CONFIRMATIONS: u32 = 3;
 
-/// A guest that takes so many times as long as with its image's own memory is given up: with little memory, one may read
-/// its files over and over. But no sooner than [`LEAST_PATIENCE`].
+/// A boot is aborted after this many times the boot time with the image's own memory, but not before [`LEAST_PATIENCE`].
+/// With little memory, a guest may read its files over and over.
 const PATIENCE: u64 = 5;
 const LEAST_PATIENCE: Nanos = Nanos(2 * Nanos::SECOND.0);
 
 pub(super) fn run(
-    stage: &Stage<'_>,
+    rig: &TrialRig<'_>,
     background: &mut Background,
     trial: &PlannedTrial,
     measured: &mut Measured,
 ) -> Result<(), Error> {
-    background.ensure(stage, trial, None)?;
-    let usual = boot(stage, trial, None, stage.timeout())??;
+    background.ensure(rig, trial, None)?;
+    let usual = boot(rig, trial, None, rig.timeout())??;
     let failed = |reason: &str| Error::failed(format!("look for the smallest memory of {}", trial.workload), reason);
-    let own = usual.memory.ok_or_else(|| failed("the platform does not tell how much its guest has"))?;
-    let patience = Nanos(usual.took.0.saturating_mul(PATIENCE)).max(LEAST_PATIENCE).min(stage.timeout().into());
-    let boots = |steps| boot(stage, trial, Some(Bytes(STEP.0 * steps)), patience.into()).map(|booted| booted.is_ok());
+    let own = usual.memory.ok_or_else(|| failed("the platform does not report the guest's memory"))?;
+    let patience = Nanos(usual.took.0.saturating_mul(PATIENCE)).max(LEAST_PATIENCE).min(rig.timeout().into());
+    let boots = |steps| boot(rig, trial, Some(Bytes(STEP.0 * steps)), patience.into()).map(|booted| booted.is_ok());
     let found = search(own.0.div_ceil(STEP.0), boots)?;
-    let found = found.ok_or_else(|| failed(&format!("it does not boot with {own} every time")))?;
+    let found = found.ok_or_else(|| failed(&format!("it does not always boot with {own}")))?;
     measured.metrics = found.metrics(own);
     Ok(())
 }
@@ -48,20 +47,20 @@ struct Booted {
     took: Nanos,
 }
 
-/// Boots the guest once and removes it. The inner error is that it did not come as far as it should.
+/// Boots the guest once and removes it. The inner error is a boot that failed.
 ///
 /// # Errors
-/// What says nothing about the guest: an interrupt, a platform that is gone, an instance that cannot be removed.
+/// Errors that are not the guest's: an interrupt, a platform that is gone, an instance that cannot be removed.
 fn boot(
-    stage: &Stage<'_>,
+    rig: &TrialRig<'_>,
     trial: &PlannedTrial,
     memory: Option<Bytes>,
     patience: Duration,
 ) -> Result<Result<Booted, Error>, Error> {
-    let spec = LaunchSpec { memory, ..stage.spec(trial, trial.workload, Purpose::Measured)? };
-    let began = stage.clock().now();
-    let mut instance = match stage.platform.launch(&spec) {
-        Err(error) => return of_the_guest(error).map(Err),
+    let spec = LaunchSpec { memory, ..rig.spec(trial, trial.workload, Purpose::Measured)? };
+    let began = rig.clock().now();
+    let mut instance = match rig.platform.launch(&spec) {
+        Err(error) => return guest_error(error).map(Err),
         Ok(instance) => instance,
     };
     let milestone = if trial.workload.is_server() { Milestone::Ready } else { Milestone::Main };
@@ -72,27 +71,27 @@ fn boot(
     Ok(booted.map(|at| Booted { memory, took: at.saturating_sub(began) }))
 }
 
-/// What a boot tells, from how the waiting and the removal went. Of a guest that ended before its program did nobody
-/// knows how that ended, and so its removal fails as well.
+/// Derives the outcome of a boot from its wait and its removal. The exit status of a guest that ended before its program
+/// is unknown, so its removal fails as well.
 fn judge<T>(waited: Result<T, Error>, stopped: Result<(), Error>) -> Result<Result<T, Error>, Error> {
     match waited {
         Ok(value) => stopped.map(|()| Ok(value)),
         Err(error) => {
-            stopped.or_else(|error| of_the_guest(error).map(drop))?;
-            of_the_guest(error).map(Err)
+            stopped.or_else(|error| guest_error(error).map(drop))?;
+            guest_error(error).map(Err)
         }
     }
 }
 
-/// Sorts out the errors that are not a guest's.
-fn of_the_guest(error: Error) -> Result<Error, Error> {
+/// Separates the errors of a guest from all others.
+fn guest_error(error: Error) -> Result<Error, Error> {
     match error {
         Error::Failed { .. } | Error::Deadline { .. } => Ok(error),
         Error::Unavailable(_) | Error::Interrupted | Error::Fatal(_) => Err(error),
     }
 }
 
-/// What a search has found, in steps, with all that it tried, in order.
+/// The result of a search, in steps, with all attempts in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct SearchResult {
     least: u64,
@@ -100,13 +99,15 @@ struct SearchResult {
     insufficient: Vec<u64>,
 }
 
-/// The least number of steps at which `boots`, given that it does with `most` and never with none: halved, then confirmed,
-/// and a step less refuted. What is not confirmed is a step too little; where a step less is confirmed, a boot has failed
-/// for another reason, and what lies below is halved again. `None` if it does not boot with `most`, either.
+/// Searches for the least number of steps at which `boots` is true, assuming that it is for `most` and never for zero.
+///
+/// The search bisects, confirms the result and refutes one step less. A result that is not confirmed goes up by a step.
+/// If one step less is confirmed, a boot has failed for another reason, and the search bisects again below it.
+/// `None` if the guest does not boot with `most` either.
 fn search<E>(most: u64, boots: impl FnMut(u64) -> Result<bool, E>) -> Result<Option<SearchResult>, E> {
     let found = SearchResult { least: most, ..SearchResult::default() };
     let mut search = Search { boots, found, verdicts: BTreeMap::new() };
-    search.halve()?;
+    search.bisect()?;
     loop {
         let least = search.found.least;
         if !search.suffices(least)? {
@@ -116,24 +117,24 @@ fn search<E>(most: u64, boots: impl FnMut(u64) -> Result<bool, E>) -> Result<Opt
             search.found.least += 1;
         } else if least > 1 && search.suffices(least - 1)? {
             search.found.least -= 1;
-            search.halve()?;
+            search.bisect()?;
         } else {
             return Ok(Some(search.found));
         }
     }
 }
 
-/// A search under way.
+/// A search in progress.
 struct Search<B> {
     boots: B,
     found: SearchResult,
-    /// What is confirmed and what is refuted.
+    /// Confirmed (true) and refuted (false) numbers of steps.
     verdicts: BTreeMap<u64, bool>,
 }
 
 impl<E, B: FnMut(u64) -> Result<bool, E>> Search<B> {
-    /// Lowers the least to what lies a step above what failed, by one boot each.
-    fn halve(&mut self) -> Result<(), E> {
+    /// Lowers the least to one step above a failure, with one boot per attempt.
+    fn bisect(&mut self) -> Result<(), E> {
         let failed = self.found.insufficient.iter().copied().filter(|&steps| steps < self.found.least);
         let mut too_little = failed.max().unwrap_or(0);
         while self.found.least - too_little > 1 {
@@ -143,7 +144,7 @@ impl<E, B: FnMut(u64) -> Result<bool, E>> Search<B> {
         Ok(())
     }
 
-    /// Whether it boots with so many steps so many times in a row before it has failed as often.
+    /// Whether the guest boots [`CONFIRMATIONS`] times in a row before it fails as often.
     fn suffices(&mut self, steps: u64) -> Result<bool, E> {
         if let Some(&verdict) = self.verdicts.get(&steps) {
             return Ok(verdict);
@@ -167,20 +168,19 @@ impl<E, B: FnMut(u64) -> Result<bool, E>> Search<B> {
 }
 
 impl SearchResult {
-    /// The largest memory that did not suffice is a step below; where a single step suffices there is none.
+    /// The metrics. The insufficient memory is one step below the least; there is none if a single step suffices.
     fn metrics(&self, own: Bytes) -> Vec<Metric> {
         let bytes = |steps: u64| (STEP.0 * steps) as f64;
-        let amount = |name: &str, value: f64, probes: &[u64]| Metric {
+        let searched = |metric: &MetricInfo, steps: u64, probes: &[u64]| Metric {
             samples: probes.iter().map(|&steps| bytes(steps)).collect(),
-            ..lower(name, Unit::Bytes, value)
+            ..metric.of(bytes(steps))
         };
-        let context = |metric: Metric| Metric { direction: Direction::Neutral, ..metric };
         let mut metrics = vec![
-            amount("minimum_memory", bytes(self.least), &self.sufficient),
-            context(amount("guest_memory", own.0 as f64, &[])),
+            searched(&metric::MINIMUM_MEMORY, self.least, &self.sufficient),
+            metric::GUEST_MEMORY.of(own.0 as f64),
         ];
         if self.insufficient.contains(&(self.least - 1)) {
-            metrics.push(context(amount("insufficient_memory", bytes(self.least - 1), &self.insufficient)));
+            metrics.push(searched(&metric::INSUFFICIENT_MEMORY, self.least - 1, &self.insufficient));
         }
         metrics
     }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn failed() -> Error {
-        Error::failed("stop a guest", "it ended without a word")
+        Error::failed("stop a guest", "it ended without reporting a status")
     }
 
     #[rstest]
@@ -240,12 +240,12 @@ mod tests {
         #[case] stopped: Result<(), Error>,
         #[case] expected: &str,
     ) {
-        let told = match judge(waited, stopped) {
+        let outcome = match judge(waited, stopped) {
             Ok(Ok(_)) => "booted",
             Ok(Err(_)) => "too little",
             Err(_) => "aborted",
         };
-        assert_eq!(told, expected);
+        assert_eq!(outcome, expected);
     }
 
     #[test]

@@ -1,17 +1,16 @@
-//! The SQLite victim: it works by itself, and its lines tell how long.
+//! The SQLite victim: it works by itself and reports how long that took.
 
 use super::{Measured, victim};
 use crate::guest::GuestLine;
-use crate::measure::trial::Stage;
-use crate::measure::trial::{higher, lower, time};
+use crate::measure::trial::TrialRig;
 use crate::model::event::{Event, Events};
+use crate::model::metric;
 use crate::model::record::Metric;
-use crate::model::units::{Nanos, Unit};
 use crate::platform::{Error, LaunchSpec, Milestone, Stopped};
 use crate::stats;
 
-/// How far the guest's own measure may be from the harness's, as a share of it, before the trial is flagged: the harness
-/// was kept from reading the guest's lines then.
+/// How far the guest's own time may be from the harness's, as a share of it, before the trial is flagged: then the harness
+/// was kept from reading the guest's lines.
 const DISAGREEMENT: f64 = 0.05;
 
 /// The arguments of the guest.
@@ -19,71 +18,71 @@ pub(super) fn arguments(rows: u32) -> Vec<String> {
     vec![format!("rows={rows}")]
 }
 
-/// One victim. Its placement is read back while it sets up.
-pub(super) fn alone(stage: &Stage<'_>, spec: &LaunchSpec, measured: &mut Measured) -> Result<(), Error> {
-    let (stopped, _) = victim::live(stage, spec, &mut measured.events, |instance, deadline| {
-        victim::is_placed(stage, instance, spec)?;
+/// One victim. Its placement is verified while it sets up.
+pub(super) fn alone(rig: &TrialRig<'_>, spec: &LaunchSpec, measured: &mut Measured) -> Result<(), Error> {
+    let (stopped, _) = victim::live(rig, spec, &mut measured.events, |instance, deadline| {
+        victim::is_placed(rig, instance, spec)?;
         instance.wait_for(Milestone::Result, deadline)?;
         instance.wait_for(Milestone::Exit, deadline)
     })?;
-    measured.metrics = metrics(&spec.name, stage.configuration.rows(), &stopped)?;
+    measured.metrics = metrics(&spec.name, rig.configuration.rows(), &stopped)?;
     measured.flags.extend(disagreement(&measured.metrics));
     Ok(())
 }
 
-/// N victims at once: the median of their times with each one's own, what they did together, and how fairly.
-pub(super) fn together(stage: &Stage<'_>, specs: &[LaunchSpec], measured: &mut Measured) -> Result<(), Error> {
-    let stopped = live_together(stage, specs, &mut measured.events)?;
-    let rows = stage.configuration.rows();
+/// N victims at once: the median of their times, their total throughput and their fairness.
+pub(super) fn together(rig: &TrialRig<'_>, specs: &[LaunchSpec], measured: &mut Measured) -> Result<(), Error> {
+    let stopped = live_together(rig, specs, &mut measured.events)?;
+    let rows = rig.configuration.rows();
     let each = |(spec, stopped): (&LaunchSpec, &Stopped)| metrics(&spec.name, rows, stopped);
     let victims = specs.iter().zip(&stopped).map(each).collect::<Result<Vec<_>, _>>()?;
     let apart: Vec<String> = victims.iter().filter_map(|metrics| disagreement(metrics)).collect();
     if let Some(first) = apart.first() {
         measured.flags.push(format!("{} of {} victims, such as one where {first}", apart.len(), victims.len()));
     }
-    let times: Vec<f64> = victims.iter().flatten().filter(|m| m.name == "insert_time").map(|m| m.value).collect();
-    let sample = stats::Sample::new(times.clone()).map_err(|e| Error::failed("summarise the victims", e))?;
+    let times: Vec<f64> =
+        victims.iter().flatten().filter(|m| m.name == metric::INSERT_TIME.name).map(|m| m.value).collect();
+    let sample = stats::Sample::new(times.clone()).map_err(|e| Error::failed("summarize the victims", e))?;
     let rates: Vec<f64> = times.iter().map(|ns| f64::from(rows) * 1e9 / ns).collect();
     let total = rates.iter().sum();
-    let shares = stats::Sample::new(rates).map_err(|e| Error::failed("summarise the victims", e))?;
-    measured.metrics = vec![
-        Metric { samples: times, ..lower("insert_time", Unit::Nanos, stats::median(&sample)) },
-        higher("throughput", Unit::PerSecond, total),
-    ];
-    measured.metrics.extend(stats::jain(&shares).map(|fairness| higher("fairness", Unit::Ratio, fairness)));
+    let shares = stats::Sample::new(rates).map_err(|e| Error::failed("summarize the victims", e))?;
+    measured.metrics =
+        vec![Metric { samples: times, ..metric::INSERT_TIME.of(stats::median(&sample)) }, metric::THROUGHPUT.of(total)];
+    measured.metrics.extend(stats::jain(&shares).map(|fairness| metric::FAIRNESS.of(fairness)));
     Ok(())
 }
 
-/// The lives of several victims at once; the first one's events are in `seen` even if another failed.
-fn live_together(stage: &Stage<'_>, specs: &[LaunchSpec], seen: &mut Events) -> Result<Vec<Stopped>, Error> {
-    let quiet = stage.quiet();
-    let stopped = stage.with_group(|crew| {
-        let deadline = stage.deadline();
-        let waited = crew
-            .launch_and_wait(stage.platform, specs, Milestone::Result, deadline)
-            .and_then(|()| crew.wait(Milestone::Exit, deadline));
-        if let Some(first) = crew.members().first() {
+/// Runs several victims at once; `seen` gets the first one's events even if another failed.
+fn live_together(rig: &TrialRig<'_>, specs: &[LaunchSpec], seen: &mut Events) -> Result<Vec<Stopped>, Error> {
+    let quiet = rig.quiet();
+    let stopped = rig.with_group(|group| {
+        let deadline = rig.deadline();
+        let waited = group
+            .launch_and_wait(rig.platform, specs, Milestone::Result, deadline)
+            .and_then(|()| group.wait(Milestone::Exit, deadline));
+        if let Some(first) = group.members().first() {
             seen.clone_from(first.events());
         }
         waited?;
-        crew.shrink(stage.platform, 0)
+        group.shrink(rig.platform, 0)
     });
     drop(quiet);
     stopped
 }
 
-/// How the two measures of one time contradict each other, if they do.
+/// The contradiction between the host's and the guest's time, if there is one.
 fn disagreement(metrics: &[Metric]) -> Option<String> {
     let value = |name: &str| metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value);
-    let (harness, guest) = (value("insert_time")?, value("insert_time_guest")?);
+    let (harness, guest) = (value(metric::INSERT_TIME.name)?, value(metric::INSERT_TIME_GUEST.name)?);
     let share = (harness - guest) / harness;
     let word = if share > 0.0 { "less" } else { "more" };
+    let percent = share.abs() * 100.0;
     (share.abs() > DISAGREEMENT)
-        .then(|| format!("the guest's own clock tells {:.0} % {word} than insert_time", share.abs() * 100.0))
+        .then(|| format!("the guest's own clock measured {percent:.0} % {word} than {}", metric::INSERT_TIME.name))
 }
 
-/// The numbers of a victim that ended: `insert_time` on the host's clock, from `FW ready` to `FW result`, and
-/// `insert_time_guest`, the guest's own measure, as a cross-check.
+/// The metrics of a victim that ended: its time on the host's clock, from `FW ready` to `FW result`, and the guest's own
+/// time as a cross-check.
 fn metrics(name: &str, rows: u32, stopped: &Stopped) -> Result<Vec<Metric>, Error> {
     victim::ended_well(name, stopped.exit)?;
     let result = stopped.lines.iter().find_map(|stamped| match &stamped.line {
@@ -94,11 +93,12 @@ fn metrics(name: &str, rows: u32, stopped: &Stopped) -> Result<Vec<Metric>, Erro
     if number("rows") != Some(u64::from(rows)) {
         return Err(Error::failed(
             format!("read the result of {name}"),
-            format!("it does not tell {rows} rows: {result:?}"),
+            format!("it does not report {rows} rows: {result:?}"),
         ));
     }
-    let mut metrics = vec![time("insert_time", victim::span(name, &stopped.events, Event::Ready, Event::Result)?)];
-    metrics.extend(number("insert_ns").map(|ns| time("insert_time_guest", Nanos(ns))));
+    let span = victim::span(name, &stopped.events, Event::Ready, Event::Result)?;
+    let mut metrics = vec![metric::INSERT_TIME.of(span.0 as f64)];
+    metrics.extend(number("insert_ns").map(|ns| metric::INSERT_TIME_GUEST.of(ns as f64)));
     Ok(metrics)
 }
 
@@ -110,16 +110,16 @@ mod tests {
 
     #[rstest]
     #[case::alike(100, Some(96), None)]
-    #[case::read_late(100, Some(80), Some("the guest's own clock tells 20 % less than insert_time"))]
-    #[case::guest_ahead(100, Some(107), Some("the guest's own clock tells 7 % more than insert_time"))]
-    #[case::not_told(100, None, None)]
-    fn two_measures_that_disagree_are_told(
+    #[case::read_late(100, Some(80), Some("the guest's own clock measured 20 % less than insert_time"))]
+    #[case::guest_ahead(100, Some(107), Some("the guest's own clock measured 7 % more than insert_time"))]
+    #[case::not_reported(100, None, None)]
+    fn two_times_that_disagree_are_flagged(
         #[case] harness: u64,
         #[case] guest: Option<u64>,
-        #[case] told: Option<&str>,
+        #[case] expected: Option<&str>,
     ) {
-        let mut metrics = vec![time("insert_time", Nanos(harness))];
-        metrics.extend(guest.map(|ns| time("insert_time_guest", Nanos(ns))));
-        assert_eq!(disagreement(&metrics).as_deref(), told);
+        let mut metrics = vec![metric::INSERT_TIME.of(harness as f64)];
+        metrics.extend(guest.map(|ns| metric::INSERT_TIME_GUEST.of(ns as f64)));
+        assert_eq!(disagreement(&metrics).as_deref(), expected);
     }
 }

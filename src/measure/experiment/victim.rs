@@ -1,28 +1,26 @@
-//! The life of a victim, and what holds for every kind of it.
+//! The life of a victim, and the checks that every kind of victim needs.
 
 use crate::host::placement::{self, Mismatch};
-use crate::measure::trial::Stage;
+use crate::measure::trial::TrialRig;
 use crate::model::cpuset::CpuSet;
 use crate::model::event::{Event, Events};
 use crate::model::units::Nanos;
 use crate::platform::{Error, Exit, Instance, LaunchSpec, Stopped};
 
-/// The whole life of one victim: launched, waited for by `wait` until the deadline it is given, removed. Its events are
-/// in `seen` even if it failed on the way.
+/// Launches one victim, waits for it with `wait`, and removes it. `seen` gets its events even if it failed on the way.
 ///
-/// Nothing but waiting happens between the launch and the last event, but that the placement is read back while the guest
-/// is not timed.
+/// Between the launch and the last event, the harness only waits; it verifies the placement while the guest is not timed.
 pub(super) fn live<T>(
-    stage: &Stage<'_>,
+    rig: &TrialRig<'_>,
     spec: &LaunchSpec,
     seen: &mut Events,
     wait: impl FnOnce(&mut dyn Instance, Nanos) -> Result<T, Error>,
 ) -> Result<(Stopped, T), Error> {
-    let quiet = stage.quiet();
-    let mut instance = stage.platform.launch(spec)?;
-    let waited = wait(instance.as_mut(), stage.deadline());
+    let quiet = rig.quiet();
+    let mut instance = rig.platform.launch(spec)?;
+    let waited = wait(instance.as_mut(), rig.deadline());
     if waited.is_err() {
-        // Not of a good trial: its removal is being timed.
+        // Not in a good trial, whose removal is being timed.
         seen.clone_from(instance.events());
     }
     let stopped = instance.stop();
@@ -33,41 +31,41 @@ pub(super) fn live<T>(
     Ok((stopped, value))
 }
 
-/// Reads back that `instance` is where `spec` has put it; nothing where it was not pinned.
-pub(super) fn is_placed(stage: &Stage<'_>, instance: &dyn Instance, spec: &LaunchSpec) -> Result<(), Error> {
-    spec.cpus.as_ref().map_or(Ok(()), |cpus| verify(stage, instance, cpus))
+/// Verifies that `instance` runs on the CPUs of `spec`; does nothing where it was not pinned.
+pub(super) fn is_placed(rig: &TrialRig<'_>, instance: &dyn Instance, spec: &LaunchSpec) -> Result<(), Error> {
+    spec.cpus.as_ref().map_or(Ok(()), |cpus| verify(rig, instance, cpus))
 }
 
-/// Reads back from the kernel that every thread of `instance` may run on `cpus` only. Threads that ended since they were
-/// listed, such as the fork attacker's children, are passed over, but one must be left to vouch for the placement.
-pub(super) fn verify(stage: &Stage<'_>, instance: &dyn Instance, cpus: &CpuSet) -> Result<(), Error> {
-    let failed = |reason: String| Error::failed(format!("read back the placement of {}", instance.name()), reason);
+/// Verifies with the kernel that every thread of `instance` may run on `cpus` only. Threads that ended since they were
+/// listed, such as the fork attacker's children, are skipped, but one must be left to prove the placement.
+pub(super) fn verify(rig: &TrialRig<'_>, instance: &dyn Instance, cpus: &CpuSet) -> Result<(), Error> {
+    let failed = |reason: String| Error::failed(format!("verify the placement of {}", instance.name()), reason);
     let threads = instance.threads();
-    let mut vouching = 0;
+    let mut verified = 0;
     for thread in &threads {
-        match placement::verify(stage.proc, thread.tid as u32, cpus) {
-            Ok(()) => vouching += 1,
+        match placement::verify(rig.proc, thread.tid as u32, cpus) {
+            Ok(()) => verified += 1,
             Err(Mismatch::Unreadable { .. }) => {}
             Err(elsewhere) => return Err(failed(elsewhere.to_string())),
         }
     }
-    match vouching > 0 || stage.platform.capabilities().simulated {
+    match verified > 0 || rig.platform.capabilities().simulated {
         true => Ok(()),
-        false => Err(failed(format!("none of {} threads was left to ask", threads.len()))),
+        false => Err(failed(format!("all {} threads had ended", threads.len()))),
     }
 }
 
 /// The positive span between two events.
 ///
 /// # Errors
-/// A missing event, or a span that is not positive, is a failed trial, never a number.
+/// A missing event, or a span that is not positive: a failed trial, never a number.
 pub(super) fn span(name: &str, events: &Events, from: Event, to: Event) -> Result<Nanos, Error> {
     let instant = |event| events.get(&event).copied();
     let span = instant(from).zip(instant(to)).and_then(|(from, to)| to.since(from));
     span.ok_or_else(|| Error::failed(format!("time {name}"), format!("no positive span from {from} to {to}")))
 }
 
-/// A victim that ends otherwise than by returning 0 has no result.
+/// Rejects a victim that did not exit with code 0: it has no result.
 pub(super) fn ended_well(name: &str, exit: Exit) -> Result<(), Error> {
     match exit {
         Exit::Code(0) => Ok(()),

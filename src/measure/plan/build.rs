@@ -1,7 +1,7 @@
 //! From a configuration to the list of trials.
 //!
-//! Invariant: what is compared stands close together in time. Levels of a ladder are shuffled within a pass, and every
-//! isolation block holds its own reference and placebo (randomised multiple interleaved trials: Abedi & Brecht, ICPE'17).
+//! Invariant: trials that are compared are close in time. Levels of a ladder are shuffled within a pass, and every round of
+//! isolation has its own reference and placebo (randomized multiple interleaved trials: Abedi & Brecht, ICPE'17).
 
 use super::estimate::{Living, estimate};
 use super::shuffle::Shuffler;
@@ -15,20 +15,23 @@ use crate::model::record::{Experiment, Role};
 use crate::model::units::Nanos;
 use crate::store::Skip;
 
-/// What this machine offers.
+/// What this host supports.
 #[derive(Debug, Clone)]
 pub struct HostSupport {
-    /// The platforms asked for, with what they can do, or why they cannot run here.
+    /// The requested platforms with their capabilities, or why they cannot run here.
     pub platforms: Vec<(PlatformId, Result<Capabilities, Unavailable>)>,
-    /// The placements asked for, or why this host does not have them.
+    /// The requested placements, or why this host does not have them.
     pub placements: Vec<(Placement, Result<(), String>)>,
-    /// The measured guests, or why this host cannot measure them: a tool that is missing. What is not listed can be had.
+    /// The measured guests, or why this host cannot measure them: a missing tool. All others can be measured.
     /// A simulated platform simulates the tools, too.
     pub workloads: Vec<(Program, Result<(), Unavailable>)>,
 }
 
 impl HostSupport {
-    /// Whether a platform that can do `capabilities` can measure `workload` as it is asked for; or why not.
+    /// Checks that a platform with `capabilities` can measure `workload` as configured.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
     fn fits(&self, configuration: &Configuration, capabilities: Capabilities, workload: Program) -> Result<(), String> {
         if configuration.network_of(workload) != Networking::None && !capabilities.network {
             let cure = if workload.is_server() { "name another platform" } else { "--network none needs none" };
@@ -37,19 +40,19 @@ impl HostSupport {
         if configuration.is_minimum() && !capabilities.own_memory {
             return Err("--minimum: guests share the host's memory on this platform".to_owned());
         }
-        match self.missing_guests(workload) {
+        match self.missing_tool(workload) {
             Some(why) if !capabilities.simulated => Err(format!("{workload}: {why}")),
             _ => Ok(()),
         }
     }
 
     /// Why this host cannot measure `workload`; `None` when it can.
-    fn missing_guests(&self, workload: Program) -> Option<&Unavailable> {
+    fn missing_tool(&self, workload: Program) -> Option<&Unavailable> {
         self.workloads.iter().find(|(program, _)| *program == workload)?.1.as_ref().err()
     }
 }
 
-/// Plans the run that `configuration` asks for, on what the machine offers. Pure.
+/// Plans the run of `configuration` on this host. Pure.
 pub fn build(configuration: &Configuration, host_support: &HostSupport) -> Plan {
     let mut builder = Builder {
         configuration,
@@ -57,17 +60,17 @@ pub fn build(configuration: &Configuration, host_support: &HostSupport) -> Plan 
         trials: Vec::new(),
         skips: skips(configuration, host_support),
     };
-    let stands = stands(configuration, host_support);
+    let targets = targets(configuration, host_support);
     for pass in 0..configuration.runs {
         match configuration.experiment() {
-            Experiment::Isolation => builder.isolation_pass(pass, &stands, &host_support.placements),
-            _ => builder.ladder_pass(pass, &stands),
+            Experiment::Isolation => builder.isolation_pass(pass, &targets, &host_support.placements),
+            _ => builder.ladder_pass(pass, &targets),
         }
     }
     builder.finish()
 }
 
-/// A platform that can run here, and the guests that it can measure.
+/// A platform that can run here, with the guests that it can measure.
 #[derive(Debug, Clone)]
 struct Target {
     platform: PlatformId,
@@ -75,7 +78,7 @@ struct Target {
     workloads: Vec<Program>,
 }
 
-fn stands(configuration: &Configuration, host_support: &HostSupport) -> Vec<Target> {
+fn targets(configuration: &Configuration, host_support: &HostSupport) -> Vec<Target> {
     let target = |(id, capabilities): &(PlatformId, Result<Capabilities, Unavailable>)| {
         let capabilities = *capabilities.as_ref().ok()?;
         let workloads: Vec<_> = configuration
@@ -83,7 +86,8 @@ fn stands(configuration: &Configuration, host_support: &HostSupport) -> Vec<Targ
             .into_iter()
             .filter(|&w| host_support.fits(configuration, capabilities, w).is_ok())
             .collect();
-        Some(Target { platform: id.clone(), fork: capabilities.fork, workloads }).filter(|s| !s.workloads.is_empty())
+        Some(Target { platform: id.clone(), fork: capabilities.fork, workloads })
+            .filter(|target| !target.workloads.is_empty())
     };
     host_support.platforms.iter().filter_map(target).collect()
 }
@@ -94,26 +98,26 @@ fn skips(configuration: &Configuration, host_support: &HostSupport) -> Vec<Skip>
         Some(Skip { platform: Some(id.clone()), placement: None, reason })
     });
     let workloads = workload_skips(configuration, host_support);
-    let placements = host_support.placements.iter().filter_map(|(placement, here)| {
-        let reason = here.as_ref().err()?.clone();
+    let placements = host_support.placements.iter().filter_map(|(placement, supported)| {
+        let reason = supported.as_ref().err()?.clone();
         Some(Skip { platform: None, placement: Some(*placement), reason })
     });
     let forks = host_support.platforms.iter().filter_map(|(id, capabilities)| {
-        let asked = configuration.measured().iter().any(|&w| configuration.attackers_of(w).contains(&Attacker::Fork));
-        let cannot = !capabilities.as_ref().ok()?.fork && asked;
+        let forks = configuration.measured().iter().any(|&w| configuration.attackers_of(w).contains(&Attacker::Fork));
+        let cannot = !capabilities.as_ref().ok()?.fork && forks;
         let reason = "the fork attacker: guests cannot fork on this platform".to_owned();
         cannot.then(|| Skip { platform: Some(id.clone()), placement: None, reason })
     });
     platforms.chain(placements).chain(workloads).chain(forks).collect()
 }
 
-/// A guest that no real platform here can measure is told of once; one that some cannot, for each of them.
+/// The skips of guests: one for a guest that no real platform can measure here, else one for each platform that cannot.
 fn workload_skips(configuration: &Configuration, host_support: &HostSupport) -> Vec<Skip> {
     let real = |c: &Result<Capabilities, Unavailable>| c.as_ref().is_ok_and(|c| !c.simulated);
     let mut skips = Vec::new();
     for workload in configuration.measured() {
         if let Some(why) =
-            host_support.missing_guests(workload).filter(|_| host_support.platforms.iter().any(|(_, c)| real(c)))
+            host_support.missing_tool(workload).filter(|_| host_support.platforms.iter().any(|(_, c)| real(c)))
         {
             skips.push(Skip { platform: None, placement: None, reason: format!("{workload}: {why}") });
             continue;
@@ -124,13 +128,13 @@ fn workload_skips(configuration: &Configuration, host_support: &HostSupport) -> 
         }));
     }
     // Some reasons are alike for all workloads.
-    let mut told: Vec<Skip> = Vec::new();
-    skips.into_iter().for_each(|skip| {
-        if !told.contains(&skip) {
-            told.push(skip)
+    let mut unique: Vec<Skip> = Vec::new();
+    for skip in skips {
+        if !unique.contains(&skip) {
+            unique.push(skip);
         }
-    });
-    told
+    }
+    unique
 }
 
 struct Builder<'a> {
@@ -141,15 +145,15 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn ladder_pass(&mut self, pass: u32, stands: &[Target]) {
-        for target in self.shuffler.shuffled(stands.to_vec()) {
+    fn ladder_pass(&mut self, pass: u32, targets: &[Target]) {
+        for target in self.shuffler.shuffled(targets.to_vec()) {
             for workload in self.shuffler.shuffled(target.workloads.clone()) {
                 self.ladder(pass, &target.platform, workload);
             }
         }
     }
 
-    /// Every level once, and the victims at once.
+    /// Every level once, then each number of victims at once.
     fn ladder(&mut self, pass: u32, platform: &PlatformId, workload: Program) {
         let levels = self.configuration.levels().to_vec();
         let levels = match self.configuration.ladder_order() {
@@ -174,20 +178,20 @@ impl Builder<'_> {
         self.trials.push(PlannedTrial { victims, ..trial });
     }
 
-    fn isolation_pass(&mut self, pass: u32, stands: &[Target], placements: &[(Placement, Result<(), String>)]) {
-        let mut blocks = Vec::new();
-        for target in stands {
-            for (placement, _) in placements.iter().filter(|(_, here)| here.is_ok()) {
-                blocks.extend(target.workloads.iter().map(|&workload| (target, *placement, workload)));
+    fn isolation_pass(&mut self, pass: u32, targets: &[Target], placements: &[(Placement, Result<(), String>)]) {
+        let mut rounds = Vec::new();
+        for target in targets {
+            for (placement, _) in placements.iter().filter(|(_, supported)| supported.is_ok()) {
+                rounds.extend(target.workloads.iter().map(|&workload| (target, *placement, workload)));
             }
         }
-        for (target, placement, workload) in self.shuffler.shuffled(blocks) {
-            self.block(pass, target, placement, workload);
+        for (target, placement, workload) in self.shuffler.shuffled(rounds) {
+            self.round(pass, target, placement, workload);
         }
     }
 
     /// One reference, one placebo and every attacker once, in random order.
-    fn block(&mut self, pass: u32, target: &Target, placement: Placement, workload: Program) {
+    fn round(&mut self, pass: u32, target: &Target, placement: Placement, workload: Program) {
         let attackers = self.configuration.attackers_of(workload).iter().copied();
         let mut members: Vec<_> = attackers
             .filter(|&attacker| target.fork || attacker != Attacker::Fork)
@@ -219,7 +223,7 @@ impl Builder<'_> {
     fn finish(self) -> Plan {
         let kept = |trial: &PlannedTrial| match &self.configuration.filter {
             None => true,
-            // References and placebos go with what they stand beside.
+            // References and placebos stay with the trials of their round.
             Some(word) => trial.role != Role::Measured || trial.to_string().contains(word),
         };
         let mut trials: Vec<_> = self.trials.iter().filter(|trial| kept(trial)).cloned().collect();
@@ -234,12 +238,12 @@ impl Builder<'_> {
     }
 }
 
-/// Takes out references and placebos of blocks in which the filter left nothing to compare with.
+/// Removes references and placebos of rounds in which the filter left no measured trial.
 fn drop_lonely_references(trials: &mut Vec<PlannedTrial>) {
-    let block = |t: &PlannedTrial| (t.platform.clone(), t.workload, t.placement, t.trial);
+    let round = |t: &PlannedTrial| (t.platform.clone(), t.workload, t.placement, t.trial);
     let measured: std::collections::HashSet<_> =
-        trials.iter().filter(|t| t.role == Role::Measured).map(block).collect();
-    trials.retain(|t| measured.contains(&block(t)));
+        trials.iter().filter(|t| t.role == Role::Measured).map(round).collect();
+    trials.retain(|t| measured.contains(&round(t)));
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a plan has to be, whatever was asked for.
+//! What holds for every plan.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ fn with_servers(experiment: Experiment) -> (Configuration, HostSupport) {
     )
 }
 
-fn missing_guests(what: &str) -> Result<(), Unavailable> {
+fn missing_tool(what: &str) -> Result<(), Unavailable> {
     Err(Unavailable { reason: format!("{what} is missing"), cure: format!("install {what}") })
 }
 
@@ -84,17 +84,17 @@ fn growth_rises_in_every_pass() {
 }
 
 #[test]
-fn every_isolation_block_has_its_own_reference_and_placebo() {
+fn every_isolation_round_has_its_own_reference_and_placebo() {
     let plan = build(&configuration(Experiment::Isolation), &host_support());
     assert_eq!(plan.trials.len(), 2 * 2 * 2 * (7 + 2));
-    for block in plan.trials.chunks(9) {
+    for round in plan.trials.chunks(9) {
         let same = |t: &PlannedTrial| {
             (t.platform.clone(), t.placement, t.trial)
-                == (block[0].platform.clone(), block[0].placement, block[0].trial)
+                == (round[0].platform.clone(), round[0].placement, round[0].trial)
         };
-        assert!(block.iter().all(same), "a block stands together");
-        assert_eq!(block.iter().filter(|t| t.role == Role::Reference).count(), 1);
-        assert_eq!(block.iter().filter(|t| t.role == Role::Placebo).count(), 1);
+        assert!(round.iter().all(same), "a round is contiguous");
+        assert_eq!(round.iter().filter(|t| t.role == Role::Reference).count(), 1);
+        assert_eq!(round.iter().filter(|t| t.role == Role::Placebo).count(), 1);
     }
 }
 
@@ -122,16 +122,16 @@ fn a_filter_keeps_the_references_of_what_it_keeps() {
 }
 
 #[test]
-fn every_server_has_blocks_of_its_own_with_its_own_attackers() {
+fn every_server_has_rounds_of_its_own_with_its_own_attackers() {
     let (configuration, host_support) = with_servers(Experiment::Isolation);
     let plan = build(&configuration, &host_support);
     assert_eq!(plan.trials.len(), 2 * 2 * 2 * ((7 + 2) + 2 * (2 + 2)));
     let case = |t: &PlannedTrial| (t.platform.clone(), t.workload, t.placement, t.trial);
-    let blocks: Vec<_> = plan.trials.chunk_by(|a, b| case(a) == case(b)).collect();
-    assert_eq!(blocks.len(), 2 * 2 * 2 * 3, "a block stands together");
-    for block in blocks {
-        let count = |role| block.iter().filter(|t| t.role == role).count();
-        let attackers = if block[0].workload.is_server() { 2 } else { 7 };
+    let rounds: Vec<_> = plan.trials.chunk_by(|a, b| case(a) == case(b)).collect();
+    assert_eq!(rounds.len(), 2 * 2 * 2 * 3, "a round is contiguous");
+    for round in rounds {
+        let count = |role| round.iter().filter(|t| t.role == role).count();
+        let attackers = if round[0].workload.is_server() { 2 } else { 7 };
         assert_eq!((count(Role::Reference), count(Role::Placebo), count(Role::Measured)), (1, 1, attackers));
     }
     let names: BTreeSet<String> = plan.trials.iter().map(ToString::to_string).collect();
@@ -149,9 +149,9 @@ fn every_workload_climbs_its_own_ladder_and_has_its_own_crowd() {
 }
 
 #[test]
-fn a_tool_that_is_missing_is_told_once_and_the_rest_is_measured() {
+fn a_tool_that_is_missing_is_reported_once_and_the_rest_is_measured() {
     let (configuration, mut host_support) = with_servers(Experiment::Scalability);
-    host_support.workloads = vec![(Program::Nginx, missing_guests("wrk")), (Program::Redis, Ok(()))];
+    host_support.workloads = vec![(Program::Nginx, missing_tool("wrk")), (Program::Redis, Ok(()))];
     let plan = build(&configuration, &host_support);
     let reasons: Vec<_> = plan.skips.iter().map(|s| s.reason.as_str()).collect();
     assert!(reasons.contains(&"nginx: wrk is missing; install wrk"), "{reasons:?}");
@@ -165,7 +165,7 @@ fn a_simulated_platform_needs_no_tool() {
     let (configuration, mut host_support) = with_servers(Experiment::Scalability);
     host_support.platforms.truncate(1);
     host_support.platforms[0].1 = can(true).map(|c| Capabilities { network: true, ..c });
-    host_support.workloads = vec![(Program::Nginx, missing_guests("wrk"))];
+    host_support.workloads = vec![(Program::Nginx, missing_tool("wrk"))];
     let plan = build(&configuration, &host_support);
     assert!(plan.trials.iter().any(|t| t.workload == Program::Nginx));
     assert!(!plan.skips.iter().any(|s| s.reason.contains("wrk")));

@@ -1,6 +1,6 @@
-//! How long trials take, roughly: for `--dry-run` and the progress bar's first guess, which then learns.
+//! Roughly how long trials take: for `--dry-run` and the progress bar's first guess.
 //!
-//! The figures are medians of a two-core virtual machine: order of size, not anchors.
+//! The figures are medians from a two-core virtual machine: orders of magnitude, not references.
 
 use super::PlannedTrial;
 use crate::model::configuration::Configuration;
@@ -13,44 +13,44 @@ use crate::model::units::Nanos;
 const SETTLE: Nanos = Nanos(400_000_000);
 const ROW: Nanos = Nanos(40_000);
 const READING: Nanos = Nanos(60_000);
-/// A load generator starts and ends, and its server gets ready.
+/// The time for a load generator to start and end, and for its server to get ready.
 const AROUND_A_LOAD: Nanos = Nanos(150_000_000);
-/// `redis-benchmark` with pipelining on one core, a request; it makes two kinds one after the other.
+/// The time of one request of `redis-benchmark` with pipelining on one core. It makes two kinds, one after the other.
 const REQUEST: Nanos = Nanos(3_000);
 
-/// The boots of one search for the smallest memory of a guest that has some hundred MiB.
+/// The boots of one search for the smallest memory of a guest with some hundred MiB.
 const PROBES: u64 = 12;
 
-/// What instances cost on a family of platforms.
+/// The time that instances take on a family of platforms.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
     launch: Nanos,
     removal: Nanos,
-    /// One more in the background, where several are started at once.
+    /// One more background instance, where several start at once.
     another: Nanos,
-    /// One less.
+    /// One background instance less.
     fewer: Nanos,
 }
 
 impl Cost {
-    /// The cost on a platform by its family's name: a rough guess of a time decides nothing that is measured.
+    /// The cost on a platform, by the name of its family: an estimate affects nothing that is measured.
     fn on(platform: &PlatformId) -> Self {
         let family = platform.as_str().split(':').next().unwrap_or_default();
-        let of = |launch, removal, another, fewer| {
+        let cost = |launch, removal, another, fewer| {
             let ms = |n: u64| Nanos(n * Nanos::MILLI.0);
             Self { launch: ms(launch), removal: ms(removal), another: ms(another), fewer: ms(fewer) }
         };
         match family {
-            "native" | "youki" | "fake" => of(8, 3, 8, 3),
-            "oci" => of(40, 20, 40, 20),
-            "docker-cli" => of(700, 120, 110, 50),
-            // An engine with a daemon. Docker starts about nine a second where four are begun at once.
-            _ => of(500, 120, 110, 50),
+            "native" | "youki" | "fake" => cost(8, 3, 8, 3),
+            "oci" => cost(40, 20, 40, 20),
+            "docker-cli" => cost(700, 120, 110, 50),
+            // An engine with a daemon. Docker starts about nine per second, four at once.
+            _ => cost(500, 120, 110, 50),
         }
     }
 }
 
-/// The background that a trial finds.
+/// The background instances when a trial begins.
 #[derive(Debug)]
 pub(super) struct Living {
     platform: PlatformId,
@@ -59,7 +59,7 @@ pub(super) struct Living {
 }
 
 impl Living {
-    /// What `trial` leaves.
+    /// The instances that `trial` leaves.
     pub(super) fn after(trial: &PlannedTrial) -> Self {
         Self { platform: trial.platform.clone(), idle: trial.idle(), level: trial.background }
     }
@@ -70,7 +70,7 @@ impl Living {
     }
 }
 
-/// The time of `trial` when the instances of `before` live as it begins.
+/// The time of `trial` if the instances of `before` live when it begins.
 pub(super) fn estimate(configuration: &Configuration, trial: &PlannedTrial, before: Option<&Living>) -> Nanos {
     let cost = Cost::on(&trial.platform);
     let kept = before.and_then(|living| living.for_trial(trial));
@@ -99,7 +99,7 @@ fn level_change(cost: Cost, level: u32, kept: Option<u32>) -> Nanos {
     }
 }
 
-/// So many victims at once, from launch to removal.
+/// The time of `count` victims at once, from launch to removal.
 fn victims(configuration: &Configuration, trial: &PlannedTrial, cost: Cost, count: u64) -> Nanos {
     let load = configuration.load();
     let work = match trial.workload {
@@ -111,7 +111,7 @@ fn victims(configuration: &Configuration, trial: &PlannedTrial, cost: Cost, coun
     cost.launch + cost.removal + times(cost.another + cost.fewer, count - 1) + work
 }
 
-/// How many share the victim's CPU, the victim included.
+/// The number of instances on the victim's CPU, the victim included.
 fn rivals(trial: &PlannedTrial) -> u64 {
     match trial.placement {
         Placement::SameThread if trial.attacker.is_some() => 2,

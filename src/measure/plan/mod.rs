@@ -1,4 +1,4 @@
-//! The plan of a run: pure, seeded, printable. The same configuration and offer give the same plan.
+//! The plan of a run: pure, seeded, printable. The same configuration on the same host gives the same plan.
 
 mod build;
 mod estimate;

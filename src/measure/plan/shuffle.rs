@@ -3,13 +3,12 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Shuffles by Fisher and Yates (Durstenfeld's form, CACM 7(7), 1964) over a ChaCha8 stream. Written out here because a
-/// library may change its algorithm, and a stored plan must come out the same for ever.
+/// Shuffles by Fisher and Yates (Durstenfeld's form, CACM 7(7), 1964) over a ChaCha8 stream. Not a library function, since
+/// that may change its algorithm, and a stored plan must stay the same forever.
 #[derive(Debug)]
 pub(crate) struct Shuffler(ChaCha8Rng);
 
 impl Shuffler {
-    /// The shuffler of that seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }

@@ -10,51 +10,51 @@ use crate::model::record::{CaseName, Experiment, Role, neighbor};
 use crate::model::units::Nanos;
 use crate::store::Skip;
 
-/// Everything a run will do, in order.
+/// All trials of a run, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The trials in the order of running; [`PlannedTrial::order`] is the index.
     pub trials: Vec<PlannedTrial>,
-    /// What was asked for and cannot be had here.
+    /// What was requested and cannot be measured here.
     pub skips: Vec<Skip>,
 }
 
-/// One trial to be run.
+/// One trial to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedTrial {
     /// Its place in the plan.
     pub order: u64,
-    /// Its repetition: trials of one block share the number.
+    /// Its repetition; trials of one round share the number.
     pub trial: u32,
-    /// What it is for.
+    /// Its role: measured, reference or placebo.
     pub role: Role,
     /// What is measured.
     pub experiment: Experiment,
-    /// Where.
+    /// The platform.
     pub platform: PlatformId,
     /// The measured guest.
     pub workload: Program,
-    /// The attacker beside it.
+    /// The attacker.
     pub attacker: Option<Attacker>,
     /// Where the attacker, or the placebo, runs.
     pub placement: Placement,
-    /// Idle instances beside it.
+    /// The number of idle background instances.
     pub background: u32,
-    /// How many victims run at once.
+    /// The number of victims at once.
     pub victims: u32,
-    /// How long it is expected to take, changing the background included.
+    /// The expected time, including a change of the background.
     pub estimate: Nanos,
 }
 
 impl Plan {
-    /// How long the whole is expected to take.
+    /// The expected time of all trials.
     pub fn estimate(&self) -> Nanos {
         self.trials.iter().fold(Nanos(0), |sum, trial| sum + trial.estimate)
     }
 }
 
 impl PlannedTrial {
-    /// What its case is called.
+    /// The name of its case.
     pub fn name(&self) -> CaseName<'_> {
         CaseName {
             experiment: self.experiment,
@@ -68,12 +68,12 @@ impl PlannedTrial {
         }
     }
 
-    /// What idles in the background: more of the same server beside a server, sleepers beside everything else.
+    /// The background program: the same server for a server, sleepers for everything else.
     pub fn idle(&self) -> Program {
         if self.workload.is_server() { self.workload } else { Program::Sleep }
     }
 
-    /// Whether a load generator drives what is measured: a server that is not only booted or weighed.
+    /// Whether a load generator drives the victim: a server that is not only booted or weighed.
     pub fn is_driven(&self) -> bool {
         self.workload.is_server() && matches!(self.experiment, Experiment::Scalability | Experiment::Isolation)
     }

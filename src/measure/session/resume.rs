@@ -1,4 +1,4 @@
-//! Going on with a run that did not finish: what is recorded stays, the rest is run.
+//! Continues a run that did not finish: recorded trials stay, the rest is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,34 +11,34 @@ use crate::measure::plan::{Plan, PlannedTrial};
 use crate::model::record::{Experiment, TrialRecord};
 use crate::store::{PlatformEntry, RunFile, RunOutcome, StoredRun, list_runs, read_run, run_folder};
 
-/// Why a run cannot be gone on with. Exit code 2.
+/// Why a run cannot be continued. Exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// There is none.
+    /// There is no unfinished run.
     #[error("no unfinished {experiment} run under {runs}")]
     NoneUnfinished {
-        /// What is measured.
+        /// The experiment.
         experiment: Experiment,
-        /// Where runs were looked for.
+        /// The folder of the runs.
         runs: PathBuf,
     },
     /// It cannot be read.
     #[error(transparent)]
     Unreadable(#[from] crate::store::ReadError),
-    /// It is another target's.
-    #[error("{dir} is a run of {found}; this is {wanted}: cargo bench --bench {found} -- --resume …")]
+    /// The run belongs to another bench target.
+    #[error("{dir} is a run of {found}; this is {expected}: cargo bench --bench {found} -- --resume …")]
     OtherTarget {
         /// Its folder.
         dir: PathBuf,
-        /// What it measured.
+        /// The experiment of the run.
         found: Experiment,
-        /// What this target measures.
-        wanted: Experiment,
+        /// The experiment of this target.
+        expected: Experiment,
     },
-    /// There is nothing left to do.
-    #[error("{0} is complete: there is nothing to go on with")]
+    /// All trials are recorded.
+    #[error("{0} is complete; there is nothing to continue")]
     Complete(PathBuf),
-    /// Its plan comes out differently here and now.
+    /// Its plan is different now.
     #[error("the plan of {dir} cannot be rebuilt here: {reason}; begin a new run instead")]
     OtherPlan {
         /// Its folder.
@@ -51,24 +51,24 @@ pub enum ResumeError {
 /// Finds and reads the run that `--resume` names: its id, its folder, or `last` for the latest unfinished one.
 ///
 /// # Errors
-/// When there is none, or it is not to be gone on with.
-pub(super) fn find(wanted: Experiment, name: &str, runs: &Path) -> Result<StoredRun, ResumeError> {
+/// When there is no such run, or it cannot be continued.
+pub(super) fn find(experiment: Experiment, name: &str, runs: &Path) -> Result<StoredRun, ResumeError> {
     let run = match name {
-        "last" => latest_unfinished(wanted, runs)
-            .ok_or_else(|| ResumeError::NoneUnfinished { experiment: wanted, runs: runs.to_owned() })?,
+        "last" => latest_unfinished(experiment, runs)
+            .ok_or_else(|| ResumeError::NoneUnfinished { experiment, runs: runs.to_owned() })?,
         name => read_run(&run_folder(runs, name))?,
     };
-    check(run, wanted)
+    check(run, experiment)
 }
 
-/// Refuses a run of another target, and one that is complete.
+/// Rejects a run of another target, and a complete run.
 ///
 /// # Errors
-/// As said.
-pub(super) fn check(run: StoredRun, wanted: Experiment) -> Result<StoredRun, ResumeError> {
+/// The reason.
+pub(super) fn check(run: StoredRun, expected: Experiment) -> Result<StoredRun, ResumeError> {
     let found = run.file.experiment();
     match run.file.outcome {
-        _ if found != wanted => Err(ResumeError::OtherTarget { dir: run.dir, found, wanted }),
+        _ if found != expected => Err(ResumeError::OtherTarget { dir: run.dir, found, expected }),
         RunOutcome::Complete => Err(ResumeError::Complete(run.dir)),
         _ => Ok(run),
     }
@@ -79,12 +79,11 @@ fn latest_unfinished(wanted: Experiment, runs: &Path) -> Option<StoredRun> {
     readable.into_iter().find(|run| run.file.experiment() == wanted && run.file.outcome != RunOutcome::Complete)
 }
 
-/// The orders that are recorded already, once it is sure that the plan is the one they belong to and that the platforms
-/// are still what they were.
+/// The orders of the recorded trials, after checking that they belong to this plan and that the platforms are the same.
 ///
 /// # Errors
-/// When the plan differs from the one that was recorded, such as after a platform went missing, or a platform has
-/// another version: one run must not mix them.
+/// When the plan differs from the recorded one, such as without a platform, or when a platform has another version: one
+/// run must not mix them.
 pub(super) fn recorded(
     run: &StoredRun,
     plan: &Plan,
@@ -95,9 +94,9 @@ pub(super) fn recorded(
         let now = platforms.iter().find(|now| now.id == before.id);
         if let Some(now) = now.filter(|now| (&now.facts, now.capabilities) != (&before.facts, before.capabilities)) {
             let (id, then, now) = (&before.id, &before.facts.version, &now.facts.version);
-            return Err(differs(format!("{id} was {then} and is {now}, or can do other things than then")));
+            return Err(differs(format!("{id} was {then} and is {now}, or its capabilities changed")));
         }
-        // With a platform that is there, too, a skip is of one of its guests.
+        // A skip on a platform that can run is of one of its guests.
         if let Some(skip) = plan.skips.iter().find(|skip| now.is_none() && skip.platform.as_ref() == Some(&before.id)) {
             return Err(differs(format!("a platform that took part cannot run now: {skip}")));
         }
@@ -106,13 +105,13 @@ pub(super) fn recorded(
         return Err(differs(format!("it has {} trials now and had {}", plan.trials.len(), run.file.planned)));
     }
     for record in &run.trials {
-        let planned = plan.trials.get(record.order as usize).filter(|trial| is_of(record, trial));
+        let planned = plan.trials.get(record.order as usize).filter(|trial| is_record_of(record, trial));
         planned.ok_or_else(|| differs(format!("trial {} is another case now", record.order)))?;
     }
     Ok(run.trials.iter().map(|record| record.order).collect())
 }
 
-/// Refuses to go on with other guests, or on another host or kernel, than the run began with.
+/// Rejects other guests, and another host or kernel, than the run began with.
 ///
 /// # Errors
 /// Names what differs.
@@ -127,18 +126,18 @@ pub(super) fn same_environment(
     for image in &before.images {
         let now = images.iter().find(|now| now.program == image.program);
         if now.is_none_or(|now| now.digest != image.digest) {
-            return Err(differs(format!("the guest {} is another than then", image.program)));
+            return Err(differs(format!("guest {} has changed", image.program)));
         }
     }
     if let Some((what, _)) = before.made.iter().find(|(what, digest)| made.get(*what).is_some_and(|now| now != *digest))
     {
-        return Err(differs(format!("what is booted as {what} is another than then")));
+        return Err(differs(format!("what {what} boots has changed")));
     }
     let differences = host::differences(&HostFacts::stored(&before.host), &HostFacts::stored(host));
     if differences.is_empty() { Ok(()) } else { Err(differs(differences.join("; "))) }
 }
 
-fn is_of(record: &TrialRecord, trial: &PlannedTrial) -> bool {
+fn is_record_of(record: &TrialRecord, trial: &PlannedTrial) -> bool {
     let case = &record.case;
     record.trial == trial.trial
         && record.role == trial.role

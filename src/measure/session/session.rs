@@ -1,98 +1,56 @@
 //! One run from opening to closing.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
-use super::environment::{self, RunEnvironment, host_facts};
-use super::guests::Guests;
 use super::resume::{self, ResumeError};
-use super::{EngineEvent, Observer};
-use crate::host::Topology;
 use crate::host::folders::Folders;
 use crate::host::interrupt::Interrupt;
-use crate::host::ledger::{self, Ledger, Leftovers, RunState};
+use crate::host::ledger::Leftovers;
 use crate::host::sampler::Sampler;
-use crate::measure::plan::{self, Plan, PlannedTrial};
-use crate::measure::session::host_support::{host_support, read_topology};
-use crate::measure::session::record;
-use crate::measure::trial::Background;
-use crate::measure::trial::Stage;
-use crate::measure::workload::Tools;
+use crate::measure::environment::{EnvironmentSpec, RunEnvironment, host_facts, needs};
+use crate::measure::plan::Plan;
+use crate::measure::rig::{PreparedRig, Rig, RigSpec, RunLedger, now, read_topology};
+use crate::measure::{Event, Observer, RunError};
 use crate::model::configuration::Configuration;
-use crate::model::platform::PlatformId;
-use crate::model::record::{Experiment, SCHEMA, TrialRecord};
+use crate::model::record::{Experiment, SCHEMA};
 use crate::model::run::RunId;
-use crate::platform::{Context, Error, Platform, Settings};
-use crate::store::{NoiseGuard, RunFile, RunOutcome, Skip, StoredRun, Writer, read_run};
+use crate::platform::Error;
+use crate::store::{NoiseGuard, RunFile, RunOutcome, StoredRun, Writer, read_run};
 
-/// What is to be run.
+/// Which run to begin or to continue.
 #[derive(Debug, Clone)]
 pub enum RunRequest {
     /// A new run, its folder made under `out`.
     New {
-        /// What it is asked to do.
+        /// The resolved command line.
         configuration: Box<Configuration>,
         /// The folder that receives the run's folder.
         out: PathBuf,
-        /// The run of which it measures again what looked worse there.
+        /// The run that looked worse, whose cases this run measures again.
         confirms: Option<RunId>,
     },
     /// A run that did not finish.
     Resume {
-        /// What the target measures.
+        /// The experiment of the bench target.
         experiment: Experiment,
-        /// The run's folder, or `last`.
+        /// The run's id, its folder, or `last`.
         name: String,
-        /// Where runs are looked for.
+        /// The folder of the stored runs.
         runs: PathBuf,
     },
-}
-
-/// Why a run cannot begin, or ended without a result.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// `--resume` cannot be followed.
-    #[error("--resume: {0}")]
-    Resume(#[from] ResumeError),
-    /// Another harness runs it just now.
-    #[error("run {0} is still in progress; wait until it ends, or stop it with Ctrl-C")]
-    InProgress(RunId),
-    /// A folder cannot be written or read.
-    #[error("{what} {path}: {source}")]
-    Folder {
-        /// What was being done.
-        what: &'static str,
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The host cannot be read, or a guest cannot be built.
-    #[error("{0}")]
-    Host(String),
-    /// Not one trial can run here.
-    #[error("nothing can run here:\n{}", reasons(.0))]
-    NothingToRun(Vec<Skip>),
-    /// The filter leaves no trial.
-    #[error("no case's name contains `{0}`; --list prints the names")]
-    FilteredOut(String),
-}
-
-fn reasons(skips: &[Skip]) -> String {
-    skips.iter().map(|skip| format!("  {skip}")).collect::<Vec<_>>().join("\n")
 }
 
 /// How a run ended.
 #[derive(Debug, Clone)]
 pub struct RunSummary {
-    /// Its folder.
+    /// The run's folder.
     pub dir: PathBuf,
-    /// How it stands.
+    /// How it ended.
     pub outcome: RunOutcome,
-    /// Why it was stopped, or what could not be removed.
+    /// Why it was stopped, and what could not be removed.
     pub problems: Vec<String>,
     /// What the ledger's sweep found still alive: a leak.
     pub leftovers: Leftovers,
@@ -101,226 +59,202 @@ pub struct RunSummary {
 /// A run that is planned and ready to begin.
 #[derive(Debug)]
 pub struct Session {
-    folders: Folders,
+    rig: Rig,
+    run: Run,
+}
+
+/// The run's own state: its folder, its description and the trials that are recorded already.
+#[derive(Debug)]
+struct Run {
     interrupt: Interrupt,
-    ledger: Arc<Ledger>,
-    platforms: Vec<Box<dyn Platform>>,
-    topology: Topology,
-    generator: Tools,
-    plan: Plan,
     dir: PathBuf,
     file: RunFile,
     done: BTreeSet<u64>,
 }
 
+/// A run whose ledger is held: nobody else can add to it.
+struct HeldRun {
+    ledger: RunLedger,
+    dir: PathBuf,
+    file: RunFile,
+    /// What is stored of a resumed run.
+    stored: Option<StoredRun>,
+}
+
 impl Session {
-    /// Opens what `request` asks for and plans it. Changes nothing on the host but the ledger.
+    /// Opens the run that `request` names, and plans it. Changes nothing on the host but the ledger.
     ///
     /// # Errors
-    /// When the request cannot be followed, or nothing can run here.
+    /// When the run cannot be continued, or nothing can run here.
     pub fn open(
         request: RunRequest,
         folders: Folders,
         interrupt: Interrupt,
         command: Vec<String>,
-    ) -> Result<Self, EngineError> {
-        let topology = read_topology()?;
-        let (file, dir, stored, ledger) = match request {
+    ) -> Result<Self, RunError> {
+        let topology = Arc::new(read_topology()?);
+        let HeldRun { ledger, dir, file, stored } = HeldRun::open(request, &folders, command)?;
+        let configuration = file.configuration.clone();
+        let spec = RigSpec { configuration, arm: None, topology, folders: &folders, interrupt: &interrupt };
+        let rig = Rig::assemble(spec, ledger);
+        let file = RunFile { platforms: rig.entries().to_vec(), skips: rig.plan().skips.clone(), ..file };
+        let done = match &stored {
+            Some(stored) => resume::recorded(stored, rig.plan(), rig.entries())?,
+            None => BTreeSet::new(),
+        };
+        check_plan(&rig, &file)?;
+        Ok(Self { rig, run: Run { interrupt, dir, file, done } })
+    }
+
+    /// The planned trials.
+    pub fn plan(&self) -> &Plan {
+        self.rig.plan()
+    }
+
+    /// Gives the run up before it began, and removes its ledger.
+    pub fn abandon(self) {
+        drop(self);
+    }
+
+    /// Runs the trials that are not recorded yet, and removes everything that was made.
+    ///
+    /// # Errors
+    /// When the run cannot begin. Once it has begun, problems are in the summary.
+    pub fn run(self, observer: &mut dyn Observer) -> Result<RunSummary, RunError> {
+        let Self { rig, mut run } = self;
+        let background = Arc::<AtomicU32>::default();
+        let mut prepared = rig.prepare(&background, observer)?;
+        prepared.warnings().iter().for_each(|warning| observer.notice(&Event::Preparing(warning)));
+        let (mut writer, mut environment) = run.begin(&prepared, &background, observer)?;
+        run.report_begin(rig.plan(), observer);
+
+        run.measure_noise(&mut environment, observer);
+        let ended = run.trials(&mut prepared, environment.sampler(), &mut writer, observer);
+        let mut problems: Vec<String> = prepared.clear().err().map(|e| e.to_string()).into_iter().collect();
+        run.measure_noise(&mut environment, observer);
+
+        let noise = environment.close(&mut problems);
+        run.file.noise = NoiseGuard::of_both(run.file.noise.take(), noise);
+        drop(prepared);
+        let leftovers = rig.close(&mut problems);
+        run.conclude(ended, &writer, &mut problems);
+        observer.notice(&Event::RunEnded(run.file.outcome));
+        Ok(RunSummary { dir: run.dir, outcome: run.file.outcome, problems, leftovers })
+    }
+}
+
+impl HeldRun {
+    fn open(request: RunRequest, folders: &Folders, command: Vec<String>) -> Result<Self, RunError> {
+        match request {
             RunRequest::New { configuration, out, confirms } => {
                 let file = RunFile { confirms, ..new_file(*configuration, command) };
                 let dir = out.join(format!("{}-{}", file.run, file.experiment()));
-                let ledger = open_ledger(&folders, &file.run)?;
-                (file, dir, None, ledger)
+                Ok(Self { ledger: RunLedger::open(folders, &file.run)?, dir, file, stored: None })
             }
             RunRequest::Resume { experiment, name, runs } => {
                 let found = resume::find(experiment, &name, &runs)?;
-                let ledger = open_ledger(&folders, &found.file.run)?;
+                let ledger = RunLedger::open(folders, &found.file.run)?;
                 // Read again now that nobody else can be adding to it.
-                let stored = read_run(&found.dir).map_err(ResumeError::from);
-                let stored = stored.and_then(|run| resume::check(run, experiment));
-                let stored = stored.inspect_err(|_| drop(ledger.close()))?;
-                (stored.file.clone(), found.dir, Some(stored), ledger)
+                let stored = read_run(&found.dir).map_err(ResumeError::from)?;
+                let stored = resume::check(stored, experiment)?;
+                Ok(Self { ledger, dir: found.dir, file: stored.file.clone(), stored: Some(stored) })
             }
+        }
+    }
+}
+
+/// Rejects a plan without trials.
+fn check_plan(rig: &Rig, file: &RunFile) -> Result<(), RunError> {
+    match &file.configuration.filter {
+        _ if !rig.plan().trials.is_empty() => Ok(()),
+        Some(word) if !rig.entries().is_empty() => Err(RunError::FilteredOut(word.clone())),
+        _ => Err(RunError::NothingToRun(rig.plan().skips.clone())),
+    }
+}
+
+impl Run {
+    /// Prepares the run's environment and writes its description.
+    fn begin(
+        &mut self,
+        rig: &PreparedRig<'_>,
+        background: &Arc<AtomicU32>,
+        observer: &mut dyn Observer,
+    ) -> Result<(Writer, RunEnvironment), RunError> {
+        let opened = rig.rig();
+        let (images, boot_artifacts) = (rig.images(), rig.boot_artifacts());
+        let host = host_facts(opened.folders());
+        resume::same_environment(&self.dir, &self.file, images, &boot_artifacts, &host)?;
+        let dir = self.dir.clone();
+        let failed = |source| RunError::Folder { action: "write the run's folder", path: dir.clone(), source };
+        let writer = Writer::open(&self.dir).map_err(failed)?;
+        self.file.host = host;
+        let spec = EnvironmentSpec {
+            configuration: &self.file.configuration,
+            topology: opened.topology(),
+            needs: &needs(&self.file.configuration, opened.plan(), &opened.resource_costs()),
+            ledger: opened.ledger().get(),
+            dir: &self.dir,
+            folders: opened.folders(),
+            background,
         };
-        let context = Context::new(Arc::clone(&ledger), interrupt.clone());
-        let generator = Tools::new(context.clone());
-        let (platforms, entries, host_support) = host_support(&file.configuration, &context, &topology, &generator);
-        let file = RunFile { platforms: entries, ..file };
-        let plan = plan::build(&file.configuration, &host_support);
-        let mut session =
-            Self { folders, interrupt, ledger, platforms, topology, generator, plan, dir, file, done: BTreeSet::new() };
-        session.admit(stored.as_ref()).inspect_err(|_| drop(session.ledger.close()))?;
-        Ok(session)
+        let environment = RunEnvironment::prepare(spec, observer)?;
+        self.file.images = images.to_vec();
+        self.file.made = boot_artifacts;
+        self.file.planned = opened.plan().trials.len() as u64;
+        self.file.outcome = RunOutcome::Running;
+        writer.describe(&self.file).map_err(failed)?;
+        Ok((writer, environment))
     }
 
-    /// What will be run.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// Gives the run up before it began; removes its ledger.
-    pub fn abandon(self) {
-        // A ledger that stays is empty and found by `cargo xtask clean`.
-        drop(self.ledger.close());
-    }
-
-    /// Refuses a plan without trials, and a stored run that the plan does not fit.
-    fn admit(&mut self, stored: Option<&StoredRun>) -> Result<(), EngineError> {
-        self.file.skips = self.plan.skips.clone();
-        if let Some(stored) = stored {
-            self.done = resume::recorded(stored, &self.plan, &self.file.platforms)?;
-        }
-        match (&self.file.configuration.filter, self.plan.trials.is_empty()) {
-            (_, false) => Ok(()),
-            (Some(word), true) if !self.platforms.is_empty() => Err(EngineError::FilteredOut(word.clone())),
-            (_, true) => Err(EngineError::NothingToRun(self.plan.skips.clone())),
-        }
-    }
-
-    /// Runs what is not recorded yet, and removes everything that was made.
-    ///
-    /// # Errors
-    /// When it cannot begin. Once it has begun, problems are told in the summary.
-    pub fn run(mut self, observer: &mut dyn Observer) -> Result<RunSummary, EngineError> {
-        let guests = Guests::build(&self.plan, &self.platforms, &Settings::default(), &self.folders, observer);
-        let mut guests = guests.inspect_err(|_| drop(self.ledger.close()))?;
-        let began = self.begin(&mut guests, observer).inspect_err(|_| drop(self.ledger.close()));
-        let (mut writer, mut environment) = began?;
-        let begun = EngineEvent::Begun { run: &self.file.run, dir: &self.dir, plan: &self.plan, done: self.done.len() };
-        observer.notice(&begun);
+    fn report_begin(&self, plan: &Plan, observer: &mut dyn Observer) {
+        observer.notice(&Event::RunBegins { run: &self.file.run, dir: &self.dir, plan, done: self.done.len() });
         for skip in &self.file.skips {
-            observer.notice(&EngineEvent::Preparing(&format!("skipped: {skip}")));
+            observer.notice(&Event::Preparing(&format!("skipped: {skip}")));
         }
-        self.measure_noise(&mut environment, observer);
-
-        let mut background = Background::new(environment.background_count());
-        let ended = self.trials(&guests, environment.sampler(), &mut background, &mut writer, observer);
-        let mut problems = self.clear(&mut background);
-
-        self.measure_noise(&mut environment, observer);
-        let noise = environment.close(&mut problems);
-        self.file.noise = NoiseGuard::of_both(self.file.noise.take(), noise);
-        let leftovers = self.close_platforms(&mut problems);
-        (self.file.outcome, self.file.reason) = outcome_of(ended);
-        self.file.ended = Some(record::now());
-        problems.extend(self.file.reason.clone());
-        if let Err(e) = writer.describe(&self.file) {
-            problems.push(format!("write {}: {e}", self.dir.display()));
-        }
-        observer.notice(&EngineEvent::Ended(self.file.outcome));
-        Ok(RunSummary { dir: self.dir, outcome: self.file.outcome, problems, leftovers })
     }
 
-    /// A user who wants to stop does not wait for the noise guard.
+    /// Measures the noise, unless the user is waiting for the run to stop.
     fn measure_noise(&self, environment: &mut RunEnvironment, observer: &mut dyn Observer) {
         if !self.interrupt.is_raised() {
             environment.measure_noise(observer);
         }
     }
 
-    /// Opens the run's folder and prepares the platforms and the host.
-    fn begin(
-        &mut self,
-        guests: &mut Guests,
-        observer: &mut dyn Observer,
-    ) -> Result<(Writer, RunEnvironment), EngineError> {
-        guests.prepare(&self.platforms)?;
-        guests.warnings().for_each(|warning| observer.notice(&EngineEvent::Preparing(&warning)));
-        let images = &guests.images;
-        let folder = |source| EngineError::Folder { what: "write the run's folder", path: self.dir.clone(), source };
-        let host = host_facts(&self.folders);
-        let made = guests.made(&self.platforms);
-        resume::same_environment(&self.dir, &self.file, images, &made, &host)?;
-        let writer = Writer::open(&self.dir).map_err(folder)?;
-        self.file.host = host;
-        let resource_costs: Vec<_> = self.platforms.iter().map(|platform| platform.resource_cost()).collect();
-        let environment = RunEnvironment::prepare(
-            &self.file.configuration,
-            &self.topology,
-            &environment::needs(&self.file.configuration, &self.plan, &resource_costs),
-            &self.ledger,
-            &self.dir,
-            &self.folders,
-            observer,
-        )?;
-        self.file.images = images.clone();
-        self.file.made = made;
-        self.file.planned = self.plan.trials.len() as u64;
-        self.file.outcome = RunOutcome::Running;
-        writer.describe(&self.file).map_err(folder)?;
-        Ok((writer, environment))
-    }
-
-    /// The loop over the trials: run, record at once, tell.
+    /// Runs and records one trial after the other.
     fn trials(
         &self,
-        guests: &Guests,
-        sampler: Option<&Sampler>,
-        background: &mut Background,
+        rig: &mut PreparedRig<'_>,
+        sampler: &Sampler,
         writer: &mut Writer,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        for trial in self.plan.trials.iter().filter(|trial| !self.done.contains(&trial.order)) {
+        let planned = &rig.rig().plan().trials;
+        for trial in planned.iter().filter(|trial| !self.done.contains(&trial.order)) {
             if self.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
-            observer.notice(&EngineEvent::TrialBegins(trial));
-            let record = self.trial(guests, sampler, background, trial)?;
-            writer.append(&record).map_err(|e| Error::Fatal(format!("write {}: {e}", self.dir.display())))?;
-            observer.notice(&EngineEvent::TrialEnded(trial, &record));
+            observer.notice(&Event::TrialBegins(trial));
+            let record = rig.run(trial, Some(sampler), Ok(()))?;
+            writer.append(&record).map_err(|e| Error::Fatal(self.write_failure(&e)))?;
+            observer.notice(&Event::TrialEnded(trial, &record));
         }
         Ok(())
     }
 
-    fn trial(
-        &self,
-        guests: &Guests,
-        sampler: Option<&Sampler>,
-        background: &mut Background,
-        trial: &PlannedTrial,
-    ) -> Result<TrialRecord, Error> {
-        let before = background.platform().filter(|before| **before != trial.platform).cloned();
-        let cleared = before.map_or(Ok(()), |before| background.clear(self.platform(&before)?));
-        let stage = Stage {
-            platform: self.platform(&trial.platform)?,
-            ledger: &self.ledger,
-            images: &guests.images,
-            missing_guests: &guests.missing_guests(&trial.platform),
-            host_generator: &self.generator,
-            configuration: &self.file.configuration,
-            topology: &self.topology,
-            proc: Path::new("/proc"),
-            sampler,
+    /// Records how the run ended.
+    fn conclude(&mut self, ended: Result<(), Error>, writer: &Writer, problems: &mut Vec<String>) {
+        (self.file.outcome, self.file.reason) = match ended {
+            Ok(()) => (RunOutcome::Complete, None),
+            Err(Error::Interrupted) => (RunOutcome::Interrupted, None),
+            Err(error) => (RunOutcome::Stopped, Some(error.to_string())),
         };
-        record::run(&stage, background, trial, cleared)
+        self.file.ended = Some(now());
+        problems.extend(self.file.reason.clone());
+        problems.extend(writer.describe(&self.file).err().map(|e| self.write_failure(&e)));
     }
 
-    fn platform(&self, id: &PlatformId) -> Result<&dyn Platform, Error> {
-        let found = self.platforms.iter().find(|platform| platform.id() == id);
-        found.map(AsRef::as_ref).ok_or_else(|| Error::Fatal(format!("the plan names {id}, which was not opened")))
-    }
-
-    fn clear(&self, background: &mut Background) -> Vec<String> {
-        let Some(id) = background.platform().cloned() else { return Vec::new() };
-        let cleared = self.platform(&id).and_then(|platform| background.clear(platform));
-        cleared.err().map(|e| e.to_string()).into_iter().collect()
-    }
-
-    /// Lets the platforms go, then sweeps by the ledger: whatever that still finds is a leak.
-    fn close_platforms(&mut self, problems: &mut Vec<String>) -> Leftovers {
-        self.platforms.clear();
-        self.ledger.close().unwrap_or_else(|e| {
-            problems.push(e.to_string());
-            Leftovers::default()
-        })
-    }
-}
-
-fn outcome_of(ended: Result<(), Error>) -> (RunOutcome, Option<String>) {
-    match ended {
-        Ok(()) => (RunOutcome::Complete, None),
-        Err(Error::Interrupted) => (RunOutcome::Interrupted, None),
-        Err(error) => (RunOutcome::Stopped, Some(error.to_string())),
+    fn write_failure(&self, error: &std::io::Error) -> String {
+        format!("failed to write {}: {error}", self.dir.display())
     }
 }
 
@@ -331,7 +265,7 @@ fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         command,
         configuration,
-        started: record::now(),
+        started: now(),
         ended: None,
         host: Default::default(),
         platforms: Vec::new(),
@@ -344,19 +278,6 @@ fn new_file(configuration: Configuration, command: Vec<String>) -> RunFile {
         reason: None,
         confirms: None,
     }
-}
-
-/// Opens the run's ledger, after reaping what a crash of the same run left.
-pub(crate) fn open_ledger(folders: &Folders, run: &RunId) -> Result<Arc<Ledger>, EngineError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::ResourceBusy => EngineError::InProgress(run.clone()),
-        _ => EngineError::Folder { what: "open the ledger in", path: folders.state.clone(), source },
-    };
-    let dead = ledger::list(&folders.state).map_err(failed)?.contains(&(run.clone(), RunState::Dead));
-    if dead {
-        ledger::reap(&folders.state, run, crate::platform::reap_engines).map_err(failed)?;
-    }
-    Ledger::open(&folders.state, run, crate::platform::reap_engines).map(Arc::new).map_err(failed)
 }
 
 #[cfg(test)]

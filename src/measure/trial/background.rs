@@ -1,11 +1,11 @@
-//! The idle instances beside the measured one, kept from trial to trial and changed only when the level does.
+//! The idle instances next to the measured one. They live from trial to trial and change only when the level does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::measure::plan::PlannedTrial;
 use crate::measure::trial::InstanceGroup;
-use crate::measure::trial::Stage;
+use crate::measure::trial::TrialRig;
 use crate::measure::trial::settle::{HostContext, settle};
 use crate::model::cpuset::CpuSet;
 use crate::model::platform::{Networking, PlatformId};
@@ -13,16 +13,17 @@ use crate::model::program::Program;
 use crate::model::units::Nanos;
 use crate::platform::{Error, Instance, LaunchSpec, Limits, Milestone, Platform, Purpose};
 
-/// The background of a run: instances of one platform at a time.
+/// The background of a rig: instances of one platform at a time.
 #[derive(Debug, Default)]
 pub struct Background {
     group: InstanceGroup,
-    at: Option<Level>,
-    /// How many live, for the sampler's column.
+    /// `None` while the host has not been read.
+    level: Option<Level>,
+    /// The number of living instances, for a column of the samples.
     count: Arc<AtomicU32>,
 }
 
-/// What idles in the background.
+/// The kind of instance that idles in the background.
 #[derive(Debug, Clone, PartialEq)]
 struct BackgroundKind {
     platform: PlatformId,
@@ -32,19 +33,19 @@ struct BackgroundKind {
     limits: Option<Limits>,
 }
 
-/// A level that was reached and settled on.
+/// A number of instances at which the host has settled.
 #[derive(Debug, Clone)]
 struct Level {
     kind: BackgroundKind,
-    /// The host with no instance of ours, before the ladder of this platform began.
+    /// The host without instances of ours, before the ladder of this platform began.
     empty: HostContext,
     context: HostContext,
-    /// How long starting one instance took, when the level was reached by starting some.
+    /// The time to start one instance, where instances were started to reach the level.
     start_each: Option<Nanos>,
 }
 
 impl Background {
-    /// No instance yet; `count` will tell how many live, for the sampler.
+    /// A background without instances; `count` follows the number of living ones.
     pub fn new(count: Arc<AtomicU32>) -> Self {
         Self { count, ..Self::default() }
     }
@@ -54,54 +55,54 @@ impl Background {
         self.group.members()
     }
 
-    /// The host as it was with none of ours, and as it is at this level; `None` before the first level.
+    /// The host without instances of ours, and at this level; `None` before the first level.
     pub fn contexts(&self) -> Option<(&HostContext, &HostContext)> {
-        self.at.as_ref().map(|level| (&level.empty, &level.context))
+        self.level.as_ref().map(|level| (&level.empty, &level.context))
     }
 
-    /// How long starting one instance took on the way up to this level.
+    /// The time to start one instance on the way up to this level.
     pub fn start_each(&self) -> Option<Nanos> {
-        self.at.as_ref().and_then(|level| level.start_each)
+        self.level.as_ref().and_then(|level| level.start_each)
     }
 
-    /// Makes the idle instances of `trial` live on the stage's platform and lets the host settle, if anything changes.
-    /// Idle servers run where measured ones do, apart from the load generator.
+    /// Starts or ends idle instances until there are as many as `trial` needs. Lets the host settle if anything changed.
+    /// Idle servers run on the CPUs of measured ones, apart from the load generator.
     ///
     /// # Errors
-    /// When an instance cannot be started, does not get ready, has ended since or cannot be removed. Then all are ended,
-    /// and the next call begins from an empty host: one that hangs or has died would pass for a background otherwise.
-    pub fn ensure(&mut self, stage: &Stage<'_>, trial: &PlannedTrial, limits: Option<Limits>) -> Result<(), Error> {
+    /// When an instance cannot be started, does not get ready, has ended since or cannot be removed. Then all are ended
+    /// and the next call begins from an empty host, since an instance that hangs or has died must not count.
+    pub fn ensure(&mut self, rig: &TrialRig<'_>, trial: &PlannedTrial, limits: Option<Limits>) -> Result<(), Error> {
         let kind = BackgroundKind {
-            platform: stage.platform.id().clone(),
+            platform: rig.platform.id().clone(),
             program: trial.idle(),
-            network: stage.configuration.network_of(trial.workload),
-            cpus: stage.apart(trial).map(|apart| apart.victims),
+            network: rig.configuration.network_of(trial.workload),
+            cpus: rig.apart(trial).map(|apart| apart.victims),
             limits,
         };
-        self.move_to(stage, kind)?;
+        self.move_to(rig, kind)?;
         if self.group.len() != trial.background as usize {
-            self.climb(stage, trial)?;
+            self.climb(rig, trial)?;
         }
-        self.check_living(stage)
+        self.check_living(rig)
     }
 
-    /// Goes to another level and settles there.
-    fn climb(&mut self, stage: &Stage<'_>, trial: &PlannedTrial) -> Result<(), Error> {
-        let began = stage.clock().now();
-        let (before, wanted) = (self.group.len(), trial.background);
-        let changed = self.change(stage, trial);
+    /// Changes to another level and lets the host settle there.
+    fn climb(&mut self, rig: &TrialRig<'_>, trial: &PlannedTrial) -> Result<(), Error> {
+        let began = rig.clock().now();
+        let (before, needed) = (self.group.len(), trial.background);
+        let changed = self.change(rig, trial);
         self.count.store(self.group.len() as u32, Ordering::Relaxed);
         if changed.is_err() {
-            // What cannot be removed stands in the ledger; the first error tells more.
-            let _ = self.clear(stage.platform);
+            // The ledger has what cannot be removed; the first error is more useful.
+            let _ = self.clear(rig.platform);
         }
         changed?;
-        let took = stage.clock().now().saturating_sub(began);
-        let started = (wanted as usize).checked_sub(before).filter(|&n| n > 0);
-        let context = settle(stage.clock(), stage.proc);
-        if let Some(level) = &mut self.at {
-            if wanted == 0 {
-                // The host drifts: the nearest empty reading is the best to count from.
+        let took = rig.clock().now().saturating_sub(began);
+        let started = (needed as usize).checked_sub(before).filter(|&n| n > 0);
+        let context = settle(rig.clock(), rig.proc);
+        if let Some(level) = &mut self.level {
+            if needed == 0 {
+                // The host drifts, so the latest empty reading is the best reference.
                 level.empty = context.clone();
             }
             level.context = context;
@@ -110,10 +111,10 @@ impl Background {
         Ok(())
     }
 
-    /// Reads the host at rest once more at the same level, so that a trial never repeats the reading of another.
-    pub fn look_again(&mut self, stage: &Stage<'_>) {
-        if let Some(level) = &mut self.at {
-            level.context = settle(stage.clock(), stage.proc);
+    /// Reads the host at rest again at the same level, so that no two trials share a reading.
+    pub fn read_again(&mut self, rig: &TrialRig<'_>) {
+        if let Some(level) = &mut self.level {
+            level.context = settle(rig.clock(), rig.proc);
             level.start_each = None;
         }
     }
@@ -123,55 +124,55 @@ impl Background {
     /// # Errors
     /// When one cannot be removed.
     pub fn clear(&mut self, platform: &dyn Platform) -> Result<(), Error> {
-        self.at = None;
+        self.level = None;
         let cleared = self.group.shrink(platform, 0).map(drop);
         self.count.store(self.group.len() as u32, Ordering::Relaxed);
         cleared
     }
 
-    /// Whose instances these are; `None` before the first level.
+    /// The platform of the instances; `None` before the first level.
     pub fn platform(&self) -> Option<&PlatformId> {
-        self.at.as_ref().map(|level| &level.kind.platform)
+        self.level.as_ref().map(|level| &level.kind.platform)
     }
 
-    /// Refuses a background of which an instance has ended by itself, and ends the rest.
-    fn check_living(&mut self, stage: &Stage<'_>) -> Result<(), Error> {
-        let ended = self.group.ended(stage.clock().now());
+    /// Rejects a background in which an instance has ended by itself, and ends the rest.
+    fn check_living(&mut self, rig: &TrialRig<'_>) -> Result<(), Error> {
+        let ended = self.group.ended(rig.clock().now());
         let Some(first) = ended.first() else { return Ok(()) };
         let reason = format!("{} of its instances had ended by themselves: {first}", ended.len());
-        // What cannot be removed stands in the ledger; this error tells more.
-        let _ = self.clear(stage.platform);
+        // The ledger has what cannot be removed; this error is more useful.
+        let _ = self.clear(rig.platform);
         Err(Error::failed("keep the background", reason))
     }
 
-    /// Begins the ladder of another platform, or of other instances, from an empty host.
-    fn move_to(&mut self, stage: &Stage<'_>, kind: BackgroundKind) -> Result<(), Error> {
-        match &mut self.at {
+    /// Begins the ladder of another platform, or of another kind of instance, from an empty host.
+    fn move_to(&mut self, rig: &TrialRig<'_>, kind: BackgroundKind) -> Result<(), Error> {
+        match &mut self.level {
             Some(level) if level.kind == kind => return Ok(()),
-            // Nobody lives, so the host is as empty as it was.
+            // There are no instances, so the host is as empty as it was.
             Some(level) if self.group.is_empty() && level.kind.platform == kind.platform => {
                 level.kind = kind;
                 return Ok(());
             }
             _ => {}
         }
-        self.clear(stage.platform)?;
-        let empty = settle(stage.clock(), stage.proc);
-        self.at = Some(Level { kind, context: empty.clone(), empty, start_each: None });
+        self.clear(rig.platform)?;
+        let empty = settle(rig.clock(), rig.proc);
+        self.level = Some(Level { kind, context: empty.clone(), empty, start_each: None });
         Ok(())
     }
 
-    fn change(&mut self, stage: &Stage<'_>, trial: &PlannedTrial) -> Result<(), Error> {
-        let Some(kind) = self.at.as_ref().map(|level| level.kind.clone()) else { return Ok(()) };
-        let wanted = trial.background as usize;
-        let missing = wanted.saturating_sub(self.group.len());
+    fn change(&mut self, rig: &TrialRig<'_>, trial: &PlannedTrial) -> Result<(), Error> {
+        let Some(kind) = self.level.as_ref().map(|level| level.kind.clone()) else { return Ok(()) };
+        let needed = trial.background as usize;
+        let missing = needed.saturating_sub(self.group.len());
         let spec = || {
-            let spec = stage.spec(trial, kind.program, Purpose::Background)?;
+            let spec = rig.spec(trial, kind.program, Purpose::Background)?;
             Ok(LaunchSpec { cpus: kind.cpus.clone(), limits: kind.limits, ..spec })
         };
         let specs = (0..missing).map(|_| spec()).collect::<Result<Vec<_>, Error>>()?;
-        self.group.launch(stage.platform, &specs)?;
-        self.group.wait(Milestone::Ready, stage.deadline())?;
-        self.group.shrink(stage.platform, wanted).map(drop)
+        self.group.launch(rig.platform, &specs)?;
+        self.group.wait(Milestone::Ready, rig.deadline())?;
+        self.group.shrink(rig.platform, needed).map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! A group of instances that are launched and ended together. Owning it is the clean-up: nothing outlives it.
+//! A group of instances that are launched and ended together. Nothing outlives the group that owns it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,12 +15,12 @@ pub struct InstanceGroup {
 }
 
 impl InstanceGroup {
-    /// How many live.
+    /// The number of living instances.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether none lives.
+    /// Whether no instance lives.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -30,11 +30,10 @@ impl InstanceGroup {
         &mut self.members
     }
 
-    /// Launches `specs`, as many at once as the platform finds worth while. What was launched before a failure stays in
-    /// the group.
+    /// Launches `specs`, as many at once as suits the platform. What was launched before a failure stays in the group.
     ///
     /// # Errors
-    /// The first launch that failed; no further one is begun then.
+    /// The first launch that failed; no further launch begins then.
     pub fn launch(&mut self, platform: &dyn Platform, specs: &[LaunchSpec]) -> Result<(), Error> {
         let launched = in_parallel(platform.capabilities().launch_concurrency, specs.len(), |index| {
             platform.launch(&specs[index])
@@ -50,8 +49,8 @@ impl InstanceGroup {
         first_error
     }
 
-    /// Waits until every member has reached `milestone`. The instants are those of the reading: use
-    /// [`InstanceGroup::launch_and_wait`] where they are measured.
+    /// Waits until every member has reached `milestone`. The instants are those of the reading; use
+    /// [`InstanceGroup::launch_and_wait`] to measure them.
     ///
     /// # Errors
     /// The first member that does not reach it.
@@ -59,8 +58,8 @@ impl InstanceGroup {
         self.members.iter_mut().try_for_each(|member| member.wait_for(milestone, deadline).map(drop))
     }
 
-    /// Launches every spec on a thread of its own, which then waits for `milestone` at once, so that every instant is
-    /// stamped as it happens. What was launched stays in the group, in the order of the specs.
+    /// Launches every spec on a thread of its own, which waits for `milestone` at once, so that every instant is stamped
+    /// as it happens. What was launched stays in the group, in the order of the specs.
     ///
     /// # Errors
     /// The first launch or wait that failed.
@@ -93,11 +92,10 @@ impl InstanceGroup {
         outcomes.into_iter().collect()
     }
 
-    /// How the members ended that have ended by themselves, in words. One of which nothing more can be learned counts
-    /// as ended: its engine is lost.
+    /// A line for each member that has ended by itself. A member whose engine is lost counts as ended.
     pub fn ended(&mut self, now: Nanos) -> Vec<String> {
         let how = |member: &mut Box<dyn Instance>| {
-            // Looks only: `now` is over at once.
+            // A deadline of `now` only checks.
             let waited = member.wait_for(Milestone::Result, now);
             let exited = member.events().contains_key(&Event::Exit);
             match waited {
@@ -120,8 +118,7 @@ impl InstanceGroup {
     }
 }
 
-/// Stops `members`, up to `width` at once. A failed removal must not keep the others from being removed: to the threads
-/// it is no failure.
+/// Stops `members`, up to `width` at once. The threads ignore a failed removal, so that all others are removed.
 fn stop_all(members: Vec<Box<dyn Instance>>, width: usize) -> Result<Vec<Stopped>, Error> {
     let members: Vec<_> = members.into_iter().map(|member| Mutex::new(Some(member))).collect();
     let stop = |index: usize| {
@@ -136,7 +133,7 @@ fn panicked(what: &str) -> Error {
     Error::Fatal(format!("a thread of the harness panicked in {what}"))
 }
 
-/// Does `work` for every index below `count` on up to `width` threads; begins no more after the first error.
+/// Does `work` for every index below `count` on up to `width` threads. Nothing begins after the first error.
 fn in_parallel<T: Send>(
     width: usize,
     count: usize,
@@ -230,7 +227,7 @@ mod tests {
 
         fn stop(self: Box<Self>) -> Result<Stopped, Error> {
             self.stops.fetch_add(1, Ordering::Relaxed);
-            Err(Error::failed("stop", "it is of no platform"))
+            Err(Error::failed("stop", "it has no platform"))
         }
     }
 
@@ -251,9 +248,9 @@ mod tests {
         #[case] events: Events,
         #[case] told: Option<&str>,
     ) {
-        let mut crew =
+        let mut group =
             InstanceGroup { members: vec![Box::new(Answers { events, answer: Some(answer), stops: Arc::default() })] };
-        match (crew.ended(Nanos(3)).as_slice(), told) {
+        match (group.ended(Nanos(3)).as_slice(), told) {
             ([], None) => {}
             ([word], Some(told)) => assert!(word.contains(told), "{word}"),
             other => panic!("{other:?}"),

@@ -1,24 +1,25 @@
-//! Letting the host come to rest after its load changed, and what it has to offer then.
+//! Waits until the host is at rest after its load changed, and reads what it has left.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::host::clock::Clock;
 use crate::host::sampler::HostReading;
+use crate::model::metric;
 use crate::model::record::Metric;
-use crate::model::units::{Bytes, Direction, Nanos, Unit};
+use crate::model::units::{Bytes, Nanos};
 
-/// How often memory is looked at while settling, and over which the CPU's idle share is taken.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The interval between two readings while the host settles.
+const READ_EVERY: Duration = Duration::from_millis(100);
 
-/// At rest: two looks in a row that differ by no more than this. The kernel's per-CPU counters fold in batches, so
-/// `MemAvailable` never stands still to the byte.
+/// The host is at rest after two readings in a row that differ by at most this. The kernel folds its per-CPU counters
+/// in batches, so `MemAvailable` is never constant to the byte.
 const STEADY: Bytes = Bytes(256 << 10);
 
-/// A host that never rests is measured all the same after this long.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// After this time, a host that does not come to rest is measured all the same.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The host at rest, with the background instances living and nothing measured.
+/// The host at rest, with its background instances and before a measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostContext {
     /// The last reading.
@@ -27,14 +28,14 @@ pub struct HostContext {
     pub cpu_available: Option<f64>,
 }
 
-/// Waits until the host is at rest and reads it. `/proc/stat` counts in ticks of 10 ms, so the CPU's share is taken over
+/// Waits until the host is at rest and reads it. `/proc/stat` counts in ticks of 10 ms, so the CPU's idle share is that of
 /// the whole wait.
 pub(in crate::measure) fn settle(clock: &dyn Clock, proc: &Path) -> HostContext {
     let first = HostReading::read(proc);
-    let give_up = clock.now() + PATIENCE.into();
+    let give_up = clock.now() + TIMEOUT.into();
     let (mut before, mut quiet) = (first, 0);
     loop {
-        clock.pause(LOOK_EVERY);
+        clock.pause(READ_EVERY);
         let now = HostReading::read(proc);
         quiet = if is_steady(&before, &now) { quiet + 1 } else { 0 };
         if quiet >= 2 || clock.now() >= give_up {
@@ -57,19 +58,12 @@ fn idle_share(from: &HostReading, to: &HostReading) -> Option<f64> {
 }
 
 impl HostContext {
-    /// The metrics that stand beside every result: what the host had left.
+    /// The metrics of what the host had left, which accompany every result.
     pub fn metrics(&self) -> Vec<Metric> {
-        let neutral = |name: &str, unit, value| Metric {
-            name: name.to_owned(),
-            unit,
-            direction: Direction::Neutral,
-            value,
-            samples: Vec::new(),
-        };
-        let cpu = self.cpu_available.map(|share| neutral("host_cpu_available", Unit::Ratio, share));
-        let bytes = |name, amount: Option<Bytes>| amount.map(|b| neutral(name, Unit::Bytes, b.0 as f64));
-        let available = bytes("host_mem_available", self.reading.memory_available);
-        let swapped = bytes("host_swap_used", self.reading.swap_used());
+        let in_bytes = |bytes: Bytes| bytes.0 as f64;
+        let cpu = self.cpu_available.map(|share| metric::HOST_CPU_AVAILABLE.of(share));
+        let available = self.reading.memory_available.map(in_bytes).map(|b| metric::HOST_MEM_AVAILABLE.of(b));
+        let swapped = self.reading.swap_used().map(in_bytes).map(|b| metric::HOST_SWAP_USED.of(b));
         [cpu, available, swapped].into_iter().flatten().collect()
     }
 }

@@ -1,79 +1,103 @@
-//! From what a load generator printed and used to the metrics of a trial. Pure.
+//! Turns the output and the CPU time of a load generator into the metrics of a trial. Pure.
 
 use std::time::Duration;
 
 use super::{redis_benchmark, wrk};
+use crate::model::metric::{self, MetricInfo};
 use crate::model::record::Metric;
-use crate::model::units::{Direction, Nanos, Unit};
 use crate::platform::load_generator::Driven;
 
-/// Above this share of the CPU time that it could have, a load generator may be what limits the figures.
+/// Above this share of its possible CPU time, the load generator may limit the figures.
 const BUSY: f64 = 0.95;
 
-/// Above this share of the ports, connections may fail for want of one.
+/// Above this share of the ports in use, connections may fail.
 const MANY_PORTS: f64 = 0.8;
 
-/// What the load generator itself used.
+/// The resources that the load generator used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
     /// The tool's name.
     pub(super) tool: &'static str,
     /// The CPU time of all its threads.
     pub(super) cpu: Duration,
-    /// How long it ran.
+    /// The time that it ran.
     pub(super) wall: Duration,
-    /// How many CPUs it can use at once: its threads, or the CPUs it may run on if they are fewer.
-    pub(super) lanes: usize,
-    /// Sockets in TIME_WAIT in its network namespace after its end, whoever made them.
+    /// The CPUs that it can use at once: its threads, or its CPUs if they are fewer.
+    pub(super) parallelism: usize,
+    /// Sockets in TIME_WAIT in its network namespace after its end, also those of others.
     pub(super) time_wait: Option<u64>,
-    /// Ports for outgoing connections there.
+    /// Ports for outgoing connections in that namespace.
     pub(super) ports: Option<u64>,
 }
 
 /// The metrics of a run of wrk.
 ///
 /// # Errors
-/// Answers that are errors are fast, and connections that are not made are no load: then the figures mean nothing.
+/// Responses with an error status, which are fast, and failed connections, which add no load: the figures would be wrong.
 pub(super) fn of_wrk(report: &wrk::Report, client: &Client) -> Result<Driven, String> {
     let errors = report.errors;
     if errors.status > 0 {
-        return Err(format!("{} of {} answers have a status of 400 or above", errors.status, report.requests));
+        return Err(format!("{} of {} responses have a status of 400 or above", errors.status, report.requests));
     }
     if errors.connect > 0 {
-        return Err(format!("{} connections could not be made", errors.connect));
+        return Err(format!("{} connections failed", errors.connect));
     }
     let mut metrics = vec![
-        metric("throughput", Unit::PerSecond, Direction::Higher, report.rate),
-        latency("latency_p50", report.p50),
-        latency("latency_p99", report.p99),
-        metric("client_errors", Unit::Count, Direction::Neutral, errors.sum() as f64),
+        metric::THROUGHPUT.of(report.rate),
+        metric::LATENCY_P50.of(report.p50.0 as f64),
+        metric::LATENCY_P99.of(report.p99.0 as f64),
+        metric::CLIENT_ERRORS.of(errors.sum() as f64),
     ];
     metrics.extend(own(client));
     let mut flags = flags(client);
-    let kinds = [(errors.timeout, "answers came later than wrk waits"), (errors.read, "reads failed")];
+    let kinds = [(errors.timeout, "responses came after wrk's timeout"), (errors.read, "reads failed")];
     let kinds = kinds.into_iter().chain([(errors.write, "writes failed")]).filter(|(count, _)| *count > 0);
     flags.extend(kinds.map(|(count, what)| format!("{count} {what}")));
     Ok(Driven { metrics, flags })
 }
 
-/// The metrics of a run of redis-benchmark, which ends with an error at the first one. Each kind of request was made
-/// equally often, so the rate over all of them is the harmonic mean.
+/// The metrics of one kind of request of redis-benchmark.
+struct RedisMetrics {
+    rate: &'static MetricInfo,
+    p50: &'static MetricInfo,
+    p99: &'static MetricInfo,
+}
+
+impl RedisMetrics {
+    fn of(test: &str) -> Option<Self> {
+        match test {
+            "SET" => Some(Self {
+                rate: &metric::THROUGHPUT_SET,
+                p50: &metric::LATENCY_P50_SET,
+                p99: &metric::LATENCY_P99_SET,
+            }),
+            "GET" => Some(Self {
+                rate: &metric::THROUGHPUT_GET,
+                p50: &metric::LATENCY_P50_GET,
+                p99: &metric::LATENCY_P99_GET,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The metrics of a run of redis-benchmark, which stops at its first error. It makes equally many requests of each kind, so
+/// the rate over all of them is the harmonic mean.
 pub(super) fn of_redis(rows: &[redis_benchmark::Row], client: &Client) -> Driven {
     let whole = rows.len() as f64 / rows.iter().map(|row| row.rate.recip()).sum::<f64>();
-    let mut metrics = vec![metric("throughput", Unit::PerSecond, Direction::Higher, whole)];
-    for row in rows {
-        let test = row.test.to_lowercase();
-        metrics.push(metric(&format!("throughput_{test}"), Unit::PerSecond, Direction::Higher, row.rate));
-        metrics.extend(row.p50.map(|time| latency(&format!("latency_p50_{test}"), time)));
-        metrics.extend(row.p99.map(|time| latency(&format!("latency_p99_{test}"), time)));
+    let mut metrics = vec![metric::THROUGHPUT.of(whole)];
+    for (row, of_test) in rows.iter().filter_map(|row| Some((row, RedisMetrics::of(&row.test)?))) {
+        metrics.push(of_test.rate.of(row.rate));
+        metrics.extend(row.p50.map(|time| of_test.p50.of(time.0 as f64)));
+        metrics.extend(row.p99.map(|time| of_test.p99.of(time.0 as f64)));
     }
     metrics.extend(own(client));
     Driven { metrics, flags: flags(client) }
 }
 
 fn own(client: &Client) -> impl Iterator<Item = Metric> {
-    let cpu = busy(client).map(|share| metric("client_cpu", Unit::Ratio, Direction::Neutral, share));
-    let waiting = client.time_wait.map(|n| metric("client_time_wait", Unit::Count, Direction::Neutral, n as f64));
+    let cpu = busy(client).map(|share| metric::CLIENT_CPU.of(share));
+    let waiting = client.time_wait.map(|n| metric::CLIENT_TIME_WAIT.of(n as f64));
     cpu.into_iter().chain(waiting)
 }
 
@@ -81,38 +105,30 @@ fn flags(client: &Client) -> Vec<String> {
     let tool = client.tool;
     let busy = busy(client).filter(|&share| share > BUSY);
     let busy = busy.map(|share| {
-        format!("{tool} used {:.0} % of the CPU time that it could have: the figures may be its limit", share * 100.0)
+        format!("{tool} used {:.0} % of its possible CPU time, so it may limit the figures", share * 100.0)
     });
     let sockets = client.time_wait.zip(client.ports).filter(|&(n, ports)| n as f64 > MANY_PORTS * ports as f64);
-    let sockets = sockets.map(|(n, ports)| {
-        format!("{n} sockets in TIME_WAIT, {tool}'s and others', where it runs, with {ports} ports to use")
-    });
+    let sockets = sockets
+        .map(|(n, ports)| format!("{n} sockets in TIME_WAIT in {tool}'s network namespace, which has {ports} ports"));
     busy.into_iter().chain(sockets).collect()
 }
 
-/// The share of the CPU time that it could have.
+/// The share of its possible CPU time that the load generator used.
 fn busy(client: &Client) -> Option<f64> {
-    let most = client.wall.as_secs_f64() * client.lanes as f64;
+    let most = client.wall.as_secs_f64() * client.parallelism as f64;
     (most > 0.0).then(|| client.cpu.as_secs_f64() / most)
-}
-
-fn latency(name: &str, time: Nanos) -> Metric {
-    metric(name, Unit::Nanos, Direction::Lower, time.0 as f64)
-}
-
-fn metric(name: &str, unit: Unit, direction: Direction, value: f64) -> Metric {
-    Metric { name: name.to_owned(), unit, direction, value, samples: Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::units::Nanos;
 
     const IDLE: Client = Client {
         tool: "wrk",
         cpu: Duration::from_secs(1),
         wall: Duration::from_secs(4),
-        lanes: 2,
+        parallelism: 2,
         time_wait: Some(30),
         ports: Some(28232),
     };
@@ -138,12 +154,12 @@ mod tests {
         let failed = |errors| of_wrk(&report(errors), &IDLE).unwrap_err();
         assert_eq!(
             failed(wrk::Errors { status: 3, ..Default::default() }),
-            "3 of 100 answers have a status of 400 or above"
+            "3 of 100 responses have a status of 400 or above"
         );
-        assert_eq!(failed(wrk::Errors { connect: 1, ..Default::default() }), "1 connections could not be made");
+        assert_eq!(failed(wrk::Errors { connect: 1, ..Default::default() }), "1 connections failed");
         let errors = wrk::Errors { timeout: 4, read: 2, write: 1, ..Default::default() };
         let driven = of_wrk(&report(errors), &IDLE).unwrap();
-        assert_eq!(driven.flags, ["4 answers came later than wrk waits", "2 reads failed", "1 writes failed"]);
+        assert_eq!(driven.flags, ["4 responses came after wrk's timeout", "2 reads failed", "1 writes failed"]);
         assert!(values(&driven).contains(&("client_errors", 7.0)));
     }
 
@@ -152,8 +168,8 @@ mod tests {
         let client = Client { cpu: Duration::from_millis(7800), time_wait: Some(28000), ..IDLE };
         let driven = of_wrk(&report(wrk::Errors::default()), &client).unwrap();
         let expected = [
-            "wrk used 98 % of the CPU time that it could have: the figures may be its limit",
-            "28000 sockets in TIME_WAIT, wrk's and others', where it runs, with 28232 ports to use",
+            "wrk used 98 % of its possible CPU time, so it may limit the figures",
+            "28000 sockets in TIME_WAIT in wrk's network namespace, which has 28232 ports",
         ];
         assert_eq!(driven.flags, expected);
     }

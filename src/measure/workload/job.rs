@@ -1,4 +1,4 @@
-//! Runs a tool to its end, or ends it: at the deadline, or when the user asks to stop.
+//! Runs a tool to its end, or kills it at the deadline or when the user stops the run.
 //!
 //! Invariant: when [`Job::run`] returns, the tool has ended and is reaped.
 
@@ -19,19 +19,19 @@ use rustix::process::{Pid, PidfdFlags, kill_process, pidfd_open};
 use crate::host::interrupt::Interrupt;
 use crate::model::run::{RUN_VARIABLE, RunId};
 
-/// Of what a tool prints, this much is read.
+/// The most output of a tool that is read.
 const MOST_OUTPUT: u64 = 1 << 20;
 
-/// A tool to be run. It is started by the calling thread and so inherits its CPUs and its network namespace.
+/// A tool to run. It inherits the CPUs and the network namespace of the calling thread.
 #[derive(Debug)]
 pub(super) struct Job<'a> {
     /// The tool.
     pub(super) program: &'a Path,
     /// Its arguments.
     pub(super) arguments: &'a [String],
-    /// The run that it belongs to.
+    /// The run that it belongs to, for its environment.
     pub(super) run: &'a RunId,
-    /// How long it may take.
+    /// The longest time that it may take.
     pub(super) deadline: Duration,
     /// Ends it early.
     pub(super) interrupt: &'a Interrupt,
@@ -40,7 +40,7 @@ pub(super) struct Job<'a> {
 /// A tool that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// How.
+    /// How it ended.
     pub(super) ending: Ending,
     /// Its standard output.
     pub(super) output: String,
@@ -69,7 +69,7 @@ impl Job<'_> {
     /// # Errors
     /// When it cannot be started or awaited.
     pub(super) fn run(&self) -> io::Result<Ended> {
-        // In memory and not through pipes, so that a tool which prints much never waits for us.
+        // In memory instead of pipes, so that a tool that prints much never waits for the harness.
         let [mut output, mut errors] = [memory("output")?, memory("errors")?];
         let begun = Instant::now();
         let child = self.start(&output, &errors)?;
@@ -83,7 +83,7 @@ impl Job<'_> {
         Ok(Ended { ending, output: content(&mut output)?, errors: content(&mut errors)?, cpu, wall })
     }
 
-    /// In a process group of its own: Ctrl-C is for the harness, which ends it.
+    /// Starts the tool in a process group of its own: Ctrl-C reaches only the harness, which kills the tool.
     fn start(&self, output: &File, errors: &File) -> io::Result<Child> {
         let mut command = Command::new(self.program);
         command
@@ -94,13 +94,13 @@ impl Job<'_> {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(errors.try_clone()?);
-        // A tool may go on for ever without its server, and the harness may be killed.
+        // A tool may run forever without its server, and the harness may be killed.
         // SAFETY: prctl(2) is one system call, which neither allocates nor locks.
         unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
         command.spawn()
     }
 
-    /// `None` when it ended by itself.
+    /// Waits for the end of the tool; `None` when it ended by itself.
     fn wait(&self, child: &Child) -> io::Result<Option<Ending>> {
         let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
         let give_up = Instant::now() + self.deadline;
@@ -116,8 +116,8 @@ impl Job<'_> {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other?,
             };
-            let [ended, asked] = watched.map(|fd| !fd.revents().is_empty());
-            match (ended, asked) {
+            let [ended, interrupted] = watched.map(|fd| !fd.revents().is_empty());
+            match (ended, interrupted) {
                 (true, _) => return Ok(None),
                 (_, true) => return Ok(Some(Ending::Interrupted)),
                 _ if left.is_zero() => return Ok(Some(Ending::Deadline)),
@@ -138,13 +138,13 @@ fn content(file: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// By its number, which is its own until it is reaped: where there was no handle to wait with, none is to be had now.
+/// Kills by number, which belongs to the child until it is reaped. There may be no handle, if opening one failed.
 fn kill(child: &Child) {
     // It fails only when the child has ended.
     let _ = kill_process(Pid::from_child(child), rustix::process::Signal::KILL);
 }
 
-/// Waits for the end of the child: how it ended and the CPU time that it took.
+/// Waits for the end of the child; returns its exit status and its CPU time.
 fn reap(child: &Child) -> io::Result<(ExitStatus, Duration)> {
     let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
     loop {

@@ -1,7 +1,7 @@
-//! Workloads that are driven from outside: servers, and the real load generators that drive them.
+//! The real load generators, which drive servers from outside.
 //!
-//! Invariant: parsing is pure and takes the tools' own text; whatever a tool prints that is not understood, or cut short,
-//! is an error with that text, never a number.
+//! Invariant: parsing is pure and reads the tools' own text. Unknown or truncated output is an error with that text, never
+//! a number.
 
 mod figures;
 mod job;

@@ -1,6 +1,6 @@
-//! Where a load generator works: its CPUs and its network namespace, and what that namespace says of its sockets.
+//! The CPUs and the network namespace of a load generator, and the sockets in that namespace.
 //!
-//! Both belong to a thread and go over to the processes that it starts, so all of this happens in a thread of its own.
+//! Both belong to a thread and are inherited by the processes that it starts, so all of this happens in a new thread.
 
 use std::fs;
 use std::io;
@@ -16,25 +16,25 @@ use crate::model::cpuset::CpuSet;
 /// Does `work` in a new thread on `cpus` and in the network namespace `netns`; `None` is that of this process.
 ///
 /// # Errors
-/// When that thread cannot be there.
+/// When the thread cannot enter the namespace or be pinned.
 pub(super) fn within<T: Send>(netns: Option<&Path>, cpus: &CpuSet, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     let pinned = || {
         pin_current_thread(cpus)?;
         Ok(work())
     };
-    let broke_off = |_| Err(io::Error::other("its thread broke off"));
+    let panicked = |_| Err(io::Error::other("its thread panicked"));
     match netns {
         Some(path) => inside(path, pinned)?,
-        None => thread::scope(|scope| scope.spawn(pinned).join()).unwrap_or_else(broke_off),
+        None => thread::scope(|scope| scope.spawn(pinned).join()).unwrap_or_else(panicked),
     }
 }
 
-/// Makes one connection and closes it. A tool may try for ever where nobody listens (`redis-benchmark` 7.0 does).
+/// Makes one connection and closes it. A tool may retry forever where nothing listens (`redis-benchmark` 7.0 does).
 pub(super) fn reach(address: SocketAddr, patience: Duration) -> io::Result<()> {
     TcpStream::connect_timeout(&address, patience).map(drop)
 }
 
-/// The sockets in TIME_WAIT in this thread's network namespace; `None` where the kernel does not tell.
+/// The sockets in TIME_WAIT in this thread's network namespace; `None` where the kernel does not report them.
 pub(super) fn time_wait() -> Option<u64> {
     time_wait_in(&fs::read_to_string("/proc/thread-self/net/sockstat").ok()?)
 }

@@ -1,43 +1,43 @@
-//! What `redis-benchmark --csv` prints, in numbers. Pure.
+//! Parses the output of `redis-benchmark --csv`. Pure.
 //!
-//! Since version 6.2 a header names the columns, latencies among them; before that a line was a name and a rate.
+//! Since version 6.2, a header names the columns, which include latencies. Before that, a line was a name and a rate.
 
 use crate::model::units::Nanos;
 
-/// What one kind of request reached.
+/// The results of one kind of request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The kind: `SET`, `GET`.
     pub test: String,
     /// Requests per second.
     pub rate: f64,
-    /// The time that half of the requests took at the most, where it is told.
+    /// The median latency, where the tool reports it.
     pub p50: Option<Nanos>,
-    /// The time that all but a hundredth took at the most, where it is told.
+    /// The 99th percentile of the latency, where the tool reports it.
     pub p99: Option<Nanos>,
 }
 
 /// Reads the rows of `tests`, in that order; the tool prints them in upper case, and in one row each.
 ///
 /// # Errors
-/// Names what is missing or not understood.
+/// Names what is missing or unknown.
 pub fn parse(text: &str, tests: &[&str]) -> Result<Vec<Row>, String> {
     let whole = text.strip_suffix('\n').ok_or("the output ends within a line")?;
     let mut lines = whole.lines().filter(|line| !line.trim().is_empty()).peekable();
     let header = lines.next_if(|line| line.starts_with("\"test\",")).map(cells).transpose()?;
     let rows: Vec<Row> = lines.map(|line| row(line, header.as_deref())).collect::<Result<_, _>>()?;
-    let of = |test: &&str| {
-        let found = rows.iter().find(|row| row.test == **test).cloned();
-        found.ok_or_else(|| format!("no line for {test}"))
+    let find = |test: &&str| {
+        let row = rows.iter().find(|row| row.test == **test).cloned();
+        row.ok_or_else(|| format!("no line for {test}"))
     };
-    tests.iter().map(of).collect()
+    tests.iter().map(find).collect()
 }
 
 fn row(line: &str, header: Option<&[String]>) -> Result<Row, String> {
-    let odd = || format!("`{line}`");
+    let invalid = || format!("`{line}`");
     let cells = cells(line)?;
     if cells.len() != header.map_or(2, <[String]>::len) {
-        return Err(odd());
+        return Err(invalid());
     }
     let column = |name: &str| cells.get(header?.iter().position(|column| column == name)?).map(String::as_str);
     let rate = match header {
@@ -45,12 +45,12 @@ fn row(line: &str, header: Option<&[String]>) -> Result<Row, String> {
         Some(_) => column("rps"),
     };
     let rate = rate.and_then(|text| text.parse::<f64>().ok()).filter(|rate| rate.is_finite() && *rate > 0.0);
-    let milliseconds = |name: &str| column(name).map(|text| time(text).ok_or_else(odd)).transpose();
+    let milliseconds = |name: &str| column(name).map(|text| time(text).ok_or_else(invalid)).transpose();
     let (p50, p99) = (milliseconds("p50_latency_ms")?, milliseconds("p99_latency_ms")?);
-    Ok(Row { test: cells.first().cloned().ok_or_else(odd)?, rate: rate.ok_or_else(odd)?, p50, p99 })
+    Ok(Row { test: cells.first().cloned().ok_or_else(invalid)?, rate: rate.ok_or_else(invalid)?, p50, p99 })
 }
 
-/// The cells of `"SET","1503759.38"`; none of them holds a comma or a quote.
+/// The cells of `"SET","1503759.38"`. No cell contains a comma or a quote.
 fn cells(line: &str) -> Result<Vec<String>, String> {
     let cell = |text: &str| Some(text.strip_prefix('"')?.strip_suffix('"')?.to_owned());
     line.trim_end().split(',').map(cell).collect::<Option<_>>().ok_or_else(|| format!("`{line}`"))

@@ -38,7 +38,7 @@ fn tools(state: &TempDir) -> (Tools, RunId, Interrupt) {
     (Tools::new(Context::new(ledger, interrupt.clone())), run, interrupt)
 }
 
-/// Whether the tool that drives `program` is there; else says why the test is skipped.
+/// Whether the tool that drives `program` is installed; otherwise prints why the test is skipped.
 fn can_drive(tools: &Tools, program: Program) -> bool {
     tools.check(program).inspect_err(|missing| println!("skipped: {missing}")).is_ok()
 }
@@ -86,7 +86,7 @@ fn a_server_is_driven_for_real(#[case] program: Program, #[case] names: &[&str])
         assert!(value(&driven, name) > 0.0, "{driven:?}");
     }
     let busy = value(&driven, "client_cpu");
-    assert!(busy > 0.0 && busy < 1.1, "one CPU was all it could have: {driven:?}");
+    assert!(busy > 0.0 && busy < 1.1, "it had one CPU: {driven:?}");
     let resources = ledger::resources(state.path(), &run).unwrap();
     assert!(matches!(&resources[..], [Resource::Process { name }] if name.starts_with(&run.name())), "{resources:?}");
 }
@@ -152,18 +152,18 @@ fn what_serves_nothing_is_not_driven() {
 
 /// Makes a network namespace with its loopback up and serves in it until the sender is dropped; its path.
 fn serve_elsewhere(program: Program, address: SocketAddr, until: mpsc::Receiver<()>) -> Option<PathBuf> {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let folder = tempfile::tempdir().unwrap();
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
         let guest = up.is_ok_and(|status| status.success()).then(|| serve(program, address, &folder)).flatten();
         let tid = rustix::thread::gettid().as_raw_nonzero();
-        tell.send(guest.is_some().then(|| PathBuf::from(format!("/proc/self/task/{tid}/ns/net")))).unwrap();
+        sender.send(guest.is_some().then(|| PathBuf::from(format!("/proc/self/task/{tid}/ns/net")))).unwrap();
         // Ends with an error when the sender is dropped.
         let _ = until.recv();
     });
-    told.recv().unwrap()
+    receiver.recv().unwrap()
 }
 
 #[test]

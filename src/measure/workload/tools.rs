@@ -1,4 +1,4 @@
-//! The real load generators of this host: `wrk` for Nginx, `redis-benchmark` for Redis.
+//! The load generators of this host: `wrk` for Nginx, `redis-benchmark` for Redis.
 
 use std::io;
 use std::path::Path;
@@ -19,13 +19,13 @@ use crate::model::units::Nanos;
 use crate::platform::load_generator::{Drive, Driven, LoadGenerator};
 use crate::platform::{Context, Endpoint, Error};
 
-/// How long a tool may take to tell its version.
+/// The longest time that a tool may take to print its version.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the first connection to a server that is ready may take.
+/// The longest time for the first connection to a server that is ready.
 const REACH_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What redis-benchmark measures, by the names that it prints.
+/// The kinds of requests that redis-benchmark measures, as it prints them.
 const REDIS_TESTS: &[&str] = &["SET", "GET"];
 
 /// The load generators of this host.
@@ -42,64 +42,64 @@ enum Tool {
     RedisBenchmark,
 }
 
-/// A run of a tool that was looked at from outside.
-struct Seen {
+/// A run of a tool, with the sockets of its network namespace.
+struct ToolRun {
     ended: Ended,
     time_wait: Option<u64>,
     ports: Option<u64>,
 }
 
 impl Tools {
-    /// The tools for one run. Make it before the harness pins itself: a load generator that is not placed may use the
-    /// CPUs that this process may use now.
+    /// The tools of one run. Create it before the harness pins itself: a load generator without CPUs of its own may use
+    /// the CPUs that this process may use now.
     pub fn new(context: Context) -> Self {
         let all = || (0..thread::available_parallelism().map_or(1, |n| n.get() as u32)).collect();
         Self { context, usable: usable_cpus().unwrap_or_else(|_| all()) }
     }
 
-    fn run(&self, tool: Tool, program: &Path, drive: &Drive<'_>, cpus: &CpuSet) -> io::Result<Seen> {
+    fn run(&self, tool: Tool, program: &Path, drive: &Drive<'_>, cpus: &CpuSet) -> io::Result<ToolRun> {
         let ledger = &self.context.ledger;
         ledger.record(&Resource::Process { name: format!("{}-{}", ledger.run().name(), tool.name()) })?;
         let arguments = tool.arguments(drive.load, drive.endpoint);
         let interrupt = &self.context.interrupt;
         let job = Job { program, arguments: &arguments, run: ledger.run(), deadline: drive.deadline, interrupt };
-        let look = || {
+        let work = || {
             place::reach(drive.endpoint.address, REACH_PATIENCE.min(drive.deadline))?;
             let ended = job.run()?;
-            Ok(Seen { ended, time_wait: place::time_wait(), ports: place::ports() })
+            Ok(ToolRun { ended, time_wait: place::time_wait(), ports: place::ports() })
         };
-        place::within(drive.endpoint.netns.as_deref(), cpus, look)?
+        place::within(drive.endpoint.netns.as_deref(), cpus, work)?
     }
 }
 
 impl LoadGenerator for Tools {
     fn check(&self, program: Program) -> Result<String, Unavailable> {
         let tool = Tool::of(program).ok_or_else(|| Unavailable {
-            reason: format!("{program} serves nothing that could be driven"),
+            reason: format!("{program} is not a server, so no load generator drives it"),
             cure: "choose nginx or redis".to_owned(),
         })?;
         let path = tools::find(tool.name()).ok_or_else(|| tool.missing())?;
-        let version = tools::version(&path, &[tool.asks_version()], PATIENCE);
-        Ok(version.map_or_else(|| tool.name().to_owned(), |line| tool.short(&line)))
+        let version = tools::version(&path, &[tool.version_option()], PATIENCE);
+        Ok(version.map_or_else(|| tool.name().to_owned(), |line| short_version(&line)))
     }
 
     fn drive(&self, drive: &Drive<'_>) -> Result<Driven, Error> {
         let address = drive.endpoint.address;
         let tool = Tool::of(drive.program);
-        let tool = tool.ok_or_else(|| Error::failed(format!("drive {}", drive.program), "it serves nothing"))?;
+        let tool = tool.ok_or_else(|| Error::failed(format!("drive {}", drive.program), "it is not a server"))?;
         let action = format!("drive {} at {address} with {}", drive.program, tool.name());
         let program = tools::find(tool.name()).ok_or_else(|| tool.missing())?;
         let cpus = drive.cpus.filter(|cpus| !cpus.is_empty()).unwrap_or(&self.usable);
-        let seen = self.run(tool, &program, drive, cpus).map_err(|e| Error::failed(&action, e))?;
+        let tool_run = self.run(tool, &program, drive, cpus).map_err(|e| Error::failed(&action, e))?;
         let client = Client {
             tool: tool.name(),
-            cpu: seen.ended.cpu,
-            wall: seen.ended.wall,
-            lanes: tool.threads(drive.load).min(cpus.len()),
-            time_wait: seen.time_wait,
-            ports: seen.ports,
+            cpu: tool_run.ended.cpu,
+            wall: tool_run.ended.wall,
+            parallelism: tool.threads(drive.load).min(cpus.len()),
+            time_wait: tool_run.time_wait,
+            ports: tool_run.ports,
         };
-        let output = printed(tool, &action, drive.deadline, seen.ended)?;
+        let output = output(tool, &action, drive.deadline, tool_run.ended)?;
         tool.driven(&output, &client)
             .map_err(|why| Error::failed(action, format!("{why}; it printed: {}", brief(&output))))
     }
@@ -121,16 +121,11 @@ impl Tool {
         }
     }
 
-    const fn asks_version(self) -> &'static str {
+    const fn version_option(self) -> &'static str {
         match self {
             Tool::Wrk => "-v",
             Tool::RedisBenchmark => "--version",
         }
-    }
-
-    /// `wrk 4.1.0 [epoll] Copyright (C) …` without what follows the version.
-    fn short(self, line: &str) -> String {
-        line.split_once(" [").map_or(line, |(version, _)| version).to_owned()
     }
 
     fn missing(self) -> Unavailable {
@@ -147,7 +142,7 @@ impl Tool {
         }
     }
 
-    /// How many threads it has. wrk refuses more threads than connections.
+    /// The number of its threads. wrk rejects more threads than connections.
     fn threads(self, load: &Load) -> usize {
         match self {
             Tool::Wrk => load.threads.clamp(1, load.connections.max(1)) as usize,
@@ -186,8 +181,13 @@ impl Tool {
     }
 }
 
-/// What a tool printed that ended well.
-fn printed(tool: Tool, action: &str, deadline: Duration, ended: Ended) -> Result<String, Error> {
+/// `wrk 4.1.0 [epoll] Copyright (C) …` up to the version.
+fn short_version(line: &str) -> String {
+    line.split_once(" [").map_or(line, |(version, _)| version).to_owned()
+}
+
+/// The output of a tool that succeeded.
+fn output(tool: Tool, action: &str, deadline: Duration, ended: Ended) -> Result<String, Error> {
     match ended.ending {
         Ending::Exit(status) if status.success() => Ok(ended.output),
         Ending::Exit(status) => {
@@ -206,7 +206,7 @@ fn printed(tool: Tool, action: &str, deadline: Duration, ended: Ended) -> Result
     }
 }
 
-/// The first lines of what a tool printed, in one: enough to see what is wrong.
+/// The first lines of a tool's output, joined to one line for an error message.
 fn brief(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.take(12).collect::<Vec<_>>().join(" | ")

@@ -1,41 +1,41 @@
-//! What `wrk --latency` prints, in numbers. Pure.
+//! Parses the output of `wrk --latency`. Pure.
 //!
-//! Its times carry their unit, from `us` to `h`; rates and counts are plain numbers.
+//! Times have a unit, from `us` to `h`; rates and counts are plain numbers.
 
 use crate::model::units::Nanos;
 
-/// What wrk measured.
+/// The results of wrk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Answers, whatever their status.
+    /// Responses, whatever their status.
     pub requests: u64,
-    /// Answers per second.
+    /// Responses per second.
     pub rate: f64,
-    /// The time that half of the answers took at the most.
+    /// The median latency.
     pub p50: Nanos,
-    /// The time that all but a hundredth took at the most.
+    /// The 99th percentile of the latency.
     pub p99: Nanos,
-    /// What went wrong.
+    /// The errors.
     pub errors: Errors,
 }
 
-/// Errors, counted.
+/// The numbers of errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Errors {
-    /// Connections that could not be made.
+    /// Connections that failed.
     pub connect: u64,
     /// Reads that failed.
     pub read: u64,
     /// Writes that failed.
     pub write: u64,
-    /// Answers that took longer than wrk waits, two seconds; counted when they come.
+    /// Responses that came after wrk's timeout of two seconds.
     pub timeout: u64,
-    /// Answers with a status of 400 or above.
+    /// Responses with a status of 400 or above.
     pub status: u64,
 }
 
 impl Errors {
-    /// All of them.
+    /// The sum of all errors.
     pub fn sum(&self) -> u64 {
         self.connect + self.read + self.write + self.timeout + self.status
     }
@@ -44,11 +44,11 @@ impl Errors {
 /// Reads wrk's output to its last line.
 ///
 /// # Errors
-/// Names what is missing or not understood.
+/// Names what is missing or unknown.
 pub fn parse(text: &str) -> Result<Report, String> {
     let rate = after(text, "Requests/sec:")?;
     let rate: f64 = rate.parse().map_err(|_| format!("`{rate}` requests per second"))?;
-    // The last line: without it the output may have been cut in the number before.
+    // Without the last line, the number before it may be cut.
     after(text, "Transfer/sec:")?;
     let requests = requests(text)?;
     if requests == 0 || !rate.is_finite() || rate <= 0.0 {
@@ -58,7 +58,7 @@ pub fn parse(text: &str) -> Result<Report, String> {
     Ok(Report { requests, rate, p50: p50?, p99: p99?, errors: errors(text)? })
 }
 
-/// What follows `label` on the line that begins with it.
+/// The rest of the line that begins with `label`.
 fn after<'a>(text: &'a str, label: &str) -> Result<&'a str, String> {
     let line = text.lines().find_map(|line| line.trim().strip_prefix(label));
     let rest = line.map(str::trim).filter(|rest| !rest.is_empty());
@@ -72,7 +72,7 @@ fn requests(text: &str) -> Result<u64, String> {
     count.parse().map_err(|_| format!("`{}`", line.trim()))
 }
 
-/// Left out when there are none: `Socket errors: connect 0, read 3301, write 0, timeout 0`, and
+/// Lines that wrk leaves out without errors: `Socket errors: connect 0, read 3301, write 0, timeout 0`, and
 /// `Non-2xx or 3xx responses: 67206`.
 fn errors(text: &str) -> Result<Errors, String> {
     let number = |text: &str| text.trim().parse::<u64>().map_err(|_| format!("`{text}` errors"));
@@ -98,18 +98,18 @@ fn errors(text: &str) -> Result<Errors, String> {
 
 /// `190.00us`, `2.72ms`, `1.10s`, `1.01m`, `1.00h`
 fn time(text: &str) -> Result<Nanos, String> {
-    let odd = || format!("`{text}` is no time");
-    let at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(odd)?;
+    let invalid = || format!("invalid time `{text}`");
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(invalid)?;
     let unit = match &text[at..] {
         "us" => 1e3,
         "ms" => 1e6,
         "s" => 1e9,
         "m" => 60e9,
         "h" => 3600e9,
-        _ => return Err(odd()),
+        _ => return Err(invalid()),
     };
-    let number: f64 = text[..at].parse().map_err(|_| odd())?;
-    if number.is_finite() && number > 0.0 { Ok(Nanos((number * unit).round() as u64)) } else { Err(odd()) }
+    let number: f64 = text[..at].parse().map_err(|_| invalid())?;
+    if number.is_finite() && number > 0.0 { Ok(Nanos((number * unit).round() as u64)) } else { Err(invalid()) }
 }
 
 #[cfg(test)]
@@ -162,9 +162,9 @@ mod tests {
     #[rstest]
     #[case("Requests/sec:  39146.07", "Requests/sec:  nan", "no request was answered (43187 requests, NaN a second)")]
     #[case("Requests/sec:  39146.07", "Requests/sec:  39.1k", "`39.1k` requests per second")]
-    #[case("50%  190.00us", "50%  190.00", "`190.00` is no time")]
-    #[case("50%  190.00us", "50%  -nanus", "`-nanus` is no time")]
-    #[case("99%    2.72ms", "99%    2.72fortnights", "`2.72fortnights` is no time")]
+    #[case("50%  190.00us", "50%  190.00", "invalid time `190.00`")]
+    #[case("50%  190.00us", "50%  -nanus", "invalid time `-nanus`")]
+    #[case("99%    2.72ms", "99%    2.72fortnights", "invalid time `2.72fortnights`")]
     #[case("43187 requests in", "43k requests in", "`43k requests in 1.10s, 35.01MB read`")]
     #[case("Requests/sec:", "  Socket errors: connect 0, swim 3\nRequests/sec:", "unknown kind of error `swim 3`")]
     #[case("Requests/sec:", "  Non-2xx or 3xx responses: many\nRequests/sec:", "`many` errors")]
@@ -173,7 +173,7 @@ mod tests {
     }
 
     proptest! {
-        /// Only the transfer rate, which is not used, may be cut short.
+        /// Only the transfer rate, which is not read, may be cut.
         #[test]
         fn a_cut_output_is_an_error_or_whole(at in 0..GOOD.len()) {
             let cut = parse(&GOOD[..at]);

@@ -1,32 +1,39 @@
-//! How long is left: the plan's estimate, corrected by how long its trials really took.
+//! The time that is left: the plan's estimate, corrected by how long its trials really took.
 
 use std::time::{Duration, Instant};
 
-use crate::measure::plan::PlannedTrial;
+use crate::measure::plan::{Plan, PlannedTrial};
 use crate::model::units::Nanos;
 
 /// Learns from each trial that ends.
 #[derive(Debug)]
 pub(super) struct Estimate {
     began: Instant,
-    /// Of the trials that ended in this session.
+    /// The expected time of the trials that ended since.
     expected_of_done: Nanos,
     expected_of_rest: Nanos,
 }
 
+impl Default for Estimate {
+    fn default() -> Self {
+        Self { began: Instant::now(), expected_of_done: Nanos(0), expected_of_rest: Nanos(0) }
+    }
+}
+
 impl Estimate {
-    /// The estimate of a session with `rest` to do.
-    pub(super) fn new(rest: Nanos) -> Self {
-        Self { began: Instant::now(), expected_of_done: Nanos(0), expected_of_rest: rest }
+    /// The estimate of a run that continues after `done` trials.
+    pub(super) fn after(plan: &Plan, done: usize) -> Self {
+        let rest = plan.trials.iter().skip(done).fold(Nanos(0), |sum, trial| sum + trial.estimate);
+        Self { expected_of_rest: rest, ..Self::default() }
     }
 
-    /// Takes in that `trial` has ended.
+    /// Learns that `trial` has ended.
     pub(super) fn learn(&mut self, trial: &PlannedTrial) {
         self.expected_of_done = self.expected_of_done + trial.estimate;
         self.expected_of_rest = self.expected_of_rest.saturating_sub(trial.estimate);
     }
 
-    /// How long is left.
+    /// The time that is left.
     pub(super) fn rest(&self) -> Duration {
         let pace = match self.expected_of_done.0 {
             0 => 1.0,

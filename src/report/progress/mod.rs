@@ -1,29 +1,37 @@
-//! Watchers of a run: a progress bar on a terminal, plain lines elsewhere. Both write to standard error.
+//! Observers of runs and sessions: a progress bar on a terminal, plain lines elsewhere. Both write to standard error.
 
-mod blocks;
+mod bar;
 mod estimate;
-mod plain;
-mod progress;
+mod lines;
+mod standing;
 
 use std::io::IsTerminal;
 
 pub use estimate::in_words;
 
-use crate::compare::live::Watcher;
-use crate::measure::session::Observer;
+use crate::measure::Observer;
+use crate::model::record::TrialRecord;
+use crate::store::RunOutcome;
 
-/// The observer that fits where standard error goes.
+/// The observer that suits standard error.
 pub fn for_stderr() -> Box<dyn Observer> {
     match std::io::stderr().is_terminal() {
-        true => Box::new(progress::Progress::new()),
-        false => Box::new(plain::Plain::new()),
+        true => Box::new(bar::Bar::new()),
+        false => Box::new(lines::Lines::new()),
     }
 }
 
-/// The watcher of a comparison of two arms that fits where standard error goes.
-pub fn blocks_for_stderr() -> Box<dyn Watcher> {
-    match std::io::stderr().is_terminal() {
-        true => Box::new(blocks::Bar::new()),
-        false => Box::new(blocks::Lines::new()),
-    }
+fn reason(record: &TrialRecord) -> &str {
+    record.reason.as_deref().unwrap_or("no reason given")
+}
+
+/// How to continue a run; `None` for a complete one.
+fn run_advice(outcome: RunOutcome) -> Option<String> {
+    (outcome != RunOutcome::Complete).then(|| format!("the run is {outcome}; continue with --resume last"))
+}
+
+/// How to continue a session; `None` for a complete one.
+fn session_advice(outcome: RunOutcome, dir: &std::path::Path) -> Option<String> {
+    let advice = || format!("the session is {outcome}; continue with --resume {}", dir.display());
+    (outcome != RunOutcome::Complete).then(advice)
 }

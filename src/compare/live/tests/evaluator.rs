@@ -1,19 +1,19 @@
-//! Metrics of one case that are not all as good.
+//! Metrics of one case, some with missing values.
 
 use super::super::evaluator::Evaluator;
 use super::*;
 
-/// A session of a slower arm of which ten blocks are measured, and nothing is decided.
-fn ten_blocks() -> (Rig, StoredSession) {
-    let rig = Rig::new();
+/// A session with a slower arm, ten blocks and no decision yet.
+fn ten_blocks() -> (Fixture, StoredSession) {
+    let fixture = Fixture::new();
     let asked =
         Question { metrics: MetricSelection::All, record: Some(10), ..question("fake", "fake,inject=busy:250us") };
-    let mut stored = rig.run(asked).stored;
+    let mut stored = fixture.run(asked).stored;
     stored.file.record = None;
-    (rig, stored)
+    (fixture, stored)
 }
 
-/// Takes `removal` away from B's trials in these blocks.
+/// Removes `removal` from B's trials in these blocks.
 fn without_removal(stored: &mut StoredSession, blocks: impl Fn(u32) -> bool) {
     let trials = stored.trials.iter_mut().filter(|trial| trial.arm == ArmId::B && blocks(trial.block));
     trials.for_each(|trial| trial.record.metrics.retain(|metric| metric.name != "removal"));
@@ -22,7 +22,7 @@ fn without_removal(stored: &mut StoredSession, blocks: impl Fn(u32) -> bool) {
 #[test]
 fn a_metric_without_ratios_is_left_out_and_stops_no_other() {
     for (lost, summary) in [(3, "it has no ratio in 6 of 10 blocks"), (0, "it has no ratio in 5 of 5 blocks")] {
-        let (_rig, mut stored) = ten_blocks();
+        let (_fixture, mut stored) = ten_blocks();
         without_removal(&mut stored, |block| block > lost || lost == 0);
         let evaluator = Evaluator::replayed(&stored);
         assert_eq!(evaluator.left(0, Stage::First), 2, "the others take their twelve");
@@ -37,8 +37,8 @@ fn a_metric_without_ratios_is_left_out_and_stops_no_other() {
 }
 
 #[test]
-fn a_metric_that_loses_a_block_now_and_then_goes_on() {
-    let (_rig, mut stored) = ten_blocks();
+fn a_metric_that_loses_a_block_now_and_then_continues() {
+    let (_fixture, mut stored) = ten_blocks();
     without_removal(&mut stored, |block| block.is_multiple_of(4));
     let evaluator = Evaluator::replayed(&stored);
     assert!(evaluator.left(0, Stage::First) >= 2);

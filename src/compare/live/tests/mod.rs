@@ -1,4 +1,4 @@
-//! Whole sessions on the fake platform: what is found, what is not, what goes wrong, what is gone on with.
+//! Whole sessions on the fake platform: what they find, how they fail, how they continue.
 
 mod evaluator;
 mod resumption;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::runner::TestHook;
+use super::arm_runner::TestHook;
 use super::*;
 use crate::compare::rule::{Comparison, Line, Stage, Verdict};
 use crate::guest::Image;
@@ -28,19 +28,19 @@ use crate::platform::{BootArtifact, Context, Error, Instance, LaunchSpec, Platfo
 use crate::store::RunOutcome;
 use crate::store::testing::run_file;
 
-/// Folders for the sessions of one test.
-struct Rig {
+/// The folders and the interrupt of one test's sessions.
+struct Fixture {
     dir: tempfile::TempDir,
     interrupt: Interrupt,
 }
 
-/// A session that ended, as it is told and as it is stored.
+/// A session that ended: its summary and what it stored.
 struct Ran {
     summary: Summary,
     stored: StoredSession,
 }
 
-impl Rig {
+impl Fixture {
     fn new() -> Self {
         // Every trial is synced: in memory that costs nothing.
         let shared = PathBuf::from("/dev/shm");
@@ -63,7 +63,7 @@ impl Rig {
         }
     }
 
-    fn ask(&self, question: Question) -> SessionRequest {
+    fn new_session(&self, question: Question) -> SessionRequest {
         SessionRequest::New { question: Box::new(question), out: self.folders().comparisons() }
     }
 
@@ -71,11 +71,16 @@ impl Rig {
         SessionRequest::Resume { name: name.to_owned(), sessions: self.folders().comparisons() }
     }
 
-    /// Opens and runs on a thread of its own: a session may pin its thread.
-    fn try_run(&self, request: SessionRequest, dress: TestHook, limit: Option<Duration>) -> Result<Summary, AbError> {
+    /// Opens and runs on a new thread, since a session pins its thread.
+    fn try_run(&self, request: SessionRequest, hook: TestHook, limit: Option<Duration>) -> Result<Summary, AbError> {
         let run = || {
-            let session =
-                Session::open_dressed(request, self.folders(), self.interrupt.clone(), vec!["test".to_owned()], dress)?;
+            let session = Session::open_with_hook(
+                request,
+                self.folders(),
+                self.interrupt.clone(),
+                vec!["test".to_owned()],
+                hook,
+            )?;
             session.run(limit, &mut ())
         };
         let ended = std::thread::scope(|scope| scope.spawn(run).join().expect("no panic"));
@@ -83,8 +88,8 @@ impl Rig {
         ended
     }
 
-    fn run_dressed(&self, request: SessionRequest, dress: TestHook) -> Ran {
-        let summary = self.try_run(request, dress, None).expect("it begins");
+    fn run_with_hook(&self, request: SessionRequest, hook: TestHook) -> Ran {
+        let summary = self.try_run(request, hook, None).expect("it begins");
         assert!(summary.problems.is_empty() && summary.leftovers.is_empty(), "{:?}", summary.problems);
         let stored = read_session(&summary.dir).expect("it is readable");
         assert_eq!(stored.file, summary.file);
@@ -92,7 +97,7 @@ impl Rig {
     }
 
     fn run(&self, question: Question) -> Ran {
-        self.run_dressed(self.ask(question), TestHook::default())
+        self.run_with_hook(self.new_session(question), TestHook::default())
     }
 }
 
@@ -113,14 +118,14 @@ impl Ran {
         self.line(metric).decision.reason.as_deref().expect("it has a reason")
     }
 
-    /// The lanes of every whole block, in the order of measuring.
+    /// The arms of every complete block, in the order of measuring.
     fn orders(&self) -> Vec<((String, Stage, u32), Vec<ArmId>)> {
-        let runners = |trials: Vec<&AbTrial>| trials.into_iter().map(|trial| trial.arm).collect();
-        self.stored.blocks().into_iter().map(|(key, trials)| (key, runners(trials))).collect()
+        let arms = |trials: Vec<&AbTrial>| trials.into_iter().map(|trial| trial.arm).collect();
+        self.stored.blocks().into_iter().map(|(key, trials)| (key, arms(trials))).collect()
     }
 }
 
-/// Whether `b` boots slower than `a`, with blocks of one run.
+/// A question about the boot time of `a` and `b`, with blocks of one run.
 fn question(a: &str, b: &str) -> Question {
     let arm = |text: &str| text.parse::<Arm>().expect("an arm");
     Question {
@@ -134,59 +139,59 @@ fn question(a: &str, b: &str) -> Question {
     }
 }
 
-/// Puts `with` in the place of the platforms of some lanes.
-fn dressed(
+/// Replaces platforms of arms.
+fn replaced(
     with: impl Fn(ArmId, Stage, &Context, Box<dyn Platform>) -> Box<dyn Platform> + Send + Sync + 'static,
 ) -> TestHook {
     TestHook(Arc::new(with))
 }
 
-/// The lane `wanted` on a platform of which these launches fail.
-fn failing(wanted: ArmId, launches: impl Fn(u64) -> bool + Send + Sync + 'static) -> TestHook {
-    dressed(move |which, _, context, platform| {
+/// Runs the arm `replaced_arm` on a platform whose launches of these numbers fail.
+fn failing(replaced_arm: ArmId, launches: impl Fn(u64) -> bool + Send + Sync + 'static) -> TestHook {
+    replaced(move |which, _, context, platform| {
         let fail_launch = (0..1_000).filter(|&launch| launches(launch)).collect();
-        match which == wanted {
+        match which == replaced_arm {
             true => Box::new(FakePlatform::scripted(context, Script { fail_launch, ..Script::default() })),
             false => platform,
         }
     })
 }
 
-type Meddler = dyn Fn(u64, &mut LaunchSpec) + Send + Sync;
+type Alteration = dyn Fn(u64, &mut LaunchSpec) + Send + Sync;
 
-/// A platform on which every launch is told by its number to somebody who may change it.
-struct Meddled {
+/// A platform that counts its launches and lets a test change each one by its number.
+struct AlteredPlatform {
     platform: Box<dyn Platform>,
     launches: Arc<AtomicU64>,
-    with: Arc<Meddler>,
-    /// What it makes of every guest.
+    with: Arc<Alteration>,
+    /// The digest of what it boots.
     made: Option<String>,
 }
 
-impl std::fmt::Debug for Meddled {
+impl std::fmt::Debug for AlteredPlatform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.platform.fmt(f)
     }
 }
 
-/// All lanes on platforms whose launches are counted together, with `with` told the number of each.
-fn meddled(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> TestHook {
+/// Runs all arms on platforms that count their launches together and pass each number to `with`.
+fn altered(with: impl Fn(u64, &mut LaunchSpec) + Send + Sync + 'static) -> TestHook {
     let launches = Arc::<AtomicU64>::default();
-    let with: Arc<Meddler> = Arc::new(with);
-    dressed(move |_, _, _, platform| {
-        Box::new(Meddled { platform, launches: Arc::clone(&launches), with: Arc::clone(&with), made: None })
+    let with: Arc<Alteration> = Arc::new(with);
+    replaced(move |_, _, _, platform| {
+        Box::new(AlteredPlatform { platform, launches: Arc::clone(&launches), with: Arc::clone(&with), made: None })
     })
 }
 
-/// Platforms that make something else of their guests in each stage.
+/// Platforms that boot something else in each stage.
 fn made_anew() -> TestHook {
-    dressed(|_, stage, _, platform| {
+    replaced(|_, stage, _, platform| {
         let made = Some(format!("made in the {stage:?}"));
-        Box::new(Meddled { platform, launches: Arc::default(), with: Arc::new(|_, _| {}), made })
+        Box::new(AlteredPlatform { platform, launches: Arc::default(), with: Arc::new(|_, _| {}), made })
     })
 }
 
-impl Platform for Meddled {
+impl Platform for AlteredPlatform {
     fn id(&self) -> &PlatformId {
         self.platform.id()
     }
@@ -216,10 +221,10 @@ impl Platform for Meddled {
     }
 }
 
-/// A lane as its arm is, but with `inject` in it.
-fn injected(wanted: ArmId, inject: &'static str) -> TestHook {
-    dressed(move |which, _, context, platform| {
-        if which != wanted {
+/// Runs the arm `replaced_arm` with `inject`.
+fn injected(replaced_arm: ArmId, inject: &'static str) -> TestHook {
+    replaced(move |which, _, context, platform| {
+        if which != replaced_arm {
             return platform;
         }
         let mut arm = Arm::plain(platform.id().clone());

@@ -8,10 +8,10 @@ use super::*;
 use crate::store::{ReadError, TRIALS_FILE};
 
 /// A session with a few trials.
-fn stored() -> (Rig, Ran) {
-    let rig = Rig::new();
-    let ran = rig.run(Question { record: Some(2), ..question("fake", "fake") });
-    (rig, ran)
+fn stored() -> (Fixture, Ran) {
+    let fixture = Fixture::new();
+    let ran = fixture.run(Question { record: Some(2), ..question("fake", "fake") });
+    (fixture, ran)
 }
 
 #[rstest]
@@ -22,7 +22,7 @@ fn stored() -> (Rig, Ran) {
 #[case::mixed(TRIALS_FILE, "\"run\":\"2", "\"run\":\"1", "belongs to run 1")]
 #[case::no_object(SESSION_FILE, "{", "[", "line 1")]
 fn what_does_not_fit_is_named(#[case] file: &str, #[case] from: &str, #[case] to: &str, #[case] reason: &str) {
-    let (_rig, ran) = stored();
+    let (_fixture, ran) = stored();
     let path = ran.summary.dir.join(file);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{text}");
@@ -33,7 +33,7 @@ fn what_does_not_fit_is_named(#[case] file: &str, #[case] from: &str, #[case] to
 
 #[test]
 fn every_cut_of_a_session_reads_or_is_refused() {
-    let (_rig, ran) = stored();
+    let (_fixture, ran) = stored();
     let path = ran.summary.dir.join(TRIALS_FILE);
     let whole = fs::read(&path).unwrap();
     for length in (0..whole.len()).step_by(97) {
@@ -54,8 +54,8 @@ fn every_cut_of_a_session_reads_or_is_refused() {
 
 #[test]
 fn a_foreign_folder_is_no_session_and_an_id_finds_its_folder() {
-    let (rig, ran) = stored();
-    let sessions = rig.folders().comparisons();
+    let (fixture, ran) = stored();
+    let sessions = fixture.folders().comparisons();
     assert!(matches!(read_session(&sessions), Err(ReadError::NoRun { .. })));
     assert_eq!(session_folder(&sessions, ran.stored.file.run.as_str()), ran.summary.dir);
     assert_eq!(session_folder(&sessions, "some/where"), PathBuf::from("some/where"));

@@ -1,4 +1,4 @@
-//! What is said of arms whose truth is known.
+//! Verdicts on arms whose difference is known.
 
 use rstest::rstest;
 
@@ -6,8 +6,8 @@ use super::*;
 
 #[test]
 fn the_same_arm_twice_does_not_differ() {
-    let rig = Rig::new();
-    let ran = rig.run(question("fake", "fake"));
+    let fixture = Fixture::new();
+    let ran = fixture.run(question("fake", "fake"));
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
     assert_eq!((ran.stored.file.outcome, ran.line("boot").case.as_str()), (RunOutcome::Complete, "boot/hello/0"));
     let blocks = ran.line("boot").decision.blocks;
@@ -20,10 +20,10 @@ fn the_same_arm_twice_does_not_differ() {
 
 #[test]
 fn what_is_slower_has_regressed_and_swapped_it_has_improved() {
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     let (plain, slow) = ("fake", "fake,inject=busy:250us");
-    let there = rig.run(question(plain, slow));
-    let back = rig.run(question(slow, plain));
+    let there = fixture.run(question(plain, slow));
+    let back = fixture.run(question(slow, plain));
     assert_eq!((there.verdicts(), back.verdicts()), (vec![Verdict::Regressed; 2], vec![Verdict::Improved; 2]));
     assert!(there.comparison().has_regressed() && !back.comparison().has_regressed());
     let shift = |ran: &Ran| ran.line("boot").decision.shift.expect("it is known").value;
@@ -33,9 +33,9 @@ fn what_is_slower_has_regressed_and_swapped_it_has_improved() {
 }
 
 #[test]
-fn a_share_of_busy_work_is_calibrated_and_said() {
-    let rig = Rig::new();
-    let ran = rig.run(question("fake", "fake,inject=busy:10%"));
+fn a_share_of_busy_work_is_calibrated_and_noted() {
+    let fixture = Fixture::new();
+    let ran = fixture.run(question("fake", "fake,inject=busy:10%"));
     assert_eq!(ran.line("boot").decision.verdict, Verdict::Regressed);
     let note = ran.comparison().notes.iter().find(|note| note.contains("by the median boot")).expect("it is said");
     assert!(note.contains("boot/hello/0 without it") && note.contains("inject=busy:"), "{note}");
@@ -45,41 +45,41 @@ fn a_share_of_busy_work_is_calibrated_and_said() {
 
 #[test]
 fn a_calibration_by_one_case_of_several_says_so() {
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     let asked = question("fake", "fake,inject=busy:10%");
     let configuration = asked.configuration.changed(|c| c.ladder = vec![0, 2]);
-    let ran = rig.run(Question { configuration, record: Some(1), ..asked });
+    let ran = fixture.run(Question { configuration, record: Some(1), ..asked });
     let [note] = ran.stored.file.notes.as_slice() else { panic!("{:?}", ran.stored.file.notes) };
     assert!(note.ends_with("; the same time, and so another share, in boot/hello/2"), "{note}");
 }
 
 #[test]
 fn a_null_control_that_differs_makes_the_case_invalid() {
-    let rig = Rig::new();
-    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), injected(ArmId::Null, "busy:500us"));
+    let fixture = Fixture::new();
+    let ran = fixture.run_with_hook(fixture.new_session(question("fake", "fake")), injected(ArmId::Null, "busy:500us"));
     assert_eq!(ran.verdicts(), [Verdict::Invalid; 2]);
     assert!(ran.reason("boot").contains("A measured once more, is 10."), "{}", ran.reason("boot"));
     let without = Question { null_control: false, ..question("fake", "fake") };
-    let ran = rig.run_dressed(rig.ask(without), injected(ArmId::Null, "busy:500us"));
+    let ran = fixture.run_with_hook(fixture.new_session(without), injected(ArmId::Null, "busy:500us"));
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
     assert!(ran.stored.trials.iter().all(|trial| trial.arm != ArmId::Null));
 }
 
 #[rstest]
-#[case::never_works(|_| true, Verdict::Invalid, "b: not one good trial: launch")]
+#[case::never_works(|_| true, Verdict::Invalid, "b: no successful trials: launch")]
 #[case::stops_working(|launch| launch > 3, Verdict::Invalid, "b: 3 of 5 trials failed: launch")]
 #[case::fails_at_times(|launch| launch % 3 == 2, Verdict::Invalid, "trials failed: launch")]
-fn an_arm_that_fails_is_told_by_its_reason(
+fn an_arm_that_fails_is_reported_with_its_reason(
     #[case] launches: fn(u64) -> bool,
     #[case] verdict: Verdict,
     #[case] reason: &str,
 ) {
-    let rig = Rig::new();
-    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(ArmId::B, launches));
+    let fixture = Fixture::new();
+    let ran = fixture.run_with_hook(fixture.new_session(question("fake", "fake")), failing(ArmId::B, launches));
     assert_eq!(ran.verdicts(), [verdict; 2]);
     assert!(ran.reason("boot").contains(reason), "{}", ran.reason("boot"));
     let blocks = ran.stored.blocks().len();
-    assert!(blocks <= 12, "it does not go on for ever: {blocks}");
+    assert!(blocks <= 12, "it does not run forever: {blocks}");
     let failures: Vec<String> = ran.comparison().failures().into_iter().collect();
     assert_eq!(failures, [format!("boot/hello/0: {}", ran.reason("boot"))]);
     assert_eq!(ran.summary.exit(), Exit::Failure, "a gate does not pass for it");
@@ -89,28 +89,30 @@ fn an_arm_that_fails_is_told_by_its_reason(
 #[rstest]
 #[case::a(ArmId::A)]
 #[case::the_null_control(ArmId::Null)]
-fn an_arm_that_fails_is_trouble_whichever_it_is(#[case] which: ArmId) {
-    let rig = Rig::new();
-    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(which, |_| true));
+fn every_arm_that_fails_fails_the_session(#[case] which: ArmId) {
+    let fixture = Fixture::new();
+    let ran = fixture.run_with_hook(fixture.new_session(question("fake", "fake")), failing(which, |_| true));
     assert_eq!((ran.verdicts(), ran.summary.exit()), (vec![Verdict::Invalid; 2], Exit::Failure));
 }
 
 #[test]
-fn a_regression_speaks_over_trouble_and_noise_is_none() {
-    let rig = Rig::new();
-    let mut slower = rig.run(question("fake", "fake,inject=busy:250us")).summary;
+fn a_regression_takes_precedence_over_failures_and_noise_is_none() {
+    let fixture = Fixture::new();
+    let mut slower = fixture.run(question("fake", "fake,inject=busy:250us")).summary;
     assert_eq!(slower.exit(), Exit::Regression);
     slower.problems.push("something".to_owned());
     assert_eq!(slower.exit(), Exit::Regression);
-    let mut same = rig.run_dressed(rig.ask(question("fake", "fake")), injected(ArmId::Null, "busy:500us")).summary;
-    assert_eq!(same.exit(), Exit::Fine, "a null control that differs is no regression");
+    let mut same = fixture
+        .run_with_hook(fixture.new_session(question("fake", "fake")), injected(ArmId::Null, "busy:500us"))
+        .summary;
+    assert_eq!(same.exit(), Exit::Fine, "a null control that differs is not a regression");
     same.problems.push("something".to_owned());
     assert_eq!(same.exit(), Exit::Failure);
 }
 
 #[test]
 fn every_trial_of_a_footprint_starts_its_instances_anew() {
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     let asked = question("fake", "fake");
     let experiment = crate::model::record::Experiment::Footprint;
     let workloads = vec![crate::model::program::Program::Sleep];
@@ -120,7 +122,7 @@ fn every_trial_of_a_footprint_starts_its_instances_anew() {
         c.ladder = vec![2];
     });
     let asked = RuleOverrides { runs: Some(2), ..asked.asked };
-    let ran = rig.run(Question { configuration, asked, record: Some(2), ..question("fake", "fake") });
+    let ran = fixture.run(Question { configuration, asked, record: Some(2), ..question("fake", "fake") });
     assert_eq!(ran.stored.trials.len(), 12);
     let is_fresh = |trial: &AbTrial| trial.record.metric("start_per_instance").is_some();
     assert!(ran.stored.trials.iter().all(is_fresh), "{:?}", ran.stored.trials[0].record);
@@ -128,8 +130,9 @@ fn every_trial_of_a_footprint_starts_its_instances_anew() {
 
 #[test]
 fn a_trial_that_fails_now_and_then_costs_its_block_alone() {
-    let rig = Rig::new();
-    let ran = rig.run_dressed(rig.ask(question("fake", "fake")), failing(ArmId::B, |launch| launch == 3));
+    let fixture = Fixture::new();
+    let ran =
+        fixture.run_with_hook(fixture.new_session(question("fake", "fake")), failing(ArmId::B, |launch| launch == 3));
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
     assert_eq!(ran.stored.blocks().len(), ran.line("boot").decision.blocks + 1);
 }
@@ -138,11 +141,11 @@ fn a_trial_that_fails_now_and_then_costs_its_block_alone() {
 #[case::slowly(|launch, spec: &mut LaunchSpec| spec.arguments.push(format!("busy={}", launch * 20_000)))]
 #[case::a_load_half_way(|launch, spec: &mut LaunchSpec| spec.arguments.push(format!("busy={}", if launch > 14 { 2_000_000 } else { 0 })))]
 fn a_host_that_drifts_is_no_regression(#[case] drift: fn(u64, &mut LaunchSpec)) {
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     for seed in 0..4 {
         let asked = question("fake", "fake");
         let configuration = Configuration { seed, ..asked.configuration.clone() };
-        let ran = rig.run_dressed(rig.ask(Question { configuration, ..asked }), meddled(drift));
+        let ran = fixture.run_with_hook(fixture.new_session(Question { configuration, ..asked }), altered(drift));
         let wrong = |verdict: &Verdict| matches!(verdict, Verdict::Regressed | Verdict::Improved);
         assert!(!ran.verdicts().iter().any(wrong), "seed {seed}: {:?}", ran.verdicts());
     }
@@ -150,19 +153,20 @@ fn a_host_that_drifts_is_no_regression(#[case] drift: fn(u64, &mut LaunchSpec)) 
 
 #[test]
 fn what_one_arm_cannot_run_is_skipped_with_the_reason() {
-    let rig = Rig::new();
-    let ran = rig.run(question("fake", "oci:moon"));
+    let fixture = Fixture::new();
+    let ran = fixture.run(question("fake", "oci:moon"));
     assert_eq!(ran.verdicts(), [Verdict::Skipped; 2]);
     assert!(ran.comparison().says_nothing() && ran.reason("boot").starts_with("b: "), "{}", ran.reason("boot"));
     assert!(ran.reason("boot").contains("moon") && ran.stored.trials.is_empty());
-    let nothing =
-        rig.try_run(rig.ask(question("oci:moon", "oci:moon")), TestHook::default(), None).expect_err("refused");
+    let nothing = fixture
+        .try_run(fixture.new_session(question("oci:moon", "oci:moon")), TestHook::default(), None)
+        .expect_err("refused");
     assert!(matches!(nothing, AbError::NothingToRun(_)), "{nothing}");
 }
 
 #[test]
 fn servers_are_compared_by_what_is_better_when_higher() {
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     let asked = question("fake", "fake");
     let workloads = vec![crate::model::program::Program::Nginx];
     let experiment = crate::model::record::Experiment::Scalability;
@@ -170,58 +174,59 @@ fn servers_are_compared_by_what_is_better_when_higher() {
         c.experiment = experiment;
         c.workloads = workloads;
     });
-    let ran = rig.run(Question { configuration, ..asked });
+    let ran = fixture.run(Question { configuration, ..asked });
     assert_eq!(ran.line("throughput").case, "scalability/nginx/0");
-    assert_eq!(ran.verdicts(), [Verdict::Equivalent], "the fake load generator tells no latency");
+    assert_eq!(ran.verdicts(), [Verdict::Equivalent], "the fake load generator reports no latency");
 }
 
 #[test]
 fn a_recording_has_its_blocks_and_no_verdict() {
-    let rig = Rig::new();
-    let ran = rig.run(Question { record: Some(5), null_control: false, ..question("fake", "fake,inject=busy:1ms") });
+    let fixture = Fixture::new();
+    let ran =
+        fixture.run(Question { record: Some(5), null_control: false, ..question("fake", "fake,inject=busy:1ms") });
     assert_eq!((ran.stored.trials.len(), ran.summary.file.comparison.is_none()), (10, true));
     assert_eq!(ran.stored.file.outcome, RunOutcome::Complete);
 }
 
 #[test]
 fn a_recording_of_an_arm_that_fails_says_so() {
-    let rig = Rig::new();
-    let asked = rig.ask(Question { record: Some(50), ..question("fake", "fake") });
-    let summary = rig.try_run(asked, failing(ArmId::B, |launch| launch > 0), None).expect("it begins");
+    let fixture = Fixture::new();
+    let asked = fixture.new_session(Question { record: Some(50), ..question("fake", "fake") });
+    let summary = fixture.try_run(asked, failing(ArmId::B, |launch| launch > 0), None).expect("it begins");
     let [problem] = summary.problems.as_slice() else { panic!("{:?}", summary.problems) };
-    assert!(problem.starts_with("boot/hello/0: b: not one good trial"), "{problem}");
+    assert!(problem.starts_with("boot/hello/0: b: no successful trials"), "{problem}");
 }
 
 #[test]
-fn a_session_whose_time_is_over_is_inconclusive_and_can_be_gone_on_with() {
-    let rig = Rig::new();
-    let asked = rig.ask(question("fake", "fake"));
-    let summary = rig.try_run(asked, TestHook::default(), Some(Duration::ZERO)).expect("it begins");
+fn a_session_whose_time_is_over_is_inconclusive_and_can_be_continued() {
+    let fixture = Fixture::new();
+    let asked = fixture.new_session(question("fake", "fake"));
+    let summary = fixture.try_run(asked, TestHook::default(), Some(Duration::ZERO)).expect("it begins");
     assert!(summary.is_out_of_time && summary.file.outcome == RunOutcome::Stopped);
     let comparison = summary.file.comparison.expect("there is an answer");
     assert_eq!(comparison.lines[0].decision.verdict, Verdict::Inconclusive);
     assert_eq!(comparison.lines[0].decision.reason.as_deref(), Some("the time limit of 0 s was over first"));
-    let ran = rig.run_dressed(rig.resume("last"), TestHook::default());
+    let ran = fixture.run_with_hook(fixture.resume("last"), TestHook::default());
     assert_eq!(ran.verdicts(), [Verdict::Equivalent; 2]);
 }
 
 #[test]
 fn every_metric_that_can_improve_is_judged_when_all_are_asked_for() {
-    let rig = Rig::new();
-    let ran = rig.run(Question { metrics: MetricSelection::All, ..question("fake", "fake") });
+    let fixture = Fixture::new();
+    let ran = fixture.run(Question { metrics: MetricSelection::All, ..question("fake", "fake") });
     let names: Vec<&str> = ran.comparison().lines.iter().map(|line| line.metric.as_str()).collect();
     assert_eq!(names, ["boot", "boot_whole", "removal"]);
 }
 
 #[rstest]
 #[case::no_case(|q: &mut Question| q.configuration.filter = Some("moon".to_owned()), "no case's name contains `moon`")]
-#[case::no_metric(|q: &mut Question| q.metrics = "boot,moon".parse().unwrap(), "--metric moon: is no metric of these cases")]
-fn what_makes_no_sense_is_refused_and_nothing_is_left(#[case] change: fn(&mut Question), #[case] message: &str) {
-    let rig = Rig::new();
+#[case::no_metric(|q: &mut Question| q.metrics = "boot,moon".parse().unwrap(), "--metric moon: unknown in these cases")]
+fn invalid_questions_are_refused_and_nothing_is_left(#[case] change: fn(&mut Question), #[case] message: &str) {
+    let fixture = Fixture::new();
     let mut asked = question("fake", "fake");
     change(&mut asked);
-    let error = rig.try_run(rig.ask(asked), TestHook::default(), None).expect_err("refused");
+    let error = fixture.try_run(fixture.new_session(asked), TestHook::default(), None).expect_err("refused");
     assert!(error.to_string().starts_with(message), "{error}");
     assert_eq!(error.exit(), Exit::BadInput);
-    assert!(list_sessions(&rig.folders().comparisons()).is_empty(), "`--resume last` would be refused once more");
+    assert!(list_sessions(&fixture.folders().comparisons()).is_empty(), "`--resume last` would be refused once more");
 }

@@ -1,63 +1,62 @@
-//! Whole runs on the fake platform: what is measured, what goes wrong, what is gone on with.
+//! Whole runs on the fake platform: what they measure, how they fail, how they continue.
 
 mod failures;
 mod numbers;
 mod resumption;
 mod servers;
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::guest::Image;
 use crate::host::clock::Clock;
-use crate::host::placement;
+use crate::host::{ledger, placement};
 use crate::model::placement::Placement;
-use crate::model::platform::{Capabilities, PlatformFacts, Unavailable};
+use crate::model::platform::{Capabilities, PlatformFacts, PlatformId, Unavailable};
 use crate::model::program::Program;
-use crate::model::record::{Outcome, Role};
+use crate::model::record::{Outcome, Role, TrialRecord};
 use crate::platform::fake::{FakePlatform, Script};
 use crate::platform::load_generator::LoadGenerator;
-use crate::platform::{Instance, LaunchSpec};
+use crate::platform::{Instance, LaunchSpec, Platform};
+use crate::store::list_runs;
 use crate::store::testing::run_file;
-use crate::store::{list_runs, read_run};
 
-/// Folders for the runs of one test, and what they are run with.
-struct Rig {
+/// The folders and the interrupt of one test's runs.
+struct Fixture {
     dir: tempfile::TempDir,
     interrupt: Interrupt,
 }
 
-/// What a run left in memory.
+/// A run that ended.
 struct Ran {
     summary: RunSummary,
     stored: StoredRun,
     fake: Arc<Fake>,
 }
 
-/// A fake platform that can be asked after the session has taken it.
+/// A fake platform that the test can inspect while the session owns a handle to it.
 #[derive(Debug)]
 struct Fake {
     platform: FakePlatform,
     sleepers: AtomicUsize,
-    /// What was launched, in order.
+    /// The launched instances, in order.
     launched: Mutex<Vec<LaunchSpec>>,
 }
 
-/// The session's own handle on it.
+/// The session's handle to the fake platform.
 #[derive(Debug)]
 struct Handle(Arc<Fake>);
 
-/// Called after each trial with the living instances and the record.
+/// Called after each trial with the platform and the record.
 type Watch<'a> = &'a mut (dyn FnMut(&Fake, &TrialRecord) + Send);
 
-struct Watcher<'a> {
+struct AfterEachTrial<'a> {
     fake: Arc<Fake>,
     watch: Watch<'a>,
 }
 
-impl Rig {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         Self { dir, interrupt: Interrupt::new().expect("an eventfd") }
@@ -81,28 +80,33 @@ impl Rig {
         RunRequest::Resume { experiment, name: name.into(), runs: self.folders().runs() }
     }
 
-    /// Opens the request on a thread of its own: a run pins its thread, and the next must not inherit that.
-    fn open(&self, request: RunRequest) -> Result<Session, EngineError> {
+    /// Opens the request on a new thread: a run pins its thread, and the next must not inherit that.
+    fn open(&self, request: RunRequest) -> Result<Session, RunError> {
         let open = || Session::open(request, self.folders(), self.interrupt.clone(), vec!["test".to_owned()]);
         std::thread::scope(|scope| scope.spawn(open).join().expect("no panic"))
     }
 
     /// Opens and runs the request on a fake platform with that script.
     fn run(&self, request: RunRequest, script: Script, watch: Watch<'_>) -> Ran {
-        let mut session = self.open(request).expect("the run can begin");
-        let context = Context::new(Arc::clone(&session.ledger), self.interrupt.clone());
-        let platform = FakePlatform::scripted(&context, script);
-        let fake = Arc::new(Fake { platform, sleepers: AtomicUsize::new(0), launched: Mutex::default() });
-        session.platforms = vec![Box::new(Handle(Arc::clone(&fake)))];
-        let mut watcher = Watcher { fake: Arc::clone(&fake), watch };
-        let run = || session.run(&mut watcher).expect("the run begins");
+        let Session { rig, run } = self.open(request).expect("the run can begin");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let rig = rig.with_platforms(|context, _| {
+            let platform = FakePlatform::scripted(context, script.clone());
+            let fake = Arc::new(Fake { platform, sleepers: AtomicUsize::new(0), launched: Mutex::default() });
+            sender.send(Arc::clone(&fake)).expect("the test receives it");
+            Box::new(Handle(fake))
+        });
+        let fake = receiver.recv().expect("the run has one platform");
+        let mut observer = AfterEachTrial { fake: Arc::clone(&fake), watch };
+        let session = Session { rig, run };
+        let run = || session.run(&mut observer).expect("the run begins");
         let summary = std::thread::scope(|scope| scope.spawn(run).join().expect("no panic"));
         assert!(ledger::list(&self.folders().state).expect("listed").is_empty(), "the ledger is gone");
         assert_eq!((summary.leftovers.clone(), fake.platform.living()), (Leftovers::default(), 0), "nothing is left");
         Ran { stored: read_run(&summary.dir).expect("the run is readable"), summary, fake }
     }
 
-    /// A run on which nothing goes wrong and nobody looks.
+    /// A run without failures.
     fn plain(&self, configuration: Configuration) -> Ran {
         self.run(self.new_run(configuration), Script::default(), &mut |_, _| {})
     }
@@ -139,7 +143,7 @@ impl Ran {
         self.stored.trials[order].reason.as_deref().expect("it has a reason")
     }
 
-    /// The values of a metric by what `key` tells trials apart.
+    /// The values of a metric, grouped by `key`.
     fn values<K: Ord>(&self, metric: &str, key: impl Fn(&TrialRecord) -> K) -> BTreeMap<K, Vec<f64>> {
         let mut values = BTreeMap::<K, Vec<f64>>::new();
         for trial in &self.stored.trials {
@@ -149,9 +153,9 @@ impl Ran {
     }
 }
 
-impl Observer for Watcher<'_> {
-    fn notice(&mut self, event: &EngineEvent<'_>) {
-        if let EngineEvent::TrialEnded(_, record) = event {
+impl Observer for AfterEachTrial<'_> {
+    fn notice(&mut self, event: &Event<'_>) {
+        if let Event::TrialEnded(_, record) = event {
             (self.watch)(&self.fake, record);
         }
     }

@@ -1,4 +1,4 @@
-//! What a run measures, exactly: the fake platform's world is known.
+//! The exact results of runs, which the fake platform determines.
 
 use rstest::rstest;
 
@@ -14,13 +14,13 @@ fn a_complete_run_has_one_good_record_a_planned_trial_in_order(
     #[values(Experiment::Boot, Experiment::Footprint, Experiment::Scalability, Experiment::Isolation)]
     experiment: Experiment,
 ) {
-    let rig = Rig::new();
-    let wanted = Configuration { runs: 2, ..configuration(experiment) };
-    let planned = rig.open(rig.new_run(wanted.clone())).expect("it opens");
+    let fixture = Fixture::new();
+    let configured = Configuration { runs: 2, ..configuration(experiment) };
+    let planned = fixture.open(fixture.new_run(configured.clone())).expect("it opens");
     let names: Vec<String> = planned.plan().trials.iter().map(ToString::to_string).collect();
     planned.abandon();
 
-    let ran = rig.plain(wanted);
+    let ran = fixture.plain(configured);
 
     assert_eq!(ran.orders(), (0..names.len() as u64).collect::<Vec<_>>());
     assert!(ran.outcomes().iter().all(|&outcome| outcome == Outcome::Ok));
@@ -34,15 +34,15 @@ fn a_complete_run_has_one_good_record_a_planned_trial_in_order(
 
 #[test]
 fn a_run_that_is_abandoned_leaves_nothing() {
-    let rig = Rig::new();
-    rig.open(rig.new_run(configuration(Experiment::Boot))).expect("it opens").abandon();
-    assert!(list_runs(&rig.folders().runs()).is_empty());
-    assert!(ledger::list(&rig.folders().state).expect("listed").is_empty());
+    let fixture = Fixture::new();
+    fixture.open(fixture.new_run(configuration(Experiment::Boot))).expect("it opens").abandon();
+    assert!(list_runs(&fixture.folders().runs()).is_empty());
+    assert!(ledger::list(&fixture.folders().state).expect("listed").is_empty());
 }
 
 #[test]
 fn a_boot_takes_five_milliseconds_and_grows_with_the_background() {
-    let ran = Rig::new().plain(configuration(Experiment::Boot).changed(|c| {
+    let ran = Fixture::new().plain(configuration(Experiment::Boot).changed(|c| {
         c.ladder = vec![0, 100, 200];
         c.runs = 3;
     }));
@@ -53,14 +53,14 @@ fn a_boot_takes_five_milliseconds_and_grows_with_the_background() {
     }
     let whole = ran.values("boot_whole", |_| ())[&()].clone();
     let boot = ran.values("boot", |_| ())[&()].clone();
-    assert!(whole.iter().zip(&boot).all(|(whole, boot)| *whole == boot + 300_000.0), "the guest winds down in 0.3 ms");
+    assert!(whole.iter().zip(&boot).all(|(whole, boot)| *whole == boot + 300_000.0), "the guest ends 0.3 ms later");
     assert!(ran.values("removal", |_| ())[&()].iter().all(|&removal| removal == 2e6));
 }
 
 #[test]
 fn an_attacker_on_the_victims_thread_halves_it_and_one_elsewhere_does_nothing() {
     let placements = vec![Placement::SameThread, Placement::SameCore, Placement::SameSocket, Placement::Fill];
-    let ran = Rig::new().plain(configuration(Experiment::Isolation).changed(|c| {
+    let ran = Fixture::new().plain(configuration(Experiment::Isolation).changed(|c| {
         c.placements = placements;
         c.runs = 5;
     }));
@@ -72,13 +72,13 @@ fn an_attacker_on_the_victims_thread_halves_it_and_one_elsewhere_does_nothing() 
         let slowdown = of(Role::Measured) / of(Role::Reference);
         let expected = if placement == Placement::SameThread { 2.0 } else { 1.0 };
         assert!((slowdown / expected - 1.0).abs() < 0.021, "{placement}: {slowdown}, not {expected} within 2 %");
-        assert!((of(Role::Placebo) / of(Role::Reference) - 1.0).abs() < 0.021, "an idle neighbour costs nothing");
+        assert!((of(Role::Placebo) / of(Role::Reference) - 1.0).abs() < 0.021, "an idle neighbor costs nothing");
     }
 }
 
 #[test]
 fn only_a_measured_trial_has_an_attacker_and_its_operations() {
-    let ran = Rig::new().plain(configuration(Experiment::Isolation));
+    let ran = Fixture::new().plain(configuration(Experiment::Isolation));
     for trial in &ran.stored.trials {
         let measured = trial.role == Role::Measured;
         assert_eq!(trial.case.attacker.is_some(), measured);
@@ -90,7 +90,7 @@ fn only_a_measured_trial_has_an_attacker_and_its_operations() {
 
 #[test]
 fn several_victims_are_one_trial_with_a_value_each() {
-    let ran = Rig::new().plain(configuration(Experiment::Scalability).changed(|c| c.victims = vec![4]));
+    let ran = Fixture::new().plain(configuration(Experiment::Scalability).changed(|c| c.victims = vec![4]));
     let together = ran.stored.trials.iter().find(|trial| trial.case.victims == 4).expect("the parallel mode");
     let times = together.metrics.iter().find(|metric| metric.name == "insert_time").expect("its metric");
     assert_eq!(times.samples.len(), 4);
@@ -103,13 +103,13 @@ fn several_victims_are_one_trial_with_a_value_each() {
 fn background_instances_stay_up_between_the_trials_of_a_level_and_are_gone_at_the_end() {
     let mut living = Vec::new();
     let mut look = |fake: &Fake, trial: &TrialRecord| living.push((trial.case.background, fake.platform.living()));
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     let ladder = configuration(Experiment::Boot).changed(|c| {
         c.ladder = vec![0, 3, 5];
         c.ladder_order = crate::model::configuration::LadderOrder::Growth;
         c.boots = 4;
     });
-    let ran = rig.run(rig.new_run(ladder), Script::default(), &mut look);
+    let ran = fixture.run(fixture.new_run(ladder), Script::default(), &mut look);
     assert_eq!(living.len(), 12);
     assert!(living.iter().all(|&(background, living)| background as usize == living), "{living:?}");
     assert_eq!(ran.fake.sleepers.load(Ordering::SeqCst), 5, "each was launched once");
@@ -117,13 +117,13 @@ fn background_instances_stay_up_between_the_trials_of_a_level_and_are_gone_at_th
 
 #[test]
 fn a_placement_that_the_host_lacks_is_a_skip_with_its_reason() {
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     let placements = vec![Placement::SameThread, Placement::SameSocket, Placement::OtherSocket];
-    let wanted = configuration(Experiment::Isolation).changed(|c| c.placements = placements);
+    let configured = configuration(Experiment::Isolation).changed(|c| c.placements = placements);
     let on_one_cpu = || {
         let cpu = placement::usable_cpus().expect("asked").first().expect("one");
         placement::pin_current_thread(&CpuSet::one(cpu)).expect("pinned");
-        rig.plain(wanted)
+        fixture.plain(configured)
     };
     let ran = std::thread::scope(|scope| scope.spawn(on_one_cpu).join().expect("no panic"));
     let skipped: Vec<_> = ran.stored.file.skips.iter().map(|skip| skip.placement).collect();
@@ -135,24 +135,24 @@ fn a_placement_that_the_host_lacks_is_a_skip_with_its_reason() {
 
 #[test]
 fn a_run_of_which_nothing_is_possible_says_why_and_leaves_nothing() {
-    let rig = Rig::new();
-    let wanted = Configuration { platforms: vec![PlatformId::new("moon")], ..configuration(Experiment::Boot) };
-    let error = rig.open(rig.new_run(wanted)).expect_err("nothing can run").to_string();
-    assert!(error.contains("nothing can run here") && error.contains("unknown platform `moon`"), "{error}");
-    assert!(ledger::list(&rig.folders().state).expect("listed").is_empty());
+    let fixture = Fixture::new();
+    let configured = Configuration { platforms: vec![PlatformId::new("moon")], ..configuration(Experiment::Boot) };
+    let error = fixture.open(fixture.new_run(configured)).expect_err("nothing can run").to_string();
+    assert!(error.contains("nothing can run here") && error.contains("moon"), "{error}");
+    assert!(ledger::list(&fixture.folders().state).expect("listed").is_empty());
 }
 
-/// Looks for the smallest memory on a fake platform with that script: the trial's outcome and metrics in MiB.
+/// Searches for the smallest memory on a fake platform with that script; returns the outcome and the metrics in MiB.
 fn smallest(script: Script, workload: Program) -> (Outcome, BTreeMap<String, f64>) {
-    let rig = Rig::new();
+    let fixture = Fixture::new();
     let base = configuration(Experiment::Footprint);
-    let wanted = base.changed(|c| {
+    let configured = base.changed(|c| {
         c.minimum = true;
         c.ladder = vec![0];
         c.runs = 1;
         c.workloads = vec![workload];
     });
-    let ran = rig.run(rig.new_run(wanted), script, &mut |_, _| {});
+    let ran = fixture.run(fixture.new_run(configured), script, &mut |_, _| {});
     let [trial] = ran.stored.trials.as_slice() else { panic!("one search: {:?}", ran.stored.trials) };
     let sizes = trial.metrics.iter().filter(|m| m.name.ends_with("_memory"));
     (trial.outcome, sizes.map(|m| (m.name.clone(), m.value / 1_048_576.0)).collect())

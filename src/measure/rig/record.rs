@@ -2,28 +2,26 @@
 
 use crate::measure::experiment::{self, Measured};
 use crate::measure::plan::PlannedTrial;
-use crate::measure::trial::Background;
-use crate::measure::trial::Stage;
+use crate::measure::trial::{Background, TrialRig};
 use crate::model::event::{Event, Events};
 use crate::model::program::Program;
 use crate::model::record::{Case, Outcome, Role, SCHEMA, TrialRecord};
-use crate::model::run::RunId;
 use crate::model::units::Nanos;
 use crate::platform::Error;
 
-/// Runs one trial and makes its record. A failure is a record, too, also one in making room for the trial (`cleared`).
+/// Runs one trial and makes its record. A failure also gets a record, even one from before the trial (`cleared`).
 ///
 /// # Errors
 /// [`Error::Interrupted`] and [`Error::Fatal`] only: then there is no record.
-pub(crate) fn run(
-    stage: &Stage<'_>,
+pub(super) fn run(
+    rig: &TrialRig<'_>,
     background: &mut Background,
     trial: &PlannedTrial,
     cleared: Result<(), Error>,
 ) -> Result<TrialRecord, Error> {
     let started = now();
     let mut measured = Measured::default();
-    let ended = cleared.and_then(|()| experiment::run(stage, background, trial, &mut measured));
+    let ended = cleared.and_then(|()| experiment::run(rig, background, trial, &mut measured));
     let (outcome, reason) = match ended {
         Ok(()) => (Outcome::Ok, None),
         Err(error @ (Error::Interrupted | Error::Fatal(_))) => return Err(error),
@@ -37,11 +35,11 @@ pub(crate) fn run(
     }
     Ok(TrialRecord {
         schema: SCHEMA,
-        run: run_of(stage),
+        run: rig.ledger.run().clone(),
         order: trial.order,
         trial: trial.trial,
         role: trial.role,
-        case: case(stage, trial)?,
+        case: case(rig, trial)?,
         started,
         cpus: measured.cpus,
         metrics: measured.metrics,
@@ -53,25 +51,25 @@ pub(crate) fn run(
     })
 }
 
-/// The case that a planned trial measures here.
-pub(super) fn case(stage: &Stage<'_>, trial: &PlannedTrial) -> Result<Case, Error> {
+/// The case that a planned trial measures on this rig.
+fn case(rig: &TrialRig<'_>, trial: &PlannedTrial) -> Result<Case, Error> {
     Ok(Case {
         experiment: trial.experiment,
         platform: trial.platform.clone(),
-        accelerator: stage.platform.capabilities().accelerator,
+        accelerator: rig.platform.capabilities().accelerator,
         workload: trial.workload,
         attacker: trial.attacker,
         placement: trial.placement,
         background: trial.background,
         victims: trial.victims,
-        image: digest(stage, trial.workload)?,
+        image: digest(rig, trial.workload)?,
     })
 }
 
-/// The digest of what a guest's instance is made from; empty for one that cannot be had here, whose trials are skipped.
-fn digest(stage: &Stage<'_>, program: Program) -> Result<String, Error> {
-    match stage.image(program) {
-        Ok(image) => Ok(stage.platform.boot_artifact(image).digest),
+/// The digest of what a guest boots from; empty for a guest that is missing, whose trials are skipped.
+fn digest(rig: &TrialRig<'_>, program: Program) -> Result<String, Error> {
+    match rig.image(program) {
+        Ok(image) => Ok(rig.platform.boot_artifact(image).digest),
         Err(Error::Unavailable(_)) => Ok(String::new()),
         Err(error) => Err(error),
     }
@@ -80,10 +78,6 @@ fn digest(stage: &Stage<'_>, program: Program) -> Result<String, Error> {
 /// The present second, RFC 3339 in UTC.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn run_of(stage: &Stage<'_>) -> RunId {
-    stage.ledger.run().clone()
 }
 
 /// Events counted from `spawn`.

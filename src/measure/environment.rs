@@ -1,4 +1,4 @@
-//! What stands around the trials: the host's facts, its limits, its noise and the samples.
+//! The environment of trials: the host's facts, its limits, the noise guard and the sampler.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{EngineError, EngineEvent, Observer};
 use crate::host::cgroup::Hierarchies;
 use crate::host::folders::Folders;
 use crate::host::ledger::{Ledger, Resource};
@@ -20,6 +19,7 @@ use crate::host::placement;
 use crate::host::sampler::{Columns, Sampler, SamplerConfig, Sharing};
 use crate::host::{HostFacts, Topology};
 use crate::measure::plan::Plan;
+use crate::measure::{Event, Observer, RunError};
 use crate::model::attacker::Attacker;
 use crate::model::configuration::Configuration;
 use crate::model::cpuset::CpuSet;
@@ -33,72 +33,76 @@ use crate::store::NoiseGuard;
 /// How often the host is sampled.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The noise guard takes two seconds a CPU for 20,000 quanta: on a large host a few CPUs stand for all.
+/// The noise guard takes two seconds per CPU for 20,000 quanta, so on a large host a few CPUs represent all.
 const MAX_GUARDED: usize = 8;
 
-/// Files that the harness keeps open for one instance: its output, its process, and what tells its end.
+/// Files that the harness keeps open for one instance: its output, its process and its exit notice.
 const FILES_EACH: u64 = 3;
 
-/// The surroundings of a run, from its beginning to its end.
+/// The environment of a run, or of one stage of a session.
 #[derive(Debug)]
 pub(crate) struct RunEnvironment {
+    /// `None` where the limits could not be raised.
     limits: Option<RaisedLimits>,
-    guard: Guard,
-    sampler: Option<Sampler>,
-    background: Arc<AtomicU32>,
+    guard: NoiseMonitor,
+    sampler: Sampler,
+}
+
+/// What an environment is prepared from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EnvironmentSpec<'a> {
+    pub(crate) configuration: &'a Configuration,
+    pub(crate) topology: &'a Topology,
+    pub(crate) needs: &'a Needs,
+    pub(crate) ledger: &'a Ledger,
+    /// The folder of the run or session, which receives the samples.
+    pub(crate) dir: &'a Path,
+    pub(crate) folders: &'a Folders,
+    /// Counts the background instances, for a column of the samples.
+    pub(crate) background: &'a Arc<AtomicU32>,
 }
 
 impl RunEnvironment {
-    /// Raises what is too low, pins the harness away from the victim and starts sampling into `dir`.
-    pub(crate) fn prepare(
-        configuration: &Configuration,
-        topology: &Topology,
-        needs: &Needs,
-        ledger: &Ledger,
-        dir: &Path,
-        folders: &Folders,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, EngineError> {
-        let background = Arc::<AtomicU32>::default();
+    /// Raises limits that are too low, pins the harness away from the victim and starts the sampler.
+    ///
+    /// # Errors
+    /// When the harness cannot be pinned, or the samples cannot be written.
+    pub(crate) fn prepare(spec: EnvironmentSpec<'_>, observer: &mut dyn Observer) -> Result<Self, RunError> {
+        let EnvironmentSpec { configuration, topology, needs, ledger, dir, folders, background } = spec;
         let limits = raise_limits(needs, ledger, observer);
-        let places = Places::of(configuration, topology);
+        let places = Places::new(configuration, topology);
         placement::pin_current_thread(&places.harness)
-            .map_err(|e| EngineError::Host(format!("pin the harness to CPUs {}: {e}", places.harness)))?;
-        let guard = Guard::new(configuration.noise_quanta, &places.measuring, &folders.output.join("noise.jsonl"));
-        let sampler = start_sampler(dir, ledger, &places, &background).map_err(|source| EngineError::Folder {
-            what: "sample the host into",
-            path: dir.to_owned(),
-            source,
+            .map_err(|source| RunError::PinHarness { cpus: places.harness.clone(), source })?;
+        let history = folders.output.join("noise.jsonl");
+        let guard = NoiseMonitor::new(configuration.noise_quanta, &places.measuring, &history);
+        let sampler = start_sampler(dir, ledger, &places, background).map_err(|source| {
+            let action = "write the host's samples into";
+            RunError::Folder { action, path: dir.to_owned(), source }
         })?;
-        Ok(Self { limits, guard, sampler: Some(sampler), background })
+        Ok(Self { limits, guard, sampler })
     }
 
-    /// The count of background instances, for the sampler's column.
-    pub(crate) fn background_count(&self) -> Arc<AtomicU32> {
-        Arc::clone(&self.background)
+    /// The sampler, which stays quiet while a trial is timed.
+    pub(crate) fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 
-    /// The sampler, for keeping it quiet while a trial is timed.
-    pub(crate) fn sampler(&self) -> Option<&Sampler> {
-        self.sampler.as_ref()
-    }
-
-    /// Takes the noise guard's readings, before the first trial and after the last.
+    /// Measures the noise, before the first trial and after the last.
     pub(crate) fn measure_noise(&mut self, observer: &mut dyn Observer) {
-        let quiet = self.sampler.as_ref().map(Sampler::quiet);
+        let quiet = self.sampler.quiet();
         if let Err(e) = self.guard.measure() {
-            observer.notice(&EngineEvent::Preparing(&format!("the noise guard could not measure: {e}")));
+            observer.notice(&Event::Preparing(&format!("warning: failed to measure the host's noise: {e}")));
         }
         drop(quiet);
     }
 
-    /// Puts everything back and judges the noise.
-    pub(crate) fn close(mut self, problems: &mut Vec<String>) -> Option<NoiseGuard> {
-        if let Some(Err(e)) = self.sampler.take().map(Sampler::stop) {
-            problems.push(format!("sample the host: {e}"));
+    /// Stops the sampler, restores the limits and judges the noise.
+    pub(crate) fn close(self, problems: &mut Vec<String>) -> Option<NoiseGuard> {
+        if let Err(e) = self.sampler.stop() {
+            problems.push(format!("failed to sample the host: {e}"));
         }
-        if let Some(Err(e)) = self.limits.take().map(RaisedLimits::undo) {
-            problems.push(format!("put the host's limits back: {e}"));
+        if let Some(Err(e)) = self.limits.map(RaisedLimits::undo) {
+            problems.push(format!("failed to restore the host's limits: {e}"));
         }
         self.guard.judge()
     }
@@ -112,7 +116,7 @@ pub(crate) fn host_facts(folders: &Folders) -> BTreeMap<String, Value> {
     }
 }
 
-/// Where the run measures, and where the harness keeps out of the way.
+/// The CPUs that measure, and those of the harness.
 struct Places {
     measuring: CpuSet,
     harness: CpuSet,
@@ -120,12 +124,12 @@ struct Places {
 }
 
 impl Places {
-    fn of(configuration: &Configuration, topology: &Topology) -> Self {
+    fn new(configuration: &Configuration, topology: &Topology) -> Self {
         let assigned: Vec<_> =
             configuration.placements().iter().filter_map(|&p| placement::assign(topology, p).ok()).collect();
         let harness = placement::assign(topology, Placement::Alone).map(|a| a.harness).unwrap_or_default();
         if configuration.experiment() != Experiment::Isolation || assigned.is_empty() {
-            // Nothing is placed, so every CPU measures, and the harness goes where the scheduler puts it.
+            // Nothing is pinned, so every CPU measures, and the scheduler places the harness.
             return Self {
                 measuring: topology.usable.clone(),
                 harness: CpuSet::default(),
@@ -134,63 +138,60 @@ impl Places {
         }
         let sets = assigned.iter().flat_map(|a| a.attackers.iter().chain([&a.victim]));
         let measuring = sets.fold(CpuSet::default(), |all, set| all.union(set));
-        // A load generator may be anywhere off the victim's core, the harness's own included.
+        // A load generator may run anywhere but on the victim's core, even on the harness's.
         let drives = configuration.measured().iter().any(|program| program.is_server());
         let apart = !drives && harness.iter().all(|cpu| !measuring.contains(cpu));
         Self { measuring, harness, sharing: if apart { Sharing::OwnCore } else { Sharing::MeasuringCore } }
     }
 }
 
-/// What the largest step of the plan needs of the host, on the platform that needs the most.
-pub(crate) fn needs(configuration: &Configuration, plan: &Plan, all: &[ResourceCost]) -> Needs {
+/// What the largest trial needs from the host, on the platform that needs the most.
+pub(crate) fn needs(configuration: &Configuration, plan: &Plan, costs: &[ResourceCost]) -> Needs {
     let bridged = plan.trials.iter().any(|t| configuration.network_of(t.workload) == Networking::Bridge);
     let instances = plan.trials.iter().map(|t| u64::from(t.background) + u64::from(t.victims)).max().unwrap_or(0);
-    let most = |of: fn(&ResourceCost) -> u64| all.iter().map(of).max().unwrap_or(0);
-    let own = |resource_cost: &ResourceCost, value: u64| if resource_cost.is_elsewhere { 0 } else { value };
-    let most_own = |of: fn(&ResourceCost) -> u64| {
-        all.iter().map(|resource_cost| own(resource_cost, of(resource_cost))).max().unwrap_or(0)
+    let most = |part: fn(&ResourceCost) -> u64| costs.iter().map(part).max().unwrap_or(0);
+    let most_own = |part: fn(&ResourceCost) -> u64| {
+        let own = costs.iter().filter(|cost| !cost.is_elsewhere);
+        own.map(part).max().unwrap_or(0)
     };
     let forks = plan.trials.iter().any(|t| t.attacker == Some(Attacker::Fork));
-    // As many attackers as there are CPUs, at the most.
+    // There are at most as many attackers as CPUs.
     let cpus = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     Needs {
         instances,
-        processes_each: most(|resource_cost| resource_cost.tasks),
-        own_processes_each: most_own(|resource_cost| resource_cost.tasks),
-        processes_more: if forks { cpus * most(|resource_cost| resource_cost.forking) } else { 0 },
+        processes_each: most(|cost| cost.tasks),
+        own_processes_each: most_own(|cost| cost.tasks),
+        processes_more: if forks { cpus * most(|cost| cost.forking) } else { 0 },
         fds_each: FILES_EACH,
-        inotify_each: most(|resource_cost| resource_cost.inotify),
-        neighbors_each: if bridged { most(|resource_cost| resource_cost.neighbours) } else { 0 },
-        memory_each: Bytes(most(|resource_cost| resource_cost.memory.0)),
-        own_memory_each: Bytes(most_own(|resource_cost| resource_cost.memory.0)),
+        inotify_each: most(|cost| cost.inotify),
+        neighbors_each: if bridged { most(|cost| cost.neighbours) } else { 0 },
+        memory_each: Bytes(most(|cost| cost.memory.0)),
+        own_memory_each: Bytes(most_own(|cost| cost.memory.0)),
     }
 }
 
-/// Raises what is too low for `needs`; tells what stays too low, with the cure.
+/// Raises what is too low for `needs`; warns of what stays too low, with the cure.
 fn raise_limits(needs: &Needs, ledger: &Ledger, observer: &mut dyn Observer) -> Option<RaisedLimits> {
     let root = Path::new("/");
     let shortfalls = limits::check(&Limits::read(root), needs);
     let (raisable, fixed): (Vec<Shortfall>, Vec<Shortfall>) =
         shortfalls.into_iter().partition(|shortfall| shortfall.raisable.is_some());
-    for short in &fixed {
-        tell(observer, short);
-    }
+    fixed.iter().for_each(|shortfall| warn(observer, shortfall));
     let changes = limits::plan(root, &raisable);
     let written = changes.iter().try_for_each(|change| ledger.record(&Resource::Setting(change.clone())));
     match written.and_then(|()| RaisedLimits::raise(&raisable, changes)) {
         Ok(raised) => Some(raised),
         Err(e) => {
-            observer.notice(&EngineEvent::Preparing(&format!("warning: limits stay as they are: {e}")));
-            raisable.iter().for_each(|short| tell(observer, short));
+            observer.notice(&Event::Preparing(&format!("warning: failed to raise the host's limits: {e}")));
+            raisable.iter().for_each(|shortfall| warn(observer, shortfall));
             None
         }
     }
 }
 
-fn tell(observer: &mut dyn Observer, short: &Shortfall) {
-    let Shortfall { what, have, need, cure, .. } = short;
-    let text = format!("warning: {what} is {have}, and this run may need {need}; {cure}");
-    observer.notice(&EngineEvent::Preparing(&text));
+fn warn(observer: &mut dyn Observer, shortfall: &Shortfall) {
+    let Shortfall { what, have, need, cure, .. } = shortfall;
+    observer.notice(&Event::Preparing(&format!("warning: {what} is {have}, and this run may need {need}; {cure}")));
 }
 
 fn start_sampler(dir: &Path, ledger: &Ledger, places: &Places, background: &Arc<AtomicU32>) -> io::Result<Sampler> {
@@ -207,7 +208,7 @@ fn start_sampler(dir: &Path, ledger: &Ledger, places: &Places, background: &Arc<
     })
 }
 
-/// What the kernel books on the run's own group, all instances together; empty cells where there is none.
+/// The kernel's memory charge of the run's own control group, all instances together; empty cells without one.
 fn group_columns(run: &str) -> Columns {
     let hierarchies = Hierarchies::read(Path::new("/")).ok().map(Arc::new);
     let group = hierarchies.map(|h| h.group(Path::new(run)));
@@ -216,17 +217,17 @@ fn group_columns(run: &str) -> Columns {
     })
 }
 
-/// The noise guard of one run.
+/// Reads the noise of the measuring CPUs and judges it.
 #[derive(Debug)]
-struct Guard {
+struct NoiseMonitor {
     quanta: u32,
     cpus: Vec<u32>,
-    /// The host's own readings over time, the judge's baseline.
+    /// The file of this host's earlier readings, which the judge compares with.
     history: PathBuf,
     readings: Vec<Vec<NoiseReading>>,
 }
 
-impl Guard {
+impl NoiseMonitor {
     fn new(quanta: u32, cpus: &CpuSet, history: &Path) -> Self {
         let cpus = cpus.iter().take(MAX_GUARDED).collect();
         Self { quanta, cpus, history: history.to_owned(), readings: Vec::new() }
@@ -248,7 +249,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Judges what was read by the host's past, and adds it to that past. `None` when nothing was read.
+    /// Judges the readings by the host's earlier ones, and adds them to the history. `None` without readings.
     fn judge(self) -> Option<NoiseGuard> {
         let past = noise::load(&self.history).unwrap_or_default();
         let baselines: Vec<_> = self.cpus.iter().filter_map(|&cpu| Baseline::of(cpu, &past)).collect();
@@ -256,7 +257,7 @@ impl Guard {
         let before = readings.next()?;
         let after = readings.next().unwrap_or_default();
         let verdict = noise::judge(&before, &after, &baselines);
-        // A past that cannot be written is a past that stays as it is.
+        // A history that cannot be written costs later runs a reading, not this run its result.
         let _ = noise::append(&self.history, &before).and_then(|()| noise::append(&self.history, &after));
         let (invalid, unjudged) = match verdict {
             Verdict::Valid => (Vec::new(), None),
