@@ -15,6 +15,6 @@ fuzz_target!(|input: &[u8]| {
         assert!(session.blocks().values().map(Vec::len).sum::<usize>() <= session.trials.len());
     }
     if let Ok(file) = read_session_file(dir.path()) {
-        std::hint::black_box(history::of_session(&file).is_ok());
+        std::hint::black_box(history::session_entries(&file).is_ok());
     }
 });

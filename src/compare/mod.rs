@@ -1,4 +1,4 @@
-//! Comparing: the rule that turns blocks into verdicts, live sessions of two arms, stored runs, and the history of sessions.
+//! Comparing: the rule for verdicts, live sessions of two arms, stored runs, and the history of sessions.
 
 pub mod history;
 pub mod live;

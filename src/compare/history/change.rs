@@ -1,4 +1,4 @@
-//! Sessions of the same question in a row, and where their level changes.
+//! Tracks: sessions of the same metric over time, and where their level changes.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use crate::stats::{ChangePoint, change_points};
 /// One metric of one case on one machine against one anchor, over time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Track<'a> {
-    /// Its sessions, oldest first.
+    /// The sessions, oldest first.
     pub entries: Vec<&'a Entry>,
-    /// Where the level changes, oldest first.
+    /// The changes of level, oldest first.
     pub changes: Vec<Change<'a>>,
 }
 
@@ -27,13 +27,13 @@ pub struct Change<'a> {
     pub before: &'a Entry,
     /// The first session of the new level.
     pub after: &'a Entry,
-    /// The levels, as ratios to the anchor; its index counts sound sessions only.
+    /// The levels, as ratios to the anchor. Its index counts sound sessions only.
     pub point: ChangePoint,
-    /// What is known to differ between the two, one text a difference; empty where nothing is.
+    /// The known differences between the two sessions, one text each.
     pub differences: Vec<String>,
 }
 
-/// What the entries of a track have in common.
+/// What all entries of a track have in common.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     host: &'a HostKey,
@@ -47,9 +47,9 @@ struct Key<'a> {
     anchor: &'a str,
 }
 
-/// The tracks that `entries` make, in an order that stays.
+/// Groups `entries` into tracks, in a stable order.
 pub fn tracks(entries: &[Entry]) -> Vec<Track<'_>> {
-    grouped(entries).into_iter().map(Track::of).collect()
+    grouped(entries).into_iter().map(Track::new).collect()
 }
 
 /// The entries of each track, oldest first.
@@ -79,13 +79,13 @@ fn key(entry: &Entry) -> Key<'_> {
 }
 
 impl<'a> Track<'a> {
-    fn of(entries: Vec<&'a Entry>) -> Self {
+    fn new(entries: Vec<&'a Entry>) -> Self {
         let sound: Vec<(&Entry, f64)> =
             entries.iter().filter_map(|entry| Some((*entry, entry.sound_ratio()?))).collect();
         let ratios: Vec<f64> = sound.iter().map(|(_, ratio)| *ratio).collect();
-        // Every entry's ratio was found to be above zero when it was read.
+        // The reader accepts only ratios above zero.
         let points = change_points(&ratios).unwrap_or_default();
-        let change = |point: ChangePoint| Change::of(sound[point.at - 1].0, sound[point.at].0, point);
+        let change = |point: ChangePoint| Change::new(sound[point.at - 1].0, sound[point.at].0, point);
         let changes = points.into_iter().map(change).collect();
         Self { entries, changes }
     }
@@ -95,7 +95,7 @@ impl<'a> Track<'a> {
         self.entries[self.entries.len() - 1]
     }
 
-    /// What is measured where, in a line: `youki boot/hello/0`.
+    /// The platform and the case in one line: `youki boot/hello/0`.
     pub fn name(&self) -> String {
         let entry = self.last();
         let accelerator = match entry.accelerator {
@@ -103,11 +103,11 @@ impl<'a> Track<'a> {
             Some(accelerator) => format!(" ({accelerator})"),
         };
         let simulated = if entry.simulated { " (SIMULATED)" } else { "" };
-        format!("{}{accelerator}{simulated} {}{}", entry.platform, entry.case, entry.asked())
+        format!("{}{accelerator}{simulated} {}{}", entry.platform, entry.case, entry.parameters_in_words())
     }
 
-    /// Names the latest change for as long as no other one comes: by its month, since where it is moves by a session or two as
-    /// more of them come.
+    /// The name of the latest change, which stays the same until the next one. It has the month only, since the change may
+    /// move by a session or two as more sessions are added.
     pub fn alert(&self) -> Option<String> {
         let (last, entry) = (self.changes.last()?, self.last());
         let way = if last.point.shift() > 0.0 { "worse" } else { "better" };
@@ -116,7 +116,7 @@ impl<'a> Track<'a> {
         Some(format!("{host} {} {} against {anchor}: change {nth}, {way}, {month}", self.name(), entry.metric))
     }
 
-    /// What its ratios are against, in words.
+    /// The anchor of its ratios, in words.
     pub fn against(&self) -> String {
         match self.last().kind {
             SessionKind::Ab => format!("{}, measured in turn", self.last().anchor.name),
@@ -126,7 +126,7 @@ impl<'a> Track<'a> {
 }
 
 impl<'a> Change<'a> {
-    fn of(before: &'a Entry, after: &'a Entry, point: ChangePoint) -> Self {
+    fn new(before: &'a Entry, after: &'a Entry, point: ChangePoint) -> Self {
         Self { before, after, point, differences: differences(before, after) }
     }
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_cases_and_anchors_are_tracks_of_their_own() {
+    fn other_hosts_cases_and_anchors_are_separate_tracks() {
         let other = Entry { case: "boot/hello/10".to_owned(), ..entry(1) };
         let anchor = super::super::Anchor { id: "other".to_owned(), name: "other".to_owned() };
         let moved = Entry { anchor, ..entry(2) };
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_contradicts_itself_is_there_and_does_not_count() {
+    fn an_invalid_session_is_listed_and_does_not_count() {
         let mut entries = stepped(40, 25, 0.05);
         entries[30].verdict = Some(crate::compare::rule::Verdict::Invalid);
         entries[30].ratio = Some(crate::stats::Estimate { value: 9.0, interval: None });

@@ -13,25 +13,25 @@ use crate::model::run::RunId;
 use crate::model::units::{Direction, Unit};
 use crate::stats::Estimate;
 
-/// The schema of lines written by this version. A newer one is refused by name.
+/// The schema of lines written by this version. Newer schemas are rejected.
 pub const SCHEMA: u32 = 1;
 
 named_enum! {
-    /// What a session was.
+    /// The kind of a session.
     pub enum SessionKind ("session kind") {
-        /// Two arms measured in turn: the ratio is B to A of the same minutes, so that the host's drift cancels.
+        /// Two arms measured in turn. The ratio is B to A at the same time, so the host's drift cancels.
         Ab = "ab",
-        /// A run of its own, held against an earlier one: weaker, since the host's state is in the ratio.
+        /// A single run, compared with an earlier one. This is weaker, since the host's state is in the ratio.
         Run = "run",
     }
 }
 
-/// What a ratio is against.
+/// What a ratio refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Anchor {
-    /// Tells it from others: of an ab session arm A's name and facts as a digest, of a run the anchor's run.
+    /// The identity: for an ab session a digest of arm A's name and facts, for a run the anchor's run id.
     pub id: String,
-    /// What a reader calls it.
+    /// The name for readers.
     pub name: String,
 }
 
@@ -42,7 +42,7 @@ pub struct Entry {
     pub schema: u32,
     /// The session.
     pub session: RunId,
-    /// What it was.
+    /// The kind of the session.
     pub kind: SessionKind,
     /// When it began, RFC 3339 in UTC.
     pub time: String,
@@ -52,95 +52,95 @@ pub struct Entry {
     pub machine: String,
     /// The kernel's release.
     pub kernel: Option<String>,
-    /// A digest of all facts of the machine that a comparison depends on, its settings among them; empty in lines of
-    /// versions that had none.
+    /// A digest of all facts of the machine that a comparison depends on, including its settings; empty in lines of older
+    /// versions.
     #[serde(default)]
     pub facts: String,
     /// The version of Featherweight that measured.
     pub version: String,
-    /// The project's git revision, or that of the measured guests where it is another.
+    /// The git revision of the measured guests, or else of the project.
     pub revision: Option<String>,
-    /// What is asked about: the platform, or arm B as it was given.
+    /// The platform, or arm B as the user wrote it.
     pub platform: String,
-    /// The versions of what does the work there, by name.
+    /// The versions of its programs, by name.
     pub versions: BTreeMap<String, String>,
-    /// What made the guest execute; `None` where it is not known.
+    /// The accelerator; `None` if unknown.
     pub accelerator: Option<Accelerator>,
-    /// SHA-256 of the measured guest; `None` where it is not known.
+    /// SHA-256 of the measured guest; `None` if unknown.
     pub image: Option<String>,
-    /// What was measured.
+    /// The experiment.
     pub experiment: Experiment,
     /// The case without its platform: `boot/hello/0`.
     pub case: String,
-    /// How it was measured where that is not the usual way, by the names of the options: `rows`.
+    /// The parameters that differ from the defaults, by the names of the options: `rows`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
     /// The metric.
     pub metric: String,
-    /// Its unit.
+    /// The unit.
     pub unit: Unit,
-    /// Which way it improves.
+    /// The direction of an improvement.
     pub direction: Direction,
-    /// How many good trials.
+    /// The number of successful trials.
     pub trials: usize,
-    /// Their median, in the unit.
+    /// The median of the trials, in the unit.
     pub median: f64,
-    /// How much worse than the anchor: 1.05 is 5 % worse, whichever way the metric improves. `None` where it cannot be told.
+    /// How much worse than the anchor: 1.05 is 5 % worse, whichever direction is an improvement. `None` if unknown.
     pub ratio: Option<Estimate>,
-    /// What that is against.
+    /// The anchor of the ratio.
     pub anchor: Anchor,
-    /// What the session itself said; a run says nothing, unless that its host was too noisy.
+    /// The session's verdict. A run has one only if its host was too noisy.
     pub verdict: Option<Verdict>,
-    /// Its times are a virtual clock's.
+    /// Whether its times come from a virtual clock.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
-    /// The trials themselves, of a run that others are held against: its folder may be gone by then.
+    /// The values of the trials, if this is the anchor of other runs: its folder may be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<f64>,
 }
 
-/// What there is once in a history.
+/// The identity of an entry, which is unique in a history.
 pub(super) type Identity<'a> = (&'a HostKey, &'a RunId, Experiment, &'a str, &'a str, &'a str);
 
 impl Entry {
-    /// What tells it from every other one.
+    /// The entry's identity.
     pub(super) fn identity(&self) -> Identity<'_> {
         (&self.host, &self.session, self.experiment, &self.platform, &self.case, &self.metric)
     }
 
-    /// Whether others are held against it.
+    /// Whether it is the anchor of others.
     pub fn is_anchor(&self) -> bool {
         !self.values.is_empty()
     }
 
-    /// The ratio, where it may be used: a session that contradicts itself has none.
+    /// The ratio; `None` for an invalid or skipped session.
     pub fn sound_ratio(&self) -> Option<f64> {
         let sound = !matches!(self.verdict, Some(Verdict::Invalid | Verdict::Skipped));
         self.ratio.as_ref().filter(|_| sound).map(|ratio| ratio.value)
     }
 
-    /// Whether the two machines are known to differ in something that a comparison depends on.
+    /// Whether the two machines have known differences that affect a comparison.
     pub(super) fn facts_differ(&self, other: &Entry) -> bool {
         !self.facts.is_empty() && !other.facts.is_empty() && self.facts != other.facts
     }
 
-    /// How it was measured where that is not the usual way: ` (rows 5000)`.
-    pub(super) fn asked(&self) -> String {
+    /// The parameters that differ from the defaults: ` (rows 5000)`.
+    pub(super) fn parameters_in_words(&self) -> String {
         let all: Vec<String> = self.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
         if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
     }
 
-    /// The day it began, as a reader wants it.
+    /// The day on which it began: `2026-11-21`.
     pub fn day(&self) -> &str {
         self.time.get(..10).unwrap_or(&self.time)
     }
 
-    /// The revision in short, or that it is not known.
+    /// The short revision, or `unknown`.
     pub fn commit(&self) -> &str {
         self.revision.as_deref().map_or("unknown", short)
     }
 
-    /// What is wrong with its numbers, if anything.
+    /// The first invalid number, if there is one.
     pub(super) fn fault(&self) -> Option<String> {
         let numbers = self.ratio.iter().flat_map(|ratio| {
             let ends = ratio.interval.map(|interval| [interval.low, interval.high]);
@@ -148,8 +148,8 @@ impl Entry {
         });
         let bad = numbers.chain(self.values.iter().copied()).find(|value| !(value.is_finite() && *value > 0.0));
         match (bad, self.median.is_finite()) {
-            (Some(value), _) => Some(format!("{value} is no ratio and no measured value")),
-            (None, false) => Some(format!("{} is no median", self.median)),
+            (Some(value), _) => Some(format!("invalid number {value}; expected one above zero")),
+            (None, false) => Some(format!("invalid median {}", self.median)),
             (None, true) => None,
         }
     }

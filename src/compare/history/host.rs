@@ -1,4 +1,4 @@
-//! Which machine a session ran on.
+//! The machine of a session.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use sha2::{Digest, Sha256};
 
 use crate::host::facts::HostFacts;
 
-/// Names a machine by its hardware: the first 16 hexadecimal digits of a digest.
+/// Identifies a machine by its hardware: the first 16 hexadecimal digits of a digest.
 ///
-/// The kernel and what it decides are not in it. Of an ab session both arms had the same one, so that its ratio outlives an
-/// upgrade, and a change point there is worth seeing; runs whose hosts differ in anything never share an anchor. Nor is
-/// memory, whose size differs by the kernel's own reserve from boot to boot.
+/// The key does not depend on the kernel. Both arms of an ab session have the same kernel, so its ratio outlives an upgrade;
+/// runs whose hosts differ in anything never share an anchor. It does not depend on the size of the memory either, which
+/// varies with the kernel's reserve from boot to boot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostKey(String);
 
-/// The facts that a machine keeps whatever is installed on it.
+/// The facts that do not depend on installed software.
 const HARDWARE: [&str; 8] =
     ["architecture", "cpu model", "cpu vendor", "logical cpus", "sockets", "cores", "virtualised", "machine"];
 
-/// A text that is no key.
+/// An invalid host key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no host key: 16 hexadecimal digits are")]
+#[error("invalid host key `{0}`; expected 16 hexadecimal digits")]
 pub struct NoHostKey(String);
 
 impl HostKey {
-    /// The key of the host with those facts; `None` where nothing is known that would tell it from another.
+    /// The key of the host with these facts; `None` if its processor is unknown.
     pub fn of(facts: &HostFacts) -> Option<Self> {
         facts.cpu_model.as_ref()?;
         Some(Self(digest(facts, |name| HARDWARE.contains(&name), 8)))
@@ -38,14 +38,14 @@ impl HostKey {
     }
 }
 
-/// Tells a machine from another, and from itself with another kernel, other microcode or other settings.
+/// A digest of all facts, which changes with the kernel, the microcode and the settings.
 pub(super) fn digest_of(facts: &HostFacts) -> String {
     digest(facts, |_| true, 6)
 }
 
-/// So many bytes of a digest over the facts whose names `wanted` takes.
-fn digest(facts: &HostFacts, wanted: impl Fn(&str) -> bool, bytes: usize) -> String {
-    let facts = facts.comparable().into_iter().filter(|(name, _)| wanted(name));
+/// The first bytes of a digest of the facts whose names `includes` accepts.
+fn digest(facts: &HostFacts, includes: impl Fn(&str) -> bool, bytes: usize) -> String {
+    let facts = facts.comparable().into_iter().filter(|(name, _)| includes(name));
     let text: String = facts.map(|(name, value)| format!("{name}={value}\n")).collect();
     hexadecimal(&Sha256::digest(text)[..bytes])
 }
@@ -67,7 +67,7 @@ impl TryFrom<String> for HostKey {
     type Error = NoHostKey;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // It becomes a file's name, and comes from files of other machines.
+        // The key comes from files of other machines and becomes a file name.
         let is_key = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if is_key { Ok(Self(text)) } else { Err(NoHostKey(text)) }
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_keeps_its_key_over_an_upgrade_and_its_facts_tell_it() {
+    fn an_upgrade_changes_the_facts_and_not_the_key() {
         let upgraded = HostFacts {
             kernel: Some("6.12".to_owned()),
             microcode: Some("0x2".to_owned()),

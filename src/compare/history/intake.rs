@@ -1,4 +1,4 @@
-//! From a stored run to the lines that a history keeps of it. Pure: the ratio is made here, against the first run of its kind.
+//! Turns a stored run into entries of a history. Pure: computes the ratio to the first run of its kind.
 
 use super::entry::short;
 use super::host::{digest_of, in_words};
@@ -12,39 +12,39 @@ use crate::model::units::Direction;
 use crate::stats::{Estimate, Interval, Level, Sample, median, shift};
 use crate::store::{CaseValues, MetricValues, RunFile, RunOutcome, RunValues};
 
-/// Why a session is not taken.
+/// Why a session cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{session} is not taken: {reason}")]
+#[error("failed to add {session}: {reason}")]
 pub struct Refused {
-    /// Which one.
+    /// The session.
     pub session: RunId,
     /// Why, and the cure.
     pub reason: String,
 }
 
-pub(super) const UNKNOWN_HOST: &str = "its host's facts were not recorded, so that it is comparable with nothing";
+pub(super) const UNKNOWN_HOST: &str = "its host's facts were not recorded, so it cannot be compared";
 
-/// A shift on the scale of logarithms as a ratio; `None` where that overflows.
+/// A logarithmic shift as a ratio; `None` if that overflows.
 pub(super) fn ratio(shift: Estimate) -> Option<Estimate> {
     let good = |value: &f64| value.is_finite() && *value > 0.0;
-    let of = |i: Interval| Interval { low: i.low.exp(), high: i.high.exp(), level: i.level };
-    let interval = shift.interval.map(of).filter(|i| good(&i.low) && good(&i.high));
+    let to_ratio = |i: Interval| Interval { low: i.low.exp(), high: i.high.exp(), level: i.level };
+    let interval = shift.interval.map(to_ratio).filter(|i| good(&i.low) && good(&i.high));
     Some(Estimate { value: Some(shift.value.exp()).filter(good)?, interval })
 }
 
-/// One line for each metric of each case of `run`, held against the first run among `earlier`, which are that machine's;
-/// where there is none, the run becomes it.
-pub(super) fn of_run(run: &RunValues, host: &HostKey, earlier: &[Entry]) -> Vec<Entry> {
+/// One entry for each metric of each case of `run`, relative to the first such run among `earlier` entries of the machine.
+/// If there is none, the run becomes the anchor.
+pub(super) fn run_entries(run: &RunValues, host: &HostKey, earlier: &[Entry]) -> Vec<Entry> {
     let facts = HostFacts::stored(&run.file.host);
-    let of = |case| Measured { file: &run.file, host, facts: &facts, case };
+    let measured = |case| Measured { file: &run.file, host, facts: &facts, case };
     let entries = run.cases.iter().flat_map(|case| case.metrics.iter().map(move |metric| (case, metric)));
-    entries.filter_map(|(case, metric)| of(case).entry(metric, earlier)).collect()
+    entries.filter_map(|(case, metric)| measured(case).entry(metric, earlier)).collect()
 }
 
-/// The machine that `run` was made on, where a history can take it.
+/// The machine of a run that can be added.
 ///
 /// # Errors
-/// When the run is not complete, or its host is not known.
+/// When the run is not complete, or its host is unknown.
 pub(super) fn host_of(file: &RunFile) -> Result<HostKey, Refused> {
     let refused = |reason: String| Refused { session: file.run.clone(), reason };
     if file.outcome != RunOutcome::Complete {
@@ -62,18 +62,18 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// `None` where there is nothing to hold against anything: no value, one that has no logarithm, or the first run of its kind
-    /// being too noisy to be an anchor.
+    /// The entry of a metric; `None` without a value, for a value without a logarithm, or if the first run of its kind is
+    /// too noisy to be an anchor.
     fn entry(&self, metric: &MetricValues, earlier: &[Entry]) -> Option<Entry> {
         let values: Vec<f64> = metric.values.iter().map(|(_, value)| *value).collect();
         let sample = Sample::new(values.clone()).ok().filter(|sample| sample.min() > 0.0)?;
-        let entry = self.bare(metric, &sample);
+        let entry = self.without_ratio(metric, &sample);
         let noisy = self.file.noise.as_ref().is_some_and(|noise| !noise.invalid.is_empty());
         let verdict = noisy.then_some(Verdict::Invalid);
-        let first = earlier.iter().filter(|other| other.is_anchor() && other.asks_the_same(&entry));
+        let first = earlier.iter().filter(|other| other.is_anchor() && other.is_comparable(&entry));
         match first.min_by(|a, b| a.session.cmp(&b.session)) {
             Some(anchor) => {
-                let ratio = against(&Sample::new(anchor.values.clone()).ok()?, &sample, entry.direction);
+                let ratio = ratio_to(&Sample::new(anchor.values.clone()).ok()?, &sample, entry.direction);
                 Some(Entry { ratio, anchor: anchor.anchor.clone(), verdict, ..entry })
             }
             None if noisy => None,
@@ -81,7 +81,7 @@ impl Measured<'_> {
         }
     }
 
-    fn bare(&self, metric: &MetricValues, sample: &Sample) -> Entry {
+    fn without_ratio(&self, metric: &MetricValues, sample: &Sample) -> Entry {
         let (file, case, facts) = (self.file, &self.case.case, self.facts);
         let platform = file.platforms.iter().find(|platform| platform.id == case.platform);
         Entry {
@@ -117,8 +117,8 @@ impl Measured<'_> {
 }
 
 impl Entry {
-    /// Whether a run's line may be held against this one.
-    fn asks_the_same(&self, other: &Entry) -> bool {
+    /// Whether a run's entry can be compared with this one.
+    fn is_comparable(&self, other: &Entry) -> bool {
         let what = |e: &Entry| (e.kind, e.experiment, e.unit, e.direction, e.accelerator);
         let names = |e: &Entry| [e.platform.clone(), e.case.clone(), e.metric.clone(), e.facts.clone()];
         what(self) == what(other)
@@ -128,8 +128,8 @@ impl Entry {
     }
 }
 
-/// How much worse `now` is than the anchor: Hodges-Lehmann on logarithms.
-fn against(anchor: &Sample, now: &Sample, direction: Direction) -> Option<Estimate> {
+/// How much worse `now` is than the anchor: the Hodges-Lehmann shift of logarithms.
+fn ratio_to(anchor: &Sample, now: &Sample, direction: Direction) -> Option<Estimate> {
     let logs = |sample: &Sample| Sample::new(sample.sorted().iter().map(|value| value.ln()).collect()).ok();
     let (anchor, now) = (logs(anchor)?, logs(now)?);
     ratio(match direction {
@@ -138,7 +138,7 @@ fn against(anchor: &Sample, now: &Sample, direction: Direction) -> Option<Estima
     })
 }
 
-/// The digest in short, for readers.
+/// The short digest, or `unknown`.
 pub(super) fn digest_in_short(digest: Option<&String>) -> String {
     digest.map_or_else(|| "unknown".to_owned(), |digest| short(digest).to_owned())
 }

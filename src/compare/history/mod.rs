@@ -1,12 +1,12 @@
-//! Sessions over time: what every stored session measured, as ratios to an anchor that stays, and where their level changes.
+//! Sessions over time: their results as ratios to a fixed anchor, and where the level changes.
 //!
-//! A history is a folder with one file of JSON lines for each machine. JSON lines and not SQLite, because all that is ever done to it
-//! is to append and to read the whole: a line is appended by one write and synced, which a crash can tear only at
-//! its end; files of two machines, or of two branches, merge line by line with any tool, Git's own union among them; a change shows
-//! in a diff; everything reads it without a library, ours in C not needed. A year of nightly sessions is a few megabytes.
+//! A history is a folder with one file of JSON lines for each machine. It uses JSON lines instead of SQLite because it is
+//! only appended to and read as a whole. One write appends a line and syncs it, so a crash can only tear the last line.
+//! Files of two machines or branches merge line by line with any tool, such as Git's union merge. A year of nightly
+//! sessions is a few megabytes.
 //!
-//! A change point is a question, not an alarm: it is asked again by `cargo xtask ab`, before against after.
-//! Invariant: nothing that was stored is lost by a crash, and adding what is known already changes nothing.
+//! A change point is a question, not an alarm: `cargo xtask ab` answers it by comparing before with after.
+//! Invariant: a crash loses nothing that was stored, and adding a known session changes nothing.
 
 mod change;
 mod entry;
@@ -26,5 +26,5 @@ pub use host::HostKey;
 pub use intake::Refused;
 pub use parse::{ReadError, parse};
 pub use question::{Arms, Question, questions};
-pub use session::of_session;
+pub use session::session_entries;
 pub use store::{Added, Contents, Error, History, Keep, Pruned};

@@ -1,19 +1,20 @@
-//! What a session was asked to measure by, beyond its case: the sessions of a track were asked the same.
+//! The parameters of a session apart from its case. All sessions of a track have the same.
 
 use std::collections::BTreeMap;
 
+use super::question::Unanswerable;
 use crate::model::configuration::{Configuration, LadderOrder};
 use crate::model::platform::Networking;
 use crate::model::program::Program;
 use crate::model::record::Experiment;
 
-/// What a trial with `workload`, beside others or not, means by `configuration`, by the names of the options: what
-/// [`crate::compare::stored::asks_otherwise`] tells apart. What is usual and what does not matter to the trial is left out.
+/// The parameters of `configuration` that affect a trial of `workload` with that background, by the names of the options.
+/// They are the ones that [`crate::compare::stored::asks_otherwise`] compares.
 pub(super) fn parameters(configuration: &Configuration, workload: &str, background: u32) -> BTreeMap<String, String> {
     let load = configuration.load();
     let works = matches!(configuration.experiment(), Experiment::Scalability | Experiment::Isolation);
     let is = |program: Program| works && workload == program.name();
-    // A server is on a bridge whatever was asked for.
+    // A server is always on a bridge.
     let serves = workload.parse().is_ok_and(Program::is_server);
     let bridged = !serves && configuration.network == Networking::Bridge;
     let grown = background > 0 && configuration.ladder_order() == LadderOrder::Growth;
@@ -38,14 +39,14 @@ const LADDER: &str = "ladder";
 /// The parameters that are options of `cargo xtask ab`.
 const OPTIONS: [&str; 4] = ["network", "rows", "load-seconds", "requests"];
 
-/// The options by which `cargo xtask ab` measures the same. No profile has other connections and clients than the rest;
-/// and a level alone has no order.
+/// The options of `cargo xtask ab` for these parameters. All profiles have the same connections and clients, and a single
+/// level has no order.
 ///
 /// # Errors
-/// Names what it cannot be asked for.
-pub(super) fn options(parameters: &BTreeMap<String, String>) -> Result<Vec<String>, String> {
+/// The parameter that `ab` does not support.
+pub(super) fn options(parameters: &BTreeMap<String, String>) -> Result<Vec<String>, Unanswerable> {
     if parameters.contains_key(MINIMUM) {
-        return Err("`ab` does not look for the smallest memory".to_owned());
+        return Err(Unanswerable::MinimumMemory);
     }
     let given = OPTIONS.iter().filter_map(|name| Some([format!("--{name}"), parameters.get(*name)?.clone()]));
     Ok(given.flatten().collect())
@@ -91,22 +92,22 @@ mod tests {
             let usual = configuration(experiment, workload);
             for (number, change) in changes.iter().enumerate() {
                 let other = usual.changed(change);
-                let of = |c: &Configuration| parameters(c, workload.name(), 0);
-                let differ = of(&usual) != of(&other);
+                let parameters = |c: &Configuration| parameters(c, workload.name(), 0);
+                let differ = parameters(&usual) != parameters(&other);
                 assert_eq!(differ, !asks_otherwise(&usual, &other).is_empty(), "{experiment} {workload}: {number}");
             }
         }
     }
 
     #[test]
-    fn the_order_of_a_ladder_matters_beside_others_alone() {
+    fn the_order_of_a_ladder_matters_with_a_background_only() {
         let grown = run_file().configuration.changed(|c| c.ladder_order = LadderOrder::Growth);
         assert!(parameters(&grown, "hello", 0).is_empty());
         assert!(parameters(&grown, "hello", 10).contains_key(LADDER));
     }
 
     #[test]
-    fn ab_is_asked_for_what_it_knows() {
+    fn ab_gets_the_options_that_it_supports() {
         let sqlite = parameters(&configuration(Experiment::Scalability, Program::Sqlite), "sqlite", 0);
         assert_eq!(options(&sqlite).unwrap(), ["--rows", "0"]);
         let nginx = parameters(&configuration(Experiment::Isolation, Program::Nginx), "nginx", 0);

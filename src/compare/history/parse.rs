@@ -1,4 +1,4 @@
-//! A history's file from bytes to entries. Never panics, whatever is in it.
+//! Parses a history's file. Never panics, whatever the file contains.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,31 +9,31 @@ use crate::store::{self, Location};
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system does not give it.
-    #[error("read {path}: {source}")]
+    /// The file cannot be read.
+    #[error("failed to read {path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         source: std::io::Error,
     },
-    /// A line cannot be understood, or a newer version wrote it.
+    /// A line is damaged, or a newer version wrote it.
     #[error("{0}{cure}", cure = cure(.0))]
     Line(store::ReadError),
 }
 
 fn cure(error: &store::ReadError) -> &'static str {
     match error {
-        store::ReadError::Damaged { .. } => "; take the line out, or restore the file",
+        store::ReadError::Damaged { .. } => "; remove the line, or restore the file",
         _ => "",
     }
 }
 
-/// The entries of a file, and how many of its bytes are whole lines. What is there twice, as after a merge by hand,
-/// counts once. A last line without its end is whole where it can be read; else it is torn, and left out.
+/// The entries of a file, and the number of its bytes in whole lines. Duplicates, as after a manual merge, count once. A last
+/// line without its line break is whole if it can be parsed; otherwise it is torn and skipped.
 ///
 /// # Errors
-/// When another line is damaged or of a newer schema.
+/// When another line is damaged, or has a newer schema.
 pub fn parse(content: &[u8], path: &Path) -> Result<(Vec<Entry>, usize), ReadError> {
     let mut entries = Vec::new();
     let mut whole = 0;
@@ -47,7 +47,7 @@ pub fn parse(content: &[u8], path: &Path) -> Result<(Vec<Entry>, usize), ReadErr
         }
         whole += line.len();
     }
-    Ok((once(entries), whole))
+    Ok((without_duplicates(entries), whole))
 }
 
 fn entry(line: &[u8], location: Location<'_>) -> Result<Entry, store::ReadError> {
@@ -59,7 +59,7 @@ fn entry(line: &[u8], location: Location<'_>) -> Result<Entry, store::ReadError>
     }
 }
 
-fn once(mut entries: Vec<Entry>) -> Vec<Entry> {
+fn without_duplicates(mut entries: Vec<Entry>) -> Vec<Entry> {
     let mut first = {
         let mut seen = BTreeSet::new();
         entries.iter().map(|entry| seen.insert(entry.identity())).collect::<Vec<_>>().into_iter()
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_left_out_and_a_whole_one_without_its_end_is_not() {
+    fn a_torn_last_line_is_skipped_and_a_whole_one_without_its_end_is_not() {
         let text = line(&sample(0)) + &line(&sample(1));
         let (entries, whole) = read(&text[..text.len() - 9]).unwrap();
         assert_eq!((entries, whole), (vec![sample(0)], line(&sample(0)).len()));

@@ -1,6 +1,6 @@
-//! A change point as a question: which two arms would answer it, and has it been answered already.
+//! A change point as a question: the two arms that would answer it, and the answer if there is one.
 //!
-//! Pure. Only what can be had twice on one host can be an arm: guests of two revisions, two programs of a runtime.
+//! Pure. Arms need something that one host can have twice: guests of two revisions, or two programs of a runtime.
 
 use serde::Serialize;
 
@@ -12,45 +12,45 @@ use crate::model::record::Experiment;
 use crate::model::run::RunId;
 use crate::platform::arm::{Arm, ArmError};
 
-/// The question that a change point is.
+/// The question of a change point.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Question {
-    /// What is measured where.
+    /// The platform and the case.
     pub subject: String,
-    /// What changed: `boot 4.9 % worse`, one text a metric.
+    /// The changes, one text for each metric: `boot 4.9 % worse`.
     pub shifts: Vec<String>,
-    /// The last session before and the first after.
+    /// The last session before the change and the first one after it.
     pub between: (RunId, RunId),
-    /// What is known to differ between before and after.
+    /// The known differences between before and after.
     pub differences: Vec<String>,
     /// The arms that would answer it.
     pub arms: Option<Arms>,
-    /// Why there are none.
+    /// Why there are no arms.
     pub why_not: Option<String>,
-    /// What `cargo xtask` is called with to have it answered; empty without arms.
+    /// The arguments of `cargo xtask` that answer it; empty without arms.
     pub command: Vec<String>,
-    /// The session that answered it, and how.
+    /// The session that answered it, with its verdict.
     pub answer: Option<(RunId, Verdict)>,
 }
 
-/// Before and after.
+/// The arms of a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Arms {
-    /// Before.
+    /// The arm as before the change.
     pub a: String,
-    /// After.
+    /// The arm as after the change.
     pub b: String,
-    /// What alone differs in them.
+    /// The only difference between them.
     pub of: String,
 }
 
-/// The questions of all `tracks`: of each the latest change, those that one session would answer put together.
+/// The questions of the latest changes of all `tracks`. Changes that one session would answer become one question.
 pub fn questions(tracks: &[Track<'_>], all: &[Entry]) -> Vec<Question> {
     let mut questions: Vec<Question> = Vec::new();
     for (one, change) in tracks.iter().filter_map(|one| Some((one, one.changes.last()?))) {
         let question = question(one, change, all);
         match questions.iter_mut().find(|other| other.is_one_with(&question)) {
-            Some(other) => other.take(question),
+            Some(other) => other.add(question),
             None => questions.push(question),
         }
     }
@@ -59,31 +59,31 @@ pub fn questions(tracks: &[Track<'_>], all: &[Entry]) -> Vec<Question> {
 
 fn question(track: &Track<'_>, change: &Change<'_>, all: &[Entry]) -> Question {
     let (before, after) = (change.before, change.after);
-    let asked = options(after).and_then(|options| Ok(AbRequest { options, ..arms(before, after)? }));
-    let (asked, why_not) = match asked {
-        Ok(asked) => (Some(asked), None),
-        Err(why) => (None, Some(why)),
+    let request = options(after).and_then(|options| Ok(AbRequest { options, ..arms(before, after)? }));
+    let (request, why_not) = match request {
+        Ok(request) => (Some(request), None),
+        Err(why) => (None, Some(why.to_string())),
     };
     Question {
         subject: track.name(),
         shifts: vec![format!("{} {}", after.metric, change.in_words())],
         between: (before.session.clone(), after.session.clone()),
         differences: change.differences.clone(),
-        command: asked.as_ref().map(|asked| asked.command(after)).unwrap_or_default(),
-        answer: asked.as_ref().and_then(|asked| asked.answer(after, all)),
-        arms: asked.map(|AbRequest { a, b, of, .. }| Arms { a: a.to_string(), b: b.to_string(), of: of.to_owned() }),
+        command: request.as_ref().map(|request| request.command(after)).unwrap_or_default(),
+        answer: request.as_ref().and_then(|request| request.answer(after, all)),
+        arms: request.map(|AbRequest { a, b, of, .. }| Arms { a: a.to_string(), b: b.to_string(), of: of.to_owned() }),
         why_not,
     }
 }
 
 impl Question {
-    /// What changed, in a line.
+    /// The change in one line.
     pub fn about(&self) -> String {
         let (before, after) = &self.between;
         format!("{}: {}, between {before} and {after}", self.subject, self.shifts.join(", "))
     }
 
-    /// Whether one session answers both.
+    /// Whether one session answers both questions.
     fn is_one_with(&self, other: &Question) -> bool {
         let head = |question: &Question| {
             let end = question.command.iter().position(|word| word == METRIC).unwrap_or(0);
@@ -92,12 +92,12 @@ impl Question {
         self.arms.is_some() && self.between == other.between && head(self) == head(other)
     }
 
-    fn take(&mut self, other: Question) {
+    fn add(&mut self, other: Question) {
         self.shifts.extend(other.shifts);
         if let (Some(mine), Some(theirs)) = (self.command.last_mut(), other.command.last()) {
             *mine = format!("{mine},{theirs}");
         }
-        // Answered is what has an answer in all of its metrics; the worst one counts.
+        // A question is answered if all its metrics are; the worst answer counts.
         self.answer = match (self.answer.take(), other.answer) {
             (Some(a), Some(b)) => Some(if b.1 == Verdict::Regressed { b } else { a }),
             _ => None,
@@ -108,13 +108,13 @@ impl Question {
 /// The option that a command ends with, so that metrics can be added.
 const METRIC: &str = "--metric";
 
-/// What `cargo xtask ab` is asked.
+/// A command line of `cargo xtask ab`.
 struct AbRequest {
     a: Arm,
     b: Arm,
-    /// What alone differs in them.
+    /// The only difference between the arms.
     of: &'static str,
-    /// What chooses the case, and how it is measured.
+    /// The options that select the case and its parameters.
     options: Vec<String>,
 }
 
@@ -126,7 +126,7 @@ impl AbRequest {
         words.into_iter().chain(self.options.iter().cloned()).chain(metric).collect()
     }
 
-    /// The last session that held these arms against each other in that metric and came to a verdict of worth.
+    /// The last session that compared these arms in that metric, with its verdict unless that is INVALID.
     fn answer(&self, after: &Entry, all: &[Entry]) -> Option<(RunId, Verdict)> {
         let is_it = |entry: &&Entry| {
             entry.kind == SessionKind::Ab
@@ -141,12 +141,12 @@ impl AbRequest {
     }
 }
 
-/// The options that choose the entry's case, and how it was measured.
+/// The options that select the entry's case and its parameters.
 ///
 /// # Errors
-/// When `ab` cannot be asked for it.
-fn options(entry: &Entry) -> Result<Vec<String>, String> {
-    let unknown = || format!("`{}` is no case that `ab` can be asked for", entry.case);
+/// When `ab` does not support them.
+fn options(entry: &Entry) -> Result<Vec<String>, Unanswerable> {
+    let unknown = || Unanswerable::Case(entry.case.clone());
     let parts: Vec<&str> = entry.case.split('/').collect();
     let pair = |option: &str, value: &str| vec![option.to_owned(), value.to_owned()];
     let (experiment, workload, rest) = match parts.as_slice() {
@@ -155,9 +155,9 @@ fn options(entry: &Entry) -> Result<Vec<String>, String> {
     };
     let rest = match (entry.experiment, rest) {
         _ if experiment != entry.experiment.name() => return Err(unknown()),
-        // The victims alone and beside an idle neighbour are named as if those were attackers.
-        (Experiment::Isolation, [placement, neighbour]) if neighbour.parse::<Attacker>().is_ok() => {
-            [pair("--placement", placement), pair("--attacker", neighbour)].concat()
+        // References and placebos have the same kind of name as attacked cases.
+        (Experiment::Isolation, [placement, neighbor]) if neighbor.parse::<Attacker>().is_ok() => {
+            [pair("--placement", placement), pair("--attacker", neighbor)].concat()
         }
         (Experiment::Isolation, _) => return Err(unknown()),
         (_, [background]) if background.parse::<u32>().is_ok() => pair("--background", background),
@@ -166,43 +166,43 @@ fn options(entry: &Entry) -> Result<Vec<String>, String> {
     Ok([pair("--workload", workload), rest, parameters::options(&entry.parameters)?].concat())
 }
 
-/// The two arms that differ in what changed, where both can be had here; all else is as it was after.
-fn arms(before: &Entry, after: &Entry) -> Result<AbRequest, String> {
+/// The two arms that differ in what changed; everything else is as after the change.
+fn arms(before: &Entry, after: &Entry) -> Result<AbRequest, Unanswerable> {
     let arm = arm(after)?;
     let own_guests = arm.settings.guests.is_none() && arm.settings.images.is_none();
-    let ask = |key: &str, a: &str, b: &str, of| {
+    let request = |key: &str, a: &str, b: &str, of| {
         let with = |value: &str| {
             let mut arm = arm.clone();
-            arm.set(key, value).map(|()| arm).map_err(|e| e.to_string())
+            arm.set(key, value).map(|()| arm).map_err(ArmError::from)
         };
         Ok(AbRequest { a: with(a)?, b: with(b)?, of, options: Vec::new() })
     };
     let guests_differ = before.image.is_some() && after.image.is_some() && before.image != after.image;
     match (&before.revision, &after.revision) {
-        (Some(a), Some(b)) if a != b && guests_differ && own_guests => return ask("guests", a, b, "the guests"),
+        (Some(a), Some(b)) if a != b && guests_differ && own_guests => return request("guests", a, b, "the guests"),
         _ => {}
     }
     match programs(before, after) {
-        Some((key, a, b)) => ask(key, a, b, "the program"),
-        None => Err(why_not(before, after, guests_differ)),
+        Some((key, a, b)) => request(key, a, b, "the program"),
+        None => Err(Unanswerable::new(before, after, guests_differ)),
     }
 }
 
-/// The arm that an entry is about, with the paths of its programs again.
-fn arm(entry: &Entry) -> Result<Arm, String> {
-    let mut arm: Arm = entry.platform.parse().map_err(|e: ArmError| e.to_string())?;
+/// The arm of an entry, including the paths of its programs.
+fn arm(entry: &Entry) -> Result<Arm, ArmError> {
+    let mut arm: Arm = entry.platform.parse()?;
     for (key, path) in PROGRAMS.iter().filter_map(|key| Some((key, path(entry, key)?))) {
-        arm.set(key, path).map_err(|e| e.to_string())?;
+        arm.set(key, path)?;
     }
     Ok(arm)
 }
 
-/// The path that an arm named for its program.
+/// The path of an arm's program.
 fn path<'a>(entry: &'a Entry, key: &str) -> Option<&'a str> {
     entry.versions.get(key).filter(|path| path.starts_with('/')).map(String::as_str)
 }
 
-/// A program whose path was another one.
+/// A program whose path changed.
 fn programs<'a>(before: &'a Entry, after: &'a Entry) -> Option<(&'static str, &'a str, &'a str)> {
     PROGRAMS.into_iter().find_map(|key| {
         let (a, b) = (path(before, key)?, path(after, key)?);
@@ -210,32 +210,56 @@ fn programs<'a>(before: &'a Entry, after: &'a Entry) -> Option<(&'static str, &'
     })
 }
 
-fn why_not(before: &Entry, after: &Entry, guests_differ: bool) -> String {
-    let versions = before.versions.iter().find_map(|(name, a)| {
-        let b = after.versions.get(name).filter(|b| *b != a)?;
-        Some(format!(
-            "{name} was {a} and is {b}: install the earlier one beside it and name both programs, as in \
-             --a {0},runtime=PATH --b {0}",
-            after.platform
-        ))
-    });
-    if let Some(versions) = versions {
-        return versions;
+/// Why no two arms answer a question.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswerable {
+    #[error("`ab` does not search for the smallest memory")]
+    MinimumMemory,
+    #[error("`ab` cannot measure the case `{0}`")]
+    Case(String),
+    #[error(transparent)]
+    Arm(#[from] ArmError),
+    #[error(
+        "{name} was {before} and is {after}: install both versions and name the programs, as in --a \
+         {platform},runtime=PATH --b {platform}"
+    )]
+    Version { name: String, before: String, after: String, platform: String },
+    #[error("the kernel differs, which both arms share: boot the earlier kernel and run the benchmark again")]
+    Kernel,
+    #[error("the host's microcode or settings differ, which both arms share: check the host")]
+    HostFacts,
+    #[error("the guests differ, and the revisions that they were built from are unknown")]
+    UnknownRevisions,
+    #[error("only the harness differs, which both arms share: check what changed in it")]
+    Harness,
+    #[error("no recorded fact differs: check the host")]
+    NoDifference,
+}
+
+impl Unanswerable {
+    fn new(before: &Entry, after: &Entry, guests_differ: bool) -> Self {
+        let other_version = |(name, a): (&String, &String)| {
+            let b = after.versions.get(name).filter(|b| *b != a)?;
+            let (name, before, after_version) = (name.clone(), a.clone(), b.clone());
+            Some(Self::Version { name, before, after: after_version, platform: after.platform.clone() })
+        };
+        if let Some(version) = before.versions.iter().find_map(other_version) {
+            return version;
+        }
+        if before.kernel != after.kernel {
+            return Self::Kernel;
+        }
+        if before.facts_differ(after) {
+            return Self::HostFacts;
+        }
+        if guests_differ {
+            return Self::UnknownRevisions;
+        }
+        match before.revision != after.revision || before.version != after.version {
+            true => Self::Harness,
+            false => Self::NoDifference,
+        }
     }
-    if before.kernel != after.kernel {
-        return "the kernel is the host's own and cannot be an arm: boot the earlier one and run the benchmark again"
-            .to_owned();
-    }
-    if before.facts_differ(after) {
-        return "the host's microcode or settings differ, which both arms would share: look at the host".to_owned();
-    }
-    if guests_differ {
-        return "the guests differ, and the revisions that they were built from are not known".to_owned();
-    }
-    if before.revision != after.revision || before.version != after.version {
-        return "only the harness differs, which both arms would share: look at what changed in it".to_owned();
-    }
-    "nothing that is recorded differs: look at the host".to_owned()
 }
 
 #[cfg(test)]
@@ -244,20 +268,20 @@ mod tests {
     use super::super::tracks;
     use super::*;
 
-    fn asked(entries: &[Entry]) -> Vec<Question> {
+    fn questions_of(entries: &[Entry]) -> Vec<Question> {
         questions(&tracks(entries), entries)
     }
 
     fn arms_of(change: impl Fn(&mut Entry)) -> Result<Arms, String> {
         let mut entries = stepped(40, 25, 0.05);
         entries.iter_mut().skip(25).for_each(change);
-        let question = asked(&entries).remove(0);
+        let question = questions_of(&entries).remove(0);
         question.arms.ok_or_else(|| question.why_not.unwrap())
     }
 
     #[test]
     fn other_guests_of_known_revisions_are_two_arms() {
-        let question = asked(&stepped(40, 25, 0.05)).remove(0);
+        let question = questions_of(&stepped(40, 25, 0.05)).remove(0);
         let (a, b) = (format!("youki,guests={}", "a".repeat(40)), format!("youki,guests={}", "b".repeat(40)));
         let expected = ["ab", "--a", &a, "--b", &b, "--bench", "boot", "--workload", "hello"];
         assert_eq!(question.command[..9], expected);
@@ -271,7 +295,7 @@ mod tests {
         let other: Vec<Entry> =
             entries.iter().map(|entry| Entry { metric: "whole".to_owned(), ..entry.clone() }).collect();
         entries.extend(other);
-        let questions = asked(&entries);
+        let questions = questions_of(&entries);
         assert_eq!(questions.len(), 1);
         assert_eq!(questions[0].command.last().map(String::as_str), Some("boot,whole"));
     }
@@ -284,13 +308,13 @@ mod tests {
             entry.platform = "oci:crun,append=x".to_owned();
             entry.versions.insert("runtime".to_owned(), format!("/opt/{}/crun", if i < 25 { 1 } else { 2 }));
         }
-        let arms = asked(&entries).remove(0).arms.unwrap();
+        let arms = questions_of(&entries).remove(0).arms.unwrap();
         let arm = |n: u32| format!("oci:crun,runtime=/opt/{n}/crun,append=x");
         assert_eq!((arms.a, arms.b), (arm(1), arm(2)), "in the order in which arms are written");
     }
 
     #[test]
-    fn what_cannot_be_had_twice_is_no_arm_and_says_why() {
+    fn a_question_without_arms_has_a_reason() {
         let same = |e: &mut Entry| {
             e.image = Some("a".repeat(64));
             e.revision = Some("a".repeat(40));
@@ -302,8 +326,8 @@ mod tests {
             })
             .unwrap_err()
         };
-        assert!(why(&|_| {}).starts_with("nothing that is recorded differs"));
-        assert!(why(&|e| e.kernel = Some("6.9".to_owned())).starts_with("the kernel is the host's own"));
+        assert!(why(&|_| {}).starts_with("no recorded fact differs"));
+        assert!(why(&|e| e.kernel = Some("6.9".to_owned())).starts_with("the kernel differs"));
         assert!(why(&|e| e.facts = "0".repeat(12)).starts_with("the host's microcode"));
         assert!(why(&|e| e.revision = Some("c".repeat(40))).starts_with("only the harness differs"));
         assert!(why(&|e| e.image = Some("c".repeat(64))).starts_with("the guests differ"));
@@ -311,7 +335,7 @@ mod tests {
         assert!(version.starts_with("youki was libcontainer 0.7.0 and is 0.8: install"), "{version}");
     }
 
-    /// A session that held the arms of the question against each other in the case of `like`.
+    /// A session that compared the arms of the question in the case of `like`.
     fn session_of(question: &Question, like: &Entry) -> Entry {
         let arms = question.arms.clone().unwrap();
         Entry {
@@ -327,51 +351,51 @@ mod tests {
     #[test]
     fn a_session_of_the_same_arms_is_the_answer() {
         let mut entries = stepped(40, 25, 0.05);
-        let answer = session_of(&asked(&entries)[0], &entries[30]);
+        let answer = session_of(&questions_of(&entries)[0], &entries[30]);
         let other_rows = Entry { parameters: [("rows".to_owned(), "1".to_owned())].into(), ..answer.clone() };
         entries.push(other_rows);
-        assert_eq!(asked(&entries)[0].answer, None);
+        assert_eq!(questions_of(&entries)[0].answer, None);
         entries.push(answer.clone());
         let noisy = "20261202-000000-00ab".parse().unwrap();
         entries.push(Entry { session: noisy, verdict: Some(Verdict::Invalid), ..answer.clone() });
-        assert_eq!(asked(&entries)[0].answer, Some((answer.session, Verdict::Regressed)));
+        assert_eq!(questions_of(&entries)[0].answer, Some((answer.session, Verdict::Regressed)));
     }
 
     #[test]
-    fn guests_on_a_program_of_its_own_are_asked_about_there_and_answered() {
+    fn guests_on_a_named_program_are_compared_there() {
         let mut entries = stepped(40, 25, 0.05);
         for entry in &mut entries {
             entry.platform = "oci:crun,append=x".to_owned();
             entry.versions.insert("runtime".to_owned(), "/opt/crun".to_owned());
         }
-        let question = asked(&entries).remove(0);
+        let question = questions_of(&entries).remove(0);
         let arm = |c: &str| format!("oci:crun,runtime=/opt/crun,guests={},append=x", c.repeat(40));
         assert_eq!(question.command[1..5], ["--a", &arm("a"), "--b", &arm("b")]);
         let platform = format!("oci:crun,guests={},append=x", "b".repeat(40));
         entries.push(Entry { platform, ..session_of(&question, &entries[30]) });
-        assert!(asked(&entries)[0].answer.is_some());
+        assert!(questions_of(&entries)[0].answer.is_some());
     }
 
     #[test]
     fn every_kind_of_case_has_its_options() {
-        let of = |experiment: Experiment, case: &str| {
+        let options_of = |experiment: Experiment, case: &str| {
             let rows = [("rows".to_owned(), "60000".to_owned())].into();
             let parameters = if case.contains("sqlite") { rows } else { std::collections::BTreeMap::new() };
             let entry = Entry { experiment, case: case.to_owned(), parameters, ..stepped(1, 0, 0.0).remove(0) };
             options(&entry).map(|options| options.join(" "))
         };
-        assert_eq!(of(Experiment::Boot, "boot/hello/100").unwrap(), "--workload hello --background 100");
-        assert_eq!(of(Experiment::Footprint, "footprint/sleep/0").unwrap(), "--workload sleep --background 0");
+        assert_eq!(options_of(Experiment::Boot, "boot/hello/100").unwrap(), "--workload hello --background 100");
+        assert_eq!(options_of(Experiment::Footprint, "footprint/sleep/0").unwrap(), "--workload sleep --background 0");
         assert_eq!(
-            of(Experiment::Isolation, "isolation/sqlite/same-thread/prime").unwrap(),
+            options_of(Experiment::Isolation, "isolation/sqlite/same-thread/prime").unwrap(),
             "--workload sqlite --placement same-thread --attacker prime --rows 60000"
         );
-        for neighbour in ["reference", "placebo", "measured"] {
-            let case = format!("isolation/sqlite/same-thread/{neighbour}");
-            assert!(of(Experiment::Isolation, &case).is_err(), "{neighbour}");
+        for neighbor in ["reference", "placebo", "measured"] {
+            let case = format!("isolation/sqlite/same-thread/{neighbor}");
+            assert!(options_of(Experiment::Isolation, &case).is_err(), "{neighbor}");
         }
-        assert!(of(Experiment::Scalability, "scalability/sqlite/4-victims").is_err());
-        assert!(of(Experiment::Boot, "footprint/sleep/0").is_err());
-        assert!(of(Experiment::Boot, "").is_err());
+        assert!(options_of(Experiment::Scalability, "scalability/sqlite/4-victims").is_err());
+        assert!(options_of(Experiment::Boot, "footprint/sleep/0").is_err());
+        assert!(options_of(Experiment::Boot, "").is_err());
     }
 }

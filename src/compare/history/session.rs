@@ -1,4 +1,4 @@
-//! From a stored ab session to the lines that a history keeps of it. Pure: the ratio is the session's own.
+//! Turns a stored ab session into entries of a history. Pure: the ratio is the session's own.
 
 use sha2::{Digest, Sha256};
 
@@ -15,11 +15,11 @@ use crate::platform::arm::Arm;
 /// The settings of an arm that name a program by its path.
 pub(super) const PROGRAMS: [&str; 2] = ["runtime", "qemu"];
 
-/// The machine, and one line a metric that has a better and a worse.
+/// The machine of a session, and one entry for each metric that can improve.
 ///
 /// # Errors
-/// When the session has not been judged, or its host is not known.
-pub fn of_session(file: &SessionFile) -> Result<(HostKey, Vec<Entry>), Refused> {
+/// When the session has no verdicts, or its host is unknown.
+pub fn session_entries(file: &SessionFile) -> Result<(HostKey, Vec<Entry>), Refused> {
     let refused = |reason: String| Refused { session: file.run.clone(), reason };
     let comparison = file.comparison.as_ref().ok_or_else(|| refused(unjudged(file)))?;
     let facts = HostFacts::stored(&file.host);
@@ -33,8 +33,8 @@ pub fn of_session(file: &SessionFile) -> Result<(HostKey, Vec<Entry>), Refused> 
 
 fn unjudged(file: &SessionFile) -> String {
     match file.record {
-        Some(_) => "it is a recording, in which nothing is judged".to_owned(),
-        None => format!("it has no verdict yet; go on with `cargo xtask ab --resume {}`", file.run),
+        Some(_) => "it is a recording without verdicts".to_owned(),
+        None => format!("it has no verdict yet; continue it with `cargo xtask ab --resume {}`", file.run),
     }
 }
 
@@ -84,7 +84,7 @@ impl Judged<'_> {
         })
     }
 
-    /// The digest of arm B's guest: of what the platform makes of it, where that is more.
+    /// The digest of what arm B boots, or else of its guest.
     fn image(&self, workload: &str) -> Option<String> {
         let arm = &self.file.arms.b;
         let image = arm.images.iter().find(|image| image.program.name() == workload)?;
@@ -93,12 +93,12 @@ impl Judged<'_> {
     }
 }
 
-/// Whether an entry has a field for that fact of a side.
+/// Whether an entry has a field for this fact of a side.
 fn is_elsewhere(name: &str) -> bool {
     name.starts_with("image ") || name.starts_with("made ") || name == "accelerator"
 }
 
-/// An arm's name without the paths of its programs, which are among its versions: the next one goes on with its track.
+/// An arm's name without the paths of its programs, which are among its versions. So another path continues the track.
 fn without_programs(name: &str) -> String {
     let Ok(mut arm) = name.parse::<Arm>() else { return name.to_owned() };
     (arm.settings.runtime, arm.settings.qemu) = (None, None);
@@ -109,10 +109,10 @@ fn owned((name, value): (&String, &String)) -> (String, String) {
     (name.clone(), value.clone())
 }
 
-/// Tells one arm A from another. What names the kernel is both arms'; the commit of its guests is among its facts.
+/// The identity of an arm A. Facts that name the kernel do not count, since both arms share it.
 fn digest(side: &Side, kernel: Option<&str>) -> String {
-    let of_kernel = |value: &str| kernel.is_some_and(|kernel| value.contains(kernel));
-    let facts = side.facts.iter().filter(|(_, value)| !of_kernel(value));
+    let names_kernel = |value: &str| kernel.is_some_and(|kernel| value.contains(kernel));
+    let facts = side.facts.iter().filter(|(_, value)| !names_kernel(value));
     let text: String = facts.map(|(name, value)| format!("{name}={value}\n")).collect();
     hexadecimal(&Sha256::digest(format!("{}\n{text}", side.name))[..6])
 }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn entries(change: impl FnOnce(&mut Value)) -> Vec<Entry> {
-        of_session(&session(change)).unwrap().1
+        session_entries(&session(change)).unwrap().1
     }
 
     #[test]
@@ -186,15 +186,15 @@ mod tests {
 
     #[test]
     fn guests_of_another_revision_are_of_that_one() {
-        let of = |settings: Value| {
+        let revision = |settings: Value| {
             let change = |file: &mut Value| {
                 file["host"]["revision"] = "head".into();
                 file["arms"]["b"]["settings"] = settings;
             };
             entries(change).remove(0).revision
         };
-        assert_eq!(of(json!({})).as_deref(), Some("head"));
-        assert_eq!(of(json!({ "guests": "v2" })).as_deref(), Some("v2"));
+        assert_eq!(revision(json!({})).as_deref(), Some("head"));
+        assert_eq!(revision(json!({ "guests": "v2" })).as_deref(), Some("v2"));
     }
 
     #[test]
@@ -213,14 +213,14 @@ mod tests {
 
     #[test]
     fn other_rows_are_another_track() {
-        let of = |rows: u32| {
+        let with_rows = |rows: u32| {
             entries(|file| {
                 file["configuration"]["experiment"] = "scalability".into();
                 file["configuration"]["rows"] = rows.into();
                 file["comparison"]["lines"][0]["case"] = "scalability/sqlite/0".into();
             })
         };
-        let both = [of(5_000), of(60_000)].concat();
+        let both = [with_rows(5_000), with_rows(60_000)].concat();
         assert_eq!(super::super::tracks(&both).len(), 2);
     }
 
@@ -235,12 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_judged_is_refused_with_what_can_be_done() {
-        let message = |change: fn(&mut Value)| of_session(&session(change)).unwrap_err().to_string();
+    fn a_session_without_verdicts_is_refused_with_the_cure() {
+        let message = |change: fn(&mut Value)| session_entries(&session(change)).unwrap_err().to_string();
         let open = message(|file| file["comparison"] = Value::Null);
-        assert!(open.ends_with("no verdict yet; go on with `cargo xtask ab --resume 20261103-000000-0003`"), "{open}");
+        assert!(
+            open.ends_with("no verdict yet; continue it with `cargo xtask ab --resume 20261103-000000-0003`"),
+            "{open}"
+        );
         let recording = message(|file| (file["comparison"], file["record"]) = (Value::Null, 9.into()));
-        assert!(recording.ends_with("it is a recording, in which nothing is judged"), "{recording}");
+        assert!(recording.ends_with("it is a recording without verdicts"), "{recording}");
         assert!(message(|file| file["host"] = json!({})).contains("its host's facts"));
     }
 }

@@ -1,6 +1,6 @@
-//! The folder of a history: reading, adding, thinning out.
+//! The folder of a history: reading, adding, pruning.
 //!
-//! Invariant: a file is only ever appended to or replaced in one step, under one lock a folder.
+//! Invariant: files are only appended to or replaced in one step, under one lock per folder.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -9,68 +9,68 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::change::grouped;
-use super::intake::{host_of, of_run};
-use super::{Entry, HostKey, ReadError, Refused, of_session, parse};
+use super::intake::{host_of, run_entries};
+use super::{Entry, HostKey, ReadError, Refused, parse, session_entries};
 use crate::compare::live::SessionFile;
 use crate::store::{RunValues, replace};
 
-/// A history's folder, which need not exist yet.
+/// A history's folder, which may not exist yet.
 #[derive(Debug, Clone)]
 pub struct History {
     dir: PathBuf,
 }
 
-/// What a folder holds.
+/// The content of a folder.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// The entries of all machines.
     pub entries: Vec<Entry>,
-    /// What could not be read, and why.
+    /// A line for each file that could not be read.
     pub warnings: Vec<String>,
 }
 
-/// What adding did.
+/// The result of adding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Added {
-    /// Lines that are new.
+    /// The number of new lines.
     pub new: usize,
-    /// Lines that were there already.
+    /// The number of lines that were known already.
     pub known: usize,
 }
 
-/// What thinning out did.
+/// The result of pruning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Lines that are gone.
+    /// The number of removed lines.
     pub removed: usize,
-    /// Lines that stay.
+    /// The number of lines that are left.
     pub left: usize,
 }
 
-/// What stays when a history is thinned out. Whatever others are held against stays anyway.
+/// What pruning keeps, apart from anchors, which it always keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// The latest sessions of every track.
     Sessions(usize),
-    /// What is no older than so many days.
+    /// Sessions of at most this many days ago.
     Days(u32),
 }
 
 /// Why a history cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The session is of no use to it.
+    /// The session cannot be added.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// What is there cannot be read, and is not touched.
+    /// A file cannot be read. It is left unchanged.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A file cannot be written.
-    #[error("write {path}: {source}")]
+    #[error("failed to write {path}: {source}")]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         source: io::Error,
     },
 }
@@ -81,12 +81,12 @@ impl History {
         Self { dir: dir.into() }
     }
 
-    /// Its folder.
+    /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Everything that is stored. A machine's file that cannot be read becomes a warning.
+    /// Reads all files. A file that cannot be read becomes a warning.
     pub fn read(&self) -> Contents {
         let mut contents = Contents::default();
         for path in self.files() {
@@ -101,33 +101,33 @@ impl History {
         contents
     }
 
-    /// The entries of the file at `path`, and what was passed over in it.
+    /// The entries of the file at `path`, and a warning if its last line is torn.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn read_file(&self, path: &Path) -> Result<(Vec<Entry>, Option<String>), ReadError> {
         let content = fs::read(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
         let (entries, whole) = parse(&content, path)?;
-        let torn = (whole < content.len()).then(|| format!("{}: its last line is torn, passed over", path.display()));
+        let torn = (whole < content.len()).then(|| format!("{}: its last line is torn; skipped it", path.display()));
         Ok((entries, torn))
     }
 
-    /// Adds a run. What is there already is not added again.
+    /// Adds a run. Known entries are not added again.
     ///
     /// # Errors
-    /// When it cannot be taken, or the file cannot be read or written.
+    /// When the run cannot be added, or the file cannot be read or written.
     pub fn add_run(&self, run: &RunValues) -> Result<Added, Error> {
         let host = host_of(&run.file)?;
         let _lock = self.lock()?;
-        self.append(&host, |earlier| of_run(run, &host, earlier))
+        self.append(&host, |earlier| run_entries(run, &host, earlier))
     }
 
-    /// Adds an ab session, likewise.
+    /// Adds an ab session. Known entries are not added again.
     ///
     /// # Errors
     /// As [`History::add_run`].
     pub fn add_session(&self, session: &SessionFile) -> Result<Added, Error> {
-        let (host, entries) = of_session(session)?;
+        let (host, entries) = session_entries(session)?;
         let _lock = self.lock()?;
         self.append(&host, |_| entries)
     }
@@ -148,10 +148,10 @@ impl History {
         Ok(all)
     }
 
-    /// Thins every file out. Makes nothing where there is none.
+    /// Prunes every file. Does not create the folder.
     ///
     /// # Errors
-    /// When a file cannot be read or written; it then stays as it was.
+    /// When a file cannot be read or written. It is left unchanged.
     pub fn prune(&self, keep: Keep) -> Result<Pruned, Error> {
         let mut all = Pruned::default();
         if self.files().is_empty() {
@@ -181,7 +181,7 @@ impl History {
 
     /// Keeps other processes from changing the history until it is dropped.
     fn lock(&self) -> Result<File, Error> {
-        // A file of its own: those with entries are replaced, and a lock stays on what was replaced.
+        // A separate file, since files with entries are replaced and a lock stays with the replaced file.
         let path = self.dir.join(".lock");
         let open = || {
             fs::create_dir_all(&self.dir)?;
@@ -192,7 +192,7 @@ impl History {
         open().map_err(|source| unwritable(&path, source))
     }
 
-    /// Appends what `make` makes of the machine's entries, without those among them.
+    /// Appends the entries that `make` derives from the machine's earlier entries, without known ones.
     fn append(&self, host: &HostKey, make: impl FnOnce(&[Entry]) -> Vec<Entry>) -> Result<Added, Error> {
         let path = self.dir.join(format!("{host}.jsonl"));
         let content = match fs::read(&path) {
@@ -202,8 +202,8 @@ impl History {
         };
         let (earlier, whole) = parse(&content, &path)?;
         let made = make(&earlier);
-        let there: BTreeSet<_> = earlier.iter().map(Entry::identity).collect();
-        let new: Vec<&Entry> = made.iter().filter(|entry| !there.contains(&entry.identity())).collect();
+        let known: BTreeSet<_> = earlier.iter().map(Entry::identity).collect();
+        let new: Vec<&Entry> = made.iter().filter(|entry| !known.contains(&entry.identity())).collect();
         let added = Added { new: new.len(), known: made.len() - new.len() };
         if added.new > 0 {
             let text = lines(&new);
@@ -215,18 +215,18 @@ impl History {
     }
 }
 
-/// Puts `text` after the first `whole` bytes and syncs it. What comes after them is what a crash left of a session that
-/// was never reported as added. On an error what was there stays intact.
+/// Writes `text` after the first `whole` bytes and syncs it. Bytes after them are the rest of a session that a crash
+/// interrupted. On an error, the whole lines stay intact.
 fn write(path: &Path, whole: u64, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     file.set_len(whole)?;
     let written = file.write_all(text).and_then(|()| file.sync_all());
     if written.is_err() {
-        // Cutting off frees space; should it fail anyway, readers pass over a torn last line.
+        // Truncating frees space; if it fails, readers skip the torn last line.
         drop(file.set_len(whole));
     }
     written?;
-    // A new file is there only once its folder is on the disk, too.
+    // A new file is durable only once its folder is synced, too.
     path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
@@ -244,8 +244,8 @@ fn kept(entries: &[Entry], keep: Keep) -> Vec<&Entry> {
     let stays: BTreeSet<_> = match keep {
         Keep::Days(days) => entries.iter().filter(|e| e.session.age() <= DAY * days).map(Entry::identity).collect(),
         Keep::Sessions(count) => {
-            let of = grouped(entries);
-            of.into_iter().flat_map(|track| track.into_iter().rev().take(count)).map(Entry::identity).collect()
+            let tracks = grouped(entries);
+            tracks.into_iter().flat_map(|track| track.into_iter().rev().take(count)).map(Entry::identity).collect()
         }
     };
     entries.iter().filter(|entry| entry.is_anchor() || stays.contains(&entry.identity())).collect()

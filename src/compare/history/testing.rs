@@ -8,12 +8,12 @@ use crate::model::record::Experiment;
 use crate::model::units::{Direction, Unit};
 use crate::stats::{Estimate, Interval};
 
-/// The machine of all of these.
+/// The machine of all test entries.
 pub(crate) fn host() -> HostKey {
     "00112233445566aa".to_owned().try_into().expect("a key")
 }
 
-/// A line of the `n`th session, the first one being an anchor.
+/// An entry of the `n`th session. The first one is the anchor.
 pub(crate) fn entry(n: usize) -> Entry {
     let (day, hour) = (1 + n / 24, n % 24);
     Entry {
@@ -47,9 +47,9 @@ pub(crate) fn entry(n: usize) -> Entry {
     }
 }
 
-/// So many sessions with a step at one of them, the guests being others from there on.
+/// `count` sessions with a step and other guests from session `at` on.
 pub(crate) fn stepped(count: usize, at: usize, step: f64) -> Vec<Entry> {
-    let of = |n: usize| {
+    let session = |n: usize| {
         // The golden ratio's fraction: its multiples fill the unit interval evenly.
         let noise = 0.01 * ((0.5 + n as f64 * 0.618_033_988_749_895).fract() - 0.5);
         let value = (1.0 + if n < at { 0.0 } else { step }) * (1.0 + noise);
@@ -63,7 +63,7 @@ pub(crate) fn stepped(count: usize, at: usize, step: f64) -> Vec<Entry> {
             ..entry(n)
         }
     };
-    (0..count).map(of).collect()
+    (0..count).map(session).collect()
 }
 
 /// The line as it is stored.

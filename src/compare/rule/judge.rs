@@ -1,14 +1,14 @@
-//! One metric of one case, judged block by block.
+//! Judges one metric of one case, block by block.
 //!
-//! Two stages with the second's blocks of their own: the first only asks whether there is anything to confirm, so that a
-//! false alarm has to happen twice. A stage ends early where what is left of it could not change its answer any more,
-//! which costs no error rate (curtailment: Lan, Simon & Halperin 1982, 10.1080/07474948208836014).
+//! There are two stages with separate blocks. The first only looks for a possible difference, so a false alarm has to
+//! happen twice. A stage ends early once its remaining blocks cannot change its answer, which does not affect the error
+//! rates (curtailment: Lan, Simon & Halperin 1982, 10.1080/07474948208836014).
 
 use super::{Decision, Rule, Stage, Verdict};
 use crate::model::units::Direction;
 use crate::stats::{self, Level, Sample, hodges_lehmann, sign_flip};
 
-/// How much worse B's runs of a block are than A's, as a natural logarithm of the slowdown of the medians; `None` where an arm
+/// How much worse B's runs of a block are than A's, as a natural logarithm of the slowdown of the medians. `None` if an arm
 /// has no value, a value has no logarithm, or neither direction is better.
 pub fn block_difference(direction: Direction, a: &[f64], b: &[f64]) -> Option<f64> {
     let sign = match direction {
@@ -20,12 +20,12 @@ pub fn block_difference(direction: Direction, a: &[f64], b: &[f64]) -> Option<f6
     Some(sign * (log(b)? - log(a)?))
 }
 
-/// What a session does next.
+/// What to measure next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Measure on: this stage takes up to so many blocks more.
+    /// Measure up to this many more blocks of this stage.
     Measure(Stage, usize),
-    /// Nothing that could be measured would change it.
+    /// The decision is final.
     Done(Decision),
 }
 
@@ -37,7 +37,7 @@ pub struct Judge {
     second: Vec<f64>,
 }
 
-/// The side on which there may be something.
+/// The direction of a possible difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Worse,
@@ -62,7 +62,7 @@ impl Side {
     }
 }
 
-/// A first stage as far as it has come.
+/// The result of the first stage so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Suspicion {
     Open,
@@ -71,13 +71,13 @@ enum Suspicion {
 }
 
 impl Judge {
-    /// A judge without a block.
+    /// A judge without blocks.
     pub fn new(rule: Rule) -> Self {
         Self { rule, first: Vec::new(), second: Vec::new() }
     }
 
-    /// Takes the difference of one block; see [`block_difference`]. What comes after the first stage's last block is not
-    /// taken: others may have to go on.
+    /// Adds the difference of one block; see [`block_difference`]. Ignores blocks after the first stage's last one, which
+    /// are measured for other metrics.
     pub fn push(&mut self, stage: Stage, difference: f64) {
         match stage {
             Stage::First if self.first.len() < self.rule.first => self.first.push(difference),
@@ -86,7 +86,7 @@ impl Judge {
         }
     }
 
-    /// What to do after the blocks so far.
+    /// What to measure after the blocks so far.
     pub fn next(&self) -> Next {
         match self.suspicion() {
             Suspicion::Open => Next::Measure(Stage::First, self.rule.first - self.first.len()),
@@ -95,19 +95,19 @@ impl Judge {
         }
     }
 
-    /// The ruling as if nothing more could be measured.
+    /// The decision if nothing more is measured.
     pub fn decision(&self) -> Decision {
         match self.next() {
             Next::Done(decision) => decision,
             Next::Measure(..) => Decision {
                 reason: Some("stopped before enough blocks were measured".to_owned()),
-                ..self.ruled(Verdict::Inconclusive, None)
+                ..self.decide(Verdict::Inconclusive, None)
             },
         }
     }
 
-    /// Whether these differences, of which all should be none, are taken for some: the null control. The blocks count as
-    /// one stage, since how many there are was decided by others.
+    /// Whether the differences of a null control, which should all be zero, are significant. The blocks count as one
+    /// stage, since other metrics decided their number.
     pub fn differs(&self) -> bool {
         let all = self.all();
         let beyond =
@@ -130,7 +130,7 @@ impl Judge {
             |side: Side, extreme: f64| sign_flip(&extended(&side.of(&self.first), left, extreme), self.rule.bound());
         if let Some(side) = SIDES.into_iter().find(|&side| p(side, -EXTREME) <= self.rule.futility) {
             return match left {
-                // More blocks would not lift the suspicion, but they tell the spread that the second stage is planned by.
+                // More blocks would not change the suspicion, but they determine the spread, which plans the second stage.
                 0 => Suspicion::Of(side),
                 _ => Suspicion::Open,
             };
@@ -140,10 +140,10 @@ impl Judge {
     }
 
     fn without_suspicion(&self) -> Decision {
-        self.ruled(self.without_difference(), None)
+        self.decide(self.without_difference(), None)
     }
 
-    /// What is said where no difference is shown.
+    /// The verdict without a significant difference.
     fn without_difference(&self) -> Verdict {
         let bound = self.rule.bound();
         let inside = |interval: stats::Interval| -bound < interval.low && interval.high < bound;
@@ -157,23 +157,23 @@ impl Judge {
         let planned = self.rule.second_stage(sigma(&self.first).unwrap_or(f64::NAN));
         let left = planned.saturating_sub(self.second.len());
         let p = |extreme: f64| sign_flip(&extended(&side.of(&self.second), left, extreme), self.rule.bound());
-        let least = || centre(&extended(&side.of(&self.all()), left, -EXTREME));
+        let least = || center(&extended(&side.of(&self.all()), left, -EXTREME));
         let is_sure = p(-EXTREME) <= self.rule.alpha;
         if is_sure && least() >= self.rule.floor.ln_1p() {
-            return Next::Done(self.ruled(side.verdict(), Some(side)));
+            return Next::Done(self.decide(side.verdict(), Some(side)));
         }
         if p(EXTREME) > self.rule.alpha || left == 0 {
-            return Next::Done(self.ruled(self.without_difference(), Some(side)));
+            return Next::Done(self.decide(self.without_difference(), Some(side)));
         }
         Next::Measure(Stage::Second, left)
     }
 
     fn is_shifted(&self, side: Side) -> bool {
         let all = side.of(&self.all());
-        !all.is_empty() && centre(&all) >= self.rule.floor.ln_1p()
+        !all.is_empty() && center(&all) >= self.rule.floor.ln_1p()
     }
 
-    fn ruled(&self, verdict: Verdict, confirmed: Option<Side>) -> Decision {
+    fn decide(&self, verdict: Verdict, confirmed: Option<Side>) -> Decision {
         let shift = self.shift();
         let stage = if confirmed.is_some() { &self.second } else { &self.first };
         let towards = |shift: stats::Estimate| if shift.value < 0.0 { Side::Better } else { Side::Worse };
@@ -190,20 +190,20 @@ impl Judge {
     }
 }
 
-/// Stands for a difference beyond any other. Multiples of it stay apart, as untied differences do.
+/// A difference beyond any other. Multiples of it are distinct, like differences without ties.
 const EXTREME: f64 = 1e280;
 
-/// The values with those that are still to come at their most extreme.
+/// The values with the missing ones at their extreme.
 fn extended(values: &[f64], left: usize, extreme: f64) -> Vec<f64> {
     values.iter().copied().chain((1..=left).map(|i| extreme * i as f64)).collect()
 }
 
-/// The Hodges-Lehmann centre of values of which there is at least one.
-fn centre(values: &[f64]) -> f64 {
+/// The Hodges-Lehmann center of at least one value.
+fn center(values: &[f64]) -> f64 {
     Sample::new(values.to_vec()).map_or(f64::NAN, |sample| hodges_lehmann(&sample, Level::P98).value)
 }
 
-/// The standard deviation of one block's difference by its median absolute deviation; `None` below six blocks.
+/// The standard deviation of a block's difference, from the median absolute deviation; `None` below six blocks.
 fn sigma(values: &[f64]) -> Option<f64> {
     stats::sigma(&Sample::new(values.to_vec()).ok()?)
 }

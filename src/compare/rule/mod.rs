@@ -1,7 +1,7 @@
-//! When a difference is a regression: blocks, confirmation, null control (methodology, section 5).
+//! The rule that decides whether a difference is a regression: blocks, confirmation, null control.
 //!
 //! Pure: differences in, verdicts out; no files, no clock, no randomness. Invariant: swapping the two arms mirrors every
-//! verdict, and no verdict stands on fewer values than its test can decide on.
+//! verdict, and no verdict is based on fewer values than its test needs.
 
 mod comparison;
 mod judge;

@@ -1,25 +1,25 @@
-//! The numbers of the rule.
+//! The parameters of the rule.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::units::Nanos;
 
-/// How blocks become a verdict. Shares are shares of the metric: 0.01 is one per cent.
+/// How blocks become a verdict. Shares are shares of the metric: 0.01 is one percent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Differences up to this share are of no interest, in either direction.
+    /// The share up to which differences do not matter, in either direction.
     pub tolerance: f64,
-    /// A regression is at least this large, however certain a smaller one may be.
+    /// The least share of a regression, however certain a smaller one is.
     pub floor: f64,
-    /// The second stage is made long enough for an effect of this share.
+    /// The share of the effect that the second stage is planned to detect.
     pub target: f64,
     /// Runs of each arm in a block.
     pub runs: usize,
     /// Blocks of the first stage.
     pub first: usize,
-    /// The first stage ends the session where p is above this on both sides.
+    /// The session ends after the first stage if p is above this on both sides.
     pub futility: f64,
-    /// The second stage confirms where p is at most this.
+    /// The second stage confirms if p is at most this.
     pub alpha: f64,
     /// The fewest and the most blocks of the second stage.
     pub second: (usize, usize),
@@ -29,15 +29,16 @@ pub struct Rule {
 const Z_FUTILITY: f64 = 0.5244;
 const Z_ALPHA: f64 = 2.054;
 const Z_POWER: f64 = 1.96;
-/// What the signed-rank test takes more than a mean would, with room for tails.
+/// How many times the blocks of a mean the signed-rank test needs, with a margin for tails.
 const EFFICIENCY: f64 = 1.15;
-/// Room for a sigma that the first stage saw too small: the median absolute deviation of 30 blocks errs by a fifth, and a host is not
-/// as restless in one minute as in the next. Without it, +5 % was found in 89 of 100 sessions on the recording of youki's boot.
-const ROOM: f64 = 1.3;
+/// The margin for a sigma that the first stage underestimates: the median absolute deviation of 30 blocks errs by a fifth,
+/// and a host's noise changes from minute to minute. Without it, +5 % was found in 89 of 100 sessions on the recording of
+/// youki's boot.
+const MARGIN: f64 = 1.3;
 
-/// A block of quick trials, three arms of nine, takes less than a second and a half.
+/// Below it, a block of nine runs in each of three arms takes less than a second and a half.
 const QUICK: Nanos = Nanos(50_000_000);
-/// Above it, a block of three runs each would take most of a minute.
+/// Above it, a block of three runs in each of three arms would take most of a minute.
 const SLOW: Nanos = Nanos(5_000_000_000);
 
 impl Rule {
@@ -53,14 +54,14 @@ impl Rule {
         second: (30, 160),
     };
 
-    /// The rule for quick trials, of which more in a block cost little: the medians of nine have a block's difference vary by less
-    /// than two thirds of what those of three do.
+    /// The rule for quick trials. More of them in a block cost little, and with medians of nine a block's difference varies
+    /// by less than two thirds as much as with medians of three.
     pub const QUICK: Rule = Rule { runs: 9, ..Rule::DEFAULT };
 
     /// The rule for slow trials: one run of each arm in a block, and fewer blocks.
     pub const SLOW: Rule = Rule { runs: 1, first: 20, second: (20, 120), ..Rule::DEFAULT };
 
-    /// The rule for trials that take so long each: quick ones below 50 ms, slow ones above 5 s.
+    /// The rule for trials of that time: quick ones below 50 ms, slow ones above 5 s.
     pub fn for_trials_of(time: Nanos) -> Rule {
         match time {
             quick if quick < QUICK => Rule::QUICK,
@@ -74,22 +75,22 @@ impl Rule {
         self.tolerance.ln_1p()
     }
 
-    /// How many blocks the second stage takes where one block's difference has the standard deviation `sigma`.
+    /// The blocks of the second stage if a block's difference has the standard deviation `sigma`.
     pub fn second_stage(&self, sigma: f64) -> usize {
         let margin = self.target.ln_1p() - self.bound();
-        let blocks = ((Z_ALPHA + Z_POWER) * EFFICIENCY * ROOM * sigma / margin).powi(2).ceil();
-        // A sigma that is no number is no reason for a long session.
+        let blocks = ((Z_ALPHA + Z_POWER) * EFFICIENCY * MARGIN * sigma / margin).powi(2).ceil();
+        // A NaN becomes the fewest blocks.
         (blocks as usize).clamp(self.second.0, self.second.1)
     }
 
-    /// The smallest effect, as a share, that a session of this rule finds in 97.5 % of its stages at that `sigma`.
+    /// The smallest effect, as a share, that a session detects in 97.5 % of its stages at that `sigma`.
     pub fn detectable(&self, sigma: f64) -> f64 {
         let needed = |z: f64, blocks: usize| (z + Z_POWER) * EFFICIENCY * sigma / (blocks as f64).sqrt();
         let stages = needed(Z_FUTILITY, self.first).max(needed(Z_ALPHA, self.second_stage(sigma)));
         (self.bound() + stages).exp_m1().max(self.floor)
     }
 
-    /// The same for two samples of so many values that were not measured in pairs, of which one value has that `sigma`.
+    /// The same for two samples of `a` and `b` unpaired values with the standard deviation `sigma`.
     pub fn detectable_unpaired(&self, sigma: f64, a: usize, b: usize) -> f64 {
         let spread = sigma * (1.0 / a as f64 + 1.0 / b as f64).sqrt();
         (self.bound() + (Z_ALPHA + Z_POWER) * EFFICIENCY * spread).exp_m1().max(self.floor)

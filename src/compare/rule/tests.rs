@@ -1,11 +1,11 @@
-//! The rule on blocks whose truth is known.
+//! The rule on blocks whose difference is known.
 
 use proptest::prelude::*;
 
 use super::*;
 
 impl Verdict {
-    /// The verdict with the arms exchanged.
+    /// The verdict with swapped arms.
     pub(crate) fn mirrored(self) -> Self {
         match self {
             Verdict::Regressed => Verdict::Improved,
@@ -15,11 +15,11 @@ impl Verdict {
     }
 }
 
-/// `n` differences evenly over `centre` give or take `spread`, never tied, in an order that favours no part of them.
-fn blocks(n: usize, centre: f64, spread: f64) -> Vec<f64> {
-    /// The golden ratio's fraction: its multiples fill the unit interval evenly however many there are.
+/// `n` differences spread evenly within `spread` of `center`, without ties, in an order that favors none of them.
+fn blocks(n: usize, center: f64, spread: f64) -> Vec<f64> {
+    /// The golden ratio's fraction: its multiples fill the unit interval evenly for any number of them.
     const GOLDEN: f64 = 0.618_033_988_749_895;
-    (0..n).map(|i| centre + spread * (2.0 * (0.5 + i as f64 * GOLDEN).fract() - 1.0)).collect()
+    (0..n).map(|i| center + spread * (2.0 * (0.5 + i as f64 * GOLDEN).fract() - 1.0)).collect()
 }
 
 /// Feeds differences until the judge has enough of them.
@@ -37,8 +37,8 @@ fn judged(rule: Rule, mut source: impl FnMut(usize) -> f64) -> (Decision, usize)
     panic!("the session never ends");
 }
 
-fn of(centre: f64, spread: f64) -> (Decision, usize) {
-    let all = blocks(Rule::DEFAULT.most_blocks(), centre, spread);
+fn of(center: f64, spread: f64) -> (Decision, usize) {
+    let all = blocks(Rule::DEFAULT.most_blocks(), center, spread);
     judged(Rule::DEFAULT, |i| all[i])
 }
 
@@ -62,12 +62,12 @@ fn no_difference_ends_after_the_first_stage() {
 }
 
 #[test]
-fn a_certain_difference_below_the_floor_is_no_regression() {
+fn a_certain_difference_below_the_floor_is_not_a_regression() {
     assert_ne!(of(0.015, 0.001).0.verdict, Verdict::Regressed);
 }
 
 #[test]
-fn what_is_not_there_the_second_time_is_no_regression() {
+fn what_is_not_confirmed_is_not_a_regression() {
     let (decision, _) = judged(Rule::DEFAULT, |i| if i < 30 { 0.05 + i as f64 / 1e5 } else { -0.001 * i as f64 });
     assert!(matches!(decision.verdict, Verdict::Inconclusive | Verdict::Equivalent), "{decision:?}");
 }
@@ -82,7 +82,7 @@ fn a_session_that_stops_half_way_is_inconclusive() {
 }
 
 #[test]
-fn what_comes_after_the_first_stage_changes_nothing_in_it() {
+fn blocks_after_the_first_stage_change_nothing_in_it() {
     let mut judge = Judge::new(Rule::DEFAULT);
     blocks(30, 0.05, 0.02).into_iter().for_each(|d| judge.push(Stage::First, d));
     let after = judge.clone();
@@ -111,13 +111,13 @@ fn a_comparison_says_nothing_without_a_shift_that_can_be_used() {
         took: None,
     };
     let (judged, _) = self::of(0.0, 0.002);
-    let invalid = Decision { failed: true, ..judged.clone().invalid("b: not one good trial") };
+    let invalid = Decision { failed: true, ..judged.clone().invalid("b: no successful trials") };
     let [open, skipped] = [Verdict::Inconclusive, Verdict::Skipped].map(|v| Decision::without_numbers(v, "why"));
     assert!([&[][..], &[&invalid], &[&open], &[&skipped, &invalid]].map(of).iter().all(Comparison::says_nothing));
     assert!(!of(&[&skipped, &judged]).says_nothing());
     assert_eq!([of(&[&skipped]), of(&[&skipped, &invalid])].map(|c| c.is_skipped()), [true, false]);
     let told = of(&[&invalid, &judged, &invalid]).failures();
-    assert_eq!(told.into_iter().collect::<Vec<_>>(), ["boot/hello/0: b: not one good trial"]);
+    assert_eq!(told.into_iter().collect::<Vec<_>>(), ["boot/hello/0: b: no successful trials"]);
 }
 
 #[test]
@@ -138,10 +138,10 @@ fn the_second_stage_grows_with_the_spread_within_its_limits() {
 }
 
 #[test]
-fn a_null_control_that_differs_is_told() {
-    let of = |centre: f64| {
+fn a_null_control_that_differs_is_detected() {
+    let of = |center: f64| {
         let mut judge = Judge::new(Rule::DEFAULT);
-        blocks(30, centre, 0.005).into_iter().for_each(|d| judge.push(Stage::First, d));
+        blocks(30, center, 0.005).into_iter().for_each(|d| judge.push(Stage::First, d));
         judge.differs()
     };
     assert_eq!([-0.05, -0.015, 0.0, 0.015, 0.05].map(of), [true, false, false, false, true]);
@@ -166,20 +166,20 @@ proptest! {
     #[test]
     fn swapping_the_arms_mirrors_the_verdict(
         values in prop::collection::vec(-0.2..0.2f64, 190),
-        centre in -0.1..0.1f64,
+        center in -0.1..0.1f64,
     ) {
-        let (there, n) = judged(Rule::DEFAULT, |i| values[i] + centre);
-        let (back, m) = judged(Rule::DEFAULT, |i| -(values[i] + centre));
+        let (there, n) = judged(Rule::DEFAULT, |i| values[i] + center);
+        let (back, m) = judged(Rule::DEFAULT, |i| -(values[i] + center));
         prop_assert_eq!((there.verdict, n), (back.verdict.mirrored(), m));
         let (there, back) = (there.shift.unwrap(), back.shift.unwrap());
         prop_assert_eq!(there.value, -back.value);
     }
 
     #[test]
-    fn stopping_early_changes_no_verdict(values in prop::collection::vec(-0.1..0.1f64, 190), centre in -0.08..0.08f64) {
-        let (early, n) = judged(Rule::DEFAULT, |i| values[i] + centre);
-        // The whole of the stage that it stopped in.
-        let rest = |from: usize, to: usize| values[from..to].iter().map(|v| v + centre).collect::<Vec<_>>();
+    fn stopping_early_changes_no_verdict(values in prop::collection::vec(-0.1..0.1f64, 190), center in -0.08..0.08f64) {
+        let (early, n) = judged(Rule::DEFAULT, |i| values[i] + center);
+        // The complete stage in which it stopped.
+        let rest = |from: usize, to: usize| values[from..to].iter().map(|v| v + center).collect::<Vec<_>>();
         let mut judge = Judge::new(Rule::DEFAULT);
         rest(0, 30).into_iter().for_each(|d| judge.push(Stage::First, d));
         if n > 30 && let Next::Measure(Stage::Second, planned) = judge.next() {

@@ -1,7 +1,7 @@
-//! Runs kept under a name, as criterion keeps its baselines: `baselines/NAME/EXPERIMENT/`.
+//! Baselines: runs kept under a name, as criterion keeps them, in `baselines/NAME/EXPERIMENT/`.
 //!
-//! A copy of the run's description and trials, not a pointer to it: runs may be deleted, and a baseline is what one
-//! wants to keep. Invariant: a name never leads out of its folder, and is never taken for a run's.
+//! A baseline is a copy of the run's description and trials, since runs may be deleted. Invariant: a name never leads out
+//! of its folder, and never looks like a run's id.
 
 use std::fs;
 use std::io;
@@ -16,14 +16,14 @@ use crate::store::{RUN_FILE, TRIALS_FILE};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BaselineName(String);
 
-/// A text that cannot name a baseline.
+/// An invalid name for a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` cannot name a baseline; accepted: up to 64 letters, digits, `.`, `_` and `-`, the first a letter or digit, and neither `last` nor a run's id"
+    "invalid baseline name `{0}`; expected up to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and neither `last` nor a run's id"
 )]
 pub struct BadName(String);
 
-/// The longest name; with the experiment's it fits every file system.
+/// The longest name, which suits every file system.
 const LONGEST: usize = 64;
 
 impl FromStr for BaselineName {
@@ -46,7 +46,7 @@ impl std::fmt::Display for BaselineName {
     }
 }
 
-/// The folder of a baseline's run of that experiment, whether there is one or not.
+/// The folder of a baseline's run of that experiment, whether it exists or not.
 pub fn folder(baselines: &Path, name: &BaselineName, experiment: Experiment) -> PathBuf {
     baselines.join(&name.0).join(experiment.name())
 }
@@ -67,8 +67,8 @@ pub fn names(baselines: &Path) -> Vec<BaselineName> {
     all
 }
 
-/// Keeps the run in the folder `run` as that baseline's of its experiment, in place of an earlier one. The description
-/// goes last and leaves first: whatever interrupts it, there is no baseline rather than half of one.
+/// Saves the run in the folder `run` as a baseline and replaces an earlier one. The description is removed first and
+/// written last, so an interruption leaves no baseline rather than half of one.
 ///
 /// # Errors
 /// When it cannot be read or written.

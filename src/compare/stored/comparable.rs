@@ -1,4 +1,4 @@
-//! What makes two runs not comparable, what must be known of them, and what tells them apart.
+//! Why two runs cannot be compared, notes on them, and the facts that may differ between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use crate::store::{CaseValues, RunFile, RunOutcome, RunValues};
 
 type Cases<'a> = BTreeMap<Key, CaseSamples<'a>>;
 
-/// How many names a sentence shows.
+/// The most cases that a sentence names.
 const SHOWN: usize = 4;
 
-/// Why the two runs cannot be held against each other, one sentence each; empty when they can.
+/// Why the two runs cannot be compared, one sentence each; empty if they can.
 pub(super) fn obstacles(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>)) -> Vec<String> {
     let (mine, other) = (&a.0.file, &b.0.file);
     let common: Vec<&Key> = a.1.keys().filter(|key| b.1.contains_key(key)).collect();
@@ -35,8 +35,8 @@ pub(super) fn obstacles(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>)
     all
 }
 
-/// What two configurations mean differently by a trial, one sentence each. How many trials there are, their order and
-/// when one is given up do not change what a trial is.
+/// How trials differ between two configurations, one sentence each. The number of trials, their order and their timeout do
+/// not matter.
 pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
     if a.experiment() != b.experiment() {
         return vec![format!("different experiments: {} against {}", a.experiment(), b.experiment())];
@@ -54,19 +54,19 @@ pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
         format!("{} requests, {} clients, pipeline {}", c.load().requests, c.load().clients, c.load().pipeline)
     };
     let works = matches!(a.experiment(), Experiment::Scalability | Experiment::Isolation);
-    let both = |of: &dyn Fn(&Configuration) -> String| (of(a), of(b));
-    let asked = [
+    let both = |parameter: &dyn Fn(&Configuration) -> String| (parameter(a), parameter(b));
+    let parameters = [
         ("minimum", true, both(&|c| c.is_minimum().to_string())),
         ("network", true, both(&|c| list(network(c)))),
         ("rows", has("sqlite") && works, both(&|c| c.rows().to_string())),
         ("load of nginx", has("nginx") && works, both(&wrk)),
         ("load of redis", has("redis") && works, both(&redis)),
     ];
-    let differing = asked.into_iter().filter(|(_, matters, (mine, other))| *matters && mine != other);
+    let differing = parameters.into_iter().filter(|(_, matters, (mine, other))| *matters && mine != other);
     differing.map(|(name, _, (mine, other))| format!("configuration: {name}: {mine} against {other}")).collect()
 }
 
-/// What the platforms, each with itself or the two with each other, have in common or not.
+/// Why platforms cannot be compared: each one with itself, or the only two with each other.
 fn platform_obstacles(a: &RunFile, b: &RunFile, mine: &[&PlatformId], theirs: &[&PlatformId]) -> Vec<String> {
     let pairs: Vec<(&PlatformId, &PlatformId)> = match (mine, theirs) {
         ([one], [other]) => vec![(one, other)],
@@ -79,8 +79,8 @@ fn platform_obstacles(a: &RunFile, b: &RunFile, mine: &[&PlatformId], theirs: &[
             all.push(format!("simulated against real: {}", names(&[mine, other])));
         }
         if mine == other && can.limits != could.limits {
-            let holds = if can.limits { "A" } else { "B" };
-            all.push(format!("control groups: on {mine} limits are set in {holds} alone"));
+            let limited = if can.limits { "A" } else { "B" };
+            all.push(format!("control groups: on {mine} limits are set in {limited} alone"));
         }
     }
     all
@@ -92,11 +92,11 @@ pub(super) fn capabilities(file: &RunFile, id: &PlatformId) -> Option<Capabiliti
 
 /// The accelerators of one case, where they differ.
 fn accelerators(a: &CaseSamples<'_>, b: &CaseSamples<'_>) -> Option<String> {
-    let of = |found: &CaseSamples<'_>| -> BTreeSet<Accelerator> {
-        found.values.iter().map(|v| v.case.accelerator).collect()
+    let accelerators = |samples: &CaseSamples<'_>| -> BTreeSet<Accelerator> {
+        samples.values.iter().map(|v| v.case.accelerator).collect()
     };
     let list = |all: BTreeSet<Accelerator>| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-    let (mine, other) = (of(a), of(b));
+    let (mine, other) = (accelerators(a), accelerators(b));
     (mine != other).then(|| format!("{} against {}", list(mine), list(other)))
 }
 
@@ -105,22 +105,22 @@ pub(super) fn host(file: &RunFile) -> HostFacts {
     HostFacts::stored(&file.host)
 }
 
-/// What tells the hosts of two runs apart, one sentence each. One of which nothing is recorded is taken for the same.
+/// How the hosts of two runs differ, one sentence each. A host without recorded facts counts as the same.
 pub(super) fn other_hosts(a: &RunFile, b: &RunFile) -> Vec<String> {
     if b.host.is_empty() { Vec::new() } else { other_host(a, &host(b)) }
 }
 
-/// The same of the host of a run and another.
+/// How the host of a run differs from another host.
 pub fn other_host(run: &RunFile, other: &HostFacts) -> Vec<String> {
     let differences = if run.host.is_empty() { Vec::new() } else { differences(&host(run), other) };
     differences.into_iter().map(|d| format!("different hosts: {d}")).collect()
 }
 
-/// What a reader must know before any line.
+/// The notes on the whole comparison.
 pub(super) fn notes(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>), pairing: Pairing) -> Vec<String> {
     let (mine, other) = (a.0, b.0);
     let mut all = vec![format!(
-        "stored runs of {} and {}: what drifted in between counts as a difference, so this claims less than `cargo xtask ab`",
+        "stored runs of {} and {}: drift between them counts as a difference, so this claims less than `cargo xtask ab`",
         mine.file.started, other.file.started
     )];
     if pairing == Pairing::Across {
@@ -132,7 +132,7 @@ pub(super) fn notes(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>), pa
         all.extend(run.warnings.iter().map(|warning| format!("{name}: {warning}")));
         all.extend(losses(name, run));
         if run.file.host.is_empty() {
-            all.push(format!("nothing is recorded of {name}'s host: it is taken for the same"));
+            all.push(format!("{name}'s host is not recorded; it is assumed to be the same"));
         }
     }
     all.extend(other_guests(a.1, b.1));
@@ -141,16 +141,17 @@ pub(super) fn notes(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>), pa
     all
 }
 
-/// The cases of which the measured guest is another.
+/// The cases whose measured guest differs.
 fn other_guests(a: &Cases<'_>, b: &Cases<'_>) -> Option<String> {
-    let images =
-        |found: &CaseSamples<'_>| -> BTreeSet<String> { found.values.iter().map(|v| v.case.image.clone()).collect() };
+    let images = |samples: &CaseSamples<'_>| -> BTreeSet<String> {
+        samples.values.iter().map(|v| v.case.image.clone()).collect()
+    };
     let differ =
-        |(key, found): &(&Key, &CaseSamples<'_>)| b.get(key).is_some_and(|other| images(other) != images(found));
+        |(key, samples): &(&Key, &CaseSamples<'_>)| b.get(key).is_some_and(|other| images(other) != images(samples));
     let differing: Vec<&Key> = a.iter().filter(differ).map(|(key, _)| key).collect();
     (!differing.is_empty()).then(|| {
         let cases = cases(differing.into_iter());
-        format!("the measured guest is another program in B, so that a difference may be the guest's own: {cases}")
+        format!("the measured guest is another program in B, so a difference may come from the guest: {cases}")
     })
 }
 
@@ -160,22 +161,22 @@ fn incomplete(name: &str, run: &RunValues) -> Option<String> {
     (ended != RunOutcome::Complete).then(|| format!("{name} is not complete ({ended}): {trials} of {planned} trials"))
 }
 
-/// The trials that are missing from the numbers, and those whose numbers deserve caution.
+/// The numbers of failed and of flagged trials.
 fn losses(name: &str, run: &RunValues) -> Option<String> {
-    let sum = |of: fn(&CaseValues) -> usize| run.cases.iter().map(of).sum::<usize>();
+    let sum = |count: fn(&CaseValues) -> usize| run.cases.iter().map(count).sum::<usize>();
     let (failed, flagged) = (sum(|case| case.counts.failed), sum(|case| case.counts.flagged));
     (failed + flagged > 0).then(|| {
         format!("{name}: of {} trials {failed} failed and {flagged} are flagged", sum(|case| case.counts.trials()))
     })
 }
 
-/// The cases that the other run does not have.
+/// The cases that only this run has.
 fn alone(name: &str, own: &Cases<'_>, other: &Cases<'_>) -> Option<String> {
     let missing: Vec<&Key> = own.keys().filter(|key| !other.contains_key(key)).collect();
     (!missing.is_empty()).then(|| format!("in {name} alone, not compared: {}", cases(missing.into_iter())))
 }
 
-/// The first few cases and how many there are more.
+/// The first few cases and the number of the others.
 fn cases<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
     let mut all: Vec<String> = keys.map(ToString::to_string).collect();
     let more = all.len().saturating_sub(SHOWN);
@@ -184,9 +185,9 @@ fn cases<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
     all.join(", ") + &rest
 }
 
-/// What tells a run from another and may be what is asked about, by name.
+/// Facts of a run that may differ from another's, by name.
 pub(super) fn facts(file: &RunFile) -> BTreeMap<String, String> {
-    /// Digits of a digest that tell it from any other here.
+    /// The digits that identify a digest.
     const DIGITS: usize = 12;
     let short = |digest: &str| digest.chars().take(DIGITS).collect::<String>();
     let host = host(file);

@@ -1,4 +1,4 @@
-//! What the host did around two runs, as far as it bears on their numbers.
+//! The host's conditions during two runs, as far as they affect the values.
 
 use super::comparable::capabilities;
 use super::matching::CaseSamples;
@@ -6,30 +6,30 @@ use crate::host::noise::NoiseReading;
 use crate::model::units::Unit;
 use crate::store::{NoiseGuard, RunValues};
 
-/// What stands around the trials of one case of both runs.
+/// The conditions of one case in both runs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct RunConditions {
     /// Why the noise guard calls a run INVALID.
     pub(super) invalid: Option<String>,
-    /// Why nothing vouches for a run's surroundings.
+    /// Why a run's noise was not judged.
     pub(super) unjudged: Option<String>,
-    /// How much longer the same work took around B than around A, as a logarithm; `None` where no readings compare.
+    /// How much longer the noise guard's work took during B than during A, as a logarithm; `None` without common readings.
     pub(super) slower: Option<f64>,
-    /// The times are a virtual clock's: the host does not bear on them.
+    /// Whether the times come from a virtual clock, which the host does not affect.
     pub(super) simulated: bool,
-    /// What the host did to both sides of a ratio cancels.
+    /// Whether the values are ratios, in which the host's effect cancels.
     pub(super) relative: bool,
 }
 
 impl RunConditions {
-    pub(super) fn of(a: (&RunValues, &CaseSamples<'_>), b: (&RunValues, &CaseSamples<'_>)) -> Self {
+    pub(super) fn new(a: (&RunValues, &CaseSamples<'_>), b: (&RunValues, &CaseSamples<'_>)) -> Self {
         let sides = [("A", &a.0.file.noise), ("B", &b.0.file.noise)];
         let invalid = sides.iter().find_map(|(name, noise)| {
             let reason = noise.as_ref()?.invalid.first()?;
             Some(format!("the noise guard calls {name} invalid: {reason}"))
         });
         let unjudged = sides.iter().find_map(|(name, noise)| match noise {
-            None => Some(format!("no noise guard watched {name}")),
+            None => Some(format!("{name} has no noise guard")),
             Some(noise) => Some(format!("the noise guard could not judge {name}: {}", noise.unjudged.as_ref()?)),
         });
         let slower = a.0.file.noise.as_ref().zip(b.0.file.noise.as_ref()).and_then(|(a, b)| slower(a, b));
@@ -37,17 +37,17 @@ impl RunConditions {
         Self { invalid, unjudged, slower, simulated, relative: a.1.is_relative() && b.1.is_relative() }
     }
 
-    /// Whether the host's own speed bears on a metric of that unit: memory does not depend on it.
-    pub(super) fn bears_on(&self, unit: Unit) -> bool {
+    /// Whether the host's speed affects a metric of that unit. It does not affect memory.
+    pub(super) fn affect(&self, unit: Unit) -> bool {
         !self.simulated && !self.relative && matches!(unit, Unit::Nanos | Unit::PerSecond)
     }
 }
 
-fn is_simulated(run: &RunValues, found: &CaseSamples<'_>) -> bool {
-    found.values.iter().all(|v| capabilities(&run.file, &v.case.platform).is_some_and(|can| can.simulated))
+fn is_simulated(run: &RunValues, samples: &CaseSamples<'_>) -> bool {
+    samples.values.iter().all(|v| capabilities(&run.file, &v.case.platform).is_some_and(|can| can.simulated))
 }
 
-/// How much longer the same work on the same CPUs took around `b`: the mean over the CPUs of the logarithms of the
+/// How much longer the same work on the same CPUs took during `b`: the mean over the CPUs of the logarithms of the
 /// medians' ratios.
 fn slower(a: &NoiseGuard, b: &NoiseGuard) -> Option<f64> {
     let readings =

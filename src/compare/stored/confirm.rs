@@ -1,12 +1,12 @@
-//! A regression has to be there twice: what a first comparison flags is measured again and flagged again, or is none.
+//! Confirms a regression: flagged cases are measured again and must be flagged again.
 
 use super::{Compared, Key};
 use crate::compare::rule::{Line, Verdict};
 use crate::model::attacker::Attacker;
 use crate::model::configuration::{Configuration, Design};
 
-/// The configuration with only what the flagged cases take, and a seed of its own; `None` where nothing is flagged. Cases
-/// that come with them are measured, too, and not judged.
+/// The configuration with only what the flagged cases need, and a new seed; `None` if no case is flagged. Other cases that
+/// this includes are measured but not judged.
 pub fn flagged_alone(configuration: &Configuration, compared: &Compared, seed: u64) -> Option<Configuration> {
     let lines = compared.comparison.lines.iter().zip(&compared.keys);
     let flagged: Vec<&Key> =
@@ -41,7 +41,7 @@ fn keep_flagged(design: &mut Design, flagged: &[&Key]) {
     }
 }
 
-/// The first comparison with only those regressions that the second, of a run of that name, shows again.
+/// The first comparison, with only those regressions that the second one, of the run `run`, shows again.
 pub fn confirmed(mut first: Compared, second: &Compared, run: &str) -> Compared {
     for (line, key) in first.comparison.lines.iter_mut().zip(&first.keys) {
         if line.decision.verdict != Verdict::Regressed {
@@ -50,7 +50,7 @@ pub fn confirmed(mut first: Compared, second: &Compared, run: &str) -> Compared 
         let mut again = second.comparison.lines.iter().zip(&second.keys);
         let again = again.find(|(other, k)| *k == key && other.metric == line.metric).map(|(other, _)| other);
         let again_flagged = again.is_some_and(|other| other.decision.verdict == Verdict::Regressed);
-        line.decision.reason = Some(told(again, second, run));
+        line.decision.reason = Some(reason(again, second, run));
         if !again_flagged {
             line.decision.verdict = Verdict::Inconclusive;
         }
@@ -58,20 +58,20 @@ pub fn confirmed(mut first: Compared, second: &Compared, run: &str) -> Compared 
     first
 }
 
-fn told(again: Option<&Line>, second: &Compared, run: &str) -> String {
+fn reason(again: Option<&Line>, second: &Compared, run: &str) -> String {
     let percent = |line: &Line| line.decision.shift.map(|shift| format!("{:+.1} %", 100.0 * shift.value.exp_m1()));
     match again {
         Some(line) if line.decision.verdict == Verdict::Regressed => {
-            format!("measured again, everything provisioned anew: {} in run {run}", percent(line).unwrap_or_default())
+            format!("confirmed after re-provisioning: {} in run {run}", percent(line).unwrap_or_default())
         }
         Some(line) => {
             let change = percent(line).map(|change| format!(", {change}")).unwrap_or_default();
             let why = line.decision.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("not confirmed: measured again in run {run} it is {}{change}{why}", line.decision.verdict)
+            format!("not confirmed: {}{change} in run {run}{why}", line.decision.verdict)
         }
         None => {
             let why = second.comparison.not_comparable.first().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("not confirmed: run {run} does not have it{why}")
+            format!("not confirmed: not measured in run {run}{why}")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which cases of two runs are the same question.
+//! Matches the cases of two runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,50 +7,60 @@ use crate::model::attacker::Attacker;
 use crate::model::placement::Placement;
 use crate::model::platform::PlatformId;
 use crate::model::record::{Case, CaseName, Experiment, Role, neighbor};
+use crate::model::run::RunId;
 use crate::model::units::{Direction, Unit};
-use crate::store::{CaseValues, MetricValues, RunValues};
+use crate::store::{CaseValues, MetricValues, RunOutcome, RunValues};
 
-/// A case without what two runs of it may differ in: its image, its accelerator, and, where two platforms are compared,
-/// its platform.
+/// A case without what may differ between two runs: its image, its accelerator, and, if two platforms are compared, its
+/// platform.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// What is measured.
+    /// The experiment.
     pub experiment: Experiment,
-    /// Where; `None` where the platforms are what is compared.
+    /// The platform; `None` if two platforms are compared.
     pub platform: Option<PlatformId>,
     /// The measured guest.
     pub workload: String,
-    /// Where the attacker runs.
+    /// The placement of the attacker.
     pub placement: Placement,
-    /// What the trials are for.
+    /// The role of the trials.
     pub role: Role,
     /// The attacker.
     pub attacker: Option<Attacker>,
-    /// Idle instances beside the measured one.
+    /// The number of idle background instances.
     pub background: u32,
-    /// How many victims run at once.
+    /// The number of victims at once.
     pub victims: u32,
 }
 
-/// How the platforms of two runs are put together.
+/// Why no platforms of two runs match.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum MatchError {
+    #[error("{name} has no trials (run {run}, {outcome})")]
+    NoTrials { name: &'static str, run: RunId, outcome: RunOutcome },
+    #[error("no common platform: {a} against {b}")]
+    NoCommonPlatform { a: String, b: String },
+}
+
+/// How the platforms of two runs are matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pairing {
     /// Each with itself.
     Same,
-    /// The only one of A with the only one of B.
+    /// The only platform of A with the only platform of B.
     Across,
 }
 
 /// The trials of one case of one run.
 #[derive(Debug, Clone)]
 pub(super) struct CaseSamples<'a> {
-    /// The trials; of several images or accelerators where a run is mixed.
+    /// The trials, one item for each image and accelerator.
     pub(super) values: Vec<&'a CaseValues>,
-    /// The references of the same blocks, where the case is measured against them.
+    /// The references of the same rounds, if the case is measured against them.
     pub(super) reference: Option<&'a CaseValues>,
 }
 
-/// The numbers of one metric of one side, ready to be compared.
+/// The values of one metric of one side.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
     pub(super) unit: Unit,
@@ -66,19 +76,19 @@ pub(super) struct Metric {
     pub(super) direction: Direction,
 }
 
-/// What a metric that is divided by its reference is called: `insert_time` becomes `insert_time_slowdown`.
+/// The suffix of a metric that is divided by its reference: `insert_time` becomes `insert_time_slowdown`.
 pub(super) const SLOWDOWN: &str = "_slowdown";
 
 impl Pairing {
-    /// Each platform with itself where the runs share one; the two platforms where each run has one.
+    /// Matches each platform with itself if the runs share one, and otherwise the only platforms of both runs.
     ///
     /// # Errors
-    /// Says why there is nothing to put together.
-    pub(super) fn of(a: &RunValues, b: &RunValues) -> Result<Self, String> {
+    /// Why there is nothing to match.
+    pub(super) fn new(a: &RunValues, b: &RunValues) -> Result<Self, MatchError> {
         let (mine, theirs) = (platforms(a), platforms(b));
         for (name, run) in [("A", a), ("B", b)] {
             if run.cases.is_empty() {
-                return Err(format!("{name} has no trials (run {}, {})", run.file.run, run.file.outcome));
+                return Err(MatchError::NoTrials { name, run: run.file.run.clone(), outcome: run.file.outcome });
             }
         }
         if mine.iter().any(|platform| theirs.contains(platform)) {
@@ -86,12 +96,12 @@ impl Pairing {
         }
         match (mine.as_slice(), theirs.as_slice()) {
             ([_], [_]) => Ok(Pairing::Across),
-            _ => Err(format!("no common platform: {} against {}", names(&mine), names(&theirs))),
+            _ => Err(MatchError::NoCommonPlatform { a: names(&mine), b: names(&theirs) }),
         }
     }
 }
 
-/// The platforms that have trials, each once.
+/// The platforms with trials, each once.
 pub(super) fn platforms(run: &RunValues) -> Vec<&PlatformId> {
     let mut all: Vec<&PlatformId> = run.cases.iter().map(|values| &values.case.platform).collect();
     all.sort_unstable();
@@ -103,13 +113,13 @@ pub(super) fn names(platforms: &[&PlatformId]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The cases of a run by what makes them comparable.
+/// The cases of a run by key.
 pub(super) fn keyed(run: &RunValues, pairing: Pairing) -> BTreeMap<Key, CaseSamples<'_>> {
     let mut all: BTreeMap<Key, CaseSamples<'_>> = BTreeMap::new();
     for values in &run.cases {
-        let found =
+        let samples =
             all.entry(Key::of(&values.case, values.role, pairing)).or_insert_with(|| CaseSamples::new(run, values));
-        found.values.push(values);
+        samples.values.push(values);
     }
     all
 }
@@ -130,7 +140,7 @@ impl Key {
 }
 
 impl fmt::Display for Key {
-    /// As the plan calls the case, without the platform where that is what is compared.
+    /// The name of the case in a plan, without the platform if two platforms are compared.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = CaseName {
             experiment: self.experiment,
@@ -148,16 +158,16 @@ impl fmt::Display for Key {
 
 impl<'a> CaseSamples<'a> {
     fn new(run: &'a RunValues, values: &CaseValues) -> Self {
-        let is_beside = values.case.experiment == Experiment::Isolation && values.role != Role::Reference;
+        let has_reference = values.case.experiment == Experiment::Isolation && values.role != Role::Reference;
         let reference = |other: &&CaseValues| {
             let case = Case { attacker: None, image: other.case.image.clone(), ..values.case.clone() };
             other.role == Role::Reference && other.case == case
         };
-        let reference = if is_beside { run.cases.iter().find(reference) } else { None };
+        let reference = if has_reference { run.cases.iter().find(reference) } else { None };
         Self { values: Vec::new(), reference }
     }
 
-    /// The trials, where they are all of one image on one accelerator.
+    /// The trials, if all are of one image on one accelerator.
     pub(super) fn one(&self) -> Option<&'a CaseValues> {
         match self.values.as_slice() {
             [one] => Some(one),
@@ -165,27 +175,27 @@ impl<'a> CaseSamples<'a> {
         }
     }
 
-    /// What the case is called where its platform is not what is compared.
+    /// The key with the platform.
     pub(super) fn key(&self) -> Key {
         let first = self.values[0];
         Key::of(&first.case, first.role, Pairing::Same)
     }
 
-    /// Why there is no number, or not of every trial, for `who`; `None` when all is well.
-    pub(super) fn trouble(&self, who: &str) -> Option<String> {
+    /// Why `who` has no values in this case; `None` if it has.
+    pub(super) fn failure(&self, who: &str) -> Option<String> {
         let Some(one) = self.one() else {
             return Some(format!("{who} mixes trials of {} images or accelerators in this case", self.values.len()));
         };
         no_successful_trials(one, who, "trials").or_else(|| {
             let reference = self.is_relative().then_some(self.reference)?;
             match reference {
-                None => Some(format!("{who} has no reference to hold it against")),
+                None => Some(format!("{who} has no reference for this case")),
                 Some(reference) => no_successful_trials(reference, who, "references"),
             }
         })
     }
 
-    /// The metrics, those that are divided by the reference under their own names.
+    /// The metrics; those that are divided by the reference have a suffix.
     pub(super) fn metrics(&self) -> impl Iterator<Item = Metric> {
         let is_relative = self.is_relative();
         let metrics = self.values.iter().flat_map(|values| &values.metrics);
@@ -195,12 +205,12 @@ impl<'a> CaseSamples<'a> {
         })
     }
 
-    /// Whether every number is divided by that of the reference of its block, so that what the host did to both cancels.
+    /// Whether every value is divided by the reference of its round, so that the host's effect on both cancels.
     pub(super) fn is_relative(&self) -> bool {
         self.values.iter().any(|v| v.case.experiment == Experiment::Isolation && v.role != Role::Reference)
     }
 
-    /// The numbers of the metric of that name; `None` without one.
+    /// The values of the metric of that name.
     pub(super) fn series(&self, name: &str) -> Option<Series> {
         let values = self.one()?;
         if !self.is_relative() {
@@ -215,22 +225,22 @@ impl<'a> CaseSamples<'a> {
     }
 }
 
-/// Why `who` has no number of a case; `None` where a trial of it is good. `what` says what the trials are.
+/// Why `who` has no values in a case; `None` if a trial succeeded. `what` names the trials.
 fn no_successful_trials(values: &CaseValues, who: &str, what: &str) -> Option<String> {
     let reason = values.reason.as_deref().unwrap_or("no reason is recorded");
     match (values.counts.ok, values.counts.failed) {
         (0, 0) => Some(format!("{who} skipped its {what}: {reason}")),
-        (0, failed) => Some(format!("not one of {who}'s {failed} {what} is good: {reason}")),
+        (0, failed) => Some(format!("{who} has no successful {what} of {failed}: {reason}")),
         _ => None,
     }
 }
 
-/// How much worse each value is than that of the reference of its block: above 1 is worse. `None` where one is no number,
-/// such as of a victim that did nothing at all: without it, the others would look better than all of them are.
+/// How much worse each value is than the reference of its round: above 1 is worse. `None` if one is not finite, such as for
+/// a victim that did nothing: without it, the others would look better than all of them are.
 fn ratios(loaded: &MetricValues, alone: &MetricValues) -> Option<Vec<f64>> {
     let alone_at: BTreeMap<u32, f64> = alone.values.iter().copied().collect();
-    let ratio = |(block, value): &(u32, f64)| {
-        let alone = alone_at.get(block)?;
+    let ratio = |(round, value): &(u32, f64)| {
+        let alone = alone_at.get(round)?;
         Some(if loaded.direction == Direction::Higher { alone / value } else { value / alone })
     };
     let ratios: Vec<f64> = loaded.values.iter().filter_map(ratio).collect();

@@ -1,9 +1,9 @@
-//! Two stored runs held against each other.
+//! Compares two stored runs.
 //!
-//! A weaker question than `cargo xtask ab` asks: the runs were measured at different times, so that whatever drifted in
-//! between looks like a difference (how often: docs/regressions.md). So a
-//! difference counts only where it exceeds what two runs of the same thing differ by, and what the host itself did.
-//! Pure but for reading earlier sessions and saved baselines. Invariant: exchanging the runs mirrors every verdict.
+//! This is weaker than `cargo xtask ab`: the runs were measured at different times, so drift looks like a difference
+//! (docs/regressions.md says how often). A difference counts only if it exceeds what two runs of the same thing differ by,
+//! and what the host itself changed by.
+//! Pure, except for reading earlier runs and saved baselines. Invariant: swapping the runs mirrors every verdict.
 
 pub mod baseline;
 mod comparable;
@@ -33,18 +33,18 @@ use comparable::{facts, notes, obstacles};
 use conditions::RunConditions;
 use matching::{CaseSamples, Pairing, keyed};
 
-/// What is asked of two runs.
+/// How to compare two runs.
 #[derive(Debug, Clone)]
 pub struct Question<'a> {
-    /// When a difference is one; of the rule, what is about blocks does not apply.
+    /// The rule for a difference. Its parameters for blocks do not apply.
     pub rule: Rule,
-    /// Which metrics.
+    /// The metrics to compare.
     pub metrics: MetricSelection,
-    /// What sessions of the same thing differed by on this host.
+    /// How much earlier runs of the same thing differed on this host.
     pub past: &'a Past,
 }
 
-/// A comparison, and the case of each of its lines.
+/// A comparison with the case of each of its lines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compared {
     /// The comparison.
@@ -53,7 +53,7 @@ pub struct Compared {
     pub keys: Vec<Key>,
 }
 
-/// Compares the run `b` with the run `a`, which are called so.
+/// Compares the run `b` with the run `a`, each with its name.
 pub fn compare(a: (&str, &RunValues), b: (&str, &RunValues), question: &Question<'_>) -> Compared {
     let side = |name: &str, run: &RunValues| Side { name: name.to_owned(), facts: facts(&run.file) };
     let mut comparison = Comparison {
@@ -65,11 +65,11 @@ pub fn compare(a: (&str, &RunValues), b: (&str, &RunValues), question: &Question
         took: None,
     };
     let (a, b) = (a.1, b.1);
-    let pairing = match Pairing::of(a, b) {
+    let pairing = match Pairing::new(a, b) {
         Ok(pairing) => pairing,
         Err(why) => {
             comparison.not_comparable = asks_otherwise(&a.file.configuration, &b.file.configuration);
-            comparison.not_comparable.push(why);
+            comparison.not_comparable.push(why.to_string());
             return Compared { comparison, keys: Vec::new() };
         }
     };
@@ -86,12 +86,12 @@ pub fn compare(a: (&str, &RunValues), b: (&str, &RunValues), question: &Question
 
 type Cases<'a> = BTreeMap<Key, CaseSamples<'a>>;
 
-/// A line a metric of every case that both runs have, in the order of the cases.
+/// A line for each metric of each case that both runs have, in the order of the cases.
 fn lines(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>), question: &Question<'_>) -> Vec<(Key, Line)> {
     let mut all = Vec::new();
     for (key, mine) in a.1 {
         let Some(other) = b.1.get(key) else { continue };
-        let conditions = RunConditions::of((a.0, mine), (b.0, other));
+        let conditions = RunConditions::new((a.0, mine), (b.0, other));
         let own = [mine, other].map(CaseSamples::key);
         for metric in metrics::chosen(&question.metrics, key, mine, other) {
             let band = question.past.band([&own[0], &own[1]], &metric);
@@ -108,12 +108,12 @@ fn metrics_are_missing(lines: &[(Key, Line)], key: &Key) -> bool {
     lines.last().is_none_or(|(last, _)| last != key)
 }
 
-/// The line of a case of which neither run has a number.
+/// The line of a case without values in both runs.
 fn no_successful_trials(key: &Key, a: &CaseSamples<'_>, b: &CaseSamples<'_>) -> Line {
-    let reason = match (a.trouble("A"), b.trouble("B")) {
+    let reason = match (a.failure("A"), b.failure("B")) {
         (Some(a), Some(b)) => format!("{a}; {b}"),
         (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => "neither run has a metric that is asked for".to_owned(),
+        (None, None) => "neither run has a selected metric".to_owned(),
     };
     Line {
         case: key.to_string(),

@@ -1,8 +1,7 @@
-//! What earlier sessions of the same thing differed by on the same host.
+//! How much earlier runs of the same thing differed on the same host.
 //!
-//! The reason why a stored run is a weak witness: one run's trials agree with each other better than two runs do. Only
-//! sessions of the same images, versions, revision and configuration tell, and only those before either run: what is
-//! asked about, and what was measured of it since, would be taken for noise.
+//! Trials of one run agree better with each other than two runs do. Only runs with the same images, versions, revision and
+//! configuration count, and only those before both runs: otherwise the difference in question would count as noise.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,32 +20,32 @@ use crate::store::{RunOutcome, RunValues, TRIALS_FILE, own_runs, read_values};
 pub(super) struct Band {
     /// A share of the metric.
     pub(super) share: f64,
-    /// Where it is from.
+    /// What it is based on.
     pub(super) source: String,
 }
 
-/// What is assumed where nothing is known: the medians of the tenths of each recording in `fixtures/recordings`, seconds to
-/// minutes apart on one quiet host, lie up to 4.6 % from the median of all (one of the forty, Docker's last, 23 %).
+/// The band without earlier runs: the medians of the tenths of each recording in `fixtures/recordings`, seconds to minutes
+/// apart on one quiet host, are up to 4.6 % from the median of all (one of the forty, Docker's last, 23 %).
 const DEFAULT_BAND: f64 = 0.05;
-/// The same for what no clock tells: an image has one size, and the memory of the same pages is the same.
+/// The same for sizes and counts: an image has one size, and the same pages take the same memory.
 const EXACT: f64 = 0.01;
-/// How many standard deviations of a session's median make the band: two sessions differ by more in one of thirty.
+/// The standard deviations of a run's median in the band. Two runs differ by more in one of thirty cases.
 const WIDTH: f64 = 3.0;
-/// So many degrees of freedom a spread stands on at least.
+/// The least degrees of freedom of a spread.
 const LEAST: usize = 2;
-/// Earlier runs that are read at most, and how large they may be: comparing stays quick.
+/// The most earlier runs to read, and their largest size, so that a comparison stays quick.
 const RUNS: usize = 12;
 const RUN_BYTES: u64 = 4 << 20;
 
-/// The medians of earlier sessions.
+/// The medians of earlier runs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
-    /// Of each case and metric: the logarithms of the medians, together where the sessions measured the same thing.
+    /// By case and metric, then by what was measured: the logarithms of the medians.
     medians: BTreeMap<(Key, String), BTreeMap<String, Vec<f64>>>,
 }
 
 impl Past {
-    /// What the runs under `runs` tell that are older than `a` and `b`, and ask the same as they do on the same host.
+    /// Reads the runs under `runs` that are older than `a` and `b` and match them in configuration and host.
     pub fn load(runs: &Path, a: &RunValues, b: &RunValues) -> Self {
         let mut past = Self::default();
         let before = (&a.file.run).min(&b.file.run);
@@ -65,17 +64,17 @@ impl Past {
         past
     }
 
-    /// Takes the medians of a session.
+    /// Adds the medians of a run.
     pub(super) fn add(&mut self, run: &RunValues) {
         let revision = host(&run.file).revision;
-        for (key, found) in keyed(run, Pairing::Same) {
-            let Some(values) = found.one() else { continue };
+        for (key, samples) in keyed(run, Pairing::Same) {
+            let Some(values) = samples.one() else { continue };
             let version = run.file.platforms.iter().find(|p| p.id == values.case.platform).map(|p| &p.facts.version);
             let (harness, revision) = (&run.file.version, &revision);
             let thing = format!("{} {} {version:?} {harness} {revision:?}", values.case.image, values.case.accelerator);
-            for Metric { name, .. } in found.metrics() {
+            for Metric { name, .. } in samples.metrics() {
                 let Some(middle) =
-                    found.series(&name).and_then(|s| Sample::new(s.values).ok()).map(|s| median(&s).ln())
+                    samples.series(&name).and_then(|s| Sample::new(s.values).ok()).map(|s| median(&s).ln())
                 else {
                     continue;
                 };
@@ -87,8 +86,7 @@ impl Past {
         }
     }
 
-    /// How much two runs may differ in a metric, of which each has its case by its own key, with its platform: as much as
-    /// the more restless of them.
+    /// How much two runs may differ in a metric: the larger band of their two cases, each with its own platform.
     pub(super) fn band(&self, [a, b]: [&Key; 2], metric: &Metric) -> Band {
         let (a, b) = (self.band_of(a, metric), self.band_of(b, metric));
         if b.share > a.share { b } else { a }
@@ -96,17 +94,17 @@ impl Past {
 
     fn band_of(&self, key: &Key, metric: &Metric) -> Band {
         let least = if matches!(metric.unit, Unit::Bytes | Unit::Count) { EXACT } else { DEFAULT_BAND };
-        let usual = || Band { share: least, source: "the usual, for want of earlier sessions".to_owned() };
+        let usual = || Band { share: least, source: "the default, without earlier runs".to_owned() };
         let Some((sd, sessions)) = self.spread(key, &metric.name) else { return usual() };
         match (WIDTH * sd).exp_m1() {
             share if share > least => {
-                Band { share, source: format!("three times the spread of {sessions} earlier sessions") }
+                Band { share, source: format!("three times the spread of {sessions} earlier runs") }
             }
-            _ => Band { share: least, source: format!("the least, {sessions} earlier sessions differed less") },
+            _ => Band { share: least, source: format!("the least; {sessions} earlier runs differed less") },
         }
     }
 
-    /// The standard deviation of a session's median about those of the same thing, and of how many sessions.
+    /// The standard deviation of a run's median around the mean of the same thing, and the number of runs.
     fn spread(&self, key: &Key, metric: &str) -> Option<(f64, usize)> {
         let things = self.medians.get(&(key.clone(), metric.to_owned()))?;
         let sessions: usize = things.values().map(Vec::len).sum();
@@ -120,7 +118,7 @@ impl Past {
     }
 }
 
-/// Whether a run is a session of the same question on the same host that is fit to tell.
+/// Whether a run is complete, not too noisy, and of the same configuration and host.
 fn is_alike(like: &RunValues, run: &RunValues) -> bool {
     let quiet = run.file.noise.as_ref().is_none_or(|noise| noise.invalid.is_empty());
     quiet

@@ -118,7 +118,7 @@ fn what_is_all_invalid_is_not_called_free_of_regressions() {
 
 #[test]
 fn what_b_has_lost_is_in_the_headline() {
-    let lost = Decision::without_numbers(Verdict::Inconclusive, "not one of B's 12 trials is good: no main line");
+    let lost = Decision::without_numbers(Verdict::Inconclusive, "B has no successful trials of 12: no main line");
     let lost = Line { b: None, decision: lost, ..line("boot/hello/9", "boot", Verdict::Inconclusive, 0.0) };
     let same = line("boot/hello/0", "boot", Verdict::Equivalent, 0.0);
     let told = |lines| {

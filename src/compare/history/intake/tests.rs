@@ -31,15 +31,15 @@ fn stored(id: &str, about: f64, change: impl Fn(&mut TrialRecord)) -> RunValues 
     read_values(dir.path()).unwrap()
 }
 
-fn of(run: &RunValues, earlier: &[Entry]) -> Vec<Entry> {
-    of_run(run, &host_of(&run.file).unwrap(), earlier)
+fn entries_of(run: &RunValues, earlier: &[Entry]) -> Vec<Entry> {
+    run_entries(run, &host_of(&run.file).unwrap(), earlier)
 }
 
 #[test]
 fn the_first_run_is_the_anchor_of_those_after_it() {
-    let first = of(&run("20261101-000000-0001", 7e6), &[]);
+    let first = entries_of(&run("20261101-000000-0001", 7e6), &[]);
     assert!(first[0].is_anchor() && first[0].ratio.is_some_and(|ratio| ratio.value == 1.0));
-    let second = of(&run("20261102-000000-0002", 7.7e6), &first);
+    let second = entries_of(&run("20261102-000000-0002", 7.7e6), &first);
     let ratio = second[0].ratio.unwrap();
     assert!((ratio.value - 1.1).abs() < 1e-3 && ratio.interval.is_some_and(|i| i.contains(1.1)), "{ratio:?}");
     assert_eq!((&second[0].anchor, second[0].is_anchor()), (&first[0].anchor, false));
@@ -52,18 +52,18 @@ fn more_of_what_is_better_is_a_ratio_below_one() {
         run.cases[0].metrics[0].direction = Direction::Higher;
         run
     };
-    let first = of(&faster(run("20261101-000000-0001", 1e3)), &[]);
-    let second = of(&faster(run("20261102-000000-0002", 2e3)), &first);
+    let first = entries_of(&faster(run("20261101-000000-0001", 1e3)), &[]);
+    let second = entries_of(&faster(run("20261102-000000-0002", 2e3)), &first);
     assert!((second[0].ratio.unwrap().value - 0.5).abs() < 1e-3);
 }
 
 #[test]
 fn another_kernel_or_setting_has_an_anchor_of_its_own() {
-    let first = of(&run("20261101-000000-0001", 7e6), &[]);
+    let first = entries_of(&run("20261101-000000-0001", 7e6), &[]);
     for (name, value) in [("kernel", "6.9.0"), ("microcode", "0x2"), ("transparent_hugepages", "never")] {
         let mut other = run("20261102-000000-0002", 8e6);
         other.file.host.insert(name.to_owned(), Value::from(value));
-        let second = of(&other, &first);
+        let second = entries_of(&other, &first);
         assert!(second[0].is_anchor() && second[0].host == first[0].host, "{name}");
     }
 }
@@ -76,7 +76,7 @@ fn other_rows_have_an_anchor_of_their_own() {
             run.file.configuration.changed(|c| (c.experiment, c.rows) = (Experiment::Scalability, rows));
         let case = &mut run.cases[0].case;
         (case.experiment, case.workload) = (Experiment::Scalability, crate::model::program::Program::Sqlite);
-        of(&run, earlier).remove(0)
+        entries_of(&run, earlier).remove(0)
     };
     let quick = of_rows("20261101-000000-0001", 5_000, &[]);
     let standard = of_rows("20261102-000000-0002", 60_000, std::slice::from_ref(&quick));
@@ -93,7 +93,8 @@ fn every_metric_of_a_case_has_its_line_even_one_that_the_first_trial_lacks() {
             trial.metrics.push(ready);
         }
     });
-    let lines: Vec<(String, usize)> = of(&run, &[]).into_iter().map(|entry| (entry.metric, entry.trials)).collect();
+    let lines: Vec<(String, usize)> =
+        entries_of(&run, &[]).into_iter().map(|entry| (entry.metric, entry.trials)).collect();
     assert_eq!(lines, [("boot".to_owned(), 12), ("ready".to_owned(), 11)]);
 }
 
@@ -102,9 +103,9 @@ fn a_noisy_run_is_stored_as_invalid_and_never_an_anchor() {
     let noise = NoiseGuard { before: Vec::new(), after: Vec::new(), invalid: vec!["noisy".to_owned()], unjudged: None };
     let mut noisy = run("20261102-000000-0002", 9e6);
     noisy.file.noise = Some(noise);
-    assert_eq!(of(&noisy, &[]), []);
-    let first = of(&run("20261101-000000-0001", 7e6), &[]);
-    let entries = of(&noisy, &first);
+    assert_eq!(entries_of(&noisy, &[]), []);
+    let first = entries_of(&run("20261101-000000-0001", 7e6), &[]);
+    let entries = entries_of(&noisy, &first);
     assert_eq!((entries[0].verdict, entries[0].sound_ratio()), (Some(Verdict::Invalid), None));
 }
 
@@ -117,8 +118,8 @@ fn what_has_no_logarithm_and_what_failed_is_left_out() {
             }
         })
     };
-    assert_eq!(of(&first(|trial| trial.metrics[0].value = 0.0), &[]), []);
-    assert_eq!(of(&first(|trial| trial.outcome = Outcome::Failed), &[])[0].trials, 11);
+    assert_eq!(entries_of(&first(|trial| trial.metrics[0].value = 0.0), &[]), []);
+    assert_eq!(entries_of(&first(|trial| trial.outcome = Outcome::Failed), &[])[0].trials, 11);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn a_history_that_is_not_there_is_empty() {
     let contents = history.read();
     assert!(contents.entries.is_empty() && contents.warnings.is_empty());
     assert_eq!(history.prune(Keep::Sessions(1)).unwrap(), Pruned::default());
-    assert!(!history.dir().exists(), "thinning out makes no folder");
+    assert!(!history.dir().exists(), "pruning creates no folder");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn what_a_crash_tore_is_reported_cut_off_and_completed() {
     fs::write(file(&history), &text[..text.len() - 20]).unwrap();
     let contents = history.read();
     assert_eq!(contents.entries, [entry(0)]);
-    assert!(contents.warnings[0].ends_with("its last line is torn, passed over"), "{:?}", contents.warnings);
+    assert!(contents.warnings[0].ends_with("its last line is torn; skipped it"), "{:?}", contents.warnings);
     assert_eq!(history.merge(&[entry(0), entry(1)]).unwrap(), Added { new: 1, known: 1 });
     assert_eq!(fs::read_to_string(file(&history)).unwrap(), text);
 }
@@ -79,7 +79,7 @@ fn a_damaged_file_is_named_and_not_touched() {
 }
 
 #[test]
-fn thinning_out_keeps_the_latest_of_every_track_and_the_anchor() {
+fn pruning_keeps_the_latest_of_every_track_and_the_anchor() {
     let (_dir, history) = history();
     let mut entries = stepped(30, 15, 0.05);
     let rare = Entry { case: "boot/hello/100".to_owned(), ..entry(3) };
@@ -91,7 +91,7 @@ fn thinning_out_keeps_the_latest_of_every_track_and_the_anchor() {
 }
 
 #[test]
-fn thinning_out_by_days_keeps_what_is_young_and_the_anchor() {
+fn pruning_by_days_keeps_what_is_young_and_the_anchor() {
     let (_dir, history) = history();
     let old = Entry { session: "20200101-000000-0001".parse().unwrap(), ..entry(1) };
     let anchor = Entry { session: "20190101-000000-0000".parse().unwrap(), ..entry(0) };

@@ -1,4 +1,4 @@
-//! Two runs whose truth is known.
+//! Comparisons of two runs whose difference is known.
 
 mod refusals;
 mod verdicts;

@@ -39,7 +39,7 @@ fn runs_that_ask_different_things_are_refused(#[case] change: Change, #[case] wh
 }
 
 #[test]
-fn rows_matter_to_sqlite_and_a_ladders_order_beside_a_background() {
+fn rows_matter_to_sqlite_and_a_ladders_order_with_a_background() {
     let a = isolation(1.5, 1.0);
     let mut b = a.clone();
     change_to(&mut b, |c| c.rows = 60_000);
@@ -47,7 +47,7 @@ fn rows_matter_to_sqlite_and_a_ladders_order_beside_a_background() {
     let mut a = boots(12, 7e6);
     let mut b = a.clone();
     change_to(&mut b, |c| (c.rows, c.ladder_order) = (60_000, LadderOrder::Growth));
-    assert!(compared(&a, &b).comparison.not_comparable.is_empty(), "neither matters to a boot beside nobody");
+    assert!(compared(&a, &b).comparison.not_comparable.is_empty(), "neither matters to a boot without a background");
     a.cases[0].case.background = 10;
     b.cases[0].case.background = 10;
     assert_eq!(refused(&a, &b), "configuration: ladder order: shuffled against growth");
@@ -75,7 +75,7 @@ fn what_may_be_asked_about_is_allowed_and_named() {
     );
     assert_eq!(comparison.b.facts["revision"], "ff4b0d4ff4b0");
     let note =
-        "the measured guest is another program in B, so that a difference may be the guest's own: boot/native/hello/0";
+        "the measured guest is another program in B, so a difference may come from the guest: boot/native/hello/0";
     assert!(comparison.notes.iter().any(|n| n == note), "{:?}", comparison.notes);
     assert!(!compared(&a, &a).comparison.notes.iter().any(|n| n.contains("another program")));
 }
@@ -102,15 +102,15 @@ fn what_a_reader_must_know_is_noted() {
     let mut b = a.clone();
     b.cases.truncate(1);
     (b.file.outcome, b.file.planned) = (RunOutcome::Interrupted, 48);
-    b.warnings = vec!["line 13: torn, passed over".to_owned()];
+    b.warnings = vec!["line 13: torn, skipped".to_owned()];
     b.cases[0].counts.flagged = 2;
     let notes = compared(&a, &b).comparison.notes.join("\n");
     for note in [
-        "what drifted in between counts as a difference",
+        "drift between them counts as a difference",
         "B is not complete (interrupted): 12 of 48 trials",
-        "B: line 13: torn, passed over",
+        "B: line 13: torn, skipped",
         "B: of 12 trials 0 failed and 2 are flagged",
-        "nothing is recorded of A's host",
+        "A's host is not recorded",
         "in A alone, not compared: boot/native/hello/10",
     ] {
         assert!(notes.contains(note), "`{note}` in {notes}");

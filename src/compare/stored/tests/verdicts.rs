@@ -1,4 +1,4 @@
-//! What is said of runs that can be compared.
+//! Verdicts on runs that can be compared.
 
 use std::path::Path;
 
@@ -26,11 +26,11 @@ fn a_difference_counts_beyond_what_two_runs_of_the_same_thing_differ_by(
 
 #[test]
 fn a_throughput_that_falls_is_worse() {
-    let throughput = |centre| {
+    let throughput = |center| {
         let metric = MetricValues {
             unit: Unit::PerSecond,
             direction: Direction::Higher,
-            ..metric("throughput", values(30, centre, 0.02))
+            ..metric("throughput", values(30, center, 0.02))
         };
         run(vec![case(0, vec![metric])])
     };
@@ -62,8 +62,8 @@ fn a_host_that_was_slower_itself_explains_what_it_can() {
 
 #[test]
 fn memory_does_not_depend_on_the_hosts_speed() {
-    let memory = |centre| {
-        let metric = MetricValues { unit: Unit::Bytes, ..metric("pss_per_instance", values(20, centre, 0.01)) };
+    let memory = |center| {
+        let metric = MetricValues { unit: Unit::Bytes, ..metric("pss_per_instance", values(20, center, 0.01)) };
         run(vec![case(0, vec![metric])])
     };
     let mut b = memory(1.2e6);
@@ -81,7 +81,7 @@ fn a_noisy_run_is_invalid_and_an_unwatched_one_shows_no_difference() {
     b.file.noise = None;
     let unwatched = decision(&boots(50, 7e6), &b);
     assert_eq!(unwatched.verdict, Verdict::Inconclusive);
-    assert_eq!(unwatched.reason.as_deref(), Some("no noise guard watched B"));
+    assert_eq!(unwatched.reason.as_deref(), Some("B has no noise guard"));
     b.file.noise = Some(NoiseGuard { before: Vec::new(), after: Vec::new(), ..guard(1) });
     assert!(decision(&boots(50, 7e6), &b).reason.is_some_and(|r| r.contains("different work")));
 }
@@ -127,24 +127,24 @@ fn an_attacked_victim_is_compared_by_its_slowdown_whatever_the_host_did() {
     assert_eq!(lines(&isolation(1.5, 1.0), &worse)[0].decision.verdict, Verdict::Regressed);
 }
 
-/// The case with not one good trial, for that reason.
+/// The case without successful trials, for that reason.
 fn all_failed(case: &CaseValues, reason: &str) -> CaseValues {
     let counts = Counts { failed: case.counts.ok, ..Counts::default() };
     CaseValues { counts, reason: Some(reason.to_owned()), metrics: Vec::new(), ..case.clone() }
 }
 
 #[test]
-fn references_that_failed_are_what_a_slowdown_lacks() {
+fn a_slowdown_without_successful_references_names_them() {
     let (a, mut b) = (isolation(1.5, 1.0), isolation(1.5, 1.0));
     b.cases[1] = all_failed(&b.cases[1], "no result");
     let lines = compared(&a, &b).comparison.lines;
     assert_eq!(lines[0].metric, "insert_time_slowdown");
-    assert_eq!(lines[0].decision.reason.as_deref(), Some("not one of B's 20 references is good: no result"));
+    assert_eq!(lines[0].decision.reason.as_deref(), Some("B has no successful references of 20: no result"));
     assert_eq!(compared(&b, &b).comparison.lines[0].decision.verdict, Verdict::Skipped);
 }
 
 #[test]
-fn a_victim_that_did_nothing_at_all_is_not_passed_over() {
+fn a_victim_that_did_nothing_at_all_is_not_ignored() {
     let served = |value: f64| {
         let mut run = isolation(1.5, 1.0);
         for metric in run.cases.iter_mut().flat_map(|case| &mut case.metrics) {
@@ -163,14 +163,14 @@ fn a_victim_that_did_nothing_at_all_is_not_passed_over() {
 }
 
 #[test]
-fn trials_that_failed_are_told_and_never_a_number() {
+fn trials_that_failed_are_reported_and_never_a_number() {
     let mut b = boots(12, 7e6);
     b.cases[0] = all_failed(&b.cases[0], "no main line");
     let lost = decision(&boots(12, 7e6), &b);
     assert_eq!(lost.verdict, Verdict::Inconclusive);
-    assert_eq!(lost.reason.as_deref(), Some("not one of B's 12 trials is good: no main line"));
+    assert_eq!(lost.reason.as_deref(), Some("B has no successful trials of 12: no main line"));
     assert_eq!(compared(&boots(12, 7e6), &b).comparison.lost(), ["boot/native/hello/0"]);
-    assert!(compared(&b, &boots(12, 7e6)).comparison.lost().is_empty(), "what works now is no trouble");
+    assert!(compared(&b, &boots(12, 7e6)).comparison.lost().is_empty(), "what works now is not a failure");
     let comparison = compared(&b, &b).comparison;
     assert!(comparison.says_nothing() && comparison.lines.len() == 1, "{comparison:?}");
     assert!(comparison.notes.iter().any(|note| note == "B: of 12 trials 12 failed and 0 are flagged"));
@@ -195,7 +195,7 @@ fn a_run_that_mixes_images_in_a_case_is_not_judged_there() {
 }
 
 #[test]
-fn the_metrics_are_those_that_are_asked_for() {
+fn the_selected_metrics_are_compared() {
     let of = |name| metric(name, values(12, 7e6, 0.02));
     let run = run(vec![case(0, vec![of("boot"), of("removal"), of("create")])]);
     let names = |metrics| {
@@ -222,9 +222,9 @@ fn a_servers_tail_is_what_it_is_about_too() {
 }
 
 #[test]
-fn what_no_clock_tells_counts_from_a_smaller_difference_on() {
-    let weighed = |centre: f64, unit: Unit| {
-        let metric = MetricValues { unit, ..metric("image_size", (0..8).map(|i| (i, centre)).collect()) };
+fn sizes_count_from_a_smaller_difference_on() {
+    let weighed = |center: f64, unit: Unit| {
+        let metric = MetricValues { unit, ..metric("image_size", (0..8).map(|i| (i, center)).collect()) };
         run(vec![case(0, vec![metric])])
     };
     let verdict = |unit| decision(&weighed(1e6, unit), &weighed(1.03e6, unit)).verdict;
@@ -232,7 +232,7 @@ fn what_no_clock_tells_counts_from_a_smaller_difference_on() {
 }
 
 #[test]
-fn sessions_that_differed_more_widen_what_counts() {
+fn runs_that_differed_more_widen_the_band() {
     let (a, b) = (boots(50, 7e6), boots(50, 7e6 * 1.10));
     let with = |medians: &[f64]| {
         let mut past = Past::default();
@@ -243,13 +243,13 @@ fn sessions_that_differed_more_widen_what_counts() {
     assert_eq!(with(&[7e6, 7.02e6, 6.99e6]).verdict, Verdict::Regressed);
     let wide = with(&[6.5e6, 7e6, 7.5e6]);
     assert_eq!(wide.verdict, Verdict::Inconclusive);
-    assert!(wide.reason.is_some_and(|reason| reason.contains("3 earlier sessions")));
-    assert_eq!(with(&[6.5e6, 7.5e6]).verdict, Verdict::Regressed, "two are too few to tell");
+    assert!(wide.reason.is_some_and(|reason| reason.contains("3 earlier runs")));
+    assert_eq!(with(&[6.5e6, 7.5e6]).verdict, Verdict::Regressed, "two are too few");
 }
 
-/// Keeps `run` as one of that id and host revision, whose boots took `centre`.
-fn kept(runs: &Path, id: &str, revision: &str, centre: f64) -> RunValues {
-    let mut run = boots(12, centre);
+/// Stores a run of that id and host revision, whose boots took `center`.
+fn kept(runs: &Path, id: &str, revision: &str, center: f64) -> RunValues {
+    let mut run = boots(12, center);
     run.file.run = id.parse().unwrap();
     run.file.host = [("revision".to_owned(), revision.into())].into();
     let writer = Writer::open(&runs.join(format!("{id}-boot"))).unwrap();
@@ -279,7 +279,7 @@ fn a_regression_that_is_measured_again_does_not_become_noise() {
     assert_eq!((better.verdict, there == back), (Verdict::Improved, true), "the past is the same from either side");
     assert_ne!(there, Past::default());
     assert_eq!(Past::load(runs.path(), &before[0], b), Past::default(), "nothing is older than the first");
-    // Sessions of either revision agree among themselves.
+    // Runs of each revision agree with each other.
     let later = kept(runs.path(), &id(9), "new", 8.5e6);
     let past = Past::load(runs.path(), &after[3], &later);
     let decision = compare(("a", &after[3]), ("b", &later), &question(&past)).comparison.lines[0].decision.clone();
@@ -287,9 +287,9 @@ fn a_regression_that_is_measured_again_does_not_become_noise() {
 }
 
 #[test]
-fn two_platforms_are_held_against_what_each_of_them_does() {
-    let on = |platform_: &str, centre| {
-        let mut run = boots(50, centre);
+fn two_platforms_are_judged_by_the_bands_of_both() {
+    let on = |platform_: &str, center| {
+        let mut run = boots(50, center);
         (run.cases[0].case.platform, run.file.platforms) =
             (PlatformId::new(platform_), vec![platform(platform_, false)]);
         run
@@ -300,12 +300,12 @@ fn two_platforms_are_held_against_what_each_of_them_does() {
     let (a, b) = (on("native", 7e6), on("youki", 7.7e6));
     for (a, b) in [(&a, &b), (&b, &a)] {
         let decision = compare(("a", a), ("b", b), &question).comparison.lines[0].decision.clone();
-        assert!(decision.reason.as_ref().is_some_and(|reason| reason.contains("3 earlier sessions")), "{decision:?}");
+        assert!(decision.reason.as_ref().is_some_and(|reason| reason.contains("3 earlier runs")), "{decision:?}");
     }
 }
 
 #[test]
-fn only_what_is_there_twice_is_confirmed() {
+fn only_what_regresses_twice_is_confirmed() {
     let two = |first: f64, second: f64| {
         run(vec![
             case(0, vec![metric("boot", values(50, first, 0.02))]),
@@ -321,15 +321,15 @@ fn only_what_is_there_twice_is_confirmed() {
     let verdicts: Vec<Verdict> = confirmed.lines.iter().map(|line| line.decision.verdict).collect();
     assert_eq!(verdicts, [Verdict::Inconclusive, Verdict::Regressed]);
     let reasons: Vec<&str> = confirmed.lines.iter().filter_map(|line| line.decision.reason.as_deref()).collect();
-    assert!(reasons[0].starts_with("not confirmed: measured again in run r2 it is EQUIVALENT"), "{reasons:?}");
-    assert!(reasons[1].starts_with("measured again, everything provisioned anew: +25.0 %"), "{reasons:?}");
+    assert!(reasons[0].starts_with("not confirmed: EQUIVALENT"), "{reasons:?}");
+    assert!(reasons[1].starts_with("confirmed after re-provisioning: +25.0 %"), "{reasons:?}");
     assert!(flagged_alone(&configuration, &compared(&a, &a), 7).is_none());
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn exchanging_the_runs_mirrors_the_verdict(
+    fn swapping_the_runs_mirrors_the_verdict(
         a in prop::collection::vec(1.0..1.3f64, 1..30),
         b in prop::collection::vec(1.0..1.3f64, 1..30),
         factor in 0.7..1.4f64,
