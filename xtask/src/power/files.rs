@@ -13,13 +13,13 @@ use serde_json::Value;
 use super::replay::{Tape, Tapes};
 use featherweight::cli::exit::BadInput;
 
-/// What a recording's file ends with.
+/// The ending of a recording's file name.
 const ENDING: &str = ".csv.gz";
 
-/// All recordings of a folder by the names of their files; what cannot be read is told and passed over.
+/// All recordings of a folder by the names of their files. Unreadable files are reported and skipped.
 ///
 /// # Errors
-/// When there is not one.
+/// When no recording can be read.
 pub(super) fn read(dir: &Path) -> anyhow::Result<Tapes> {
     let entries = fs::read_dir(dir).map_err(|e| BadInput(format!("--recordings {}: {e}", dir.display())))?;
     let mut tapes = Tapes::default();
@@ -32,11 +32,11 @@ pub(super) fn read(dir: &Path) -> anyhow::Result<Tapes> {
         match recording.and_then(|bytes| Recording::unpack(&bytes).map_err(|e| e.to_string())) {
             Ok(recording) if recording.has_two_arms() => tapes.injected.push(Tape::new(name.to_owned(), recording)),
             Ok(recording) => tapes.same.push(Tape::new(name.to_owned(), recording)),
-            Err(why) => eprintln!("not read: {}: {why}", path.display()),
+            Err(why) => eprintln!("warning: {}: {why}", path.display()),
         }
     }
     if tapes.same.is_empty() && tapes.injected.is_empty() {
-        return Err(BadInput(format!("--recordings {}: holds no *{ENDING} that can be read", dir.display())).into());
+        return Err(BadInput(format!("--recordings {}: no readable *{ENDING} in it", dir.display())).into());
     }
     Ok(tapes)
 }
@@ -44,7 +44,7 @@ pub(super) fn read(dir: &Path) -> anyhow::Result<Tapes> {
 /// Packs one metric of a stored run, or of an A/B session, into a recording.
 ///
 /// # Errors
-/// When the folder holds neither, or the recording cannot be made or written.
+/// When the folder has neither, or the recording cannot be made or written.
 pub(super) fn write(dir: &Path, picked: &Picked, output: &Path) -> anyhow::Result<String> {
     let trials = dir.join(featherweight::store::TRIALS_FILE);
     let lines = fs::read_to_string(&trials).map_err(|e| BadInput(format!("--pack: {}: {e}", trials.display())))?;
@@ -54,15 +54,15 @@ pub(super) fn write(dir: &Path, picked: &Picked, output: &Path) -> anyhow::Resul
     packed.recording.facts.extend(facts(dir));
     packed.recording.facts.insert("failed trials".to_owned(), packed.failed.to_string());
     if let Some(parent) = output.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+        fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))?;
     }
     let bytes = packed.recording.packed()?;
-    replace(output, &bytes).with_context(|| format!("write {}", output.display()))?;
+    replace(output, &bytes).with_context(|| format!("failed to write {}", output.display()))?;
     let trials = packed.recording.trials.len();
     Ok(format!("{}: {trials} trials, {} left out, {} bytes", output.display(), packed.failed, bytes.len()))
 }
 
-/// The trials of the whole blocks of an A/B session, by their order; `None` of a run.
+/// The orders of the trials in whole blocks of an A/B session; `None` for a run.
 fn whole(dir: &Path) -> anyhow::Result<Option<BTreeSet<u64>>> {
     match read_session(dir) {
         Ok(session) => Ok(Some(session.blocks().values().flatten().map(|trial| trial.record.order).collect())),
@@ -71,7 +71,7 @@ fn whole(dir: &Path) -> anyhow::Result<Option<BTreeSet<u64>>> {
     }
 }
 
-/// What `run.json` or `session.json` tells of host and versions.
+/// The facts about host and versions in `run.json` or `session.json`.
 fn facts(dir: &Path) -> BTreeMap<String, String> {
     let read = |name: &str| serde_json::from_str::<Value>(&fs::read_to_string(dir.join(name)).ok()?).ok();
     let Some(file) = read("run.json").or_else(|| read("session.json")) else { return BTreeMap::new() };
@@ -87,28 +87,28 @@ fn facts(dir: &Path) -> BTreeMap<String, String> {
         facts.extend((!value.is_null()).then(|| (format!("host {}", name.replace('_', " ")), text)));
     }
     for platform in file["platforms"].as_array().into_iter().flatten() {
-        let told = platform["id"].as_str().zip(platform["facts"]["version"].as_str());
-        facts.extend(told.map(|(id, version)| (format!("version of {}", id.replace(':', " ")), version.to_owned())));
+        let version = platform["id"].as_str().zip(platform["facts"]["version"].as_str());
+        facts.extend(version.map(|(id, version)| (format!("version of {}", id.replace(':', " ")), version.to_owned())));
     }
     facts
 }
 
-/// The command without what only says where this machine keeps its files.
+/// The command without the locations of files on this machine.
 fn command(words: &[&str]) -> String {
     let program = words.first().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
     // Cargo names a bench target's executable `boot-<hash>`.
     let program = program.rsplit_once('-').map_or(program, |(name, _)| name);
-    let mut told = vec![program];
+    let mut kept = vec![program];
     // The last word is cargo's own; before it, `--bench` is an option of `ab`.
     let words = words.strip_suffix(&["--bench"]).unwrap_or(words);
     let mut rest = words.iter().skip(1).copied();
     while let Some(word) = rest.next() {
         match word {
             "--out" => drop(rest.next()),
-            word => told.push(word),
+            word => kept.push(word),
         }
     }
-    told.join(" ")
+    kept.join(" ")
 }
 
 #[cfg(test)]
@@ -119,13 +119,13 @@ mod tests {
     use featherweight::cli::exit;
 
     #[test]
-    fn a_stored_run_becomes_a_recording_that_is_read_again() {
+    fn a_stored_run_becomes_a_readable_recording() {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let run = project.join("fixtures/runs/20261121-084514-0b00");
         let dir = tempfile::tempdir().unwrap();
         let picked = Picked { metric: "boot".into(), case: Some("fake:steady hello 0".into()) };
-        let told = write(&run, &picked, &dir.path().join("deep/steady.csv.gz")).unwrap();
-        assert!(told.contains("trials"), "{told}");
+        let summary = write(&run, &picked, &dir.path().join("deep/steady.csv.gz")).unwrap();
+        assert!(summary.contains("trials"), "{summary}");
         fs::write(dir.path().join("deep/torn.csv.gz"), b"torn").unwrap();
         let tapes = read(&dir.path().join("deep")).unwrap();
         assert_eq!((tapes.same.len(), tapes.injected.len(), tapes.same[0].name.as_str()), (1, 0, "steady"));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_tells_nothing_of_folders() {
+    fn a_command_has_no_folders() {
         let words = ["/a/b/boot-d7611ef097a9", "--platform", "youki", "--out", "/c/d", "--runs", "9", "--bench"];
         assert_eq!(command(&words), "boot --platform youki --runs 9");
         let words = ["target/xtask", "ab", "--bench", "scalability", "--a", "youki", "--record", "9", "--out", "x"];
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_bad_input() {
+    fn missing_files_are_bad_input() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(exit::code(&read(dir.path()).unwrap_err()), Exit::BadInput);
         assert_eq!(exit::code(&read(&dir.path().join("gone")).unwrap_err()), Exit::BadInput);

@@ -1,24 +1,24 @@
-//! Many sessions at once, with the same outcome however many threads there are.
+//! Many sessions in parallel, with the same outcomes for any number of threads.
 
 use std::thread;
 
 use crate::power::proof::{Contender, Outcome, Random, Tally, hold};
 
-/// How many sessions, and from which seed.
+/// The number of sessions, and their seed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lab {
-    /// Sessions of a rule in a cell of a table.
+    /// Sessions per rule and cell of a table.
     pub(super) sessions: usize,
-    /// What every number follows from.
+    /// The seed of all random numbers.
     pub(super) seed: u64,
 }
 
-/// No more threads than this: the host may be measuring elsewhere.
+/// The most threads: the host may be measuring at the same time.
 const THREADS: usize = 8;
 
 impl Lab {
-    /// The outcomes of `sessions` sessions in order, without those that their source was too short for. `label` tells one cell
-    /// from another, so that no two share their luck.
+    /// The outcomes of `sessions` sessions in order, without those whose source was too short. Each `label` has its own random
+    /// numbers, so that cells are independent.
     pub(super) fn each<T: Send>(
         self,
         label: &str,
@@ -66,7 +66,7 @@ impl Lab {
     }
 }
 
-/// Fowler, Noll and Vo's hash, 1a, 64 bits.
+/// The 64-bit FNV-1a hash.
 fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_come_in_order_and_labels_tell_them_apart() {
+    fn sessions_are_in_order_and_labels_make_them_independent() {
         let lab = Lab { sessions: 0, seed: 1 };
         let draw = |label| lab.each(label, 37, |random| Some(random.unit()));
         assert_eq!(draw("x").len(), 37);

@@ -1,4 +1,4 @@
-//! `cargo xtask power`: how often the rule is right, beside the rules of others; simulated, and replayed on recordings.
+//! `cargo xtask power`: the error rates of the regression rule and of other projects' rules, simulated and on recordings.
 
 mod docs;
 mod files;
@@ -15,62 +15,61 @@ use std::path::{Path, PathBuf};
 use crate::power::proof::Picked;
 use anyhow::Context;
 use featherweight::host::folders::Folders;
-use featherweight::report::figures::{StyleSheet, svg};
+use featherweight::report::figures::{Figure, StyleSheet, svg};
 use featherweight::store::replace;
 
 use self::lab::Lab;
 use self::replay::areas;
 use self::simulate::Host;
 use self::table::Table;
-use featherweight::cli::exit::BadInput;
 use featherweight::cli::stored;
 
-/// Show how often the regression rule is right, beside the rules of other projects
+/// Compute the error rates of the regression rule and of other projects' rules
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-        cargo xtask power                                    simulated on a drifting host\n  \
-        cargo xtask power --recordings fixtures/recordings   replayed on what was measured\n  \
+        cargo xtask power                                    simulate a drifting host\n  \
+        cargo xtask power --recordings fixtures/recordings   replay recorded trials, too\n  \
         cargo xtask power --recordings fixtures/recordings --write docs\n  \
         cargo xtask power --pack last --metric boot --output fixtures/recordings/boot-youki.csv.gz\n\n\
         The same seed gives the same tables.")]
 pub struct Power {
-    /// Replay the recordings of this folder too
+    /// Replay the recordings of this folder, too
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
-    /// Sessions of each rule in each cell
+    /// Number of sessions per rule and cell
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     sessions: u32,
-    /// What every random number follows from
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 20_261_121)]
     seed: u64,
-    /// The format
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Put the tables between the markers of regressions.md in this folder, and the plots into regressions/ beside it
+    /// Write the tables to regressions-tables.md in this folder, and the figures to its folder regressions/
     #[arg(long, value_name = "DIR", requires = "recordings")]
     write: Option<PathBuf>,
-    /// Make a recording from a stored run or an A/B session instead: a run's id, its folder, or `last`
+    /// Pack a stored run or an A/B session into a recording instead: an id, a folder, or `last`
     #[arg(long, value_name = "RUN", requires = "metric", requires = "output")]
     pack: Option<String>,
-    /// The metric to record
+    /// Metric to record
     #[arg(long, requires = "pack")]
     metric: Option<String>,
-    /// What the recorded case's name contains, where the run has several
+    /// Part of the name of the case to record, if the run has several cases
     #[arg(long, requires = "pack")]
     case: Option<String>,
-    /// The recording to write, NAME.csv.gz
+    /// Recording to write, NAME.csv.gz
     #[arg(long, requires = "pack")]
     output: Option<PathBuf>,
 }
 
-/// A format.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For a terminal
+    /// Tables for a terminal
     Text,
-    /// For a document
+    /// Tables for a document
     Markdown,
-    /// For programs
+    /// Tables for programs
     Json,
 }
 
@@ -78,7 +77,7 @@ impl Power {
     /// Prints the tables, or packs a recording.
     ///
     /// # Errors
-    /// When what was named cannot be read or written.
+    /// When a run, a recording or a page cannot be read or written.
     pub fn run(self) -> anyhow::Result<()> {
         if let (Some(run), Some(metric), Some(output)) = (&self.pack, &self.metric, &self.output) {
             let picked = Picked { metric: metric.clone(), case: self.case.clone() };
@@ -126,26 +125,21 @@ impl Power {
     }
 }
 
-/// Puts every table between its markers, and writes the figures.
-fn write(docs: &Path, tables: &[Table], figures: &[featherweight::report::figures::Figure]) -> anyhow::Result<()> {
-    let path = docs.join("regressions.md");
-    let mut text = fs::read_to_string(&path).map_err(|e| BadInput(format!("--write: {}: {e}", path.display())))?;
-    for table in tables {
-        // Which curves there are depends on the recordings.
-        let curves = figures.iter().filter(|figure| table.name == "roc" && figure.id.starts_with("roc"));
-        let shown: String = curves.map(|f| format!("\n![{}](regressions/{}.svg)\n", f.title, f.id)).collect();
-        text = docs::replaced(&text, table.name, &(table.markdown() + &shown))
-            .ok_or_else(|| BadInput(format!("{} has no markers `power:{}`", path.display(), table.name)))?;
-    }
+/// Writes the page of tables and the figures.
+fn write(docs: &Path, tables: &[Table], figures: &[Figure]) -> anyhow::Result<()> {
     let dir = docs.join("regressions");
-    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
+    fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
     for figure in figures {
-        let file = dir.join(format!("{}.svg", figure.id));
-        replace(&file, svg(figure, StyleSheet::Own).as_bytes()).with_context(|| format!("write {}", file.display()))?;
+        replace_file(&dir.join(format!("{}.svg", figure.id)), &svg(figure, StyleSheet::Own))?;
     }
-    replace(&path, text.as_bytes()).with_context(|| format!("write {}", path.display()))?;
+    let path = docs.join("regressions-tables.md");
+    replace_file(&path, &docs::page(tables, figures))?;
     println!("{}: {} tables, {} figures", path.display(), tables.len(), figures.len());
     Ok(())
+}
+
+fn replace_file(path: &Path, text: &str) -> anyhow::Result<()> {
+    replace(path, text.as_bytes()).with_context(|| format!("failed to write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The figures of `docs/regressions.md`.
+//! The figures of `docs/regressions.md` and `docs/regressions-tables.md`.
 
 use crate::power::proof::{Contender, Roc};
 use featherweight::model::units::Unit;
@@ -18,7 +18,7 @@ const ALARMS: [f64; 14] = [0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 
 /// Trials of one point of the recordings' figure.
 const TOGETHER: usize = 40;
 
-/// Every figure.
+/// All figures.
 pub(super) fn figures(lab: Lab, tapes: &Tapes, curves: &[(String, Vec<(Contender, Roc)>)]) -> Vec<Figure> {
     let mut figures = vec![recordings(tapes), alarms(lab, tapes), power(lab, tapes)];
     figures.extend(pick(curves, "+2 % synthetic").map(|(name, rules)| roc("roc-synthetic", name, rules)));
@@ -45,7 +45,7 @@ fn line(name: &str, slot: usize, points: impl Iterator<Item = (f64, f64, String)
     Series { name: name.to_owned(), origin: Origin::Measured, slot, points: points.map(point).collect() }
 }
 
-/// How the recordings went: the median of neighbouring trials against the whole recording's.
+/// The drift of the recordings: medians of consecutive trials compared with the median of the whole recording.
 fn recordings(tapes: &Tapes) -> Figure {
     let middle = |values: &[f64]| Sample::new(values.to_vec()).map_or(f64::NAN, |s| median(&s));
     let series = tapes.same.iter().enumerate().map(|(slot, tape)| {
@@ -58,11 +58,11 @@ fn recordings(tapes: &Tapes) -> Figure {
     });
     Figure {
         id: "recordings".to_owned(),
-        title: "The host never stands still".to_owned(),
+        title: "Drift of the recordings".to_owned(),
         caption: format!(
-            "The median of {TOGETHER} trials in a row against that of the whole recording, nothing being changed."
+            "Medians of {TOGETHER} consecutive trials compared with the median of the whole recording. Nothing was changed."
         ),
-        alternative: "Lines that wander around zero by some per cent while the same thing is measured again and again."
+        alternative: "Lines that wander around zero by some per cent while the same case is measured again and again."
             .to_owned(),
         plot: Plot::Lines(LineChart {
             x: axis("trial", Start::Zero),
@@ -91,9 +91,10 @@ fn alarms(lab: Lab, tapes: &Tapes) -> Figure {
     });
     Figure {
         id: "false-alarms".to_owned(),
-        title: "False alarms when nothing has changed".to_owned(),
-        caption: "The share of sessions on recordings of the same thing in which a rule called a difference.".to_owned(),
-        alternative: "Bars by rule: high where A is measured before B or long before, none for interleaved blocks with a confirmation.".to_owned(),
+        title: "False alarms".to_owned(),
+        caption: "The share of sessions with a reported difference on recordings compared with themselves.".to_owned(),
+        alternative: "Bars by rule: high if A is measured before B, none for interleaved blocks with a confirmation."
+            .to_owned(),
         plot: Plot::Bars(BarChart {
             y: axis("per cent of sessions", Start::Zero),
             arrangement: Arrangement::Grouped,
@@ -104,7 +105,7 @@ fn alarms(lab: Lab, tapes: &Tapes) -> Figure {
     }
 }
 
-/// What is found of how large a slowdown, over all recordings.
+/// Detection by the size of the slowdown, over all recordings.
 fn power(lab: Lab, tapes: &Tapes) -> Figure {
     let few = Lab { sessions: (lab.sessions / 8).max(1), ..lab };
     let found = |rule: Contender, effect: f64| {
@@ -122,9 +123,11 @@ fn power(lab: Lab, tapes: &Tapes) -> Figure {
     });
     Figure {
         id: "power".to_owned(),
-        title: "What is found of how large a slowdown".to_owned(),
-        caption: "The share of sessions that called B slower, over all recordings, where B's values were multiplied.".to_owned(),
-        alternative: "Curves that rise from no slowdown to 10 %: ours stays at nothing up to 1 % and finds nearly all from 5 % on.".to_owned(),
+        title: "Detection by the size of the slowdown".to_owned(),
+        caption: "The share of sessions that reported B as slower, over all recordings with B's values multiplied."
+            .to_owned(),
+        alternative: "Curves from no slowdown to 10 %: ours stays at zero up to 1 % and is near 100 % from 5 %."
+            .to_owned(),
         plot: Plot::Lines(LineChart {
             x: axis("slowdown, per cent", Start::Zero),
             y: axis("found, per cent of sessions", Start::Zero),
@@ -145,9 +148,9 @@ fn roc(id: &str, name: &str, rules: &[(Contender, Roc)]) -> Figure {
     });
     Figure {
         id: id.to_owned(),
-        title: format!("Found against false alarms: {name}"),
-        caption: "Every rule with its own threshold moved, at equal cost.".to_owned(),
-        alternative: "Curves from nothing to everything flagged: the further up and to the left, the better."
+        title: format!("ROC curves: {name}"),
+        caption: "Every rule with all values of its own threshold, at equal cost.".to_owned(),
+        alternative: "Curves from no session to every session flagged: the further up and to the left, the better."
             .to_owned(),
         plot: Plot::Lines(LineChart {
             x: axis("false alarms, per cent of sessions", Start::Zero),

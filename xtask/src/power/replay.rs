@@ -1,4 +1,4 @@
-//! The tables over recordings: what every rule says of trials that were really measured.
+//! The tables over recordings: the results of every rule on measured trials.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ use super::lab::Lab;
 use super::simulate::{Covering, EFFECTS, Host, MORE, coverage_row};
 use super::table::{Table, per_cent};
 
-/// Comparisons of a suite.
+/// The number of comparisons in a suite.
 const SUITE: usize = 60;
 
-/// A recording by the name of its file.
+/// A recording with the name of its file.
 #[derive(Debug, Clone)]
 pub(super) struct Tape {
     /// The file's name without its endings.
     pub(super) name: String,
-    /// What was recorded.
+    /// The recording.
     pub(super) recording: Recording,
     /// The values of arm A in order.
     pub(super) a: Vec<f64>,
@@ -33,9 +33,9 @@ pub(super) struct Tape {
 /// All recordings.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tapes {
-    /// Of one arm.
+    /// Those of one arm.
     pub(super) same: Vec<Tape>,
-    /// Of two.
+    /// Those of two arms.
     pub(super) injected: Vec<Tape>,
 }
 
@@ -57,20 +57,20 @@ impl Tape {
         move |random| Injected::new(&self.blocks, random).by(by)
     }
 
-    /// How many sessions of such a cost fit into the recording side by side.
-    fn side_by_side(&self, tally: Tally) -> String {
+    /// The number of sessions of that cost that fit into the recording without overlap.
+    fn sessions_that_fit(&self, tally: Tally) -> String {
         let blocks = self.blocks.first().map(|block| 2 * block.a.len() * self.blocks.len());
         format!("{:.1}", blocks.unwrap_or(self.a.len()) as f64 / tally.cost())
     }
 
-    /// How much slower B really was, over the whole recording.
+    /// B's true slowdown, over the whole recording.
     fn measured(&self) -> Option<Estimate> {
         let all =
             self.blocks.iter().filter_map(|block| block_difference(Direction::Lower, &block.a, &block.b)).collect();
         Some(hodges_lehmann(&Sample::new(all).ok()?, Level::P95))
     }
 
-    /// The rule that `ab` would take.
+    /// The rule that `ab` would use.
     pub(super) fn rule(&self) -> Rule {
         self.seconds().map_or(Rule::DEFAULT, |seconds| Rule::for_trials_of(Nanos((seconds * 1e9) as u64)))
     }
@@ -79,7 +79,7 @@ impl Tape {
         self.recording.fact("seconds a trial")?.parse().ok()
     }
 
-    /// How long a session took, of measuring alone.
+    /// The measuring time of a session.
     fn time(&self, tally: Tally) -> String {
         match self.seconds().map(|seconds| tally.cost() * seconds) {
             None => "—".to_owned(),
@@ -90,7 +90,7 @@ impl Tape {
 }
 
 impl Tapes {
-    /// The models of the recordings of one arm. Sessions of one case lie as far apart as its recordings do.
+    /// The models of the recordings of one arm. The spread of a case's sessions is that of its recordings.
     pub(super) fn hosts(&self) -> Vec<Host> {
         let mut medians: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for tape in self.same.iter().chain(&self.injected) {
@@ -105,10 +105,13 @@ impl Tapes {
         self.same.iter().filter_map(host).collect()
     }
 
-    /// What the recordings are.
+    /// The list of the recordings.
     pub(super) fn table(&self) -> Table {
-        let mut table =
-            Table::new("recordings", "The recordings.", &["recording", "case", "trials", "seconds a trial", "command"]);
+        let mut table = Table::new(
+            "recordings",
+            "The recordings.",
+            &["recording", "case", "trials", "seconds per trial", "command"],
+        );
         for tape in self.same.iter().chain(&self.injected) {
             let fact = |name| tape.recording.fact(name).unwrap_or("—").to_owned();
             table.rows.push(vec![
@@ -125,8 +128,8 @@ impl Tapes {
     /// False alarms of every rule, by recording and for a suite.
     pub(super) fn alarms(&self, lab: Lab) -> Table {
         let title = format!(
-            "The same thing against itself, replayed: sessions in which a difference was called, in either direction; {} sessions a \
-             cell ({} of ours). A suite is {SUITE} comparisons, and has an alarm when one of them has.",
+            "Recordings compared with themselves: sessions that reported a difference in either direction; {} sessions per cell ({} \
+             for ours). A suite is {SUITE} comparisons and has a false alarm if one of them has.",
             lab.sessions,
             MORE * lab.sessions
         );
@@ -136,8 +139,8 @@ impl Tapes {
         for rule in Contender::ALL {
             eprintln!("replayed, the same against itself: {}", rule.name());
             let sessions = if rule == Contender::Ours { MORE * lab.sessions } else { lab.sessions };
-            let of = |tape: &Tape| lab.outcomes(&format!("aa {}", tape.name), (rule, sessions), tape.same(0.0));
-            let all: Vec<Vec<Outcome>> = self.same.iter().map(of).collect();
+            let outcomes = |tape: &Tape| lab.outcomes(&format!("aa {}", tape.name), (rule, sessions), tape.same(0.0));
+            let all: Vec<Vec<Outcome>> = self.same.iter().map(outcomes).collect();
             let mut row = vec![rule.name().to_owned()];
             row.extend(all.iter().map(|outcomes| {
                 let tally: Tally = outcomes.iter().copied().collect();
@@ -150,9 +153,9 @@ impl Tapes {
             row.push(per_cent(suites(&all)));
             table.rows.push(row);
             if rule == Contender::Ours {
-                let mut row = vec!["*sessions of ours side by side*".to_owned()];
+                let mut row = vec!["*sessions of ours that fit into it*".to_owned()];
                 row.extend(
-                    self.same.iter().zip(&all).map(|(tape, all)| tape.side_by_side(all.iter().copied().collect())),
+                    self.same.iter().zip(&all).map(|(tape, all)| tape.sessions_that_fit(all.iter().copied().collect())),
                 );
                 row.push("—".to_owned());
                 table.rows.push(row);
@@ -161,16 +164,23 @@ impl Tapes {
         table
     }
 
-    /// How often the null control of a session of ours makes its case INVALID, and what is left then.
+    /// How often the null control makes a case INVALID, and the results of the other sessions.
     pub(super) fn controls(&self, lab: Lab) -> Table {
         let title = format!(
-            "Sessions of ours with a null control, replayed; B's values are as they are ({} sessions a cell) or multiplied ({}). \
-             Invalid: the control differs from A, so that nothing is said of B.",
+            "Sessions of ours with a null control on recordings; B's values are unchanged ({} sessions per cell) or multiplied ({}). \
+             Invalid: the control differs from A, so there is no verdict on B.",
             MORE * lab.sessions,
             lab.sessions
         );
-        let head =
-            ["recording", "nothing there: invalid", "called", "+5 %: invalid", "found", "+10 %: invalid", "found"];
+        let head = [
+            "recording",
+            "no difference: invalid",
+            "false alarms",
+            "+5 %: invalid",
+            "found",
+            "+10 %: invalid",
+            "found",
+        ];
         let mut table = Table::new("null", title, &head);
         for tape in &self.same {
             eprintln!("replayed with a null control: {}", tape.name);
@@ -182,14 +192,14 @@ impl Tapes {
         table
     }
 
-    /// What ours finds of shifts that were multiplied in, and what it costs.
+    /// The detection of our rule for synthetic shifts, and its cost.
     pub(super) fn ours(&self, lab: Lab) -> Table {
         let title = format!(
-            "Ours on recordings with B's values multiplied (synthetic), and its cost in trials of both arms and in time of measuring; {} \
-             sessions a cell.",
+            "Ours on recordings with B's values multiplied (synthetic), and its cost in trials of both arms and in measuring time; {} \
+             sessions per cell.",
             lab.sessions
         );
-        let head = ["recording", "+2 %", "+5 %", "+10 %", "nothing there: trials", "time", "+5 %: trials", "time"];
+        let head = ["recording", "+2 %", "+5 %", "+10 %", "no difference: trials", "time", "+5 %: trials", "time"];
         let mut table = Table::new("ours", title, &head);
         for tape in &self.same {
             let found = EFFECTS.map(|effect| self.shifted(lab, tape, Contender::Ours, effect));
@@ -204,10 +214,10 @@ impl Tapes {
         table
     }
 
-    /// What every rule finds of 5 % and 10 % multiplied in.
+    /// The detection of every rule for synthetic shifts of 5 % and 10 %.
     pub(super) fn found(&self, lab: Lab) -> Table {
         let title =
-            format!("Every rule on the same shifts: +5 % found · +10 % found; {} sessions a cell.", lab.sessions);
+            format!("Every rule on the same shifts: +5 % found · +10 % found; {} sessions per cell.", lab.sessions);
         let mut table = Table::new("found", title, &["rule"]);
         table.head.extend(self.same.iter().map(|tape| tape.name.clone()));
         for rule in Contender::ALL {
@@ -226,11 +236,11 @@ impl Tapes {
         lab.tally(&format!("shifted {} {effect}", tape.name), (rule, lab.sessions), tape.same(effect))
     }
 
-    /// What every rule says of slowdowns that were really injected.
+    /// The detection of every rule for injected slowdowns.
     pub(super) fn injected(&self, lab: Lab) -> Table {
         let title = format!(
-            "Slowdowns that were injected while measuring, labels hidden from the rule: sessions that called B slower (and, where \
-             there were any, faster); {} sessions a cell. B's true slowdown is that of the whole recording, with its 95 % interval.",
+            "Slowdowns that were injected while measuring, with labels hidden from the rule: sessions that reported B as slower (and \
+             faster, if any); {} sessions per cell. B's true slowdown is that of the whole recording, with its 95 % interval.",
             lab.sessions
         );
         let mut table = Table::new("injected", title, &["rule"]);
@@ -246,7 +256,7 @@ impl Tapes {
         table.rows.push(row("*B's true slowdown*", self.injected.iter().map(truth).collect()));
         for rule in Contender::ALL {
             eprintln!("replayed, injected: {}", rule.name());
-            let tallies: Vec<Tally> = self.injected.iter().map(|tape| of_injected(lab, tape, rule)).collect();
+            let tallies: Vec<Tally> = self.injected.iter().map(|tape| injected_tally(lab, tape, rule)).collect();
             let cell = |tally: &Tally| match (tally.sessions, tally.faster) {
                 (0, _) => "too short".to_owned(),
                 (_, 0) => per_cent(tally.alarms()),
@@ -257,8 +267,9 @@ impl Tapes {
                 let cost = |(tape, tally): (&Tape, &Tally)| format!("{:.0} · {}", tally.cost(), tape.time(*tally));
                 let costs = self.injected.iter().zip(&tallies).map(cost).collect();
                 table.rows.push(row("*its trials · time*", costs));
-                let fit = self.injected.iter().zip(&tallies).map(|(tape, tally)| tape.side_by_side(*tally)).collect();
-                table.rows.push(row("*its sessions side by side*", fit));
+                let fit =
+                    self.injected.iter().zip(&tallies).map(|(tape, tally)| tape.sessions_that_fit(*tally)).collect();
+                table.rows.push(row("*its sessions that fit into it*", fit));
             }
         }
         table
@@ -270,7 +281,7 @@ impl Tapes {
         let mut curves: Vec<_> = synthetic
             .map(|(tape, effect)| {
                 let name = format!("{}, +{:.0} % synthetic", tape.name, 100.0 * effect);
-                (name, of_rules(|rule| roc(&scores(lab, tape, rule, 0.0), &scores(lab, tape, rule, effect))))
+                (name, curves_of_rules(|rule| roc(&scores(lab, tape, rule, 0.0), &scores(lab, tape, rule, effect))))
             })
             .collect();
         curves.extend(self.injected.iter().map(|tape| {
@@ -282,12 +293,15 @@ impl Tapes {
                     score(rule, &mut source(random), random)
                 })
             };
-            (format!("{}, injected", tape.name), of_rules(|rule| roc(&scores(lab, without, rule, 0.0), &with(rule))))
+            (
+                format!("{}, injected", tape.name),
+                curves_of_rules(|rule| roc(&scores(lab, without, rule, 0.0), &with(rule))),
+            )
         }));
         curves
     }
 
-    /// The rows of coverages by replay: the same against itself, whose ratio is 1.
+    /// The rows of coverages on recordings compared with themselves, whose true ratio is 1.
     pub(super) fn coverage(&self, lab: Lab) -> Vec<Vec<String>> {
         let row = |tape: &Tape| {
             let source = Box::new(tape.same(0.0));
@@ -297,24 +311,24 @@ impl Tapes {
     }
 }
 
-/// In how many sessions the null control differs, and in how many it does not and a difference is called: slower, where there is one.
+/// The share of invalid sessions, and that of valid ones with a difference: in B's direction if there is an effect.
 fn controlled_cells(lab: Lab, tape: &Tape, effect: f64, sessions: usize) -> [String; 2] {
     let source = tape.same(effect);
     let session = |random: &mut Random| controlled(&mut source(random), random);
     let all = lab.each(&format!("null {} {effect}", tape.name), sessions, session);
-    let is_said = |said: &&Controlled| match effect {
-        0.0 => said.call != Call::Nothing,
-        _ => said.call == Call::Slower,
+    let is_reported = |session: &&Controlled| match effect {
+        0.0 => session.call != Call::Nothing,
+        _ => session.call == Call::Slower,
     };
-    let (invalid, valid): (Vec<_>, Vec<_>) = all.iter().partition(|said| said.is_invalid);
-    [invalid.len(), valid.into_iter().filter(is_said).count()].map(|n| per_cent(n as f64 / all.len() as f64))
+    let (invalid, valid): (Vec<_>, Vec<_>) = all.iter().partition(|session| session.is_invalid);
+    [invalid.len(), valid.into_iter().filter(is_reported).count()].map(|n| per_cent(n as f64 / all.len() as f64))
 }
 
-fn of_injected(lab: Lab, tape: &Tape, rule: Contender) -> Tally {
+fn injected_tally(lab: Lab, tape: &Tape, rule: Contender) -> Tally {
     lab.tally(&format!("injected {}", tape.name), (rule, lab.sessions), tape.injected())
 }
 
-fn of_rules(curve: impl Fn(Contender) -> Option<Roc>) -> Vec<(Contender, Roc)> {
+fn curves_of_rules(curve: impl Fn(Contender) -> Option<Roc>) -> Vec<(Contender, Roc)> {
     Contender::ALL.into_iter().filter_map(|rule| Some((rule, curve(rule)?))).collect()
 }
 
@@ -328,27 +342,27 @@ fn scores(lab: Lab, tape: &Tape, rule: Contender, effect: f64) -> Vec<f64> {
     lab.each(&label, lab.sessions, |random| score(rule, &mut source(random), random))
 }
 
-/// The areas below the curves, and what is found where one comparison in a hundred is a false alarm.
+/// The areas below the curves, and the detection with one false alarm in a hundred comparisons.
 pub(super) fn areas(lab: Lab, curves: &[(String, Vec<(Contender, Roc)>)]) -> Table {
     let title = format!(
-        "The area below the ROC, and in brackets the share found with a threshold that lets 1 % of false alarms through; equal \
-         trials for every rule but Kata's, {} sessions a cell.",
+        "Area below the ROC curve, and in parentheses the share found at a threshold with 1 % false alarms; equal numbers of \
+         trials for every rule except Kata's; {} sessions per cell.",
         lab.sessions
     );
     let mut table = Table::new("roc", title, &["slowdown"]);
     table.head.extend(Contender::ALL.map(|rule| rule.short().to_owned()));
     for (name, rules) in curves {
         eprintln!("ROC: {name}");
-        let of = |rule: Contender| {
-            let found = rules.iter().find(|(of, _)| *of == rule);
+        let cell = |rule: Contender| {
+            let found = rules.iter().find(|(other, _)| *other == rule);
             found.map_or("—".to_owned(), |(_, roc)| format!("{:.3} ({})", roc.area, per_cent(roc.found_at(0.01))))
         };
-        table.rows.push(std::iter::once(name.clone()).chain(Contender::ALL.map(of)).collect());
+        table.rows.push(std::iter::once(name.clone()).chain(Contender::ALL.map(cell)).collect());
     }
     table
 }
 
-/// The share of suites with an alarm, where a suite takes its comparisons from all recordings in turn.
+/// The share of suites with an alarm. A suite takes its comparisons from all recordings in turn.
 fn suites(all: &[Vec<Outcome>]) -> f64 {
     let sessions = all.iter().map(Vec::len).min().unwrap_or(0);
     let in_turn: Vec<bool> =
@@ -362,7 +376,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suite_has_an_alarm_where_one_of_its_comparisons_has() {
+    fn a_suite_has_an_alarm_if_one_of_its_comparisons_has() {
         let of = |call| Outcome { call, trials: 1 };
         let mut all = vec![vec![of(Call::Nothing); 60]; 2];
         assert_eq!(suites(&all), 0.0);

@@ -1,4 +1,4 @@
-//! The simulator's tables: hosts whose noise is a model.
+//! The tables of the simulator, whose hosts have a noise model.
 
 use crate::power::proof::{Contender, NoiseModel, Random, Simulated, Tally, at_the_end, covered};
 use featherweight::compare::rule::Rule;
@@ -6,10 +6,10 @@ use featherweight::compare::rule::Rule;
 use super::lab::Lab;
 use super::table::{Table, per_cent};
 
-/// A host of the simulator.
+/// A simulated host.
 #[derive(Debug, Clone)]
 pub(super) struct Host {
-    /// What tables call it.
+    /// Its name in tables.
     pub(super) name: String,
     /// Its noise.
     pub(super) model: NoiseModel,
@@ -17,11 +17,11 @@ pub(super) struct Host {
     pub(super) rule: Rule,
 }
 
-/// The slowdowns that are looked for, as shares.
+/// The slowdowns to detect, as shares.
 pub(super) const EFFECTS: [f64; 3] = [0.02, 0.05, 0.10];
-/// How many more sessions ours gets where false alarms are counted: they are to be told from one in a thousand.
+/// The factor for our sessions when false alarms are counted, to resolve rates below one in a thousand.
 pub(super) const MORE: usize = 10;
-/// The blocks of the intervals whose coverage is looked at; 0 stands for the end of a session.
+/// The numbers of blocks at which the interval's coverage is computed; 0 stands for the end of a session.
 const BLOCKS: [usize; 4] = [10, 20, 30, 50];
 
 impl Host {
@@ -44,12 +44,12 @@ impl Host {
 pub(super) fn rules(lab: Lab, host: &Host) -> Table {
     let m = &host.model;
     let title = format!(
-        "Simulated, {}: {} from trial to trial, {} of the trials {} slower or worse, waves of {}, sessions {} apart; \
-         {} sessions a cell ({} for the false alarms of ours).",
+        "Simulated, {}: core noise of {}, a tail of {} in {} of the trials, waves of {}, sessions {} apart; \
+         {} sessions per cell ({} for the false alarms of ours).",
         host.name,
         per_cent(m.core),
-        per_cent(m.tail_share),
         per_cent(m.tail),
+        per_cent(m.tail_share),
         per_cent(m.wave),
         per_cent(m.session),
         lab.sessions,
@@ -58,7 +58,7 @@ pub(super) fn rules(lab: Lab, host: &Host) -> Table {
     let mut table = Table::new(
         "simulated",
         title,
-        &["rule", "false alarms", "+2 %", "+5 %", "+10 %", "trials, nothing there", "trials, +5 %"],
+        &["rule", "false alarms", "+2 %", "+5 %", "+10 %", "trials, no difference", "trials, +5 %"],
     );
     for rule in Contender::ALL {
         eprintln!("simulated, {}: {}", host.name, rule.name());
@@ -72,10 +72,10 @@ pub(super) fn rules(lab: Lab, host: &Host) -> Table {
     table
 }
 
-/// False alarms and detection of every rule on the hosts that were fitted to recordings.
+/// False alarms and detection of every rule on hosts that are fitted to recordings.
 pub(super) fn fitted(lab: Lab, hosts: &[Host]) -> Table {
     let title = format!(
-        "Simulated with the noise of the recordings: false alarms, and +5 % found; {} sessions a cell.",
+        "Simulated with the noise of the recordings: false alarms · +5 % found; {} sessions per cell.",
         lab.sessions
     );
     let mut table = Table::new("fitted", title, &["rule"]);
@@ -101,8 +101,8 @@ pub(super) fn models(hosts: &[Host]) -> Table {
         "tail: trials",
         "tail: lift",
         "wave",
-        "its memory",
-        "walk, a trial",
+        "memory of the wave",
+        "walk per trial",
         "sessions",
     ];
     let mut table = Table::new("noise", title, &head);
@@ -122,7 +122,7 @@ pub(super) fn models(hosts: &[Host]) -> Table {
     table
 }
 
-/// Something that gives a source with a true effect, named by its row.
+/// A row of coverages: a name and a source with a known effect.
 pub(super) struct Covering<'s, S> {
     /// The row's name.
     pub(super) name: String,
@@ -135,8 +135,8 @@ pub(super) struct Covering<'s, S> {
 /// An empty table of coverages.
 pub(super) fn coverage_table(lab: Lab) -> Table {
     let title = format!(
-        "How often the interval of the ratio holds the truth: the 95 % interval after so many blocks, and both intervals when a \
-         session of ours has ended; {} sessions a cell.",
+        "How often the interval of the ratio contains the true value: the 95 % interval after a number of blocks, and both \
+         intervals at the end of a session of ours; {} sessions per cell.",
         5 * lab.sessions
     );
     let head = ["noise", "10 blocks", "20", "30", "50", "session's end, 95 %", "session's end, 98 %"];

@@ -6,9 +6,9 @@ use serde::Serialize;
 /// One table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct Table {
-    /// Its name in the documentation's markers: `aa`.
+    /// Its name in JSON: `aa`.
     pub(super) name: &'static str,
-    /// What it shows.
+    /// Its title.
     pub(super) title: String,
     /// The columns; the first names the row.
     pub(super) head: Vec<String>,
@@ -43,7 +43,7 @@ impl Table {
     }
 }
 
-/// A share in per cent; what never happened is a plain 0.
+/// A share in per cent; zero is a plain 0.
 pub(super) fn per_cent(share: f64) -> String {
     match share {
         s if !s.is_finite() => "—".to_owned(),

@@ -1,8 +1,8 @@
-//! Resampling tests of two samples, as the rivals use them.
+//! Tests of two samples, as the other projects' rules use them.
 
 use super::Random;
 
-/// How often a sample is drawn again. criterion takes 100,000, Firecracker 9,999: fewer only roughen p, by 0.7 points at 5 %.
+/// The number of resamples. criterion uses 100,000 and Firecracker 9,999; fewer only make p less precise, by 0.7 points at 5 %.
 const RESAMPLES: usize = if cfg!(test) { 200 } else { 1_000 };
 
 /// The arithmetic mean of at least one value.
@@ -10,7 +10,7 @@ pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Welch's t of `to` against `from`.
+/// Welch's t of `to` compared with `from`.
 pub(super) fn welch(from: &[f64], to: &[f64]) -> f64 {
     let part = |values: &[f64]| {
         let (n, mean) = (values.len() as f64, mean(values));
@@ -28,7 +28,7 @@ fn redrawn<'d>(from: &[f64], into: &'d mut [f64], random: &mut Random) -> &'d [f
     into
 }
 
-/// The two-sided p of Welch's t among those of samples drawn from both together.
+/// The two-sided p of Welch's t among resamples of both samples together.
 pub(super) fn pooled_p(from: &[f64], to: &[f64], random: &mut Random) -> f64 {
     let seen = welch(from, to);
     if seen == 0.0 {
@@ -50,12 +50,12 @@ pub(super) fn mean_change(from: &[f64], to: &[f64], random: &mut Random) -> (f64
     (changes[RESAMPLES / 40], changes[RESAMPLES - 1 - RESAMPLES / 40])
 }
 
-/// The two-sided p of the difference of means among all ways to deal the values out.
+/// The two-sided p of the difference of means among permutations of the values.
 pub(super) fn permutation_p(from: &[f64], to: &[f64], random: &mut Random) -> f64 {
     let mut pool = [from, to].concat();
     let (n, total) = (from.len(), pool.iter().sum::<f64>());
     let difference = |first: f64| ((total - first) / to.len() as f64 - first / n as f64).abs();
-    // Equal sums in another order differ in their last digit.
+    // Sums of the same values in another order differ in the last digit.
     let seen = difference(from.iter().sum()) * (1.0 - 1e-12);
     let mut as_far = 1;
     for _ in 0..RESAMPLES {
@@ -68,7 +68,7 @@ pub(super) fn permutation_p(from: &[f64], to: &[f64], random: &mut Random) -> f6
     as_far as f64 / (RESAMPLES + 1) as f64
 }
 
-/// The standard normal score of the Mann-Whitney statistic: above zero where `to` lies above `from`. Ties get their mean rank.
+/// The standard normal score of the Mann-Whitney statistic: above zero if `to` is above `from`. Ties get their mean rank.
 pub(super) fn rank_sum(from: &[f64], to: &[f64]) -> f64 {
     let mut all: Vec<(f64, bool)> = from.iter().map(|v| (*v, false)).chain(to.iter().map(|v| (*v, true))).collect();
     all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_same_is_not_rare_and_what_is_far_apart_is() {
+    fn equal_samples_are_not_rare_and_distant_ones_are() {
         let mut random = Random::new(1, 0);
         let (a, near, far) = (line(40, 100.0), line(40, 100.5), line(40, 150.0));
         assert!(pooled_p(&a, &near, &mut random) > 0.3 && pooled_p(&a, &far, &mut random) < 0.01);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rank_sum_is_that_of_the_textbook() {
+    fn the_rank_sum_matches_a_textbook() {
         // Ranks 1 2 4 of `from`, 3 5 6 of `to`: U = 8 of 9, mean 4.5, variance 5.25.
         assert!((rank_sum(&[1.0, 2.0, 4.0], &[3.0, 5.0, 6.0]) - 3.5 / 5.25f64.sqrt()).abs() < 1e-12);
     }

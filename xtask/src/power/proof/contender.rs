@@ -1,8 +1,8 @@
-//! The rules that are compared: ours and those of other projects, each on what it asks to be measured.
+//! The compared rules: ours and those of other projects, each on its own order of measurements.
 //!
-//! A rival gets as many runs of each arm as our rule takes when it goes through both stages at their shortest, 180 where a block has
-//! three and 540 where it has nine; ours ends sooner where there is nothing. Only the decision is taken from a project, not its machinery around it, and every
-//! threshold is applied in both directions.
+//! The other rules get as many runs of each arm as ours needs for both stages at their shortest: 180 with three runs per block
+//! and 540 with nine. Ours ends sooner without a difference. Only the decision of each project is used, without the machinery
+//! around it, and every threshold applies in both directions.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -35,33 +35,33 @@ pub enum Contender {
     Ours,
 }
 
-/// What a rule says of arm two beside arm one.
+/// A rule's decision about arm two compared with arm one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// It is slower.
+    /// Arm two is slower.
     Slower,
-    /// It is faster.
+    /// Arm two is faster.
     Faster,
-    /// No difference is shown.
+    /// No difference.
     Nothing,
 }
 
-/// What a session came to.
+/// The outcome of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// What was said.
+    /// The decision.
     pub call: Call,
-    /// How many trials were measured for it.
+    /// The number of trials.
     pub trials: usize,
 }
 
-/// Blocks of an interleaved rival.
+/// The blocks of the other interleaved rule.
 const BLOCKS: usize = Rule::DEFAULT.first + Rule::DEFAULT.second.0;
-/// The runs that Kata's gate looks at.
+/// The runs of each arm that Kata's gate uses.
 const FEW: usize = 20;
 
 impl Call {
-    /// The same said of arm one beside arm two.
+    /// The decision about arm one compared with arm two.
     pub fn mirrored(self) -> Call {
         match self {
             Call::Slower => Call::Faster,
@@ -70,7 +70,7 @@ impl Call {
         }
     }
 
-    /// What a value beyond a threshold on either side says.
+    /// The decision by a threshold in both directions.
     fn beyond(value: f64, threshold: f64) -> Call {
         match value {
             v if v > threshold => Call::Slower,
@@ -85,7 +85,7 @@ impl Call {
 }
 
 impl Contender {
-    /// All of them, ours last.
+    /// All rules, ours last.
     pub const ALL: [Contender; 8] = [
         Contender::StoredBootstrap,
         Contender::BackToBack,
@@ -97,7 +97,7 @@ impl Contender {
         Contender::Ours,
     ];
 
-    /// What tables call it.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Contender::StoredBootstrap => "stored baseline, bootstrap (criterion)",
@@ -111,7 +111,7 @@ impl Contender {
         }
     }
 
-    /// What figures call it.
+    /// Its name in figures.
     pub fn short(self) -> &'static str {
         match self {
             Contender::StoredBootstrap => "stored bootstrap",
@@ -140,7 +140,7 @@ impl Contender {
         if self == Contender::Band { FEW } else { BLOCKS * rule.runs }
     }
 
-    /// One session. The source's arms are arm one and arm two; `None` where it has too few values.
+    /// One session; `None` if the source has too few values.
     pub(super) fn session(self, source: &mut dyn Source, random: &mut Random) -> Option<Outcome> {
         let rule = source.rule();
         if self == Contender::Ours {
@@ -155,12 +155,12 @@ impl Contender {
         }
         let runs = self.runs(&rule);
         let pair = source.windows(runs, self.apart(), random)?;
-        Some(Outcome { call: self.of_windows(&pair, random), trials: 2 * runs })
+        Some(Outcome { call: self.decision_on(&pair, random), trials: 2 * runs })
     }
 
-    fn of_windows(self, pair: &Pair, random: &mut Random) -> Call {
+    fn decision_on(self, pair: &Pair, random: &mut Random) -> Call {
         let (a, b) = (pair.a.as_slice(), pair.b.as_slice());
-        // On the scale of logarithms a threshold is as far away in either direction.
+        // On the scale of logarithms, a threshold has the same distance in both directions.
         let change = (mean(b) / mean(a)).ln();
         match self {
             Contender::StoredBootstrap | Contender::BackToBack => {
@@ -182,8 +182,8 @@ impl Contender {
         }
     }
 
-    /// How strongly a session of equal length speaks for "two is slower" and for "two is faster", for rules whose own threshold
-    /// is moved; only the order of the numbers means anything.
+    /// The evidence of a session of fixed length for "two is slower" and for "two is faster", for curves over all thresholds. Only
+    /// the order of the numbers has a meaning.
     pub(super) fn strengths(self, source: &mut dyn Source, random: &mut Random) -> Option<[f64; 2]> {
         let both = |strength: f64| [strength, -strength];
         if self.is_interleaved() {
@@ -203,7 +203,7 @@ impl Contender {
     }
 }
 
-/// The differences of so many blocks.
+/// The differences of `blocks` blocks.
 pub(super) fn differences(source: &mut dyn Source, blocks: usize, random: &mut Random) -> Option<Vec<f64>> {
     (0..blocks).map(|_| difference(source, random)).collect()
 }
@@ -213,7 +213,7 @@ pub(super) fn difference(source: &mut dyn Source, random: &mut Random) -> Option
     block_difference(Direction::Lower, &pair.a, &pair.b)
 }
 
-/// A session of our rule on differences that come block by block: what it says, and all of them. `None` without a single one.
+/// A session of our rule on the differences of blocks: its decision and the differences. `None` without any block.
 pub(super) fn judged(rule: Rule, mut next: impl FnMut() -> Option<f64>) -> Option<(Call, Vec<f64>)> {
     let mut judge = Judge::new(rule);
     let mut differences = Vec::new();
@@ -234,8 +234,8 @@ pub(super) fn judged(rule: Rule, mut next: impl FnMut() -> Option<f64>) -> Optio
     (!differences.is_empty()).then_some((call, differences))
 }
 
-/// By how much our rule could be made stricter and still say "slower": at 1 it is the rule itself, at `s` its two p are raised to
-/// the power of `s` and its floor is multiplied by it.
+/// How much stricter our rule could be and still decide "slower". 1 is the rule itself; `s` raises both p to the power of `s` and
+/// multiplies the floor by `s`.
 fn strictness(rule: &Rule, differences: &[f64]) -> f64 {
     let (first, second) = differences.split_at(rule.first.min(differences.len()));
     let power = |values: &[f64], alpha: f64| sign_flip(values, rule.bound()).ln() / alpha.ln();

@@ -1,36 +1,36 @@
-//! How often the interval of the ratio holds the truth.
+//! How often the interval of the ratio contains the true value.
 
 use super::contender::{difference, differences, judged};
 use super::{Call, Random, Source};
 use featherweight::stats::{Level, Sample, hodges_lehmann};
 
-/// One interval and what became of it.
+/// One interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Covered {
-    /// Whether it holds the truth.
+    /// Whether it contains the true value.
     pub holds: bool,
-    /// From its lower to its upper end, as a natural logarithm.
+    /// Its width, as a natural logarithm.
     pub width: f64,
 }
 
-/// What the intervals over all blocks of one whole session of our rule came to.
+/// The intervals over all blocks of one session of our rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AtTheEnd {
     /// The interval at 95 %; `None` below six blocks.
     pub p95: Option<Covered>,
-    /// The interval at 98 %, which the verdict is printed with; `None` below seven blocks.
+    /// The interval at 98 %, as printed with the verdict; `None` below seven blocks.
     pub p98: Option<Covered>,
-    /// What was said.
+    /// The decision.
     pub call: Call,
 }
 
-/// Whether the 95 % interval of so many blocks holds `truth`, the natural logarithm of B's true factor; `None` where the source or
-/// the number of blocks does not give one.
+/// Whether the 95 % interval of `blocks` blocks contains `truth`, the natural logarithm of B's true factor. `None` without an
+/// interval.
 pub fn covered(source: &mut dyn Source, blocks: usize, truth: f64, random: &mut Random) -> Option<Covered> {
     interval(differences(source, blocks, random)?, Level::P95, truth)
 }
 
-/// The same over all blocks of a session that ended when our rule had enough.
+/// The same over all blocks of a session that our rule ended.
 pub fn at_the_end(source: &mut dyn Source, truth: f64, random: &mut Random) -> Option<AtTheEnd> {
     let (call, differences) = judged(source.rule(), || difference(source, random))?;
     let at = |level| interval(differences.clone(), level, truth);

@@ -1,25 +1,25 @@
 //! The noise model of a recording.
 //!
-//! Core, wave and walk are told apart by how the difference of two trials grows with their distance: the variogram, made
-//! robust by medians (Genton 1998, 10.1023/A:1021728614555, in spirit), fitted by non-negative least squares. What stands out of the
-//! moving median is the tail.
+//! The difference of two trials grows with their distance: the variogram. Its shape separates core, wave and walk. It is made
+//! robust by medians (after Genton 1998, 10.1023/A:1021728614555) and fitted by non-negative least squares. Trials far above the
+//! moving median are the tail.
 
 use featherweight::stats::{Sample, median};
 
 use super::NoiseModel;
 use super::noise::TAIL_STARTS;
 
-/// What makes a median of absolute normal numbers their standard deviation.
+/// The factor from the median of absolute normal numbers to their standard deviation.
 const NORMAL: f64 = 1.4826;
-/// The trials of the moving median: odd, short beside a wave, long beside a tail's run.
+/// The trials of the moving median: an odd number, short compared with a wave and long compared with a series of tail trials.
 const WINDOW: usize = 31;
-/// The fewest trials that a model is made from.
+/// The fewest trials of a model.
 const FEWEST: usize = 100;
-/// The memories that are tried: waves that last from two trials to some two hundred.
+/// The memories that are tried: waves of two to about two hundred trials.
 const MEMORIES: [f64; 7] = [0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995];
 
-/// The model of these values in the order of measuring; `None` below 100 values, or where one is not positive. The sessions'
-/// spread is 0: one recording does not know it, see [`between`].
+/// The model of values in the order of measurement; `None` for fewer than 100 values, or if one is not positive. The spread of
+/// sessions is 0, since one recording does not have it; see [`between`].
 pub fn fit(values: &[f64]) -> Option<NoiseModel> {
     if values.len() < FEWEST || !values.iter().all(|v| v.is_finite() && *v > 0.0) {
         return None;
@@ -44,34 +44,34 @@ pub fn fit(values: &[f64]) -> Option<NoiseModel> {
     })
 }
 
-/// The spread of sessions around each other from the medians of several recordings of one case; `None` below two.
+/// The spread of sessions, from the medians of several recordings of one case; `None` for fewer than two.
 pub fn between(medians: &[f64]) -> Option<f64> {
     let logs = medians.iter().map(|m| m.ln()).collect();
     Sample::new(logs).ok()?.sd()
 }
 
-/// Half the squared spread of the differences of trials so far apart, for distances that double.
+/// Half the squared spread of the differences of trials by their distance, which doubles each time.
 fn variogram(logs: &[f64]) -> Vec<(f64, f64)> {
     let lags = std::iter::successors(Some(1usize), |lag| Some(2 * lag)).take_while(|lag| 4 * lag <= logs.len());
-    let of = |lag: usize| {
-        let apart: Vec<f64> = logs.iter().zip(&logs[lag..]).map(|(a, b)| (b - a).abs()).collect();
-        let spread = NORMAL * Sample::new(apart).map_or(0.0, |s| median(&s));
+    let point = |lag: usize| {
+        let differences: Vec<f64> = logs.iter().zip(&logs[lag..]).map(|(a, b)| (b - a).abs()).collect();
+        let spread = NORMAL * Sample::new(differences).map_or(0.0, |s| median(&s));
         (lag as f64, 0.5 * spread * spread)
     };
-    lags.map(of).collect()
+    lags.map(point).collect()
 }
 
-/// What core, wave and walk of variance 1 add to the variogram at that distance.
+/// The parts of core, wave and walk, each with variance 1, in the variogram at that distance.
 fn shapes(lag: f64, memory: f64) -> [f64; 3] {
     [1.0, 1.0 - memory.powf(lag), 0.5 * lag]
 }
 
-/// Equal relative errors weigh alike; a variogram of nothing but zeros has no relative errors.
+/// The weight that makes relative errors count equally; a value of zero has no relative error.
 fn weight(value: f64) -> f64 {
     if value > 0.0 { value.powi(-2) } else { 1.0 }
 }
 
-/// The variances, none negative, by coordinate descent, which ends at the only minimum of a convex sum.
+/// The non-negative variances by coordinate descent, which converges to the only minimum of a convex sum.
 fn least_squares(variogram: &[(f64, f64)], memory: f64) -> [f64; 3] {
     let mut parts = [0.0; 3];
     for _ in 0..2_000 {
@@ -94,7 +94,7 @@ fn misfit(variogram: &[(f64, f64)], memory: f64, parts: [f64; 3]) -> f64 {
     variogram.iter().map(|&(lag, value)| weight(value) * (value - model(lag)).powi(2)).sum()
 }
 
-/// The share of trials far above the moving median, and by how much on average beyond the tail's start.
+/// The share of trials far above the moving median, and their mean distance from the tail's start.
 fn tail(logs: &[f64], core: f64) -> (f64, f64) {
     let half = WINDOW / 2;
     let middle = |i: usize| {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_in_is_found() {
+    fn a_known_model_is_recovered() {
         let truth = NoiseModel { walk: 0.0, ..NoiseModel::DRIFTING };
         let model = fit(&drawn(truth, 8_000)).unwrap();
         assert!((model.core / truth.core - 1.0).abs() < 0.15, "{model:?}");
@@ -139,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_is_no_wave() {
+    fn a_walk_is_not_a_wave() {
         let truth = NoiseModel { walk: 0.004, ..NoiseModel::quiet(0.02) };
         let model = fit(&drawn(truth, 4_000)).unwrap();
         assert!((model.walk / truth.walk - 1.0).abs() < 0.6, "{model:?}");
     }
 
     #[test]
-    fn what_has_no_model_has_none() {
+    fn unsuitable_values_have_no_model() {
         assert_eq!(fit(&[1.0; 99]), None);
         assert_eq!(fit(&[0.0; 200]), None);
         assert_eq!(fit(&[f64::NAN; 200]), None);

@@ -1,8 +1,8 @@
-//! The proof that the rule is right: other projects' rules and ours on noise that was drawn and on noise that was recorded.
+//! The error rates of the regression rule and of other projects' rules, on simulated and on recorded noise.
 //!
-//! Every session is blind: the rule sees arm one and arm two, of which a coin has decided which is A, and the truth is
-//! looked up when it has spoken. Invariant: the same seed gives the same numbers on every machine, however many threads
-//! drew them, since each session has a stream of its own.
+//! Every session is blind: the rule sees arm one and arm two, a coin decides which of them is A, and the truth is looked up
+//! after the decision. Invariant: the same seed gives the same numbers on every machine and for any number of threads, since
+//! each session has its own stream of random numbers.
 
 mod bootstrap;
 mod contender;

@@ -1,37 +1,37 @@
-//! A model of what a host does to a metric, on the scale of natural logarithms.
+//! A model of a host's noise in a metric, on the scale of natural logarithms.
 //!
-//! A trial is the sum of a normal core, a tail to the right that strikes now and then, a slow wave (autoregressive), a random
-//! walk, and an offset that a whole session has in common. Times of fresh trials look like that (Abedi & Brecht ICPE'17).
+//! A trial is the sum of a normal core, an occasional tail to the right, a slow autoregressive wave, a random walk, and an offset
+//! of the session. Times of fresh trials have this form (Abedi & Brecht ICPE'17).
 
 use super::Random;
 
-/// The parameters; shares are shares, spreads are standard deviations of ln value, 0.01 being about one per cent.
+/// The parameters. Spreads are standard deviations of the logarithm: 0.01 is about one per cent.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct NoiseModel {
     /// The median value, in the metric's unit.
     pub median: f64,
     /// The spread of the normal core, from one trial to the next.
     pub core: f64,
-    /// The share of trials that the tail strikes.
+    /// The share of trials in the tail.
     pub tail_share: f64,
-    /// By how much it lifts them on average; the lift is exponential, on top of four cores.
+    /// The mean height of the tail, which is exponential and starts at four cores.
     pub tail: f64,
     /// The spread of the slow wave.
     pub wave: f64,
-    /// What is left of the wave after one trial.
+    /// The share of the wave that is left after one trial.
     pub memory: f64,
-    /// The random walk's step, a trial.
+    /// The spread of the random walk's step per trial.
     pub walk: f64,
-    /// The spread of sessions around each other: another day, another placement of memory.
+    /// The spread of sessions, such as on another day or with another placement of memory.
     pub session: f64,
 }
 
-/// Where the tail begins, in spreads of the core above the middle.
+/// The start of the tail, in spreads of the core above the middle.
 pub(super) const TAIL_STARTS: f64 = 4.0;
 
 impl NoiseModel {
-    /// A host that drifts, before there is a recording of one: 4 % from trial to trial, one trial in fifty a fifth slower or
-    /// worse, waves of 2 % that last for some fifty trials, and sessions 2 % apart.
+    /// A drifting host, from before there were recordings: a core of 4 %, a tail of 20 % in one trial of fifty, waves of 2 % that
+    /// last for about fifty trials, and sessions 2 % apart.
     pub const DRIFTING: NoiseModel = NoiseModel {
         median: 1e7,
         core: 0.04,
@@ -43,7 +43,7 @@ impl NoiseModel {
         session: 0.02,
     };
 
-    /// A host with nothing but independent normal noise of that spread.
+    /// A host with only independent normal noise.
     pub const fn quiet(core: f64) -> NoiseModel {
         NoiseModel {
             core,
@@ -58,7 +58,7 @@ impl NoiseModel {
     }
 }
 
-/// The noise of trials one after the other.
+/// The noise of consecutive trials.
 #[derive(Debug, Clone)]
 pub struct Stream {
     model: NoiseModel,

@@ -1,4 +1,4 @@
-//! From the stored trials of a run or of an A/B session to a recording.
+//! Packs the stored trials of a run or of an A/B session into a recording.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::{Recorded, Recording};
 use featherweight::model::record::{Outcome, Role, TrialRecord};
 use featherweight::model::units::{Direction, Unit};
 
-/// A stored trial; the fields beside the record are those of an A/B session.
+/// A stored trial. The fields after the record are those of an A/B session.
 #[derive(Debug, Deserialize)]
 struct Stored {
     #[serde(flatten)]
@@ -18,48 +18,48 @@ struct Stored {
     block: Option<u32>,
 }
 
-/// What is taken out of a run.
+/// The selection of a run's trials.
 #[derive(Debug, Clone, Default)]
 pub struct Picked {
     /// The metric: `boot`.
     pub metric: String,
-    /// What the case's name has to contain, where there are several cases.
+    /// A part of the case's name, if there are several cases.
     pub case: Option<String>,
 }
 
-/// A recording, and what was passed over for it.
+/// A recording, and the number of trials that it does not have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packed {
-    /// What was picked.
+    /// The recording.
     pub recording: Recording,
-    /// How many trials of the case failed or lack the metric.
+    /// The number of trials of the case that failed or do not have the metric.
     pub failed: usize,
 }
 
-/// Why there is no recording.
+/// A run that cannot be packed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PackError {
-    /// A line is no trial.
+    /// A line is not a trial.
     #[error("line {line}: {reason}")]
     Line {
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The error.
         reason: String,
     },
     /// Several cases would be mixed.
-    #[error("holds several cases; name one by --case: {0}")]
+    #[error("several cases ({0})\nhelp: select one with --case")]
     Mixed(String),
-    /// Nothing is left.
-    #[error("has no good trial with that metric; it has: {0}")]
+    /// No trial is left.
+    #[error("no successful trial has that metric; available metrics: {0}")]
     Nothing(String),
 }
 
-/// Picks one metric of one case out of the lines of `trials.jsonl`. A torn last line is passed over; so is, of an A/B
-/// session, what is not in `whole`: the orders of the trials of its whole blocks.
+/// Packs one metric of one case from the lines of `trials.jsonl`. A torn last line is skipped. `whole` has the orders of the trials
+/// in whole blocks of an A/B session; its other trials are skipped.
 ///
 /// # Errors
-/// When a line is no trial, several cases would be mixed, or nothing is left.
+/// When a line is not a trial, several cases would be mixed, or no trial is left.
 pub fn pack(lines: &str, whole: Option<&BTreeSet<u64>>, picked: &Picked) -> Result<Packed, PackError> {
     let mut trials = read(lines)?;
     trials.retain(|t| t.record.role == Role::Measured && t.arm.as_deref() != Some("null"));
@@ -70,11 +70,11 @@ pub fn pack(lines: &str, whole: Option<&BTreeSet<u64>>, picked: &Picked) -> Resu
         return Err(PackError::Mixed(cases.into_iter().collect::<Vec<_>>().join(", ")));
     }
     let facts = facts(&trials, picked, cases.into_iter().next());
-    let (mut recorded, mut block, mut of) = (Vec::new(), 0, None);
+    let (mut recorded, mut block, mut previous) = (Vec::new(), 0, None);
     for (order, trial) in trials.iter().enumerate() {
-        let here = (trial.stage.clone(), trial.block.unwrap_or(trial.record.trial));
-        block += u32::from(of.as_ref().is_some_and(|of| *of != here));
-        of = Some(here);
+        let current = (trial.stage.clone(), trial.block.unwrap_or(trial.record.trial));
+        block += u32::from(previous.as_ref().is_some_and(|previous| *previous != current));
+        previous = Some(current);
         let value = trial.record.metric(&picked.metric).filter(|_| trial.record.outcome == Outcome::Ok);
         let value = value.filter(|v| v.is_finite() && *v > 0.0);
         recorded.extend(value.map(|value| Recorded { order: order as u64, block, is_b: is_b(trial), value }));
@@ -125,7 +125,7 @@ fn facts(trials: &[Stored], picked: &Picked, case: Option<String>) -> BTreeMap<S
     facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// The wall-clock time of a trial with everything around it. All times are of UTC.
+/// The wall-clock time per trial, including everything around it. All times are in UTC.
 fn seconds(trials: &[Stored]) -> Option<f64> {
     let at = |t: &Stored| t.record.started.strip_suffix('Z')?.parse::<jiff::civil::DateTime>().ok();
     let (first, last) = (at(trials.first()?)?, at(trials.last()?)?);
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use featherweight::model::record::TrialRecord;
 
-    /// A good boot trial.
+    /// A successful boot trial.
     fn record(order: u64) -> TrialRecord {
         serde_json::from_value(json!({
             "schema": 1, "run": "20261121-084514-3f9a", "order": order, "trial": 0, "role": "measured",
@@ -154,10 +154,9 @@ mod tests {
         .expect("a stored line")
     }
 
-    fn line(order: u64, beside: &Value) -> String {
+    fn line(order: u64, fields: &Value) -> String {
         let mut line = serde_json::to_value(record(order)).unwrap();
-        let fields = beside.as_object().unwrap().clone();
-        line.as_object_mut().unwrap().extend(fields);
+        line.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         format!("{line}\n")
     }
 
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_becomes_one_arm_and_its_torn_end_is_passed_over() {
+    fn a_run_becomes_one_arm_and_its_torn_end_is_skipped() {
         let lines: String = (0..5).map(|i| line(i, &json!({"trial": i}))).collect();
         let packed = boot(&format!("{lines}{{\"torn")).unwrap();
         let trials = &packed.recording.trials;
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_packed_is_told() {
+    fn runs_that_cannot_be_packed_are_errors() {
         assert!(matches!(boot("{}\n"), Err(PackError::Line { line: 1, .. })));
         assert_eq!(boot(""), Err(PackError::Nothing(String::new())));
         let other = pack(&line(0, &json!({})), None, &Picked { metric: "ready".into(), case: None });

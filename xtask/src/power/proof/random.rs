@@ -1,6 +1,6 @@
-//! The coins: a ChaCha8 stream with the few distributions that the proof needs.
+//! Random numbers: a ChaCha8 stream with the distributions that the rules and models need.
 //!
-//! Invariant: seed and stream fix every number for ever, so a table can be drawn again.
+//! Invariant: seed and stream determine every number, so a table can be computed again.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -22,7 +22,7 @@ impl Random {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A number of `0..n`; 0 where that is empty. The bias is below 2^-32 a value.
+    /// A number of `0..n`; 0 if that is empty. The bias is below 2^-32 per value.
     pub fn below(&mut self, n: usize) -> usize {
         ((u64::from(self.0.next_u32()) * n as u64) >> 32) as usize
     }

@@ -1,6 +1,6 @@
-//! Recordings: one metric of one case, trial after trial, as gzipped CSV with its facts in front.
+//! Recordings: one metric of one case, trial after trial, as gzipped CSV after a header with its facts.
 //!
-//! Invariant: reading never panics, whatever the bytes; a recording that is read has only finite values above zero.
+//! Invariant: reading never panics, whatever the bytes; a recording has only finite values above zero.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,62 +10,62 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-/// The first line, with the schema's number behind it.
+/// The first line, before the schema's number.
 const MAGIC: &str = "# featherweight recording ";
-/// The schema that this version writes, and the newest that it reads.
+/// The schema that this version writes, and the newest one that it reads.
 const SCHEMA: u32 = 1;
 /// The columns.
 const COLUMNS: &str = "order,block,arm,value";
-/// No recording unpacks to more: bytes.
+/// The largest unpacked recording in bytes.
 const LARGEST: u64 = 64 << 20;
 
 /// One metric of one case.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recording {
-    /// What it is and where it was made, by name: `case`, `metric`, `unit`, `kernel`, `command`.
+    /// Facts about the recording by name: `case`, `metric`, `unit`, `kernel`, `command`.
     pub facts: BTreeMap<String, String>,
-    /// The good trials in the order of measuring.
+    /// The successful trials in the order of measurement.
     pub trials: Vec<Recorded>,
 }
 
 /// One trial.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recorded {
-    /// Its place in the order of measuring, failed ones counted.
+    /// Its index in the order of measurement, with failed trials counted.
     pub order: u64,
-    /// The block that it belongs to; one after the other, never the same number for two.
+    /// The number of its block. Numbers rise and are unique.
     pub block: u32,
-    /// Whether it is of arm B.
+    /// Whether it belongs to arm B.
     pub is_b: bool,
     /// The value in the unit of the facts.
     pub value: f64,
 }
 
-/// Why bytes are no recording.
+/// Bytes that are not a recording.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordingError {
     /// They cannot be unpacked.
-    #[error("no gzip file, or a torn one: {0}")]
+    #[error("not a complete gzip file: {0}")]
     Packed(String),
-    /// It unpacks to more than any recording.
+    /// They unpack to more than the largest recording.
     #[error("unpacks to more than {} MiB", LARGEST >> 20)]
     Large,
-    /// It does not begin as one.
-    #[error("does not begin with `{MAGIC}{SCHEMA}`")]
+    /// The first line is wrong.
+    #[error("invalid first line; expected `{MAGIC}{SCHEMA}`")]
     Foreign,
     /// A newer version wrote it.
-    #[error("has schema {0}, and this version reads up to {SCHEMA}; use a newer one")]
+    #[error("has schema {0}; this version reads up to {SCHEMA}\nhelp: use a newer version")]
     Newer(u32),
-    /// A line cannot be understood.
+    /// A line is invalid.
     #[error("line {line}: {reason}")]
     Line {
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The error.
         reason: String,
     },
     /// There is no trial.
-    #[error("holds no trial")]
+    #[error("has no trials")]
     Empty,
 }
 
@@ -73,7 +73,7 @@ impl Recording {
     /// Reads a gzipped recording.
     ///
     /// # Errors
-    /// Whatever is wrong with it, with the line.
+    /// When the bytes are not a valid recording.
     pub fn unpack(bytes: &[u8]) -> Result<Recording, RecordingError> {
         let mut text = Vec::new();
         let limited = MultiGzDecoder::new(bytes).take(LARGEST + 1).read_to_end(&mut text);
@@ -103,7 +103,7 @@ impl Recording {
             match line.strip_prefix('#') {
                 Some(fact) => recording.facts.extend(named(fact)),
                 None if !has_columns && line == COLUMNS => has_columns = true,
-                None if !has_columns => return Err(wrong(format!("`{COLUMNS}` is expected"))),
+                None if !has_columns => return Err(wrong(format!("expected `{COLUMNS}`"))),
                 None => recording.trials.push(trial(line).map_err(wrong)?),
             }
         }
@@ -128,14 +128,14 @@ impl Recording {
     /// The recording, gzipped; the same recording gives the same bytes.
     ///
     /// # Errors
-    /// None that a Vec could give; the writer's signature has them.
+    /// None in practice, since a `Vec` accepts all bytes.
     pub fn packed(&self) -> std::io::Result<Vec<u8>> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(self.text().as_bytes())?;
         encoder.finish()
     }
 
-    /// A fact, where it is there.
+    /// A fact by its name.
     pub fn fact(&self, name: &str) -> Option<&str> {
         self.facts.get(name).map(String::as_str)
     }
@@ -145,7 +145,7 @@ impl Recording {
         self.trials.iter().any(|trial| trial.is_b)
     }
 
-    /// The values of one arm in the order of measuring.
+    /// The values of one arm in the order of measurement.
     pub fn values(&self, is_b: bool) -> Vec<f64> {
         self.trials.iter().filter(|trial| trial.is_b == is_b).map(|trial| trial.value).collect()
     }
@@ -163,7 +163,7 @@ fn named(fact: &str) -> Option<(String, String)> {
 fn trial(line: &str) -> Result<Recorded, String> {
     let fields: Vec<&str> = line.split(',').collect();
     let [order, block, arm, value] = fields[..] else {
-        return Err(format!("{} fields, not the 4 of `{COLUMNS}`", fields.len()));
+        return Err(format!("{} fields; expected the 4 of `{COLUMNS}`", fields.len()));
     };
     let value: f64 = value.parse().map_err(|e| format!("value `{value}`: {e}"))?;
     if !(value.is_finite() && value > 0.0) {
@@ -175,7 +175,7 @@ fn trial(line: &str) -> Result<Recorded, String> {
         is_b: match arm {
             "a" => false,
             "b" => true,
-            other => return Err(format!("arm `{other}`; accepted: a, b")),
+            other => return Err(format!("unknown arm `{other}`; expected a or b")),
         },
         value,
     })
@@ -218,24 +218,24 @@ mod tests {
     }
 
     #[rstest]
-    #[case("", "does not begin")]
-    #[case("order,block,arm,value\n0,0,a,1\n", "does not begin")]
-    #[case("# featherweight recording x\n", "does not begin")]
+    #[case("", "invalid first line")]
+    #[case("order,block,arm,value\n0,0,a,1\n", "invalid first line")]
+    #[case("# featherweight recording x\n", "invalid first line")]
     #[case("# featherweight recording 2\n", "has schema 2")]
-    #[case("# featherweight recording 1\n", "holds no trial")]
-    #[case("# featherweight recording 1\n0,0,a,1\n", "line 2: `order,block,arm,value` is expected")]
+    #[case("# featherweight recording 1\n", "has no trials")]
+    #[case("# featherweight recording 1\n0,0,a,1\n", "line 2: expected `order,block,arm,value`")]
     #[case("# featherweight recording 1\norder,block,arm,value\n0,0,a\n", "line 3: 3 fields")]
     #[case("# featherweight recording 1\norder,block,arm,value\n0,0,c,1\n", "arm `c`")]
     #[case("# featherweight recording 1\norder,block,arm,value\n0,0,a,NaN\n", "not above zero")]
     #[case("# featherweight recording 1\norder,block,arm,value\n0,0,a,0\n", "not above zero")]
     #[case("# featherweight recording 1\norder,block,arm,value\n-1,0,a,5\n", "order `-1`")]
-    fn what_is_no_recording_is_told(#[case] text: &str, #[case] told: &str) {
+    fn invalid_recordings_are_errors(#[case] text: &str, #[case] expected: &str) {
         let error = Recording::parse(text).unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 
     #[test]
-    fn torn_and_foreign_files_are_told() {
+    fn torn_and_foreign_files_are_errors() {
         let packed = recording().packed().unwrap();
         for end in [0, 1, packed.len() / 2, packed.len() - 1] {
             assert!(matches!(

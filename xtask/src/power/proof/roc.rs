@@ -1,16 +1,16 @@
-//! The receiver operating characteristic of a rule whose threshold is moved: how much it finds for how many false alarms.
+//! The receiver operating characteristic of a rule: its detections and false alarms for all thresholds.
 
-/// The curve from nothing flagged to everything flagged.
+/// The curve from no session flagged to every session flagged.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Roc {
-    /// Share of false alarms and share found, both rising.
+    /// The shares of false alarms and of detections, both rising.
     pub points: Vec<(f64, f64)>,
-    /// The area below the curve: how often a session with a difference scores higher than one without (ties count half).
+    /// The area below the curve: the probability that a session with a difference scores higher than one without; ties count half.
     pub area: f64,
 }
 
 impl Roc {
-    /// The curve of the scores of sessions without and with a difference; `None` where either has none.
+    /// The curve of the scores of sessions without and with a difference; `None` if there are none of either.
     pub fn new(without: &[f64], with: &[f64]) -> Option<Roc> {
         if without.is_empty() || with.is_empty() {
             return None;
@@ -30,12 +30,12 @@ impl Roc {
         Some(Roc { points, area })
     }
 
-    /// The share found at the threshold that lets at most this share of false alarms through.
+    /// The share of detections at the threshold with at most this share of false alarms.
     pub fn found_at(&self, alarms: f64) -> f64 {
         self.points.iter().take_while(|(x, _)| *x <= alarms + 1e-12).last().map_or(0.0, |(_, y)| *y)
     }
 
-    /// The share found at each of these shares of false alarms: few points that draw the curve.
+    /// The shares of detections at these shares of false alarms, to draw the curve with few points.
     pub fn thinned(&self, alarms: &[f64]) -> Vec<(f64, f64)> {
         alarms.iter().map(|&x| (x, self.found_at(x))).collect()
     }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_perfect_rule_has_all_of_the_area_and_a_coin_has_half() {
+    fn a_perfect_rule_has_the_whole_area_and_a_coin_has_half() {
         let perfect = Roc::new(&[0.0, 1.0], &[2.0, 3.0]).unwrap();
         assert_eq!((perfect.area, perfect.found_at(0.0)), (1.0, 1.0));
         let coin = Roc::new(&[1.0, 1.0], &[1.0, 1.0]).unwrap();

@@ -1,9 +1,9 @@
-//! Blind sessions: a rule judges arm one and arm two, and what they were is looked up afterwards.
+//! Blind sessions: a rule compares arm one with arm two, and which of them is A is looked up afterwards.
 
 use super::{Apart, Call, Contender, Outcome, Pair, Random, Source};
 use featherweight::compare::rule::Rule;
 
-/// A source whose arms bear no names. The coin is drawn here and asked nowhere but in [`Sealed::open`].
+/// A source with hidden arms. Only [`Sealed::open`] uses the result of the coin.
 struct Sealed<'s> {
     source: &'s mut dyn Source,
     is_swapped: bool,
@@ -18,7 +18,7 @@ impl<'s> Sealed<'s> {
         if self.is_swapped { Pair { a: pair.b, b: pair.a } } else { pair }
     }
 
-    /// What was said of arm two, said of B.
+    /// Translates a decision about arm two into one about B.
     fn open<T>(self, plain: T, mirrored: T) -> T {
         if self.is_swapped { mirrored } else { plain }
     }
@@ -38,40 +38,40 @@ impl Source for Sealed<'_> {
     }
 }
 
-/// One blind session: what the rule says of B. `None` where the source has too few values.
+/// One blind session with the rule's decision about B; `None` if the source has too few values.
 pub fn hold(rule: Contender, source: &mut dyn Source, random: &mut Random) -> Option<Outcome> {
     let mut sealed = Sealed::new(source, random);
-    let said = rule.session(&mut sealed, random)?;
-    Some(sealed.open(said, Outcome { call: said.call.mirrored(), ..said }))
+    let outcome = rule.session(&mut sealed, random)?;
+    Some(sealed.open(outcome, Outcome { call: outcome.call.mirrored(), ..outcome }))
 }
 
-/// How strongly a blind session of equal length speaks for "B is slower", for [`super::Roc`].
+/// The evidence of a blind session of fixed length for "B is slower", for [`super::Roc`].
 pub fn score(rule: Contender, source: &mut dyn Source, random: &mut Random) -> Option<f64> {
     let mut sealed = Sealed::new(source, random);
     let [slower, faster] = rule.strengths(&mut sealed, random)?;
     Some(sealed.open(slower, faster))
 }
 
-/// What many sessions came to.
+/// The outcomes of many sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
-    /// How many there were.
+    /// The number of sessions.
     pub sessions: usize,
-    /// In how many B was called slower.
+    /// The number with B reported as slower.
     pub slower: usize,
-    /// In how many B was called faster.
+    /// The number with B reported as faster.
     pub faster: usize,
-    /// The trials of all.
+    /// The trials of all sessions.
     pub trials: usize,
 }
 
 impl Tally {
-    /// The share of sessions that called B slower: an alarm.
+    /// The share of sessions that reported B as slower.
     pub fn alarms(&self) -> f64 {
         self.slower as f64 / self.sessions as f64
     }
 
-    /// The share of sessions that called a difference in either direction.
+    /// The share of sessions that reported a difference in either direction.
     pub fn either(&self) -> f64 {
         (self.slower + self.faster) as f64 / self.sessions as f64
     }
@@ -97,7 +97,7 @@ impl FromIterator<Outcome> for Tally {
 mod tests {
     use super::*;
 
-    /// A source that tells its arms by value: A is always 1, B always 3.
+    /// A source with recognizable arms: A is always 1, B always 3.
     struct Scripted;
 
     impl Source for Scripted {
@@ -113,9 +113,9 @@ mod tests {
     fn arm_one_is_a_as_often_as_b() {
         let a_is_first = |i| {
             let mut random = Random::new(1, i);
-            let (mut told, mut again) = (Scripted, Scripted);
-            let first = Sealed::new(&mut told, &mut random).block(3, &mut random).unwrap().a[0];
-            let same = Sealed::new(&mut again, &mut Random::new(1, i)).windows(3, Apart::AtOnce, &mut random);
+            let (mut one, mut other) = (Scripted, Scripted);
+            let first = Sealed::new(&mut one, &mut random).block(3, &mut random).unwrap().a[0];
+            let same = Sealed::new(&mut other, &mut Random::new(1, i)).windows(3, Apart::AtOnce, &mut random);
             assert_eq!(first, same.unwrap().a[0]);
             first == 1.0
         };
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_coin_said_the_truth_comes_out() {
+    fn the_decision_about_b_does_not_depend_on_the_coin() {
         for i in 0..4 {
             let random = || Random::new(1, i);
             for rule in Contender::ALL {
@@ -136,9 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_counts_what_was_said() {
-        let of = |call| Outcome { call, trials: 10 };
-        let tally: Tally = [Call::Slower, Call::Nothing, Call::Faster, Call::Nothing].map(of).into_iter().collect();
+    fn a_tally_counts_decisions() {
+        let outcome = |call| Outcome { call, trials: 10 };
+        let tally: Tally =
+            [Call::Slower, Call::Nothing, Call::Faster, Call::Nothing].map(outcome).into_iter().collect();
         assert_eq!((tally.alarms(), tally.either(), tally.cost()), (0.25, 0.5, 10.0));
     }
 }

@@ -1,18 +1,18 @@
-//! Where a session's values come from: drawn noise, a recording of one arm, a recording of two.
+//! The sources of a session's values: simulated noise, a recording of one arm, a recording of two arms.
 
 use super::{NoiseModel, Random, Recording, Stream};
 use featherweight::compare::rule::Rule;
 
-/// Values of both arms, in the order in which each was measured.
+/// Values of both arms, each in the order of measurement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pair {
-    /// What is compared with.
+    /// The values of A.
     pub a: Vec<f64>,
-    /// What is asked about.
+    /// The values of B.
     pub b: Vec<f64>,
 }
 
-/// How far apart two windows are.
+/// The distance between two windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Apart {
     /// B right after A.
@@ -21,36 +21,40 @@ pub enum Apart {
     Stored,
 }
 
-/// What a rule can ask to be measured.
+/// A source of measurements for a rule.
 pub trait Source {
-    /// The rule that suits its trials, by how long they take.
+    /// Our rule for trials of this duration.
     fn rule(&self) -> Rule {
         Rule::DEFAULT
     }
 
-    /// `runs` of each arm in shuffled order, after what was measured last; `None` where a recording ends.
+    /// The next `runs` runs of each arm in shuffled order; `None` at the end of a recording.
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair>;
 
-    /// `runs` of A, then `runs` of B; `None` where a recording is too short.
+    /// `runs` runs of A, then `runs` of B; `None` if a recording is too short.
     fn windows(&mut self, runs: usize, apart: Apart, random: &mut Random) -> Option<Pair>;
 }
 
-/// Deals values out to arms in shuffled order, as a session does with the runs of a block.
-fn dealt<const ARMS: usize>(values: impl Iterator<Item = f64>, runs: usize, random: &mut Random) -> [Vec<f64>; ARMS] {
+/// Assigns values to arms in shuffled order, as a session does with the runs of a block.
+fn assigned<const ARMS: usize>(
+    values: impl Iterator<Item = f64>,
+    runs: usize,
+    random: &mut Random,
+) -> [Vec<f64>; ARMS] {
     let mut arms: Vec<usize> = (0..ARMS * runs).map(|i| i / runs).collect();
     random.shuffle(&mut arms);
-    let mut dealt = [const { Vec::new() }; ARMS];
+    let mut assigned = [const { Vec::new() }; ARMS];
     for (arm, value) in arms.into_iter().zip(values) {
-        dealt[arm].push(value);
+        assigned[arm].push(value);
     }
-    dealt
+    assigned
 }
 
 fn times(effect: f64, values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     values.into_iter().map(|value| effect * value).collect()
 }
 
-/// A recording from a random place on: behind its last item comes its first, until each has been taken once.
+/// A recording from a random place. The first item follows the last one, until each has been taken once.
 #[derive(Debug, Clone)]
 struct Ring<'r, T> {
     items: &'r [T],
@@ -63,7 +67,7 @@ impl<'r, T> Ring<'r, T> {
         Self { items, next: random.below(items.len()), left: items.len() }
     }
 
-    /// The next `n`; `None` where fewer are left.
+    /// The next `n` items; `None` if fewer are left.
     fn take(&mut self, n: usize) -> Option<impl Iterator<Item = &'r T> + use<'r, T>> {
         self.left = self.left.checked_sub(n)?;
         let from = self.next;
@@ -71,14 +75,14 @@ impl<'r, T> Ring<'r, T> {
         Some(self.items[from..].iter().chain(self.items).take(n))
     }
 
-    /// Goes on to what lies half a recording behind the `taken` items taken last; `None` where that has been taken.
+    /// Skips to the place half a recording after the start of the last `taken` items; `None` if too few items are left.
     fn skip_to_other_half(&mut self, taken: usize) -> Option<()> {
         let between = (self.items.len() / 2).checked_sub(taken)?;
         self.take(between).map(drop)
     }
 }
 
-/// Noise from a model, B slower by a known factor.
+/// Noise from a model, with B slower by a known factor.
 #[derive(Debug, Clone)]
 pub struct Simulated {
     model: NoiseModel,
@@ -88,12 +92,12 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    /// A host of that model on which B takes `effect` times as long as A.
+    /// A host with that model, on which B takes `effect` times as long as A.
     pub fn new(model: NoiseModel, effect: f64, random: &mut Random) -> Self {
         Self { model, stream: Stream::new(model, random), effect, rule: Rule::DEFAULT }
     }
 
-    /// The same, its trials being judged by that rule.
+    /// The same with that rule for its trials.
     pub fn by(self, rule: Rule) -> Self {
         Self { rule, ..self }
     }
@@ -106,7 +110,7 @@ impl Source for Simulated {
 
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair> {
         let values: Vec<f64> = (0..2 * runs).map(|_| self.stream.value(random)).collect();
-        let [a, b] = dealt(values.into_iter(), runs, random);
+        let [a, b] = assigned(values.into_iter(), runs, random);
         Some(Pair { a, b: times(self.effect, b) })
     }
 
@@ -120,8 +124,8 @@ impl Source for Simulated {
     }
 }
 
-/// A recording of one arm against itself, from a random place on and round its end. With an effect other than 1, B's values are
-/// multiplied by it: a synthetic shift, not a measured one.
+/// A recording of one arm compared with itself, from a random place. B's values are multiplied by the effect: a synthetic shift,
+/// not a measured one.
 #[derive(Debug, Clone)]
 pub struct Same<'r> {
     values: Ring<'r, f64>,
@@ -130,19 +134,19 @@ pub struct Same<'r> {
 }
 
 impl<'r> Same<'r> {
-    /// A session, which may begin at any trial.
+    /// A session, which may start at any trial.
     pub fn new(values: &'r [f64], effect: f64, random: &mut Random) -> Self {
         Self { values: Ring::new(values, random), effect, rule: Rule::DEFAULT }
     }
 
-    /// The same, its trials being judged by that rule.
+    /// The same with that rule for its trials.
     pub fn by(self, rule: Rule) -> Self {
         Self { rule, ..self }
     }
 
     /// A block with a null control: `runs` of A, of B, and of A once more.
     pub(super) fn controlled_block(&mut self, runs: usize, random: &mut Random) -> Option<(Pair, Vec<f64>)> {
-        let [a, b, null] = dealt(self.values.take(3 * runs)?.copied(), runs, random);
+        let [a, b, null] = assigned(self.values.take(3 * runs)?.copied(), runs, random);
         Some((Pair { a, b: times(self.effect, b) }, null))
     }
 }
@@ -153,21 +157,21 @@ impl Source for Same<'_> {
     }
 
     fn block(&mut self, runs: usize, random: &mut Random) -> Option<Pair> {
-        let [a, b] = dealt(self.values.take(2 * runs)?.copied(), runs, random);
+        let [a, b] = assigned(self.values.take(2 * runs)?.copied(), runs, random);
         Some(Pair { a, b: times(self.effect, b) })
     }
 
     fn windows(&mut self, runs: usize, apart: Apart, _: &mut Random) -> Option<Pair> {
         let a = self.values.take(runs)?.copied().collect();
         if apart == Apart::Stored {
-            // Less than the days of a real baseline, which errs on its side.
+            // Less than the days of a real baseline, which favors the rules with a stored baseline.
             self.values.skip_to_other_half(runs)?;
         }
         Some(Pair { a, b: times(self.effect, self.values.take(runs)?.copied()) })
     }
 }
 
-/// A recording of two arms in blocks, from a random block on and round its end.
+/// A recording of two arms in blocks, from a random block.
 #[derive(Debug, Clone)]
 pub struct Injected<'r> {
     blocks: Ring<'r, Pair>,
@@ -175,17 +179,17 @@ pub struct Injected<'r> {
 }
 
 impl<'r> Injected<'r> {
-    /// A session, which may begin at any block. All blocks have equally many runs.
+    /// A session, which may start at any block. All blocks have the same number of runs.
     pub fn new(blocks: &'r [Pair], random: &mut Random) -> Self {
         Self { blocks: Ring::new(blocks, random), rule: Rule::DEFAULT }
     }
 
-    /// The same, its trials being judged by that rule.
+    /// The same with that rule for its trials.
     pub fn by(self, rule: Rule) -> Self {
         Self { rule, ..self }
     }
 
-    /// How many blocks have so many runs.
+    /// The number of blocks with that many runs.
     fn blocks_of(&self, runs: usize) -> Option<usize> {
         Some(runs.div_ceil(self.blocks.items.first()?.a.len().max(1)))
     }
@@ -207,12 +211,12 @@ impl Source for Injected<'_> {
         self.rule
     }
 
-    /// A block is made of as many neighbouring blocks of the recording as have its runs: the arms of each are shuffled.
+    /// As many consecutive blocks of the recording as the runs need. The arms of each one are already shuffled.
     fn block(&mut self, runs: usize, _: &mut Random) -> Option<Pair> {
         self.take(runs)
     }
 
-    /// One arm's runs of interleaved blocks, then the other's of the blocks behind them.
+    /// A's runs of some blocks, then B's runs of the blocks after them.
     fn windows(&mut self, runs: usize, apart: Apart, _: &mut Random) -> Option<Pair> {
         let early = self.take(runs)?;
         if apart == Apart::Stored {
@@ -223,7 +227,7 @@ impl Source for Injected<'_> {
 }
 
 impl Recording {
-    /// The blocks in which both arms have all their runs, in order.
+    /// The blocks with all runs of both arms, in order.
     pub fn blocks(&self) -> Vec<Pair> {
         let mut blocks: Vec<(u32, Pair)> = Vec::new();
         for trial in &self.trials {

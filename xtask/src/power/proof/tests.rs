@@ -1,4 +1,4 @@
-//! The rules on data whose truth is known, and the blinds that hide it.
+//! The rules on data with a known truth, which the sessions hide.
 
 use super::*;
 use featherweight::compare::rule::Rule;
@@ -12,7 +12,7 @@ fn simulated(rule: Contender, model: NoiseModel, effect: f64, sessions: u64) -> 
 }
 
 #[test]
-fn where_nothing_differs_no_rule_says_so() {
+fn without_a_difference_no_rule_reports_one() {
     for rule in Contender::ALL {
         let tally = simulated(rule, NoiseModel::quiet(0.0), 1.0, 2);
         assert_eq!((tally.sessions, tally.slower, tally.faster), (2, 0, 0), "{rule:?}");
@@ -20,7 +20,7 @@ fn where_nothing_differs_no_rule_says_so() {
 }
 
 #[test]
-fn what_takes_three_times_as_long_is_slower_for_every_rule() {
+fn three_times_the_time_is_slower_for_every_rule() {
     for rule in Contender::ALL {
         let tally = simulated(rule, NoiseModel::quiet(0.02), 3.0, 3);
         assert_eq!((tally.sessions, tally.slower, tally.faster), (3, 3, 0), "{rule:?}");
@@ -30,7 +30,7 @@ fn what_takes_three_times_as_long_is_slower_for_every_rule() {
 }
 
 #[test]
-fn the_thresholds_are_the_projects_own() {
+fn the_thresholds_are_those_of_the_projects() {
     let finds = |rule, effect| simulated(rule, NoiseModel::quiet(0.01), effect, 4).slower == 4;
     assert!(finds(Contender::Band, 1.25) && !finds(Contender::Band, 1.15));
     assert!(finds(Contender::Ratio, 2.2) && !finds(Contender::Ratio, 1.9));
@@ -41,7 +41,7 @@ fn the_thresholds_are_the_projects_own() {
 }
 
 #[test]
-fn a_seed_gives_the_same_sessions_for_ever() {
+fn a_seed_always_gives_the_same_sessions() {
     let tally = || simulated(Contender::Ours, NoiseModel::DRIFTING, 1.03, 5);
     assert_eq!(tally(), tally());
     let mut random = Random::new(3, 9);
@@ -50,14 +50,14 @@ fn a_seed_gives_the_same_sessions_for_ever() {
 }
 
 #[test]
-fn a_rule_on_a_drifting_host_fares_as_its_design_says() {
+fn rules_on_a_drifting_host_behave_as_designed() {
     let drifting = NoiseModel { walk: 0.004, session: 0.05, ..NoiseModel::DRIFTING };
     let alarms = |rule| simulated(rule, drifting, 1.0, 20).either();
     assert!(alarms(Contender::StoredBootstrap) > 0.3 && alarms(Contender::RankSum) > 0.3);
     assert_eq!(alarms(Contender::Ours), 0.0);
 }
 
-/// A source that tells its arms by value: A is always 1, B always 2.
+/// A source with recognizable arms: A is always 1, B always 2.
 struct Scripted;
 
 impl Source for Scripted {
@@ -70,7 +70,7 @@ impl Source for Scripted {
 }
 
 #[test]
-fn a_replay_deals_the_labels_out_within_a_block_and_keeps_the_order_of_blocks() {
+fn a_replay_shuffles_arms_within_a_block_and_keeps_the_order_of_blocks() {
     let values: Vec<f64> = (0..1_000).map(f64::from).collect();
     let after = |value: f64, n: f64| (value + n) % 1_000.0;
     for i in 0..20 {
@@ -108,7 +108,7 @@ fn sessions_of_every_rule_see_all_of_a_recording() {
 }
 
 #[test]
-fn windows_of_two_arms_go_round_the_end() {
+fn windows_of_two_arms_continue_at_the_start() {
     let blocks: Vec<Pair> =
         (0..10).map(|i| f64::from(10 * i)).map(|v| Pair { a: vec![v; 2], b: vec![v + 1.0; 2] }).collect();
     for i in 0..20 {
@@ -122,7 +122,7 @@ fn windows_of_two_arms_go_round_the_end() {
 }
 
 #[test]
-fn no_trial_is_seen_twice() {
+fn no_trial_is_used_twice() {
     let values = [1.0; 50];
     let mut random = Random::new(4, 0);
     for rule in [Contender::StoredBootstrap, Contender::RankSum, Contender::OneStage] {
@@ -137,7 +137,7 @@ fn no_trial_is_seen_twice() {
 }
 
 #[test]
-fn a_source_is_judged_by_the_rule_of_its_trials() {
+fn a_source_uses_the_rule_of_its_trials() {
     let mut random = Random::new(4, 0);
     let mut host = Simulated::new(NoiseModel::quiet(0.0), 1.0, &mut random).by(Rule::QUICK);
     let trials = |rule: Contender, host: &mut Simulated, random: &mut Random| hold(rule, host, random).unwrap().trials;
@@ -146,19 +146,19 @@ fn a_source_is_judged_by_the_rule_of_its_trials() {
 }
 
 #[test]
-fn a_null_control_objects_by_chance_alone_and_only_where_trials_vary() {
+fn a_null_control_differs_only_by_chance_and_only_if_trials_vary() {
     let mut random = Random::new(8, 0);
     let steady: Vec<f64> = (0..600).map(|i| 1_000.0 + f64::from(i % 7)).collect();
     for effect in [1.0, 1.2] {
-        let said = controlled(&mut Same::new(&steady, effect, &mut random), &mut random).unwrap();
+        let session = controlled(&mut Same::new(&steady, effect, &mut random), &mut random).unwrap();
         let call = if effect > 1.0 { Call::Slower } else { Call::Nothing };
-        assert_eq!(said, Controlled { call, is_invalid: false });
+        assert_eq!(session, Controlled { call, is_invalid: false });
     }
     let is_invalid = |i| {
         let mut random = Random::new(8, i);
         // They vary so much that tolerance and floor hide nothing: what is left is alpha on both sides, 4 %.
         let restless: Vec<f64> = (0..270).map(|_| (3.0 * random.normal()).exp()).collect();
-        controlled(&mut Same::new(&restless, 1.0, &mut random), &mut random).is_some_and(|said| said.is_invalid)
+        controlled(&mut Same::new(&restless, 1.0, &mut random), &mut random).is_some_and(|session| session.is_invalid)
     };
     let share = (0..400).filter(|&i| is_invalid(i)).count();
     assert!((1..40).contains(&share), "{share}");
@@ -166,7 +166,7 @@ fn a_null_control_objects_by_chance_alone_and_only_where_trials_vary() {
 }
 
 #[test]
-fn an_injected_slowdown_is_found_in_its_recording() {
+fn an_injected_slowdown_is_detected_in_its_recording() {
     let mut random = Random::new(8, 0);
     let mut host = Simulated::new(NoiseModel::quiet(0.03), 1.05, &mut random);
     let blocks: Vec<Pair> = (0..240).map(|_| host.block(3, &mut random).unwrap()).collect();
@@ -181,7 +181,7 @@ fn an_injected_slowdown_is_found_in_its_recording() {
 }
 
 #[test]
-fn intervals_cover_as_often_as_they_say() {
+fn intervals_have_their_nominal_coverage() {
     let held = |blocks| {
         let session = |i| {
             let mut random = Random::new(6, i);
