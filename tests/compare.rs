@@ -252,7 +252,7 @@ fn every_format_is_written_to_its_output() {
 #[test]
 fn an_unreadable_or_different_run_is_refused_with_the_reason() {
     let desk = desk_with_baseline();
-    assert!(stderr(&compare(&Desk::new(), &["a", "last"]).assert().code(3)).contains("holds no run"));
+    assert!(stderr(&compare(&Desk::new(), &["a", "last"]).assert().code(3)).contains("no run is stored"));
     let wrong = stderr(&compare(&desk, &["tuesday", "last"]).assert().code(2));
     assert!(wrong.contains("A tuesday: ") && wrong.contains("expected a baseline's name (known: main), "), "{wrong}");
     let bench =

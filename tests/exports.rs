@@ -1,4 +1,4 @@
-//! The exports over the frozen runs: as they are, as their formats are documented, and as their readers read them.
+//! The exports of the frozen runs: by snapshots, by the documentation of their formats, and by their readers.
 
 #[path = "exports/readers.rs"]
 mod readers;
@@ -13,7 +13,7 @@ use featherweight::report::export::{
 use featherweight::store::StoredRun;
 use serde_json::Value;
 
-/// The frozen run of that experiment. Its platforms simulate.
+/// The frozen run of that experiment. Its platforms are simulated.
 fn frozen(experiment: Experiment) -> [StoredRun; 1] {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/runs");
     let runs = report::latest(&folder).runs;
@@ -32,13 +32,13 @@ fn parsed(exported: &Exported) -> Value {
     serde_json::from_str(&exported.content).expect("an export is JSON")
 }
 
-/// What was left out, a line each, so that a snapshot shows it.
+/// The lines of what was left out.
 fn left_out<T>(exported: &Exported<T>) -> String {
     exported.left_out.iter().map(|one| format!("{}: {}\n", one.what, one.why)).collect()
 }
 
 #[test]
-fn every_format_is_as_it_was() {
+fn every_format_matches_its_snapshot() {
     let boot = frozen(Experiment::Boot);
     let scalability = frozen(Experiment::Scalability);
     insta::assert_snapshot!("bencher", bencher(&selected(&boot, Some("boot"))).content);
@@ -52,7 +52,7 @@ fn every_format_is_as_it_was() {
 }
 
 #[test]
-fn what_simulates_is_left_out_unless_it_is_asked_for() {
+fn simulated_cases_are_left_out_unless_requested() {
     let boot = frozen(Experiment::Boot);
     let selection = Selection::of(&boot, Simulated::LeftOut);
     assert_eq!(selection.cases, []);
@@ -61,17 +61,17 @@ fn what_simulates_is_left_out_unless_it_is_asked_for() {
 }
 
 #[test]
-fn what_a_format_has_no_room_for_is_told() {
+fn metrics_that_a_format_cannot_hold_are_reported() {
     let footprint = frozen(Experiment::Footprint);
     let selection = selected(&footprint, None);
-    let some = |text: String| text.lines().filter(|line| line.starts_with("footprint/fake/sleep/10 ")).count();
+    let count_of_case = |text: String| text.lines().filter(|line| line.starts_with("footprint/fake/sleep/10 ")).count();
     let metrics = selection.cases[0].metrics.len();
-    // Three are context of the host, one is a time.
-    assert_eq!(some(left_out(&bencher(&selection))), 3);
-    assert_eq!(some(left_out(&github(&selection, Better::Smaller))), 3);
-    assert_eq!(some(left_out(&hyperfine(&selection))), metrics - 1);
-    assert_eq!(some(left_out(&critcmp(&selection, "main"))), metrics - 1);
-    assert_eq!(some(left_out(&openmetrics(&selection))), 0);
+    // Three metrics are the host's state, one is a time.
+    assert_eq!(count_of_case(left_out(&bencher(&selection))), 3);
+    assert_eq!(count_of_case(left_out(&github(&selection, Better::Smaller))), 3);
+    assert_eq!(count_of_case(left_out(&hyperfine(&selection))), metrics - 1);
+    assert_eq!(count_of_case(left_out(&critcmp(&selection, "main"))), metrics - 1);
+    assert_eq!(count_of_case(left_out(&openmetrics(&selection))), 0);
 }
 
 #[test]
@@ -86,16 +86,16 @@ fn one_trial_has_no_interval_and_no_place_in_criterions_tree() {
     let tree = critcmp(&selection, "main");
     assert_eq!(
         (tree.content, tree.metrics, tree.left_out[0].why.as_str()),
-        (vec![], 0, "one trial: the format's estimates have a spread")
+        (vec![], 0, "a single trial has no spread, which the format requires")
     );
 }
 
 #[test]
-fn a_run_that_is_invalid_or_not_complete_is_named() {
+fn an_invalid_or_incomplete_run_has_a_caution() {
     let mut boot = frozen(Experiment::Boot);
     boot[0].file.outcome = featherweight::store::RunOutcome::Interrupted;
     boot[0].file.noise.as_mut().expect("a frozen run has its noise").invalid = vec!["much stolen".into()];
     let id = boot[0].file.run.to_string();
-    let told = [format!("run {id} is INVALID: much stolen"), format!("run {id} is interrupted")];
-    assert_eq!(selected(&boot, None).cautions(), told);
+    let expected = [format!("run {id} is INVALID: much stolen"), format!("run {id} is interrupted")];
+    assert_eq!(selected(&boot, None).cautions(), expected);
 }

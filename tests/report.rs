@@ -1,4 +1,4 @@
-//! The report over the frozen runs: page, figures, summary, terminal table and CSV, as a reader gets them.
+//! The report over the frozen runs: page, figures, summary, terminal tables and CSV, as a reader gets them.
 
 #[path = "report/dice.rs"]
 mod dice;
@@ -25,9 +25,9 @@ fn written() -> tempfile::TempDir {
     dir
 }
 
-/// `FEATHERWEIGHT_FREEZE=1 cargo test --test report` writes the frozen runs anew.
+/// `FEATHERWEIGHT_FREEZE=1 cargo test --test report` rewrites the frozen runs.
 #[test]
-fn the_frozen_runs_are_what_their_generator_makes() {
+fn the_frozen_runs_match_their_generator() {
     let generated = frozen::generate();
     if env::var_os("FEATHERWEIGHT_FREEZE").is_some() {
         let _ = fs::remove_dir_all(frozen::folder());
@@ -64,7 +64,7 @@ fn nine_platforms_fit_a_terminal_of_a_hundred_columns() {
         let widest = framed.iter().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= 100, "{}: {widest} columns", run.file.experiment());
         let whole = |name: &&str| framed.iter().any(|line| line.split([' ', '|']).any(|word| word == *name));
-        assert!(many::PLATFORMS.iter().all(whole), "{}: a name is broken", run.file.experiment());
+        assert!(many::PLATFORMS.iter().all(whole), "{}: a name is wrapped", run.file.experiment());
     }
 }
 
@@ -88,7 +88,7 @@ fn nine_platforms_and_three_victims_keep_their_names_apart() {
 }
 
 #[test]
-fn virtual_machines_are_told_in_words_apart_from_containers() {
+fn virtual_machines_and_containers_have_separate_sentences() {
     let report = report::model::Report::of(&machines::generate(), &[]);
     if let Some(keep) = env::var_os("FEATHERWEIGHT_KEEP_MACHINES") {
         report::write(&machines::generate(), Path::new(&keep)).unwrap();
@@ -101,7 +101,7 @@ fn virtual_machines_are_told_in_words_apart_from_containers() {
 }
 
 #[test]
-fn the_page_needs_nothing_from_outside_and_is_balanced() {
+fn the_page_is_self_contained_and_well_formed() {
     let dir = written();
     let page = fs::read_to_string(dir.path().join("index.html")).unwrap();
     let addresses = page.match_indices("://").map(|(at, _)| &page[at.saturating_sub(8)..(at + 20).min(page.len())]);
@@ -112,7 +112,7 @@ fn the_page_needs_nothing_from_outside_and_is_balanced() {
     assert!(page.contains("FW ready &lt;b&gt;&amp;&quot;&#x27;"), "reasons are escaped");
 }
 
-/// The elements that are opened and not closed in their order. Void elements and comments never are.
+/// The elements that are not closed in their order. Void elements and comments are never closed.
 fn open_elements(page: &str) -> Vec<String> {
     const VOID: [&str; 6] = ["meta", "link", "br", "hr", "img", "!DOCTYPE"];
     let mut open: Vec<String> = Vec::new();
@@ -128,7 +128,7 @@ fn open_elements(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_figure_tells_its_content_in_words() {
+fn every_figure_has_its_content_in_words() {
     let report = report::model::Report::of(&latest().runs, &[]);
     for figure in report.figures() {
         let enough = figure.alternative.len() > figure.title.len() && figure.caption.ends_with('.');
@@ -153,7 +153,7 @@ fn the_terminal_shows_every_experiment() {
 }
 
 #[test]
-fn csv_has_a_row_a_trial_and_a_column_a_dimension() {
+fn csv_has_a_row_per_trial_and_a_column_per_dimension() {
     let runs = latest().runs;
     let text = report::csv(&runs);
     let trials: usize = runs.iter().map(|r| r.trials.len()).sum();
@@ -189,7 +189,7 @@ fn an_unreadable_run_is_a_warning_in_the_report() {
 }
 
 #[test]
-fn an_older_run_speaks_for_the_workloads_that_no_later_one_has() {
+fn an_older_run_is_shown_for_workloads_without_a_later_run() {
     let dir = tempfile::tempdir().unwrap();
     let boot = &frozen::generate()[0];
     let later = |id: &str, workload: &str| {
@@ -209,7 +209,7 @@ fn an_older_run_speaks_for_the_workloads_that_no_later_one_has() {
 }
 
 #[test]
-fn an_older_run_speaks_for_the_accelerators_and_questions_that_no_later_one_has() {
+fn an_older_run_is_shown_for_accelerators_and_searches_without_a_later_run() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut runs = machines::generate();
     let mut later = runs[1].clone();
@@ -225,7 +225,7 @@ fn an_older_run_speaks_for_the_accelerators_and_questions_that_no_later_one_has(
 }
 
 #[test]
-fn a_run_is_found_by_its_id_its_path_or_as_the_last() {
+fn a_run_is_found_by_its_id_its_path_or_last() {
     let runs = frozen::folder();
     let id = "20261121-084514-0b00";
     let by_id = report::find(&runs, id).unwrap();
@@ -236,7 +236,7 @@ fn a_run_is_found_by_its_id_its_path_or_as_the_last() {
 }
 
 #[test]
-fn a_browser_shows_the_page_without_complaint() {
+fn a_browser_shows_the_page_without_errors() {
     let Some(browser) = browser() else {
         println!("skipped: neither chromium nor chromium-browser is on PATH");
         return;
@@ -252,10 +252,10 @@ fn a_browser_shows_the_page_without_complaint() {
         .output()
         .unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
-    assert!(complaints.is_empty(), "{complaints:?}");
+    let errors: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(errors.is_empty(), "{errors:?}");
     let size = fs::metadata(&picture).map(|m| m.len()).unwrap_or_else(|e| panic!("{e}: {log}"));
-    assert!(size > 20_000, "{size} bytes are no picture of a page");
+    assert!(size > 20_000, "{size} bytes are too few for a picture of the page");
 }
 
 fn browser() -> Option<PathBuf> {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::compare::live::AbError;
 use crate::host::output;
-use crate::measure::session::EngineError;
+use crate::measure::RunError;
 use crate::model::exit::Exit;
 use crate::report::NoSuchRun;
 
@@ -42,19 +42,11 @@ pub fn code(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<AbError>() {
         return error.exit();
     }
-    if let Some(error) = error.downcast_ref::<EngineError>() {
-        return engine_code(error);
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        return error.exit();
     }
     match error.downcast_ref::<NoSuchRun>() {
         Some(NoSuchRun::Empty(_)) => Exit::NothingRan,
-        _ => Exit::Failure,
-    }
-}
-
-fn engine_code(error: &EngineError) -> Exit {
-    match error {
-        EngineError::Resume(_) | EngineError::InProgress(_) | EngineError::FilteredOut(_) => Exit::BadInput,
-        EngineError::NothingToRun(_) => Exit::NothingRan,
         _ => Exit::Failure,
     }
 }
@@ -79,6 +71,7 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     use super::*;
+    use crate::compare::live::ResumeError;
     use crate::store::ReadError;
 
     #[test]
@@ -87,7 +80,7 @@ mod tests {
         assert_eq!(code(&empty.unwrap_err()), Exit::NothingRan);
         let refused = Err::<(), _>(BadInput("--output x: no".to_owned())).context("export");
         assert_eq!(code(&refused.unwrap_err()), Exit::BadInput);
-        let filtered = anyhow::Error::new(EngineError::FilteredOut("x".to_owned())).context("open the run");
+        let filtered = anyhow::Error::new(RunError::FilteredOut("x".to_owned())).context("open the run");
         assert_eq!(code(&filtered), Exit::BadInput);
         assert_eq!(code(&anyhow!("the disk is full")), Exit::Failure);
     }
@@ -97,7 +90,8 @@ mod tests {
         let full = anyhow!("the disk is full").context("failed to write x");
         assert_eq!(message(&full), "failed to write x: the disk is full");
         let source = std::io::Error::other("gone");
-        let unreadable = AbError::Unreadable(ReadError::NoRun { path: PathBuf::from("x"), source });
+        let unreadable =
+            AbError::Resume(ResumeError::Unreadable(ReadError::NoRun { path: PathBuf::from("x"), source }));
         assert_eq!(message(&unreadable.into()).matches("gone").count(), 1);
     }
 }

@@ -71,8 +71,7 @@ impl RunEnvironment {
         let EnvironmentSpec { configuration, topology, needs, ledger, dir, folders, background } = spec;
         let limits = raise_limits(needs, ledger, observer);
         let places = Places::new(configuration, topology);
-        placement::pin_current_thread(&places.harness)
-            .map_err(|source| RunError::PinHarness { cpus: places.harness.clone(), source })?;
+        placement::pin_current_thread(&places.harness)?;
         let history = folders.output.join("noise.jsonl");
         let guard = NoiseMonitor::new(configuration.noise_quanta, &places.measuring, &history);
         let sampler = start_sampler(dir, ledger, &places, background).map_err(|source| {

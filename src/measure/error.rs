@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::host::HostError;
+use crate::host::placement::PinError;
 use crate::measure::session::ResumeError;
-use crate::model::cpuset::CpuSet;
 use crate::model::exit::Exit;
 use crate::model::platform::PlatformId;
 use crate::model::program::Program;
@@ -40,13 +40,8 @@ pub enum RunError {
     #[error("failed to read the host's CPUs: {0}")]
     ReadTopology(#[from] HostError),
     /// The harness cannot leave the CPUs that measure.
-    #[error("failed to pin the harness to CPUs {cpus}: {source}")]
-    PinHarness {
-        /// The harness's CPUs.
-        cpus: CpuSet,
-        /// The kernel's reason.
-        source: io::Error,
-    },
+    #[error("failed to pin the harness: {0}")]
+    PinHarness(#[from] PinError),
     /// A guest that the experiment needs cannot be built.
     #[error("failed to build the guests: {0}")]
     BuildGuests(#[from] GuestsError),
@@ -77,7 +72,7 @@ impl RunError {
             RunError::Folder { .. }
             | RunError::ReadUsableCpus(_)
             | RunError::ReadTopology(_)
-            | RunError::PinHarness { .. }
+            | RunError::PinHarness(_)
             | RunError::BuildGuests(_)
             | RunError::PrepareGuest { .. } => Exit::Failure,
         }

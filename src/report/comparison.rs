@@ -1,6 +1,6 @@
 //! A comparison for people and for programs.
 //!
-//! Invariant: no number stands without its unit, how many trials it rests on and its spread; what regressed comes first.
+//! Invariant: every number has its unit, its count of trials and its spread; regressions come first.
 
 mod github;
 mod json;
@@ -18,20 +18,20 @@ use crate::compare::rule::Comparison;
 use crate::model::names::named_enum;
 
 named_enum! {
-    /// How a comparison is printed.
+    /// The format of a printed comparison.
     pub enum Format ("format") {
         /// A table for a terminal.
         Text = "text",
         /// A table for a job summary or a comment.
         Markdown = "markdown",
-        /// Everything, for programs.
+        /// All of it, for programs.
         Json = "json",
         /// Annotations of GitHub Actions.
         Github = "github",
     }
 }
 
-/// The comparison as text in that format, ended by a line feed; `look` and `width` matter to [`Format::Text`] alone.
+/// The comparison in that format, with a line feed at the end. `look` and `width` apply to [`Format::Text`] only.
 pub fn comparison(comparison: &Comparison, format: Format, look: Look, width: Option<u16>) -> String {
     match format {
         Format::Text => text::text(comparison, look, width),

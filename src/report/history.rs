@@ -1,6 +1,6 @@
-//! The page over a history: `history/index.html` beside the report, one small chart a metric.
+//! The page of a history: `history/index.html` in the report's folder, with a small chart per metric.
 //!
-//! Pure but for writing the page. Invariant: as the report's, it needs no network and no script, and every text is escaped.
+//! Pure except for writing the page. Invariant: the page needs no network and no script, and every text is escaped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::write::{WriteError, put};
 use crate::compare::history::{Change, Contents, Entry, Question, Track, questions, tracks};
 use crate::model::units::{Scale, Unit};
 
-/// Where the page is, as seen from the report's.
+/// The path of the page, relative to the report's page.
 pub(super) const PAGE: &str = "history/index.html";
 
 /// A machine's tracks.
@@ -45,10 +45,10 @@ struct TrackRow {
     is_worse: bool,
 }
 
-/// Writes the page over what a history holds below the report's folder `dir`, and returns its path.
+/// Writes the page of a history into the report's folder `dir` and returns its path.
 ///
 /// # Errors
-/// When it cannot be written; a page already there stays whole.
+/// When it cannot be written; an existing page stays intact.
 pub fn write_history(contents: &Contents, dir: &Path) -> Result<PathBuf, WriteError> {
     let path = dir.join(PAGE);
     if let Some(folder) = path.parent() {
@@ -72,18 +72,18 @@ fn page(contents: &Contents) -> Result<String, minijinja::Error> {
         figure_css => STYLE,
         version => env!("CARGO_PKG_VERSION"),
     })?;
-    // A sign is never parted from its number by the end of a line.
+    // No line break between a number and its sign.
     Ok(page.replace(" %", "\u{a0}%"))
 }
 
 fn machines(tracks: &[Track<'_>]) -> Vec<Machine> {
-    // Tracks of one machine follow each other.
-    let of = |(i, group): (usize, &[Track<'_>])| Machine {
+    // Tracks are ordered by machine.
+    let machine = |(i, group): (usize, &[Track<'_>])| Machine {
         key: group[0].last().host.to_string(),
         name: group[0].last().machine.clone(),
         charts: group.iter().enumerate().map(|(n, one)| chart(one, &format!("h{i}-{n}"))).collect(),
     };
-    tracks.chunk_by(|a, b| a.last().host == b.last().host).enumerate().map(of).collect()
+    tracks.chunk_by(|a, b| a.last().host == b.last().host).enumerate().map(machine).collect()
 }
 
 fn chart(track: &Track<'_>, id: &str) -> Chart {
@@ -100,26 +100,26 @@ fn chart(track: &Track<'_>, id: &str) -> Chart {
             last.day()
         ),
         svg: svg(&figure, StyleSheet::Page),
-        changes: track.changes.iter().map(told).collect(),
+        changes: track.changes.iter().map(row).collect(),
     }
 }
 
-/// `40 sessions, 2 of them not sound`.
+/// `40 sessions, 2 of them not valid and not shown`.
 fn sessions(track: &Track<'_>) -> String {
     let all = track.entries.len();
-    let without = all - sound(track).count();
+    let not_shown = all - valid(track).count();
     let count = if all == 1 { "1 session".to_owned() } else { format!("{all} sessions") };
-    if without == 0 { count } else { format!("{count}, {without} of them not sound and not shown") }
+    if not_shown == 0 { count } else { format!("{count}, {not_shown} of them not valid and not shown") }
 }
 
-fn sound<'s>(track: &'s Track<'_>) -> impl Iterator<Item = (&'s Entry, f64)> {
+fn valid<'s>(track: &'s Track<'_>) -> impl Iterator<Item = (&'s Entry, f64)> {
     track.entries.iter().filter_map(|entry| Some((*entry, entry.sound_ratio()?)))
 }
 
 fn figure(track: &Track<'_>, id: &str) -> Figure {
     let title = format!("{}: {}", track.name(), track.last().metric);
-    let points: Vec<TrackPoint> = sound(track).map(|(entry, ratio)| point(entry, ratio)).collect();
-    let changes: Vec<String> = track.changes.iter().map(|change| told(change).text).collect();
+    let points: Vec<TrackPoint> = valid(track).map(|(entry, ratio)| point(entry, ratio)).collect();
+    let changes: Vec<String> = track.changes.iter().map(|change| row(change).text).collect();
     let alternative = match changes.as_slice() {
         [] => format!("{}, no change of level", sessions(track)),
         changes => format!("{}: {}", sessions(track), changes.join("; ")),
@@ -140,7 +140,7 @@ fn point(entry: &Entry, ratio: f64) -> TrackPoint {
     TrackPoint { y: ratio, spread: interval.map(|i| (i.low, i.high)), hover }
 }
 
-/// The session with everything that says what was measured.
+/// The session with the versions of everything that was measured.
 fn identity(entry: &Entry) -> String {
     let kernel = entry.kernel.as_deref().unwrap_or("unknown");
     let guest = entry.image.as_deref().and_then(|image| image.get(..12)).unwrap_or("unknown");
@@ -157,7 +157,7 @@ fn identity(entry: &Entry) -> String {
 
 fn step(change: &Change<'_>) -> Step {
     let differences = match change.differences.as_slice() {
-        [] => "nothing that is recorded differs".to_owned(),
+        [] => "no recorded difference".to_owned(),
         some => some.join("\n"),
     };
     Step {
@@ -165,11 +165,11 @@ fn step(change: &Change<'_>) -> Step {
         before: change.point.before,
         after: change.point.after,
         label: format!("{:+.1} %", 100.0 * change.point.shift()).replace('-', "−"),
-        hover: format!("{}\n{differences}", told(change).text),
+        hover: format!("{}\n{differences}", row(change).text),
     }
 }
 
-fn told(change: &Change<'_>) -> TrackRow {
+fn row(change: &Change<'_>) -> TrackRow {
     let (point, before, after) = (&change.point, change.before, change.after);
     TrackRow {
         text: format!(
@@ -193,13 +193,13 @@ mod tests {
     use super::*;
     use crate::compare::history::testing::{entry, stepped};
 
-    fn of(entries: Vec<Entry>) -> String {
+    fn page_of(entries: Vec<Entry>) -> String {
         page(&Contents { entries, warnings: vec!["h.jsonl, line 3: <torn>".to_owned()] }).unwrap()
     }
 
     #[test]
-    fn a_change_is_marked_told_and_asked_about() {
-        let page = of(stepped(60, 40, 0.05));
+    fn a_change_is_marked_and_has_its_question() {
+        let page = page_of(stepped(60, 40, 0.05));
         assert_eq!(page.matches("<svg").count(), 1);
         assert!(page.contains(">+5.0\u{a0}%<") || page.contains(">+4.9\u{a0}%<") || page.contains(">+5.1\u{a0}%<"));
         assert!(page.contains("cargo xtask ab --a youki,guests=aaaa"), "the question has its command");
@@ -208,9 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn the_page_needs_no_script_and_no_network_and_escapes_what_it_is_given() {
+    fn the_page_needs_no_script_and_no_network_and_escapes_its_texts() {
         let odd = Entry { platform: "<script>alert(1)</script>".to_owned(), ..entry(1) };
-        let page = of(vec![odd]);
+        let page = page_of(vec![odd]);
         assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
         assert!(
             !page.contains("http://")
@@ -220,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_history_says_so() {
-        assert!(of(Vec::new()).contains("Nothing is stored yet"));
+    fn an_empty_history_has_a_remark() {
+        assert!(page_of(Vec::new()).contains("No sessions are stored yet"));
     }
 
     #[test]
-    fn simulated_times_are_called_so() {
-        assert!(of(vec![Entry { simulated: true, ..entry(1) }]).contains("(SIMULATED)"));
+    fn simulated_times_are_marked() {
+        assert!(page_of(vec![Entry { simulated: true, ..entry(1) }]).contains("(SIMULATED)"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The page: one self-contained HTML file with its styles and figures inside.
 //!
-//! Invariant: the page names no address outside its own folder and the runs beside it; every text is escaped.
+//! Invariant: the page refers only to its own folder and to the folders of the runs; every text is escaped.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -11,14 +11,14 @@ use minijinja::{Environment, context};
 use super::figures::{STYLE, StyleSheet, svg};
 use super::model::{Finding, Report};
 
-/// Longer tables are folded away at first.
+/// Tables with more rows are collapsed at first.
 const FOLD: usize = 40;
-/// More sentences about one topic are folded away at first.
+/// Topics with more sentences are collapsed at first.
 const MANY: usize = 4;
-/// Tables with more columns are set smaller, and their numbers may be broken before brackets and intervals.
+/// Tables with more columns have a smaller font, and lines may break before parentheses and intervals.
 const WIDE: usize = 9;
 
-/// The page of `report`. `links` gives each run's folder, relative to the page, and `history` the page of the history.
+/// The page of `report`. `links` has each run's folder, relative to the page, and `history` is the page of the history.
 ///
 /// # Errors
 /// When the built-in template does not fit the report.
@@ -44,11 +44,11 @@ pub(super) fn page(
         figure_css => STYLE,
         version => env!("CARGO_PKG_VERSION"),
     })?;
-    // A sign is never parted from its number by the end of a line.
+    // No line break between a number and its sign.
     Ok(page.replace(" %", "\u{a0}%").replace(" ×", "\u{a0}×"))
 }
 
-/// The sentences about one thing.
+/// The sentences about one topic.
 #[derive(Debug, serde::Serialize)]
 struct Topic<'a> {
     name: &'a str,
@@ -56,8 +56,8 @@ struct Topic<'a> {
 }
 
 fn topics(findings: &[Finding]) -> Vec<Topic<'_>> {
-    let alike = |a: &Finding, b: &Finding| (&a.section, &a.topic) == (&b.section, &b.topic);
-    findings.chunk_by(alike).map(|findings| Topic { name: &findings[0].topic, findings }).collect()
+    let same_topic = |a: &Finding, b: &Finding| (&a.section, &a.topic) == (&b.section, &b.topic);
+    findings.chunk_by(same_topic).map(|findings| Topic { name: &findings[0].topic, findings }).collect()
 }
 
 fn heading(report: &Report) -> String {
@@ -71,7 +71,7 @@ fn heading(report: &Report) -> String {
     }
 }
 
-/// The way from the folder `from` to `to`, with `/` between; `None` when they share no root, or either is relative.
+/// The relative URL from the folder `from` to `to`; `None` unless both paths are absolute.
 pub(super) fn relative(from: &Path, to: &Path) -> Option<String> {
     if !from.is_absolute() || !to.is_absolute() {
         return None;
@@ -82,7 +82,7 @@ pub(super) fn relative(from: &Path, to: &Path) -> Option<String> {
     Some(encode(way.to_str()?))
 }
 
-/// Percent-encodes what would end a path or a query in a link (RFC 3986, 2.1).
+/// Percent-encodes characters that would end a path in a link (RFC 3986, 2.1).
 fn encode(path: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_leads_from_the_page_to_the_run_beside_it() {
+    fn a_link_leads_from_the_page_to_a_run() {
         let way = |from: &str, to: &str| relative(Path::new(from), Path::new(to));
         assert_eq!(way("/t/fw/report", "/t/fw/runs/2026").as_deref(), Some("../runs/2026"));
         assert_eq!(way("/t/r", "/t/a b?#%/x").as_deref(), Some("../a%20b%3F%23%25/x"));

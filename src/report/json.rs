@@ -7,14 +7,14 @@ use crate::model::platform::PlatformId;
 use crate::model::record::SCHEMA;
 use crate::store::{RunOutcome, StoredRun};
 
-/// What `summary.json` holds.
+/// The content of `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct SummaryFile {
-    /// The schema of the records it was computed from.
+    /// The schema of its records.
     pub schema: u32,
     /// The version that computed it.
     pub version: String,
-    /// What must be known first.
+    /// The warnings.
     pub notices: Vec<Notice>,
     /// The runs.
     pub runs: Vec<RunSummary>,
@@ -25,17 +25,17 @@ pub(super) struct SummaryFile {
 pub(super) struct RunSummary {
     /// Its id.
     pub run: String,
-    /// What it measured.
+    /// Its experiment.
     pub experiment: String,
-    /// How it stands.
+    /// Its state.
     pub outcome: RunOutcome,
-    /// How many trials it has.
+    /// The number of its trials.
     pub trials: usize,
-    /// How many it should have.
+    /// The number of planned trials.
     pub planned: u64,
-    /// Platforms whose times are a virtual clock's.
+    /// The platforms whose times come from a virtual clock.
     pub simulated: Vec<PlatformId>,
-    /// Why the noise guard calls it invalid.
+    /// The noise guard's reasons against it.
     pub invalid: Vec<String>,
     /// Its cases.
     pub cases: Vec<CaseResult>,
@@ -43,7 +43,7 @@ pub(super) struct RunSummary {
 
 /// The summary of `runs`.
 pub(super) fn summary(runs: &[StoredRun], notices: Vec<Notice>) -> SummaryFile {
-    let of = |run: &StoredRun| RunSummary {
+    let summary = |run: &StoredRun| RunSummary {
         run: run.file.run.to_string(),
         experiment: run.file.experiment().to_string(),
         outcome: run.file.outcome,
@@ -53,6 +53,6 @@ pub(super) fn summary(runs: &[StoredRun], notices: Vec<Notice>) -> SummaryFile {
         invalid: run.file.noise.iter().flat_map(|n| n.invalid.clone()).collect(),
         cases: tally(run),
     };
-    let runs = runs.iter().map(of).collect();
+    let runs = runs.iter().map(summary).collect();
     SummaryFile { schema: SCHEMA, version: env!("CARGO_PKG_VERSION").into(), notices, runs }
 }

@@ -1,6 +1,6 @@
-//! What was measured, for people and for programs: one page, figures, tables, JSON and CSV.
+//! Results for people and for programs: a page, figures, tables, JSON and CSV.
 //!
-//! Everything here reads stored runs and nothing else. Invariant: `model`, `figures` and `export` are pure.
+//! Reports read only stored runs. Invariant: `model`, `figures` and `export` are pure.
 
 mod comparison;
 pub mod export;

@@ -1,6 +1,6 @@
-//! Numbers that others published, to stand beside ours: always with their source and the host they come from.
+//! Numbers that others published, always shown with their source and its host.
 //!
-//! Facts and figures only; the files are in `fixtures/published/`.
+//! They are facts only; the files are in `fixtures/published/`.
 
 use serde::Deserialize;
 
@@ -8,12 +8,12 @@ use crate::model::attacker::Attacker;
 use crate::model::placement::Placement;
 use crate::model::record::Experiment;
 
-/// Everything that is included.
+/// All published numbers.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Published {
-    /// Where the numbers come from.
+    /// The publication.
     pub source: Source,
-    /// Slowdowns of a victim beside an attacker.
+    /// Slowdowns of victims by attackers.
     pub slowdowns: Vec<PublishedSlowdown>,
     /// A victim over the number of background instances.
     pub ladders: Vec<PublishedLadder>,
@@ -24,43 +24,43 @@ pub struct Published {
 /// A publication.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Source {
-    /// Who wrote it.
+    /// Its author.
     pub author: String,
     /// Its title.
     pub title: String,
-    /// What kind of work, and where.
+    /// The kind of work, and its place.
     pub venue: String,
-    /// When.
+    /// The year.
     pub year: u16,
-    /// The machine and the software that were measured.
+    /// The measured machine and software.
     pub host: String,
 }
 
 /// One published slowdown.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PublishedSlowdown {
-    /// The victim, as a case names it.
+    /// The victim, by its name in cases.
     pub workload: String,
-    /// Where it was measured, as the publication names it.
+    /// The platform, by its name in the publication.
     pub platform: String,
-    /// The neighbour.
+    /// The attacker.
     pub attacker: Attacker,
-    /// Where the neighbour ran, in our words.
+    /// The attacker's placement, in our words.
     pub placement: Placement,
-    /// How much more time, in per cent of the time alone.
+    /// The additional time in per cent of the time alone.
     pub percent: f64,
 }
 
 /// A published ladder of a victim's time.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PublishedLadder {
-    /// The victim, as a case names it.
+    /// The victim, by its name in cases.
     pub workload: String,
-    /// Where it was measured.
+    /// The platform.
     pub platform: String,
-    /// How many runs are behind each level.
+    /// The number of runs per level.
     pub runs: u32,
-    /// The levels, rising.
+    /// The levels in ascending order.
     pub levels: Vec<PublishedLevel>,
 }
 
@@ -78,22 +78,22 @@ pub struct PublishedLevel {
 /// One published statement.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Statement {
-    /// Which of our experiments it belongs to.
+    /// The experiment that it belongs to.
     pub experiment: Experiment,
-    /// Which guest or victim it is about, as a case names it.
+    /// Its guest or victim, by its name in cases.
     pub workload: String,
-    /// Where it was measured.
+    /// The platform.
     pub platform: String,
-    /// What was measured.
+    /// The measured quantity.
     pub what: String,
-    /// What came out.
+    /// The result.
     pub result: String,
-    /// Where it stands.
+    /// Its place in the publication.
     pub place: String,
 }
 
 impl Published {
-    /// The numbers that are built in.
+    /// The built-in numbers.
     pub fn load() -> Published {
         const WHY: &str = "the built-in file is checked by a test";
         #[derive(Deserialize)]
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_numbers_are_whole() {
+    fn the_built_in_numbers_are_complete() {
         let published = Published::load();
         assert_eq!(published.slowdowns.len(), 20, "5 attackers, 2 placements, 2 platforms");
         assert!(published.source.cite().contains("Docker 23.0.1"));

@@ -1,25 +1,27 @@
 //! The table at the end of a bench, for a terminal or a log.
 
-use comfy_table::{Cell as Shown, CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, Width, presets};
+use comfy_table::{
+    Cell as GridCell, CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, Width, presets,
+};
 
 use super::model::{Block, Cell, Report, Section, Table};
 use crate::store::StoredRun;
 
-/// How the text may be decorated. The caller decides, by whether it writes to a terminal and by `NO_COLOR`.
+/// The decoration of a text. The caller chooses it by its output and by `NO_COLOR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
     /// Plain characters for logs and files.
     Plain,
-    /// Lines, bold and colour.
+    /// Lines, bold and color.
     Styled,
 }
 
-/// Longer tables are thinned out, first and last row kept.
+/// The most rows of a table. Longer tables are thinned out; the first and last rows of each group stay.
 const ROWS: usize = 24;
-/// How wide the text may be when the terminal's width is unknown.
+/// The width of the text if the terminal's width is unknown.
 const WIDTH: u16 = 120;
 
-/// The results of one run: what must be known first, the summary, and the tables. `width` is the terminal's.
+/// The results of one run: notices, tables and findings. `width` is the terminal's.
 pub fn terminal(run: &StoredRun, look: Look, width: Option<u16>) -> String {
     let report = Report::of(std::slice::from_ref(run), &[]);
     let mut out = String::new();
@@ -33,13 +35,13 @@ pub fn terminal(run: &StoredRun, look: Look, width: Option<u16>) -> String {
     }
     out.push('\n');
     for finding in &report.findings {
-        let simulated = if finding.simulated { " SIMULATED, no measurement." } else { "" };
+        let simulated = if finding.simulated { " SIMULATED, not measured." } else { "" };
         out += &format!("{}{simulated}\n", finding.text);
     }
     out
 }
 
-/// The tables of our own numbers.
+/// The tables of measured numbers.
 fn own_tables(section: &Section) -> impl Iterator<Item = &Table> {
     section.blocks.iter().filter_map(|block| match block {
         Block::Table(table) if !table.is_published() => Some(table),
@@ -54,7 +56,7 @@ fn bold(text: &str, look: Look) -> String {
     }
 }
 
-/// The table as text, in as many parts as its columns need, each with the columns that name the row.
+/// The table as text. A wide table has several parts, each with the columns that name the row.
 fn grid(table: &Table, look: Look, width: u16) -> String {
     let rows = thin(&table.rows.iter().map(|row| row[0].text.as_str()).collect::<Vec<_>>());
     let parts: Vec<String> = parts(table, &rows, usize::from(width))
@@ -75,69 +77,69 @@ fn part(table: &Table, rows: &[usize], columns: &[usize], look: Look, width: u16
     grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     grid.set_header(columns.iter().map(|&c| table.columns[c].name.as_str()));
     for &row in rows {
-        grid.add_row(columns.iter().map(|&c| shown(&table.rows[row][c])));
+        grid.add_row(columns.iter().map(|&c| laid_out_cell(&table.rows[row][c])));
     }
     for (i, &column) in columns.iter().enumerate() {
-        let Some(laid_out) = grid.column_mut(i) else { continue };
+        let Some(grid_column) = grid.column_mut(i) else { continue };
         let least = u16::try_from(column_width(table, rows, column) + 1).unwrap_or(width);
-        laid_out.set_padding((0, 1)).set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+        grid_column.set_padding((0, 1)).set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
         if table.columns[column].numeric {
-            laid_out.set_cell_alignment(CellAlignment::Right);
+            grid_column.set_cell_alignment(CellAlignment::Right);
         }
     }
     grid.to_string().replace(TIE, " ")
 }
 
-/// The columns of each part: those that name the row, and as many others as fit beside them without being squeezed.
+/// The columns of each part: those that name the row, and as many others as fit next to them.
 fn parts(table: &Table, rows: &[usize], width: usize) -> Vec<Vec<usize>> {
     let shown: Vec<usize> = (0..table.columns.len()).filter(|&c| !table.columns[c].minor).collect();
     let (keys, others) = shown.split_at(table.keys.min(shown.len()));
-    let needs = |columns: &[usize]| columns.iter().map(|&c| column_width(table, rows, c) + 2).sum::<usize>();
-    let room = width.saturating_sub(needs(keys) + 2);
+    let width_of = |columns: &[usize]| columns.iter().map(|&c| column_width(table, rows, c) + 2).sum::<usize>();
+    let available = width.saturating_sub(width_of(keys) + 2);
     let mut parts: Vec<Vec<usize>> = Vec::new();
     for &column in others {
         match parts.last_mut() {
-            Some(part) if needs(&part[keys.len()..]) + needs(&[column]) <= room => part.push(column),
+            Some(part) if width_of(&part[keys.len()..]) + width_of(&[column]) <= available => part.push(column),
             _ => parts.push(keys.iter().copied().chain([column]).collect()),
         }
     }
     if parts.is_empty() { vec![keys.to_vec()] } else { parts }
 }
 
-/// How wide a column must be for its cells to stay whole; long words and sentences may be broken.
+/// The width that a column needs to keep its cells on one line; long words and sentences may be wrapped.
 fn column_width(table: &Table, rows: &[usize], column: usize) -> usize {
-    let long = |text: &str| if text.chars().count() < WHOLE { text.chars().count() } else { WHOLE };
-    let heading = table.columns[column].name.split(' ').map(long).max().unwrap_or(0);
+    let unbroken = |text: &str| text.chars().count().min(UNBROKEN);
+    let heading = table.columns[column].name.split(' ').map(unbroken).max().unwrap_or(0);
     let cell = |row: &usize| {
         let cell = &table.rows[*row][column];
-        let lines = broken(&cell.text);
-        lines.split('\n').map(long).max().unwrap_or(0).max(long(&cell.detail.replace(" – ", "–")))
+        let lines = wrapped(&cell.text);
+        lines.split('\n').map(unbroken).max().unwrap_or(0).max(unbroken(&cell.detail.replace(" – ", "–")))
     };
     rows.iter().map(cell).max().unwrap_or(0).max(heading)
 }
 
-/// Texts up to this length are kept on one line.
-const WHOLE: usize = 24;
+/// Texts up to this length stay on one line.
+const UNBROKEN: usize = 24;
 
-/// Keeps a number, its unit and its interval on one line while the table is laid out.
+/// Replaces spaces while the table is laid out, so that a number, its unit and its interval stay on one line.
 const TIE: char = '\u{a0}';
 
-/// What makes a name long stands below it.
-fn broken(text: &str) -> String {
+/// Wraps the mark of a simulated platform below its name.
+fn wrapped(text: &str) -> String {
     text.replace(" (SIMULATED)", "\n(SIMULATED)")
 }
 
-fn shown(cell: &Cell) -> Shown {
-    let tie = |text: &str| if text.len() < WHOLE { text.replace(' ', &TIE.to_string()) } else { text.to_owned() };
-    let text = broken(&cell.text);
+fn laid_out_cell(cell: &Cell) -> GridCell {
+    let tie = |text: &str| if text.len() < UNBROKEN { text.replace(' ', &TIE.to_string()) } else { text.to_owned() };
+    let text = wrapped(&cell.text);
     match cell.detail.is_empty() {
-        true => Shown::new(text),
-        false => Shown::new(format!("{}\n{}", tie(&text), tie(&cell.detail.replace(" – ", "–")))),
+        true => GridCell::new(text),
+        false => GridCell::new(format!("{}\n{}", tie(&text), tie(&cell.detail.replace(" – ", "–")))),
     }
 }
 
-/// The rows to show: all where they are few, else evenly spread ones of every run of rows with the same name, the first
-/// and the last of each among them.
+/// The rows to show: all of them if they are few, otherwise evenly spread rows of every group with the same name, which
+/// include the first and the last one.
 fn thin(names: &[&str]) -> Vec<usize> {
     if names.len() <= ROWS {
         return (0..names.len()).collect();
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_all_differ_are_all_kept() {
+    fn rows_with_different_names_are_all_kept() {
         let names: Vec<String> = (0..40).map(|i| i.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert_eq!(thin(&names).len(), 40);

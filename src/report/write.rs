@@ -1,4 +1,4 @@
-//! The report on disk: `index.html`, `figures/*.svg` and `summary.json`, each replaced in one step.
+//! The report's files: `index.html`, `figures/*.svg` and `summary.json`, each replaced atomically.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,31 +10,31 @@ use super::source::Latest;
 use super::{history, html, json};
 use crate::store::{StoredRun, replace};
 
-/// Why a report could not be written.
+/// A report that could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// A file could not be written.
-    #[error("write {path}: {source}")]
+    #[error("failed to write {path}: {source}")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The page could not be put together.
-    #[error("put the page together: {0:#}")]
+    /// The page could not be rendered.
+    #[error("failed to render the page: {0:#}")]
     Template(#[from] minijinja::Error),
 }
 
 /// Writes the report over `runs` into the folder `dir` and returns the path of its page.
 ///
 /// # Errors
-/// When a file cannot be written; files already there stay whole.
+/// When a file cannot be written; existing files stay intact.
 pub fn write(runs: &[StoredRun], dir: &Path) -> Result<PathBuf, WriteError> {
     write_with(&Latest { runs: runs.to_vec(), warnings: Vec::new() }, dir)
 }
 
-/// The same, with what could not be read shown in it.
+/// Writes the report with the warnings about unreadable runs, as [`write()`] does.
 ///
 /// # Errors
 /// As [`write()`].
@@ -46,7 +46,7 @@ pub fn write_with(latest: &Latest, dir: &Path) -> Result<PathBuf, WriteError> {
         put(&figures.join(format!("{}.svg", figure.id)), &svg(figure, StyleSheet::Own))?;
     }
     let summary = json::summary(&latest.runs, report.notices.clone());
-    let summary = serde_json::to_string_pretty(&summary).map_err(bad)?;
+    let summary = serde_json::to_string_pretty(&summary).map_err(serialization_error)?;
     put(&dir.join("summary.json"), &(summary + "\n"))?;
     let page = dir.join("index.html");
     let history = dir.join(history::PAGE).is_file().then_some(history::PAGE);
@@ -54,7 +54,7 @@ pub fn write_with(latest: &Latest, dir: &Path) -> Result<PathBuf, WriteError> {
     Ok(page)
 }
 
-fn bad(e: serde_json::Error) -> minijinja::Error {
+fn serialization_error(e: serde_json::Error) -> minijinja::Error {
     minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string())
 }
 
@@ -62,12 +62,12 @@ pub(super) fn put(path: &Path, text: &str) -> Result<(), WriteError> {
     replace(path, text.as_bytes()).map_err(|source| WriteError::Io { path: path.to_owned(), source })
 }
 
-/// Each run's folder as seen from the page.
+/// Each run's folder, relative to the page.
 fn links(runs: &[StoredRun], dir: &Path) -> BTreeMap<String, String> {
-    let Ok(here) = fs::canonicalize(dir) else { return BTreeMap::new() };
+    let Ok(page_dir) = fs::canonicalize(dir) else { return BTreeMap::new() };
     let link = |run: &StoredRun| {
-        let there = fs::canonicalize(&run.dir).ok()?;
-        Some((run.file.run.to_string(), html::relative(&here, &there)?))
+        let run_dir = fs::canonicalize(&run.dir).ok()?;
+        Some((run.file.run.to_string(), html::relative(&page_dir, &run_dir)?))
     };
     runs.iter().filter_map(link).collect()
 }

@@ -1,4 +1,4 @@
-//! Every export before its reader, or where none can be had from a package registry, by the format's documentation.
+//! Every export read by its reader, or checked against the format's documentation if no registry has a reader.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{frozen, parsed, selected};
 
-/// Bencher's reference of the format: an object of objects of objects with a number `value`, and perhaps bounds.
+/// Bencher's reference of the format: an object of objects of objects with a number `value` and optional bounds.
 #[test]
 fn bencher_finds_its_fields() {
     for experiment in Experiment::ALL {
@@ -32,7 +32,7 @@ fn bencher_finds_its_fields() {
     }
 }
 
-/// The action's own reading: an array of `name`, `unit`, `value`, and perhaps a `range` with a number behind `±`.
+/// The action's input: an array of `name`, `unit`, `value` and an optional `range` with a number after `±`.
 #[test]
 fn github_action_benchmark_finds_its_fields() {
     let run = frozen(Experiment::Scalability);
@@ -42,7 +42,7 @@ fn github_action_benchmark_finds_its_fields() {
         let mut names: Vec<&str> = entries.iter().map(|entry| entry["name"].as_str().expect("a name")).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), entries.len(), "a chart a name");
+        assert_eq!(names.len(), entries.len(), "a chart per name");
         for entry in entries {
             assert!(entry["unit"].is_string() && entry["value"].is_number() && entry["extra"].is_string(), "{entry}");
             let range = entry["range"].as_str().and_then(|range| range.strip_prefix("± ")).map(str::parse::<f64>);
@@ -53,8 +53,8 @@ fn github_action_benchmark_finds_its_fields() {
 
 #[test]
 fn critcmp_compares_two_of_our_baselines() {
-    let Some(version) = answer(Command::new("critcmp").arg("--version")) else {
-        return absent("no critcmp on PATH (`cargo install critcmp`)");
+    let Some(version) = output_of(Command::new("critcmp").arg("--version")) else {
+        return skip("no critcmp on PATH (`cargo install critcmp`)");
     };
     let home = tempfile::tempdir().expect("a temporary folder can be made");
     let mut boot = frozen(Experiment::Boot);
@@ -68,25 +68,25 @@ fn critcmp_compares_two_of_our_baselines() {
     };
     write("main");
     write("twice");
-    let table = answer(Command::new("critcmp").arg("--target-dir").arg(home.path()).args(["main", "twice"]));
-    let table = table.unwrap_or_else(|| panic!("{version} reads no table"));
+    let table = output_of(Command::new("critcmp").arg("--target-dir").arg(home.path()).args(["main", "twice"]));
+    let table = table.unwrap_or_else(|| panic!("{version} prints no table"));
     let row = table.lines().find(|line| line.starts_with("boot/fake/hello/0 (simulated)/boot ")).expect("its row");
     let cells: Vec<&str> = row.split_whitespace().collect();
     assert_eq!((cells[2], cells[6]), ("1.00", "2.00"), "{table}");
-    assert!(table.lines().count() >= 12, "a row a case: {table}");
+    assert!(table.lines().count() >= 12, "a row per case: {table}");
 }
 
 #[test]
-fn prometheus_parses_what_openmetrics_says() {
+fn prometheus_parses_openmetrics() {
     let Some(python) = python() else {
-        return absent("no python3 with prometheus_client (`pip install prometheus-client`)");
+        return skip("no python3 with prometheus_client (`pip install prometheus-client`)");
     };
     let mut run = frozen(Experiment::Footprint);
     let odd = "a\"b\\n\\\nc,}é";
     run[0].trials.iter_mut().for_each(|trial| trial.case.platform = PlatformId::new(odd));
     let selection = selected(&run, None);
     let text = openmetrics(&selection).content;
-    let families: Value = serde_json::from_str(&parse(&python, &text)).expect("what the script prints");
+    let families: Value = serde_json::from_str(&parse(&python, &text)).expect("the script prints JSON");
     let family = |name: &str| families[name].clone();
     assert_eq!(family("featherweight_start_per_instance_seconds")["unit"], "seconds");
     assert_eq!(family("featherweight_image_size_bytes")["type"], "gauge");
@@ -113,15 +113,16 @@ fn parse(python: &Path, text: &str) -> String {
 }
 
 #[test]
-fn hyperfine_itself_writes_every_field_that_we_write() {
+fn hyperfine_writes_every_field_of_our_export() {
     let home = tempfile::tempdir().expect("a temporary folder can be made");
     let file = home.path().join("own.json");
     let mut own = Command::new("hyperfine");
     own.args(["-N", "--runs", "2", "--parameter-list", "n", "1,2", "--export-json"]).arg(&file).arg("true {n}");
-    if answer(&mut own).is_none() {
-        return absent("no hyperfine on PATH that measures `true`");
+    if output_of(&mut own).is_none() {
+        return skip("no hyperfine on PATH that measures `true`");
     }
-    let own: Value = serde_json::from_str(&fs::read_to_string(file).expect("it has written")).expect("JSON");
+    let own: Value =
+        serde_json::from_str(&fs::read_to_string(file).expect("hyperfine has written its file")).expect("JSON");
     let run = frozen(Experiment::Boot);
     let ours = parsed(&hyperfine(&selected(&run, None)));
     let (theirs, ours) = (&own["results"][0], ours["results"].as_array().expect("results"));
@@ -134,21 +135,21 @@ fn hyperfine_itself_writes_every_field_that_we_write() {
     assert!(times.iter().all(|time| (boot["min"].as_f64()..=boot["max"].as_f64()).contains(&Some(*time))));
 }
 
-/// A reader that is not there skips its test, unless `FEATHERWEIGHT_READERS=required` says that it has to be.
-fn absent(what: &str) {
+/// Skips the test of a missing reader, or fails with `FEATHERWEIGHT_READERS=required`.
+fn skip(what: &str) {
     assert!(std::env::var_os("FEATHERWEIGHT_READERS").is_none_or(|readers| readers != "required"), "{what}");
     println!("skipped: {what}");
 }
 
-/// What a program prints; `None` where it is not there or fails.
-fn answer(command: &mut Command) -> Option<String> {
+/// The output of a program; `None` if it is missing or fails.
+fn output_of(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
 }
 
-/// A Python that has the parser: that of `.ci/run readers`, or the one on PATH.
+/// A Python with the parser: that of `.ci/run readers`, or the one on PATH.
 fn python() -> Option<PathBuf> {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/readers/bin/python3");
     let imports = ["-c", "import prometheus_client.openmetrics.parser"];
-    [installed, "python3".into()].into_iter().find(|python| answer(Command::new(python).args(imports)).is_some())
+    [installed, "python3".into()].into_iter().find(|python| output_of(Command::new(python).args(imports)).is_some())
 }

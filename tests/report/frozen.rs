@@ -211,7 +211,7 @@ pub(crate) fn context(dice: &mut Dice, instances: u32, each: f64) -> [Metric; 3]
     ]
 }
 
-/// Each platform's own traits: share by which 1,000 neighbours slow a boot, boot, inserts, memory of an instance.
+/// Each platform's own traits: share by which 1,000 neighbors slow a boot, boot, inserts, memory of an instance.
 fn traits(platform: &str) -> (f64, f64, f64, f64) {
     match platform {
         "fake" => (0.5, 7.1 * MS, 1310.0 * MS, 1.1),

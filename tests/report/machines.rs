@@ -13,7 +13,7 @@ use featherweight::store::StoredRun;
 use crate::dice::Dice;
 use crate::frozen::{self, MS, metric, size, time};
 
-/// Virtual machines and a container beside them, in the same runs.
+/// Virtual machines and a container in the same runs.
 const PLATFORMS: [&str; 3] = ["qemu:null", "qemu:linux", "youki"];
 const TRIALS: u32 = 7;
 const MIB: f64 = 1_048_576.0;

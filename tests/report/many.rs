@@ -1,4 +1,4 @@
-//! Runs with nine platforms and all victims, made in memory: what a crowded report is judged by.
+//! Runs with nine platforms and all victims, made in memory: to review crowded reports.
 //!
 //! Every platform is marked as simulated; no number here is a measurement.
 
@@ -41,7 +41,7 @@ fn run(experiment: Experiment, id: &str, trials: Vec<TrialRecord>) -> StoredRun 
     run
 }
 
-/// How slow a platform is to start, how much a call costs on it, and how much it lets neighbours in.
+/// How slow a platform is to start, how much a call costs on it, and how much neighbors can disturb it.
 fn traits(platform: &str) -> (f64, f64, f64) {
     match platform {
         "native" => (1.2, 1.0, 1.0),

@@ -79,7 +79,7 @@ fn an_export_lists_the_known_metrics_and_what_it_cannot_hold() {
     assert!(error(&unknown).contains("--metric boots: no case has this metric (known: charge_per_instance, "));
     let done = xtask(home.path(), &export);
     assert_eq!(done.status.code(), Some(0), "{}", error(&done));
-    assert!(error(&done).contains(" more: no time: the format knows nothing else"), "{}", error(&done));
+    assert!(error(&done).contains(" more: not a time: the format holds only times"), "{}", error(&done));
 }
 
 #[test]

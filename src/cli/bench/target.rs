@@ -65,7 +65,7 @@ fn target(experiment: Experiment, options: &Options) -> anyhow::Result<Exit> {
     })
 }
 
-fn open(request: RunRequest, folders: &Folders, interrupt: &Interrupt) -> Result<Session, EngineError> {
+fn open(request: RunRequest, folders: &Folders, interrupt: &Interrupt) -> Result<Session, RunError> {
     Session::open(request, folders.clone(), interrupt.clone(), std::env::args().collect())
 }
 

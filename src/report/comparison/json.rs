@@ -1,4 +1,4 @@
-//! A comparison for programs: the whole of it, with what a script would have to compute itself.
+//! A comparison for programs: all of it, and derived numbers that scripts need.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::compare::rule::{Comparison, Line, Side};
 use crate::model::units::Nanos;
 use crate::stats::Estimate;
 
-/// The schema of what is printed; see `docs/comparing.md`.
+/// The schema of the output; see `docs/comparing.md`.
 const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ struct File<'a> {
     took: Option<Nanos>,
 }
 
-/// A line, and its change and smallest visible effect in per cent.
+/// A line with its change and smallest detectable effect in per cent.
 #[derive(Serialize)]
 struct ComparisonJson<'a> {
     #[serde(flatten)]
@@ -53,14 +53,14 @@ pub(super) fn json(comparison: &Comparison) -> String {
         b: &comparison.b,
         notes: &comparison.notes,
         not_comparable: &comparison.not_comparable,
-        lines: comparison.lines.iter().map(told).collect(),
+        lines: comparison.lines.iter().map(line_json).collect(),
         took: comparison.took,
     };
-    // Only maps with keys that are no text, and writers, can fail.
+    // Serialization fails only for maps with other keys than strings.
     serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
 }
 
-fn told(line: &Line) -> ComparisonJson<'_> {
+fn line_json(line: &Line) -> ComparisonJson<'_> {
     ComparisonJson {
         line,
         change: line.decision.shift.as_ref().map(change),

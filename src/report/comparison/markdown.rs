@@ -8,28 +8,29 @@ use super::words::{
 use crate::compare::rule::{Comparison, Line, Verdict};
 use crate::report::progress::in_words;
 
-/// GitHub refuses comments above 65,536 characters: what is longer than this is told shorter.
-const ROOM: usize = 60_000;
+/// The length at which a text is shortened. GitHub rejects comments above 65,536 characters.
+const BUDGET: usize = 60_000;
 
-/// The text as it grows, and how much of it may still be as long as what is compared makes it.
+/// The text so far, and the length that is left for the compared cases.
 struct Page {
     text: String,
-    room: usize,
+    budget: usize,
 }
 
 pub(super) fn markdown(comparison: &Comparison) -> String {
-    let mut page = Page { text: format!("### {}\n\n", headline(comparison)), room: ROOM };
+    let mut page = Page { text: format!("### {}\n\n", headline(comparison)), budget: BUDGET };
     if !comparison.lines.is_empty() {
         page.text += &format!("**{}**\n\n", counts(comparison));
     }
     sides(&mut page, comparison);
     page.items(comparison.not_comparable.iter().map(|reason| format!("not comparable: {reason}")));
-    // They stand below the tables, and may not be lost for them.
-    let mut notes = Page { text: String::new(), room: page.room };
+    // Notes are printed below the tables, but must not be left out for them.
+    let mut notes = Page { text: String::new(), budget: page.budget };
     notes.items(comparison.notes.iter().cloned());
-    page.room = notes.room;
-    let (told, folded): (Vec<&Line>, Vec<&Line>) = ranked(comparison).into_iter().partition(|line| is_remarkable(line));
-    page.block(&told, counted(comparison));
+    page.budget = notes.budget;
+    let (shown, folded): (Vec<&Line>, Vec<&Line>) =
+        ranked(comparison).into_iter().partition(|line| is_remarkable(line));
+    page.block(&shown, counted(comparison));
     if !folded.is_empty() {
         page.text += &format!("\n<details><summary>{} more: neither worse nor better</summary>\n", folded.len());
         page.block(&folded, counted(comparison));
@@ -44,7 +45,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
     page.text + &notes.text
 }
 
-/// What a reader has to look at.
+/// Whether a reader has to look at the line.
 fn is_remarkable(line: &Line) -> bool {
     matches!(line.decision.verdict, Verdict::Regressed | Verdict::Improved | Verdict::Invalid)
 }
@@ -59,12 +60,12 @@ fn sides(page: &mut Page, comparison: &Comparison) {
 }
 
 impl Page {
-    /// Puts down as many of the pieces as there is room for, and returns how many there are more.
+    /// Appends pieces while they fit into the budget, and returns the number of pieces that are left out.
     fn fill(&mut self, pieces: impl IntoIterator<Item = String>) -> usize {
         let mut left_out = 0;
         for piece in pieces {
-            if left_out == 0 && piece.len() <= self.room {
-                self.room -= piece.len();
+            if left_out == 0 && piece.len() <= self.budget {
+                self.budget -= piece.len();
                 self.text += &piece;
             } else {
                 left_out += 1;
@@ -73,7 +74,7 @@ impl Page {
         left_out
     }
 
-    /// A list.
+    /// Appends a list.
     fn items(&mut self, texts: impl IntoIterator<Item = String>) {
         let left_out = self.fill(texts.into_iter().map(|text| format!("- {}\n", escape(&text))));
         if left_out > 0 {
@@ -81,18 +82,18 @@ impl Page {
         }
     }
 
-    /// A table of lines, and below it why they are what they are.
+    /// Appends a table of lines and the reasons of their verdicts.
     fn block(&mut self, lines: &[&Line], counted: &str) {
         if lines.is_empty() {
             return;
         }
         self.text += &format!("\n| case | metric | A | B | change | verdict | {counted} |\n");
         self.text += "| --- | --- | ---: | ---: | ---: | --- | ---: |\n";
-        // Half of the room is for the reasons: a verdict without one is worth little.
-        let reserved = self.room / 2;
-        self.room -= reserved;
+        // Half of the budget is for the reasons: a verdict without its reason has little value.
+        let reserved = self.budget / 2;
+        self.budget -= reserved;
         let left_out = self.fill(lines.iter().map(|line| row(line)));
-        self.room += reserved;
+        self.budget += reserved;
         if left_out > 0 {
             self.text += &format!("\n{left_out} more lines are in the JSON.\n");
         }
@@ -105,35 +106,35 @@ impl Page {
 }
 
 fn row(line: &Line) -> String {
-    let said = verdict(line);
-    let said = if is_remarkable(line) { (format!("**{}**", said.0), said.1) } else { said };
+    let (verdict, detectable) = verdict(line);
+    let verdict = if is_remarkable(line) { format!("**{verdict}**") } else { verdict };
     let numbers = [
         quantity(line.a.as_ref(), line.unit),
         quantity(line.b.as_ref(), line.unit),
         change(line.decision.shift.as_ref()),
     ];
-    let [a, b, change] = numbers.map(|(value, beside)| stacked(&escape(&value), &beside));
-    let said = stacked(&said.0, &said.1);
+    let [a, b, change] = numbers.map(|(value, detail)| stacked(&escape(&value), &detail));
+    let verdict = stacked(&verdict, &detectable);
     let blocks = line.decision.blocks;
-    format!("| {} | {} | {a} | {b} | {change} | {said} | {blocks} |\n", escape(&line.case), escape(&line.metric))
+    format!("| {} | {} | {a} | {b} | {change} | {verdict} | {blocks} |\n", escape(&line.case), escape(&line.metric))
 }
 
-/// A value and what belongs to it below.
-fn stacked(value: &str, beside: &str) -> String {
-    match beside.is_empty() {
+/// A value with its detail below.
+fn stacked(value: &str, detail: &str) -> String {
+    match detail.is_empty() {
         true => value.to_owned(),
-        false => format!("{value}<br>{}", escape(beside)),
+        false => format!("{value}<br>{}", escape(detail)),
     }
 }
 
-/// Text in which nothing is markup: what would end a cell, begin HTML or emphasise is escaped (GitHub Flavored Markdown,
-/// 2.4 backslash escapes, 4.10 tables). An underscore within a word emphasises nothing.
+/// Escapes characters that end a cell, start HTML or emphasize (GitHub Flavored Markdown, 2.4 backslash escapes, 4.10
+/// tables). An underscore within a word does not emphasize.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\\' | '|' | '*' | '`' | '[' | ']' | '<' | '>' | '#' | '~' => out.extend(['\\', c]),
-            // Nobody is to be notified of a version.
+            // An `@` in a version must not notify a user.
             '@' => out.push_str("&#64;"),
             '&' => out.push_str("&amp;"),
             '\r' | '\n' => out.push(' '),
@@ -143,7 +144,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A name as code; it holds no backtick then.
+/// A name as code, without its backticks.
 pub fn code(text: &str) -> String {
     format!("`{}`", text.replace(['`', '\r', '\n'], " "))
 }

@@ -1,4 +1,4 @@
-//! Every format on the same comparison, and what must not break it.
+//! Every format with the same comparison, and with texts and numbers that could break it.
 
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ fn a_comparison_as_annotations() {
 }
 
 #[test]
-fn what_is_refused_says_why_in_every_format() {
+fn every_format_has_the_reason_against_a_comparison() {
     for format in Format::ALL {
         let text = printed(&refused(), *format);
         assert!(text.contains("6.8.0 against 6.12.1"), "{format}: {text}");
@@ -106,7 +106,7 @@ fn what_is_refused_says_why_in_every_format() {
 }
 
 #[test]
-fn what_is_all_invalid_is_not_called_free_of_regressions() {
+fn an_invalid_comparison_is_not_free_of_regressions() {
     let invalid = |mut line: Line| {
         line.decision.verdict = Verdict::Invalid;
         line
@@ -117,16 +117,16 @@ fn what_is_all_invalid_is_not_called_free_of_regressions() {
 }
 
 #[test]
-fn what_b_has_lost_is_in_the_headline() {
+fn cases_without_a_number_in_b_are_in_the_headline() {
     let lost = Decision::without_numbers(Verdict::Inconclusive, "B has no successful trials of 12: no main line");
     let lost = Line { b: None, decision: lost, ..line("boot/hello/9", "boot", Verdict::Inconclusive, 0.0) };
     let same = line("boot/hello/0", "boot", Verdict::Equivalent, 0.0);
-    let told = |lines| {
+    let headline = |lines| {
         let text = printed(&Comparison { lines, ..every_verdict() }, Format::Markdown);
         text.lines().next().unwrap_or_default().to_owned()
     };
-    assert_eq!(told(vec![same, lost.clone()]), "### No regression found. 1 case has no number in B.");
-    assert_eq!(told(vec![lost]), "### Nothing could be compared. 1 case has no number in B.");
+    assert_eq!(headline(vec![same, lost.clone()]), "### No regression found. 1 case has no number in B.");
+    assert_eq!(headline(vec![lost]), "### Nothing could be compared. 1 case has no number in B.");
 }
 
 #[test]
@@ -144,18 +144,18 @@ fn a_comment_is_never_too_long_for_github() {
     for i in 0..2_000 {
         let verdict = Verdict::ALL[i % Verdict::ALL.len()];
         let mut line = line(&format!("isolation/youki/sqlite/same-thread/{i}"), "insert_time", verdict, 0.1);
-        line.decision.reason = Some(format!("reason {i}, which is a sentence of its own & tells what happened"));
+        line.decision.reason = Some(format!("reason {i}, which is a sentence of its own & has a cause"));
         long.lines.push(line);
     }
     long.notes = (0..100).map(|i| format!("note {i}")).collect();
     let text = printed(&long, Format::Markdown);
     assert!(text.chars().count() < 65_536, "{}", text.chars().count());
     assert!(text.contains(" more lines are in the JSON.") && text.contains("- note 99\n"), "{}", text.len());
-    assert!(text.contains("</details>") && text.contains("its own &amp; tells"));
+    assert!(text.contains("</details>") && text.contains("its own &amp; has"));
 }
 
 #[test]
-fn json_reads_back_as_the_comparison_with_per_cents_beside() {
+fn json_reads_back_as_the_comparison_and_has_per_cents() {
     let text = printed(&every_verdict(), Format::Json);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::from_value::<Comparison>(value.clone()).unwrap(), every_verdict());
@@ -168,7 +168,7 @@ fn json_reads_back_as_the_comparison_with_per_cents_beside() {
 }
 
 #[test]
-fn colours_are_for_terminals_alone() {
+fn colors_are_for_terminals_only() {
     let styled = comparison(&every_verdict(), Format::Text, Look::Styled, Some(120));
     assert!(styled.contains("\x1b[1;31mREGRESSED\x1b[0m") && styled.contains("\x1b[1;32mIMPROVED\x1b[0m"));
     for format in Format::ALL {
@@ -177,7 +177,7 @@ fn colours_are_for_terminals_alone() {
 }
 
 #[test]
-fn nothing_that_is_named_breaks_out_of_its_place() {
+fn no_name_breaks_the_markup() {
     let mut hostile = every_verdict();
     hostile.lines[5].case = "a|b<script>\n::error::x,y:z%".into();
     hostile.lines[5].decision.reason = Some("1\r\n2".into());
@@ -189,7 +189,7 @@ fn nothing_that_is_named_breaks_out_of_its_place() {
 }
 
 #[test]
-fn github_shows_ten_annotations_of_a_kind_and_the_last_tells_of_the_rest() {
+fn github_shows_ten_annotations_of_a_level_and_the_last_counts_the_rest() {
     let lines = (0..25).map(|i| line(&format!("boot/hello/{i}"), "boot", Verdict::Regressed, 0.1)).collect();
     let text = printed(&Comparison { lines, ..every_verdict() }, Format::Github);
     let errors: Vec<&str> = text.lines().filter(|l| l.starts_with("::error")).collect();
@@ -198,12 +198,12 @@ fn github_shows_ten_annotations_of_a_kind_and_the_last_tells_of_the_rest() {
     let lines = (0..25).map(|i| line(&format!("boot/hello/{i}"), "boot", Verdict::Improved, -0.1)).collect();
     let text = printed(&Comparison { lines, ..every_verdict() }, Format::Github);
     let notices: Vec<&str> = text.lines().filter(|l| l.starts_with("::notice")).collect();
-    assert_eq!(notices.len(), 10, "with what the whole comes to");
+    assert_eq!(notices.len(), 10, "with the result of the whole comparison");
     assert!(notices[9].contains("No regression found."), "{}", notices[9]);
 }
 
 #[test]
-fn numbers_that_are_none_are_not_printed() {
+fn values_that_are_not_numbers_are_not_printed() {
     let mut odd = every_verdict();
     odd.lines[5].decision.shift = Some(Estimate { value: f64::MAX, interval: None });
     odd.lines[5].decision.detectable = Some(f64::NAN);

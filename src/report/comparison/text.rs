@@ -11,9 +11,9 @@ use crate::compare::rule::{Comparison, Line, Verdict};
 use crate::report::Look;
 use crate::report::progress::in_words;
 
-/// How wide the text may be when the terminal's width is unknown.
+/// The width of the text if the terminal's width is unknown.
 const WIDTH: u16 = 120;
-/// The names of the columns, but for the last one's, and whether they hold numbers.
+/// The names of the columns, and whether they hold numbers. The last name depends on the comparison.
 const COLUMNS: [(&str, bool); 7] =
     [("case", false), ("metric", false), ("A", true), ("B", true), ("change", true), ("verdict", false), ("", true)];
 
@@ -23,14 +23,14 @@ pub(super) fn text(comparison: &Comparison, look: Look, width: Option<u16>) -> S
         out += &format!("   {fact}\n");
     }
     for reason in &comparison.not_comparable {
-        out += &format!("{}: {reason}\n", paint("not comparable", Some(Colour::Red), look));
+        out += &format!("{}: {reason}\n", paint("not comparable", Some(Color::Red), look));
     }
     let lines = ranked(comparison);
     if !lines.is_empty() {
         out += &format!("\n{}\n{CHANGE_NOTE}\n", grid(&lines, counted(comparison), look, width.unwrap_or(WIDTH)));
     }
     for (verdict, reason, names) in reasons(&lines) {
-        out += &format!("{}: {}: {reason}\n", paint(verdict.name(), colour(verdict), look), few(&names));
+        out += &format!("{}: {}: {reason}\n", paint(verdict.name(), color(verdict), look), few(&names));
     }
     for note in &comparison.notes {
         out += &format!("note: {note}\n");
@@ -38,10 +38,10 @@ pub(super) fn text(comparison: &Comparison, look: Look, width: Option<u16>) -> S
     out + &last_line(comparison, look)
 }
 
-/// What the whole comes to.
+/// The result of the whole comparison.
 fn last_line(comparison: &Comparison, look: Look) -> String {
-    let colour = comparison.has_regressed().then_some(Colour::Red);
-    let mut line = paint(&headline(comparison), colour, look);
+    let color = comparison.has_regressed().then_some(Color::Red);
+    let mut line = paint(&headline(comparison), color, look);
     if !comparison.lines.is_empty() {
         line += &format!(" {}.", counts(comparison));
     }
@@ -65,7 +65,7 @@ fn grid(lines: &[&Line], counted: &str, look: Look, width: u16) -> String {
     for (i, (_, numeric)) in COLUMNS.iter().enumerate() {
         let Some(column) = grid.column_mut(i) else { continue };
         column.set_padding((0, 1));
-        // Cases are long and may be broken; numbers and verdicts are not.
+        // Cases are long and may be wrapped; numbers and verdicts are not.
         if i > 0 {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
@@ -73,15 +73,15 @@ fn grid(lines: &[&Line], counted: &str, look: Look, width: u16) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    // After the layout, which would count the sequences as characters.
-    let marked = Verdict::ALL.iter().filter_map(|&verdict| Some((verdict, colour(verdict)?)));
-    marked.fold(grid.to_string().replace(TIE, " "), |text, (verdict, colour)| {
-        text.replace(verdict.name(), &paint(verdict.name(), Some(colour), look))
+    // Painted after the layout, which would count the escape sequences as characters.
+    let marked = Verdict::ALL.iter().filter_map(|&verdict| Some((verdict, color(verdict)?)));
+    marked.fold(grid.to_string().replace(TIE, " "), |text, (verdict, color)| {
+        text.replace(verdict.name(), &paint(verdict.name(), Some(color), look))
     })
 }
 
 fn row(line: &Line) -> Vec<Cell> {
-    let said = Cell::new(stacked(verdict(line)));
+    let verdict = Cell::new(stacked(verdict(line)));
     let numbers = [
         quantity(line.a.as_ref(), line.unit),
         quantity(line.b.as_ref(), line.unit),
@@ -89,44 +89,44 @@ fn row(line: &Line) -> Vec<Cell> {
     ];
     let [a, b, change] = numbers.map(|number| Cell::new(stacked(number)));
     let blocks = Cell::new(line.decision.blocks);
-    vec![Cell::new(&line.case), Cell::new(&line.metric), a, b, change, said, blocks]
+    vec![Cell::new(&line.case), Cell::new(&line.metric), a, b, change, verdict, blocks]
 }
 
 /// Keeps a number, its unit and its interval on one line while the table is laid out.
 const TIE: char = '\u{a0}';
 
-/// A value and what belongs to it below.
-fn stacked((value, beside): (String, String)) -> String {
+/// A value with its detail below.
+fn stacked((value, detail): (String, String)) -> String {
     let tie = |text: &str| text.replace(' ', &TIE.to_string());
-    match beside.is_empty() {
+    match detail.is_empty() {
         true => tie(&value),
-        false => format!("{}\n{}", tie(&value), tie(&beside)),
+        false => format!("{}\n{}", tie(&value), tie(&detail)),
     }
 }
 
-/// The colours that a terminal has for good, bad and doubtful.
+/// The terminal colors for bad, good and doubtful.
 #[derive(Clone, Copy)]
-enum Colour {
+enum Color {
     Red,
     Green,
     Yellow,
 }
 
-fn colour(verdict: Verdict) -> Option<Colour> {
+fn color(verdict: Verdict) -> Option<Color> {
     match verdict {
-        Verdict::Regressed => Some(Colour::Red),
-        Verdict::Improved => Some(Colour::Green),
-        Verdict::Invalid => Some(Colour::Yellow),
+        Verdict::Regressed => Some(Color::Red),
+        Verdict::Improved => Some(Color::Green),
+        Verdict::Invalid => Some(Color::Yellow),
         Verdict::Equivalent | Verdict::Inconclusive | Verdict::Skipped => None,
     }
 }
 
-/// Bold, and coloured where there is a colour, by the sequences of ECMA-48, 8.3.117.
-fn paint(text: &str, colour: Option<Colour>, look: Look) -> String {
-    let code = match colour {
-        Some(Colour::Red) => "1;31",
-        Some(Colour::Green) => "1;32",
-        Some(Colour::Yellow) => "1;33",
+/// Bold text, with a color if there is one, by the sequences of ECMA-48, 8.3.117.
+fn paint(text: &str, color: Option<Color>, look: Look) -> String {
+    let code = match color {
+        Some(Color::Red) => "1;31",
+        Some(Color::Green) => "1;32",
+        Some(Color::Yellow) => "1;33",
         None => "1",
     };
     match look {

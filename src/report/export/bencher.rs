@@ -1,4 +1,4 @@
-//! Bencher Metric Format: an object of benchmarks, each an object of measures, for `bencher run --adapter json`.
+//! Bencher Metric Format, for `bencher run --adapter json`: an object of benchmarks, each an object of measures.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Exported, Selection};
 
-/// The longest name of a benchmark, and that of a measure, in characters, by Bencher's reference of the format.
+/// The longest names of a benchmark and of a measure in characters, from Bencher's reference of the format.
 const LONGEST: (usize, usize) = (1024, 64);
 
 /// One value with its interval.
@@ -19,12 +19,13 @@ struct Metric {
     upper_value: Option<f64>,
 }
 
-/// A benchmark a case, a measure a metric: the median with the interval it has, in the unit that the measure's name tells.
+/// A benchmark per case and a measure per metric: the median with its interval, in the unit of the measure's name.
 pub fn bencher(selection: &Selection<'_>) -> Exported {
     let (kept, left_out) = selection.sift(|case, metric| {
-        let long = case.name.chars().count() > LONGEST.0 || metric.name_with_unit().chars().count() > LONGEST.1;
-        let long = long.then(|| format!("a longer name than the format's {} and {} characters", LONGEST.0, LONGEST.1));
-        metric.is_context().or(long)
+        let is_long = case.name.chars().count() > LONGEST.0 || metric.name_with_unit().chars().count() > LONGEST.1;
+        let too_long =
+            is_long.then(|| format!("its name is longer than the format's {} and {} characters", LONGEST.0, LONGEST.1));
+        metric.context_refusal().or(too_long)
     });
     let metrics = kept.len();
     let mut benchmarks = BTreeMap::<&str, BTreeMap<String, Metric>>::new();

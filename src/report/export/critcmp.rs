@@ -1,4 +1,4 @@
-//! The tree of criterion, which critcmp compares: `criterion/<case>/<metric>/<baseline>/` with `benchmark.json` and
+//! The folder tree of criterion, for critcmp: `criterion/<case>/<metric>/<baseline>/` with `benchmark.json` and
 //! `estimates.json`.
 
 use std::collections::BTreeSet;
@@ -10,13 +10,13 @@ use super::bootstrap::{LEVEL, Spread, bootstrap};
 use super::{CaseSeries, Exported, LeftOut, Selection, Series};
 use crate::stats::{Sample, mad, median};
 
-/// The longest name of a folder, in bytes; Linux allows 255.
+/// The longest folder name in bytes; Linux allows 255.
 const LONGEST: usize = 200;
 
-/// What cannot stand in a folder's name, by criterion's own rule.
+/// The characters that criterion replaces in folder names.
 const UNSAFE: &[char] = &['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'];
 
-/// One estimate, by criterion's field names.
+/// One estimate, with criterion's field names.
 #[derive(Debug, Serialize)]
 struct Estimate {
     confidence_interval: ConfidenceInterval,
@@ -31,25 +31,27 @@ struct ConfidenceInterval {
     upper_bound: f64,
 }
 
-/// The files of the tree with their paths. A benchmark a time of a case; intervals by bootstrap, as criterion's own.
+/// The files of the tree with their paths: a benchmark per metric of a case that is a time. Intervals are bootstrapped, as
+/// in criterion.
 pub fn critcmp(selection: &Selection<'_>, baseline: &str) -> Exported<Vec<(String, String)>> {
     let (kept, mut left_out) = selection.sift(|_, metric| {
-        let one = metric.summary.sd.is_none().then(|| "one trial: the format's estimates have a spread".into());
-        metric.is_context().or_else(|| metric.is_no_time()).or(one)
+        let single =
+            metric.summary.sd.is_none().then(|| "a single trial has no spread, which the format requires".into());
+        metric.context_refusal().or_else(|| metric.unit_refusal()).or(single)
     });
     let (mut taken, mut content) = (BTreeSet::new(), Vec::new());
     for (case, metric) in kept {
         let Some(estimates) = estimates(metric) else {
-            let why = "its spread is no number".into();
+            let why = "its spread is not a number".into();
             left_out.push(LeftOut { what: format!("{} {}", case.name, metric.name), why });
             continue;
         };
-        let folder = free(&mut taken, format!("{}/{}", safe(&case.name), safe(metric.name)));
+        let folder = unused_folder(&mut taken, format!("{}/{}", safe(&case.name), safe(metric.name)));
         let file = |name: &str| format!("criterion/{folder}/{baseline}/{name}.json");
         content.push((file("benchmark"), benchmark(case, metric, &folder)));
         content.push((file("estimates"), super::json(&estimates)));
     }
-    // Two files each.
+    // Every metric has two files.
     Exported { metrics: content.len() / 2, content, left_out }
 }
 
@@ -66,7 +68,7 @@ fn benchmark(case: &CaseSeries<'_>, metric: &Series<'_>, folder: &str) -> String
     }))
 }
 
-/// Everything in `estimates.json`; `slope` is criterion's for iterations of rising number, which trials are not.
+/// The content of `estimates.json`. `slope` belongs to criterion's rising numbers of iterations, which trials do not have.
 fn estimates(metric: &Series<'_>) -> Option<serde_json::Value> {
     let sample = Sample::new(metric.values.clone()).ok()?;
     let statistics: [fn(&Sample) -> Option<f64>; 4] =
@@ -93,12 +95,12 @@ fn safe(name: &str) -> String {
     name[..name.floor_char_boundary(LONGEST)].to_owned()
 }
 
-/// `folder`, or with a number behind it where two names become one.
-fn free(taken: &mut BTreeSet<String>, folder: String) -> String {
+/// `folder`, with a number at the end if another case has the same folder.
+fn unused_folder(taken: &mut BTreeSet<String>, folder: String) -> String {
     let numbered = (2..).map(|n| format!("{folder}_{n}"));
-    let free = std::iter::once(folder.clone()).chain(numbered).find(|f| !taken.contains(f)).unwrap_or(folder);
-    taken.insert(free.clone());
-    free
+    let unused = std::iter::once(folder.clone()).chain(numbered).find(|f| !taken.contains(f)).unwrap_or(folder);
+    taken.insert(unused.clone());
+    unused
 }
 
 #[cfg(test)]
@@ -106,9 +108,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_names_that_become_one_folder_stay_apart() {
+    fn two_names_with_the_same_folder_get_different_ones() {
         let mut taken = BTreeSet::new();
-        let folders = ["a:b", "a/b", "a|b"].map(|name| free(&mut taken, safe(name)));
+        let folders = ["a:b", "a/b", "a|b"].map(|name| unused_folder(&mut taken, safe(name)));
         assert_eq!(folders, ["a_b", "a_b_2", "a_b_3"]);
         assert_eq!(safe(&"é".repeat(150)).len(), LONGEST);
     }

@@ -1,4 +1,4 @@
-//! CSV: one row a trial, every dimension a column, metrics as columns named with their unit (RFC 4180).
+//! CSV: a row per trial, a column per dimension and per metric, whose name has its unit (RFC 4180).
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ const DIMENSIONS: [&str; 23] = [
     "version",
 ];
 
-/// All trials of `runs`: a header, then a line a trial, ended by CR LF. An empty field is a missing value.
+/// All trials of `runs`: a header, then a line per trial, ended by CR LF. An empty field is a missing value.
 pub fn csv(runs: &[StoredRun]) -> String {
     let metrics = metric_columns(runs);
     let events = event_columns(runs);
@@ -51,7 +51,7 @@ pub fn csv(runs: &[StoredRun]) -> String {
     out
 }
 
-/// Every metric that some trial has, with its column's name.
+/// The metrics of all trials with the names of their columns.
 fn metric_columns(runs: &[StoredRun]) -> BTreeMap<(String, &'static str), String> {
     let metrics = runs.iter().flat_map(|r| &r.trials).flat_map(|t| &t.metrics);
     metrics.map(|m| ((m.name.clone(), suffix(m.unit)), with_unit(&m.name, m.unit))).collect()
@@ -112,7 +112,7 @@ fn line(fields: impl Iterator<Item = String>) -> String {
     fields.map(|f| quote(&f)).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-/// A field, quoted where RFC 4180, 2.6 and 2.7, asks for it.
+/// A field, quoted if RFC 4180, 2.6 and 2.7, requires it.
 fn quote(field: &str) -> String {
     match field.contains([',', '"', '\r', '\n']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),

@@ -1,11 +1,11 @@
-//! The input of github-action-benchmark's `customSmallerIsBetter` and `customBiggerIsBetter`: one array a direction.
+//! The input of github-action-benchmark's `customSmallerIsBetter` and `customBiggerIsBetter`: one array per direction.
 
 use serde::Serialize;
 
 use super::{CaseSeries, Exported, Selection, Series};
 use crate::model::units::{Direction, Scale, Unit};
 
-/// Which of the action's two tools a file is for.
+/// The action's tool that reads the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// `customSmallerIsBetter`: times, memory.
@@ -14,7 +14,7 @@ pub enum Better {
     Bigger,
 }
 
-/// One benchmark, by the action's field names.
+/// One benchmark, with the action's field names.
 #[derive(Debug, Serialize)]
 struct Entry {
     name: String,
@@ -25,13 +25,13 @@ struct Entry {
     extra: String,
 }
 
-/// The metrics that improve that way: the median, and as the range how far its interval reaches at the most.
+/// The metrics that improve in that direction: the median, and as the range the larger distance to its interval's bounds.
 pub fn github(selection: &Selection<'_>, better: Better) -> Exported {
     let direction = match better {
         Better::Smaller => Direction::Lower,
         Better::Bigger => Direction::Higher,
     };
-    let (kept, left_out) = selection.sift(|_, metric| metric.is_context());
+    let (kept, left_out) = selection.sift(|_, metric| metric.context_refusal());
     let kept = kept.into_iter().filter(|(_, metric)| metric.direction == direction);
     let entries: Vec<Entry> = kept.map(|(case, metric)| entry(case, metric)).collect();
     Exported { content: super::json(&entries), left_out, metrics: entries.len() }
@@ -44,13 +44,13 @@ fn entry(case: &CaseSeries<'_>, metric: &Series<'_>) -> Entry {
         name: format!("{} {}", case.name, metric.name),
         unit: unit(metric.unit),
         value: median,
-        // The action reads a number after this sign, and shows anything else as it is.
+        // The action parses a number after this sign, and shows any other text unchanged.
         range: reach.map(|reach| format!("± {reach}")),
         extra: extra(case, metric),
     }
 }
 
-/// What the action shows when a point is pointed at.
+/// The action's hover text for a point.
 fn extra(case: &CaseSeries<'_>, metric: &Series<'_>) -> String {
     let scale = Scale::of(metric.unit, metric.summary.median);
     let interval = match &metric.summary.interval {

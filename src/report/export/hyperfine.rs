@@ -1,4 +1,4 @@
-//! The JSON of `hyperfine --export-json`, for hyperfine's own scripts and others that read it. Times in seconds.
+//! The JSON of `hyperfine --export-json`, for hyperfine's scripts and other readers. Times are in seconds.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ struct File {
     results: Vec<Benchmark>,
 }
 
-/// One command, by hyperfine's field names, without those that nobody measured: `user`, `system`, `exit_codes`.
+/// One command, with hyperfine's field names except those that were not measured: `user`, `system`, `exit_codes`.
 #[derive(Debug, Serialize)]
 struct Benchmark {
     command: String,
@@ -27,10 +27,10 @@ struct Benchmark {
     parameters: BTreeMap<&'static str, String>,
 }
 
-/// A command a metric of a case: `boot/youki/hello/0 boot`, with the time of every good trial. The one parameter is the
-/// number of background instances: hyperfine's plot over a parameter takes no more than one.
+/// A command per metric of a case, such as `boot/youki/hello/0 boot`, with the times of all successful trials. The only
+/// parameter is the number of background instances, since hyperfine's plot over a parameter accepts only one.
 pub fn hyperfine(selection: &Selection<'_>) -> Exported {
-    let (kept, left_out) = selection.sift(|_, metric| metric.is_context().or_else(|| metric.is_no_time()));
+    let (kept, left_out) = selection.sift(|_, metric| metric.context_refusal().or_else(|| metric.unit_refusal()));
     let results: Vec<Benchmark> = kept.into_iter().map(|(case, metric)| benchmark(case, metric)).collect();
     let metrics = results.len();
     Exported { content: super::json(&File { results }), left_out, metrics }

@@ -1,6 +1,6 @@
-//! Stored runs in the formats of other programs, one file a format. Pure.
+//! Stored runs in the formats of other programs, one file per format. Pure.
 //!
-//! Invariant: what a format has no room for is left out and told, never bent to fit.
+//! Invariant: what a format cannot hold is left out and reported, never changed to fit.
 
 mod bencher;
 mod bootstrap;
@@ -21,20 +21,20 @@ pub use hyperfine::hyperfine;
 pub use openmetrics::openmetrics;
 pub use selection::{CaseSeries, LeftOut, Selection, Series, Simulated};
 
-/// What an export is, and what it could not hold.
+/// An export, and what its format could not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported<T = String> {
     /// The text of its file; or its files, each with its path below the folder of the export.
     pub content: T,
-    /// What is not in there.
+    /// What is not in it.
     pub left_out: Vec<LeftOut>,
-    /// How many metrics of cases are in there; without one, it is nothing that its reader could use.
+    /// The number of metrics of cases in it. Without any, it is useless to its reader.
     pub metrics: usize,
 }
 
-/// JSON over several lines, ended as a text file is.
+/// JSON on several lines, with a line feed at the end.
 fn json(value: &impl Serialize) -> String {
-    // Nothing exported has keys other than strings, the one thing that could fail.
-    let text = serde_json::to_string_pretty(value).expect("strings are keys");
+    // Serialization fails only for maps with other keys than strings.
+    let text = serde_json::to_string_pretty(value).expect("all keys of exports are strings");
     text + "\n"
 }

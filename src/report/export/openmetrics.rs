@@ -1,4 +1,4 @@
-//! OpenMetrics text: a gauge a metric, in base units, and what was measured in which run as information.
+//! OpenMetrics text: a gauge per metric, in base units, and an info per run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,10 +7,10 @@ use super::{CaseSeries, Exported, Selection, Series};
 use crate::model::units::Unit;
 use crate::store::RunFile;
 
-/// What every name begins with.
+/// The prefix of every name.
 const PREFIX: &str = "featherweight";
 
-/// One metric family: what is said of it, and its samples.
+/// One metric family with its metadata and samples.
 #[derive(Debug)]
 struct Family {
     kind: &'static str,
@@ -19,10 +19,10 @@ struct Family {
     samples: Vec<String>,
 }
 
-/// All cases as gauges of their medians and of the intervals' bounds, told apart by the label `statistic`.
+/// All cases as gauges of their medians and of their intervals' bounds, distinguished by the label `statistic`.
 pub fn openmetrics(selection: &Selection<'_>) -> Exported {
     let (kept, left_out) = selection.sift(|_, metric| {
-        (!is_name(metric.name)).then(|| "a name with other characters than letters, digits and underscores".into())
+        (!is_name(metric.name)).then(|| "its name has other characters than letters, digits and underscores".into())
     });
     let metrics = kept.len();
     let mut families = BTreeMap::from([runs(&selection.runs()), trials(&selection.cases)]);
@@ -32,16 +32,19 @@ pub fn openmetrics(selection: &Selection<'_>) -> Exported {
         let family = families.entry(name.clone()).or_insert_with(|| Family {
             kind: "gauge",
             unit: suffix,
-            help: format!("`{}` of a case: the median over its good trials, with its interval's bounds.", metric.name),
+            help: format!(
+                "`{}` of a case: median over its successful trials, and the bounds of its interval.",
+                metric.name
+            ),
             samples: Vec::new(),
         });
         family.samples.extend(samples(&name, case, metric, factor));
     }
-    let text: String = families.iter().map(|(name, family)| written(name, family)).collect();
+    let text: String = families.iter().map(|(name, family)| family_text(name, family)).collect();
     Exported { content: text + "# EOF\n", left_out, metrics }
 }
 
-/// The base unit as a name has it, and what one of ours is worth in it. A count has none.
+/// The base unit in names, and the factor from our unit to it. A count has none.
 fn base(unit: Unit) -> (&'static str, f64) {
     match unit {
         Unit::Nanos => ("seconds", 1e-9),
@@ -57,25 +60,25 @@ fn samples(name: &str, case: &CaseSeries<'_>, metric: &Series<'_>, factor: f64) 
     let values = [("median", Some(metric.summary.median)), ("lower", interval.map(|i| i.low))];
     let values = values.into_iter().chain([("upper", interval.map(|i| i.high))]);
     let sample = |(statistic, value): (&'static str, Option<f64>)| {
-        let labels = of_case(case, ("statistic", statistic));
+        let labels = case_labels(case, ("statistic", statistic));
         Some(format!("{name}{labels} {}", value? * factor))
     };
     values.filter_map(sample).collect()
 }
 
-/// How many trials of each case ended how.
+/// The number of trials of each case by outcome.
 fn trials(cases: &[CaseSeries<'_>]) -> (String, Family) {
     let name = format!("{PREFIX}_case_trials");
-    let of = |case: &CaseSeries<'_>| -> Vec<String> {
+    let samples_of = |case: &CaseSeries<'_>| -> Vec<String> {
         let sample =
-            |(outcome, n): (&&'static str, &usize)| format!("{name}{} {n}", of_case(case, ("outcome", outcome)));
+            |(outcome, n): (&&'static str, &usize)| format!("{name}{} {n}", case_labels(case, ("outcome", outcome)));
         case.outcomes.iter().map(sample).collect()
     };
-    let samples = cases.iter().flat_map(of).collect();
+    let samples = cases.iter().flat_map(samples_of).collect();
     (name.clone(), Family { kind: "gauge", unit: "", help: "Trials of a case by outcome.".into(), samples })
 }
 
-/// The runs that the cases are of.
+/// The runs of the cases.
 fn runs(runs: &[&RunFile]) -> (String, Family) {
     let name = format!("{PREFIX}_run");
     let sample = |run: &&RunFile| {
@@ -88,15 +91,15 @@ fn runs(runs: &[&RunFile]) -> (String, Family) {
             ("outcome", run.outcome.name()),
             ("invalid", if invalid { "true" } else { "false" }),
         ];
-        format!("{name}_info{} 1", labelled(&labels))
+        format!("{name}_info{} 1", labels_text(&labels))
     };
     let samples = runs.iter().map(sample).collect();
-    (name.clone(), Family { kind: "info", unit: "", help: "A run that cases are of.".into(), samples })
+    (name.clone(), Family { kind: "info", unit: "", help: "A run of exported cases.".into(), samples })
 }
 
-fn of_case(case: &CaseSeries<'_>, own: (&str, &str)) -> String {
+fn case_labels(case: &CaseSeries<'_>, own: (&str, &str)) -> String {
     let (background, victims) = (case.case.background.to_string(), case.case.victims.to_string());
-    labelled(&[
+    labels_text(&[
         ("case", &case.name),
         ("experiment", case.case.experiment.name()),
         ("platform", case.case.platform.as_str()),
@@ -112,11 +115,11 @@ fn of_case(case: &CaseSeries<'_>, own: (&str, &str)) -> String {
     ])
 }
 
-/// Labels in braces. One with an empty value is the same as none, by the specification, and is not written.
-fn labelled(labels: &[(&str, &str)]) -> String {
-    let written = labels.iter().filter(|(_, value)| !value.is_empty());
-    let written: Vec<String> = written.map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-    format!("{{{}}}", written.join(","))
+/// Labels in braces. Those with an empty value are left out: by the specification, they mean the same as no label.
+fn labels_text(labels: &[(&str, &str)]) -> String {
+    let labels = labels.iter().filter(|(_, value)| !value.is_empty());
+    let labels: Vec<String> = labels.map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    format!("{{{}}}", labels.join(","))
 }
 
 fn escaped(value: &str) -> String {
@@ -127,7 +130,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn written(name: &str, family: &Family) -> String {
+fn family_text(name: &str, family: &Family) -> String {
     if family.samples.is_empty() {
         return String::new();
     }
@@ -136,7 +139,9 @@ fn written(name: &str, family: &Family) -> String {
         let _ = writeln!(text, "# UNIT {name} {}", family.unit);
     }
     let _ = writeln!(text, "# HELP {name} {}", escaped(&family.help));
-    family.samples.iter().for_each(|sample| text += &format!("{sample}\n"));
+    for sample in &family.samples {
+        let _ = writeln!(text, "{sample}");
+    }
     text
 }
 
@@ -146,6 +151,6 @@ mod tests {
 
     #[test]
     fn a_label_is_escaped_and_an_empty_one_left_out() {
-        assert_eq!(labelled(&[("a", "\\\"\n"), ("b", ""), ("c", "é")]), "{a=\"\\\\\\\"\\n\",c=\"é\"}");
+        assert_eq!(labels_text(&[("a", "\\\"\n"), ("b", ""), ("c", "é")]), "{a=\"\\\\\\\"\\n\",c=\"é\"}");
     }
 }

@@ -1,7 +1,7 @@
-//! What is exported: the metrics of every case, each case once.
+//! The selection that is exported: the metrics of every case, each case once.
 //!
-//! Invariant: only good trials have values; what simulates is left out or carries it in its name, and of two cases of
-//! one name the newer run's is taken.
+//! Invariant: only successful trials have values; simulated cases are left out or marked in their names; of two cases with
+//! the same name, that of the newer run is exported.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,38 +14,38 @@ use crate::model::units::{Direction, Unit};
 use crate::stats::{Sample, Summary, summarize};
 use crate::store::{RunFile, RunOutcome, StoredRun};
 
-/// What happens to platforms whose times are a virtual clock's.
+/// The treatment of platforms whose times come from a virtual clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Simulated {
     /// They are left out.
     LeftOut,
-    /// They are exported, and marked in the case's name.
+    /// They are exported with a mark in the case's name.
     Marked,
 }
 
-/// What is exported.
+/// Cases to export.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Selection<'a> {
     /// The cases, ordered.
     pub cases: Vec<CaseSeries<'a>>,
-    /// What of the runs is not among them.
+    /// The cases of the runs that are not exported.
     pub left_out: Vec<LeftOut>,
 }
 
-/// One case with the metrics of its good trials.
+/// One case with the metrics of its successful trials.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseSeries<'a> {
-    /// Its name, as filters have it: `boot/youki/hello/0`, `isolation/youki/sqlite/same-core/prime`.
+    /// Its name, as in filters: `boot/youki/hello/0`, `isolation/youki/sqlite/same-core/prime`.
     pub name: String,
-    /// The run that it is of.
+    /// Its run.
     pub run: &'a RunFile,
     /// The case.
     pub case: &'a Case,
-    /// What its trials are for.
+    /// The role of its trials.
     pub role: Role,
-    /// Whether its times are a virtual clock's.
+    /// Whether its times come from a virtual clock.
     pub simulated: bool,
-    /// How many trials ended so.
+    /// The number of trials by outcome.
     pub outcomes: BTreeMap<&'static str, usize>,
     /// Its metrics, in the order of the records.
     pub metrics: Vec<Series<'a>>,
@@ -58,25 +58,25 @@ pub struct Series<'a> {
     pub name: &'a str,
     /// The unit of its values.
     pub unit: Unit,
-    /// Which way it improves.
+    /// The direction of an improvement.
     pub direction: Direction,
-    /// One value a good trial, in the order of the records; never empty.
+    /// One value per successful trial, in the order of the records; never empty.
     pub values: Vec<f64>,
-    /// The values summed up.
+    /// The summary of the values.
     pub summary: Summary,
 }
 
-/// Something that an export does not have.
+/// Something that is missing in an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// A case, or a metric of one.
     pub what: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
 impl<'a> Selection<'a> {
-    /// What `runs` have to export.
+    /// Everything in `runs`.
     pub fn of(runs: &'a [StoredRun], simulated: Simulated) -> Self {
         let mut newest_first: Vec<&StoredRun> = runs.iter().collect();
         newest_first.sort_by(|a, b| b.file.run.cmp(&a.file.run));
@@ -91,15 +91,17 @@ impl<'a> Selection<'a> {
         selection
     }
 
-    /// Keeps the metrics of these names. Returns the names that no case has.
+    /// Keeps the metrics with these names. Returns the names that no case has.
     pub fn keep_metrics(&mut self, names: &[String]) -> Vec<String> {
-        let there = |name: &&String| self.cases.iter().flat_map(|c| &c.metrics).any(|m| m.name == **name);
-        let unknown = names.iter().filter(|name| !there(name)).cloned().collect();
-        self.cases.iter_mut().for_each(|case| case.metrics.retain(|m| names.iter().any(|name| name == m.name)));
+        let is_known = |name: &&String| self.cases.iter().flat_map(|c| &c.metrics).any(|m| m.name == **name);
+        let unknown = names.iter().filter(|name| !is_known(name)).cloned().collect();
+        for case in &mut self.cases {
+            case.metrics.retain(|m| names.iter().any(|name| name == m.name));
+        }
         unknown
     }
 
-    /// The runs that have a case here, oldest first.
+    /// The runs of its cases, oldest first.
     pub fn runs(&self) -> Vec<&'a RunFile> {
         let mut runs: Vec<&RunFile> = self.cases.iter().map(|case| case.run).collect();
         runs.sort_by(|a, b| a.run.cmp(&b.run));
@@ -107,12 +109,12 @@ impl<'a> Selection<'a> {
         runs
     }
 
-    /// What must be known of the runs before their numbers are used.
+    /// Warnings about the runs.
     pub fn cautions(&self) -> Vec<String> {
         self.runs().into_iter().flat_map(cautions).collect()
     }
 
-    /// Every metric that `refuse` knows nothing against, and what it refused with why.
+    /// Splits the metrics into those that `refuse` accepts and the refused ones with their reasons.
     pub(super) fn sift(
         &self,
         refuse: impl Fn(&CaseSeries<'_>, &Series<'_>) -> Option<String>,
@@ -128,16 +130,16 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// Why a case is not exported. Claims its name otherwise.
+/// The reason why a case is not exported. Without one, the case claims its name.
 fn refusal<'a>(case: &CaseSeries<'a>, simulated: Simulated, names: &mut BTreeMap<String, &'a RunId>) -> Option<String> {
     if case.simulated && simulated == Simulated::LeftOut {
-        return Some("simulated, no measurement; `--simulated` exports it, marked".into());
+        return Some("simulated, not measured; `--simulated` exports it with a mark".into());
     }
     match names.entry(case.name.clone()) {
-        Entry::Occupied(other) => Some(format!("run {} has a case of that name, too", other.get())),
-        Entry::Vacant(free) => {
-            free.insert(&case.run.run);
-            case.metrics.is_empty().then(|| "no good trial".into())
+        Entry::Occupied(other) => Some(format!("run {} has a case with the same name", other.get())),
+        Entry::Vacant(entry) => {
+            entry.insert(&case.run.run);
+            case.metrics.is_empty().then(|| "no successful trials".into())
         }
     }
 }
@@ -163,9 +165,9 @@ fn case_series<'a>(run: &'a RunFile, case: &'a Case, role: Role, trials: &[&'a T
     CaseSeries { name, run, case, role, simulated, outcomes, metrics: metrics(trials) }
 }
 
-/// The name that filters have, and after it what they do not tell apart.
-fn name(case: &Case, role: Role, asked: &Configuration, simulated: bool) -> String {
-    let name = CaseName { minimum: asked.is_minimum(), ..CaseName::of(case, role) };
+/// The name of the case in filters, and after it what filters do not distinguish.
+fn name(case: &Case, role: Role, configuration: &Configuration, simulated: bool) -> String {
+    let name = CaseName { minimum: configuration.is_minimum(), ..CaseName::of(case, role) };
     let accelerator = match case.accelerator {
         Accelerator::None => String::new(),
         accelerator => format!(" ({accelerator})"),
@@ -175,14 +177,14 @@ fn name(case: &Case, role: Role, asked: &Configuration, simulated: bool) -> Stri
 }
 
 fn metrics<'a>(trials: &[&'a TrialRecord]) -> Vec<Series<'a>> {
-    let mut found: Vec<(&Metric, Vec<f64>)> = Vec::new();
+    let mut all: Vec<(&Metric, Vec<f64>)> = Vec::new();
     for metric in trials.iter().filter(|trial| trial.outcome == Outcome::Ok).flat_map(|trial| &trial.metrics) {
-        match found.iter_mut().find(|(first, _)| (&first.name, first.unit) == (&metric.name, metric.unit)) {
+        match all.iter_mut().find(|(first, _)| (&first.name, first.unit) == (&metric.name, metric.unit)) {
             Some((_, values)) => values.push(metric.value),
-            None => found.push((metric, vec![metric.value])),
+            None => all.push((metric, vec![metric.value])),
         }
     }
-    found.into_iter().filter_map(|(metric, values)| series(metric, values)).collect()
+    all.into_iter().filter_map(|(metric, values)| series(metric, values)).collect()
 }
 
 fn series(Metric { name, unit, direction, .. }: &Metric, values: Vec<f64>) -> Option<Series<'_>> {
@@ -191,19 +193,19 @@ fn series(Metric { name, unit, direction, .. }: &Metric, values: Vec<f64>) -> Op
 }
 
 impl Series<'_> {
-    /// Its name with its unit, as a column of the CSV: `boot_ns`, `throughput_per_second`.
+    /// Its name with its unit, as in the columns of the CSV: `boot_ns`, `throughput_per_second`.
     pub fn name_with_unit(&self) -> String {
         super::csv::with_unit(self.name, self.unit)
     }
 
-    /// Why a format for what gets better or worse has no place for it.
-    pub(super) fn is_context(&self) -> Option<String> {
-        (self.direction == Direction::Neutral).then(|| "context, better neither way".into())
+    /// The reason against a format for improvements, if neither direction is one.
+    pub(super) fn context_refusal(&self) -> Option<String> {
+        (self.direction == Direction::Neutral).then(|| "context: neither direction is better".into())
     }
 
-    /// Why a format for times has no place for it.
-    pub(super) fn is_no_time(&self) -> Option<String> {
-        (self.unit != Unit::Nanos).then(|| "no time: the format knows nothing else".into())
+    /// The reason against a format for times, if it is not one.
+    pub(super) fn unit_refusal(&self) -> Option<String> {
+        (self.unit != Unit::Nanos).then(|| "not a time: the format holds only times".into())
     }
 }
 
@@ -228,31 +230,34 @@ mod tests {
     }
 
     #[test]
-    fn a_case_without_a_good_trial_is_told() {
+    fn a_case_without_a_successful_trial_is_reported() {
         let runs = [stored(vec![TrialRecord { outcome: Outcome::Skipped, ..record(0) }])];
         let selection = Selection::of(&runs, Simulated::LeftOut);
-        assert_eq!(selection.left_out, [LeftOut { what: "boot/fake/hello/0".into(), why: "no good trial".into() }]);
+        assert_eq!(
+            selection.left_out,
+            [LeftOut { what: "boot/fake/hello/0".into(), why: "no successful trials".into() }]
+        );
     }
 
     #[test]
-    fn of_two_runs_with_a_case_of_one_name_the_newer_has_it() {
+    fn the_newer_of_two_cases_with_the_same_name_is_exported() {
         let mut newer = stored(vec![TrialRecord { trial: 1, ..record(5) }]);
         newer.file.run = "20261122-000000-0001".parse().expect("an id");
         let runs = [stored(vec![record(0)]), newer];
         let selection = Selection::of(&runs, Simulated::LeftOut);
         assert_eq!(selection.cases[0].metrics[0].values, [7_190_086.0]);
-        assert_eq!(selection.left_out[0].why, "run 20261122-000000-0001 has a case of that name, too");
+        assert_eq!(selection.left_out[0].why, "run 20261122-000000-0001 has a case with the same name");
     }
 
     #[test]
-    fn names_tell_apart_what_may_not_be_mixed() {
+    fn names_distinguish_what_must_not_be_mixed() {
         let case = Case { accelerator: Accelerator::Tcg, ..record(0).case };
-        let asked = run_file().configuration;
-        assert_eq!(name(&case, Role::Measured, &asked, true), "boot/fake/hello/0 (tcg) (simulated)");
+        let configuration = run_file().configuration;
+        assert_eq!(name(&case, Role::Measured, &configuration, true), "boot/fake/hello/0 (tcg) (simulated)");
         let isolation = Case { experiment: Experiment::Isolation, ..record(0).case };
-        assert_eq!(name(&isolation, Role::Placebo, &asked, false), "isolation/fake/hello/unpinned/placebo");
+        assert_eq!(name(&isolation, Role::Placebo, &configuration, false), "isolation/fake/hello/unpinned/placebo");
         let footprint = Case { experiment: Experiment::Footprint, ..record(0).case };
-        let minimum = asked.changed(|c| (c.experiment, c.minimum) = (Experiment::Footprint, true));
+        let minimum = configuration.changed(|c| (c.experiment, c.minimum) = (Experiment::Footprint, true));
         assert_eq!(name(&footprint, Role::Measured, &minimum, false), "footprint/fake/hello/minimum");
     }
 }

@@ -1,4 +1,4 @@
-//! Axes: the range shown, its ticks, and where a value lies.
+//! Axes: their range, their ticks, and the position of a value.
 
 use serde::Serialize;
 
@@ -7,13 +7,13 @@ use crate::model::units::{Scale, Unit};
 /// One axis of a chart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Axis {
-    /// What it shows, without the unit.
+    /// Its label, without the unit.
     pub label: String,
     /// The unit of its values.
     pub unit: Unit,
     /// How values are spaced.
     pub scale: AxisScale,
-    /// Where it begins.
+    /// Where it starts.
     pub start: Start,
 }
 
@@ -23,11 +23,11 @@ pub struct Axis {
 pub enum AxisScale {
     /// Equal differences.
     Linear,
-    /// Equal ratios; values that are not positive cannot be shown.
+    /// Equal ratios; only for positive values.
     Log,
 }
 
-/// Where an axis begins.
+/// Where an axis starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
@@ -37,7 +37,7 @@ pub enum Start {
     Fit,
 }
 
-/// Beyond this no axis can be fitted: differences and steps would overflow.
+/// The largest value that an axis can show; beyond it, differences and steps would overflow.
 const BOUND: f64 = 1e300;
 
 /// An axis fitted to its values and to the pixels it spans.
@@ -53,8 +53,8 @@ pub(super) struct Fitted {
 }
 
 impl Axis {
-    /// Fits the axis to `values` (base unit) over `pixels` with about `wanted` ticks.
-    pub(super) fn fit(&self, values: impl Iterator<Item = f64>, pixels: (f64, f64), wanted: usize) -> Fitted {
+    /// Fits the axis to `values` (base unit) over `pixels` with about `tick_count` ticks.
+    pub(super) fn fit(&self, values: impl Iterator<Item = f64>, pixels: (f64, f64), tick_count: usize) -> Fitted {
         let shown = |v: &f64| v.abs() < BOUND && (self.scale == AxisScale::Linear || *v > 0.0);
         let (min, max) =
             values.filter(shown).fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
@@ -62,7 +62,7 @@ impl Axis {
         let unit = Scale::of(self.unit, max.abs().max(min.abs()));
         let (min, max) = (min / unit.factor, max / unit.factor);
         let ticks = match self.scale {
-            AxisScale::Linear => linear_ticks(min, max, self.start, wanted, self.unit == Unit::Count),
+            AxisScale::Linear => linear_ticks(min, max, self.start, tick_count, self.unit == Unit::Count),
             AxisScale::Log => log_ticks(min, max),
         };
         let (low, high) = (ticks[0], ticks[ticks.len() - 1]);
@@ -73,7 +73,7 @@ impl Axis {
 }
 
 impl Fitted {
-    /// Where `value` (base unit) lies, in pixels, never outside the axis.
+    /// The position of `value` (base unit) in pixels, clamped to the axis.
     pub(super) fn at(&self, value: f64) -> f64 {
         let v = value / self.unit.factor;
         let share = match self.scale {
@@ -84,25 +84,25 @@ impl Fitted {
         self.pixels.0 + share * (self.pixels.1 - self.pixels.0)
     }
 
-    /// The symbol of the unit that its labels are in; empty for counts and ratios.
+    /// The symbol of its labels' unit; empty for counts and ratios.
     pub(super) fn symbol(&self) -> &'static str {
         self.unit.symbol
     }
 }
 
 /// Round ticks that enclose both ends; whole ones for counts.
-fn linear_ticks(min: f64, max: f64, start: Start, wanted: usize, is_count: bool) -> Vec<f64> {
+fn linear_ticks(min: f64, max: f64, start: Start, tick_count: usize, is_count: bool) -> Vec<f64> {
     let min = if start == Start::Zero { min.min(0.0) } else { min };
     let max = if start == Start::Zero { max.max(0.0) } else { max };
     let span = if max > min { max - min } else { max.abs().max(1.0) };
     let whole = if is_count { 1.0 } else { 0.0 };
-    let step = nice(span / wanted.max(1) as f64).max(whole);
+    let step = nice(span / tick_count.max(1) as f64).max(whole);
     let first = (min / step + 1e-9).floor();
     let last = ((max / step) - 1e-9).ceil().max(first + 1.0);
     (0..=(last - first) as usize).map(|i| (first + i as f64) * step).collect()
 }
 
-/// Powers of ten, with 2 and 5 between them where the range is short.
+/// Powers of ten, with 2 and 5 between them if the range is short.
 fn log_ticks(min: f64, max: f64) -> Vec<f64> {
     let (min, max) = if min > 0.0 { (min, max.max(min * 1.01)) } else { (1.0, 10.0) };
     let decades = (max / min).log10();
@@ -123,7 +123,7 @@ fn nice(raw: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|d| d * power).find(|&s| s >= raw * (1.0 - 1e-9)).unwrap_or(power * 10.0)
 }
 
-/// A tick's label with as many decimals as its distance to the next needs, and thousands apart.
+/// A tick's label with as many decimals as the step needs, and with thousands separators.
 fn label(value: f64, step: f64) -> String {
     let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
     let text = format!("{value:.decimals$}");

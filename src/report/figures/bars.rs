@@ -1,19 +1,19 @@
-//! Bar charts: side by side with error bars, in rows where they would become too thin, or stacked.
+//! Bar charts: stacked, or grouped with error bars, in several rows if the bars would become too thin.
 
 use super::axis::Fitted;
 use super::canvas::{Anchor, Canvas, short, text_width};
 use super::frame::{self, Entry, PLOT};
-use super::style::colour;
+use super::style::color;
 use super::{Arrangement, AxisScale, Bar, BarChart, BarSeries, Origin};
 use crate::model::units::Scale;
 
-/// The height of a plotting area that is alone, and of one among several.
+/// The height of a single plotting area, and of one of several.
 const HEIGHT: (f64, f64) = (260.0, 190.0);
-/// The widest bar that still looks like one.
+/// The widest bar.
 const WIDEST: f64 = 64.0;
-/// The thinnest bar that is still told from its neighbour.
+/// The thinnest bar that can be distinguished from the next one.
 const THINNEST: f64 = 9.0;
-/// How much of its slot a group of bars fills; a stack alone needs less.
+/// The share of its slot that a group of bars fills, and that a stack fills.
 const FILLED: (f64, f64) = (0.84, 0.6);
 
 /// A part of the groups, drawn in one row.
@@ -21,13 +21,13 @@ struct Row<'a> {
     chart: &'a BarChart,
     /// The first group and the one after the last.
     groups: std::ops::Range<usize>,
-    /// The series that stand in this row.
+    /// The series with bars in this row.
     series: Vec<&'a BarSeries>,
     /// The width of a group's slot.
     slot: f64,
 }
 
-/// Draws the chart and returns the drawing's height.
+/// Draws the chart and returns the height of the drawing.
 pub(super) fn draw(canvas: &mut Canvas, chart: &BarChart) -> f64 {
     let entry = |s: &BarSeries| Entry { name: s.name.clone(), slot: s.slot, origin: s.origin };
     let entries: Vec<Entry> = chart.series.iter().map(entry).collect();
@@ -42,31 +42,31 @@ pub(super) fn draw(canvas: &mut Canvas, chart: &BarChart) -> f64 {
     below
 }
 
-/// The groups in as many rows as keep the bars wide enough, filled alike.
+/// The groups in as many equal rows as keep the bars wide enough.
 fn rows(chart: &BarChart) -> Vec<Row<'_>> {
     let count = chart.groups.len().max(1);
-    let room = (PLOT.1 - PLOT.0) * FILLED.0 / THINNEST;
+    let most_bars = (PLOT.1 - PLOT.0) * FILLED.0 / THINNEST;
     let fit = match chart.arrangement {
         Arrangement::Stacked => count,
-        Arrangement::Grouped => ((room / chart.series.len().max(1) as f64) as usize).clamp(1, count),
+        Arrangement::Grouped => ((most_bars / chart.series.len().max(1) as f64) as usize).clamp(1, count),
     };
     let each = count.div_ceil(count.div_ceil(fit));
     let row = |first: usize| {
         let groups = first..(first + each).min(chart.groups.len());
-        let series = chart.series.iter().filter(|s| shown(s, groups.clone())).collect();
+        let series = chart.series.iter().filter(|s| is_shown(s, groups.clone())).collect();
         Row { chart, groups, series, slot: (PLOT.1 - PLOT.0) / each as f64 }
     };
     (0..count).step_by(each).map(row).collect()
 }
 
-/// What others did not publish needs no room; what we did not measure is marked as missing.
-fn shown(series: &BarSeries, mut groups: std::ops::Range<usize>) -> bool {
-    let there = |g: usize| series.bars.get(g).is_some_and(|b| !matches!(b, Bar::Missing));
-    series.origin == Origin::Measured || groups.any(there)
+/// Whether a series has bars in these groups. Missing measurements are marked, missing published numbers are not.
+fn is_shown(series: &BarSeries, mut groups: std::ops::Range<usize>) -> bool {
+    let has_bar = |g: usize| series.bars.get(g).is_some_and(|b| !matches!(b, Bar::Missing));
+    series.origin == Origin::Measured || groups.any(has_bar)
 }
 
 impl Row<'_> {
-    /// Draws the row from `top` and returns where the next may begin.
+    /// Draws the row from `top` and returns its bottom.
     fn draw(&self, canvas: &mut Canvas, top: f64, height: f64) -> f64 {
         let chart = self.chart;
         let bottom = top + height;
@@ -108,7 +108,7 @@ impl Row<'_> {
             below += value;
             unused += if series.origin == Origin::Unused { *value } else { 0.0 };
         }
-        // A stack beside much higher ones is a line at the bottom: its height in figures tells it all the same.
+        // Next to much higher stacks, a stack is a line at the bottom: print its height, too.
         let text = |height: f64| Scale::of(self.chart.y.unit, height).text(height);
         let height = match (below, unused) {
             (0.0, _) => "—".into(),
@@ -120,11 +120,11 @@ impl Row<'_> {
         }
     }
 
-    /// Draws the groups' names, slanted where they would run into each other; returns the room they take.
+    /// Draws the groups' names, slanted if they would overlap; returns their height.
     fn labels(&self, canvas: &mut Canvas, bottom: f64) -> f64 {
         let names = self.chart.groups.get(self.groups.clone()).unwrap_or_default();
         let longest = names.iter().map(|g| text_width(g)).fold(0.0, f64::max);
-        // Steeper where the first name would leave the drawing.
+        // Steeper if the first name would leave the drawing.
         let turn: f64 = if longest * 0.87 < PLOT.0 + self.slot / 2.0 { 30.0 } else { 60.0 };
         for (i, name) in names.iter().enumerate() {
             let middle = PLOT.0 + self.slot * (i as f64 + 0.5);
@@ -138,16 +138,16 @@ impl Row<'_> {
     }
 }
 
-/// Published and unused bars are outlines: no grey is mistaken for a colour.
+/// The class of a bar. Published and unused bars are outlines, so that no gray is mistaken for a color.
 fn fill(slot: usize, origin: Origin) -> String {
-    let colour = colour(slot, origin);
+    let color = color(slot, origin);
     match origin {
-        Origin::Measured => format!("fw-f{colour}"),
-        Origin::Published | Origin::Unused => format!("fw-hollow fw-out fw-c{colour}"),
+        Origin::Measured => format!("fw-f{color}"),
+        Origin::Published | Origin::Unused => format!("fw-hollow fw-out fw-c{color}"),
     }
 }
 
-/// Where bars begin: at zero, or at one on a log axis, where as much worse and as much better are as long.
+/// Where bars start: at zero, or at one on a log axis, so that a ratio and its inverse have the same length.
 fn base(chart: &BarChart, y: &Fitted) -> f64 {
     match chart.y.scale {
         AxisScale::Linear => y.at(0.0),
@@ -185,21 +185,21 @@ fn bar(canvas: &mut Canvas, series: &BarSeries, group: usize, (x, width): (f64, 
                 whisker(canvas, middle, (y.at(*low), y.at(*high)), (width / 4.0).min(4.0));
             }
         }),
-        Some(Bar::Word(word, hover)) => canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
-            word_at(canvas, word, (middle, base), width);
+        Some(Bar::Label(label, hover)) => canvas.titled(&format!("{}: {hover}", series.name), |canvas| {
+            label_at(canvas, label, (middle, base), width);
         }),
-        // What others did not publish is not ours to mark as missing.
+        // Missing published numbers are not marked.
         _ if series.origin == Origin::Published => {}
-        _ => word_at(canvas, "—", (middle, base), width),
+        _ => label_at(canvas, "—", (middle, base), width),
     }
 }
 
-/// A word in a bar's place, upright where the bar would be too narrow for it.
-fn word_at(canvas: &mut Canvas, word: &str, (middle, base): (f64, f64), width: f64) {
-    if text_width(word) <= width + 2.0 {
-        canvas.text("fw-w", (middle, base - 6.0), Anchor::Middle, word);
+/// A text in a bar's place, upright if the bar is too narrow for it.
+fn label_at(canvas: &mut Canvas, label: &str, (middle, base): (f64, f64), width: f64) {
+    if text_width(label) <= width + 2.0 {
+        canvas.text("fw-w", (middle, base - 6.0), Anchor::Middle, label);
     } else {
-        canvas.upright("fw-w", (middle + 4.0, base - 6.0), word);
+        canvas.upright("fw-w", (middle + 4.0, base - 6.0), label);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The text of an SVG document. Everything that comes from outside is escaped here.
+//! The text of an SVG document. Invariant: every text from outside is escaped here.
 
 use std::fmt::Write;
 
@@ -22,7 +22,7 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// A straight line of that class.
+    /// A straight line.
     pub(super) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let (x1, y1, x2, y2) = (short(from.0), short(from.1), short(to.0), short(to.1));
         self.push(format_args!(r#"<line class="{class}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>"#));
@@ -44,7 +44,7 @@ impl Canvas {
         self.place(class, at, anchor, text, "");
     }
 
-    /// A line of text that rises to its end by so many degrees.
+    /// A line of text that rises by `degrees`.
     pub(super) fn slanted(&mut self, class: &str, at: (f64, f64), text: &str, degrees: f64) {
         let turn = format!(r#" transform="rotate(-{degrees} {} {})""#, short(at.0), short(at.1));
         self.place(class, at, Anchor::End, text, &turn);
@@ -122,7 +122,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// About how wide `text` is in the figures' font.
+/// The approximate width of `text` in the figures' font.
 pub(super) fn text_width(text: &str) -> f64 {
     6.9 * text.chars().count() as f64
 }

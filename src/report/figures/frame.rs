@@ -1,8 +1,8 @@
-//! What every chart has around its data: legend, axes, grid, reference lines.
+//! The frame of every chart: legend, axes, grid, reference lines.
 
 use super::axis::Fitted;
 use super::canvas::{Anchor, Canvas, WIDTH, text_width};
-use super::style::colour;
+use super::style::color;
 use super::{Axis, AxisScale, Origin, Reference};
 
 /// The left and right ends of the plotting area.
@@ -16,19 +16,19 @@ const LINE: f64 = 20.0;
 pub(super) struct Entry {
     /// The series' name.
     pub(super) name: String,
-    /// Its place among the series of its origin.
+    /// Its index among the series of its origin.
     pub(super) slot: usize,
-    /// Whose numbers it holds.
+    /// Where its numbers come from.
     pub(super) origin: Origin,
 }
 
-/// The marker shapes, one a series: told apart without colour.
+/// Draws a series' marker. The shapes differ, so that color is not needed to distinguish series.
 pub(super) fn marker(canvas: &mut Canvas, slot: usize, origin: Origin, at: (f64, f64), size: f64) {
     let (x, y) = at;
-    let colour = colour(slot, origin);
+    let color = color(slot, origin);
     let class = match origin {
-        Origin::Measured => format!("fw-f{colour} fw-c{colour}"),
-        Origin::Published | Origin::Unused => format!("fw-hollow fw-c{colour}"),
+        Origin::Measured => format!("fw-f{color} fw-c{color}"),
+        Origin::Published | Origin::Unused => format!("fw-hollow fw-c{color}"),
     };
     let s = size;
     let data = match slot % 5 {
@@ -50,8 +50,8 @@ pub(super) fn marker(canvas: &mut Canvas, slot: usize, origin: Origin, at: (f64,
     canvas.path(&class, &data);
 }
 
-/// Draws the legend in as many lines as it needs, with `sample` drawing each entry's mark, and returns where the next
-/// line may stand.
+/// Draws the legend in as many lines as it needs, and returns the position of the next line. `sample` draws each
+/// entry's mark.
 pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], sample: impl Fn(&mut Canvas, &Entry, (f64, f64))) -> f64 {
     let (mut x, mut y) = (MARGIN, MARGIN + 8.0);
     for entry in entries {
@@ -66,7 +66,7 @@ pub(super) fn legend(canvas: &mut Canvas, entries: &[Entry], sample: impl Fn(&mu
     if entries.is_empty() { MARGIN } else { y + LINE }
 }
 
-/// Draws the vertical axis with its label above it and its grid.
+/// Draws the vertical axis with its label above it, and the grid.
 pub(super) fn vertical(canvas: &mut Canvas, axis: &Axis, fitted: &Fitted, label_y: f64) {
     canvas.text("fw-m", (MARGIN, label_y), Anchor::Start, &title(axis, fitted));
     for (value, label) in &fitted.ticks {
@@ -82,7 +82,7 @@ pub(super) fn horizontal(canvas: &mut Canvas, axis: &Axis, fitted: &Fitted, bott
     for (value, label) in &fitted.ticks {
         let x = fitted.at(*value);
         canvas.line("fw-axis", (x, bottom), (x, bottom + 5.0));
-        // The widest label of all may stand at the very end.
+        // The last label may be the widest one; keep it inside the drawing.
         let middle = x.min(WIDTH - 2.0 - text_width(label) / 2.0);
         canvas.text("fw-m", (middle, bottom + 20.0), Anchor::Middle, label);
     }

@@ -1,19 +1,19 @@
-//! Line charts with error bars, or with bands where the points are many.
+//! Line charts with error bars, or with bands for many points.
 
 use std::fmt::Write;
 
 use super::axis::Fitted;
 use super::canvas::{Canvas, short};
 use super::frame::{self, Entry, PLOT};
-use super::style::colour;
+use super::style::color;
 use super::{LineChart, Origin, Point, Series};
 
 /// The height of the plotting area.
 const HEIGHT: f64 = 270.0;
-/// Up to this many points each has its own error bar and full marker; beyond, they would run into each other.
+/// Up to this many points have their own error bars and full markers; more would overlap.
 const FEW: usize = 24;
 
-/// Draws the chart and returns the drawing's height.
+/// Draws the chart and returns the height of the drawing.
 pub(super) fn draw(canvas: &mut Canvas, chart: &LineChart) -> f64 {
     let entry = |s: &Series| Entry { name: s.name.clone(), slot: s.slot, origin: s.origin };
     let entries: Vec<Entry> = chart.series.iter().map(entry).collect();
@@ -42,10 +42,10 @@ fn fit(chart: &LineChart, (top, bottom): (f64, f64)) -> (Fitted, Fitted) {
 }
 
 fn draw_series(canvas: &mut Canvas, series: &Series, x: &Fitted, y: &Fitted) {
-    let colour = colour(series.slot, series.origin);
+    let color = color(series.slot, series.origin);
     let many = series.points.len() > FEW;
     if many {
-        band(canvas, series, colour, x, y);
+        band(canvas, series, color, x, y);
     }
     canvas
         .path(&line_class(series.slot, series.origin), &outline(series.points.iter().map(|p| (x.at(p.x), y.at(p.y)))));
@@ -53,30 +53,30 @@ fn draw_series(canvas: &mut Canvas, series: &Series, x: &Fitted, y: &Fitted) {
         let at = (x.at(point.x), y.at(point.y));
         canvas.titled(&format!("{}: {}", series.name, point.hover), |canvas| {
             if !many {
-                whisker(canvas, point, colour, at.0, y);
+                whisker(canvas, point, color, at.0, y);
             }
             frame::marker(canvas, series.slot, series.origin, at, if many { 1.6 } else { 3.6 });
         });
     }
 }
 
-fn whisker(canvas: &mut Canvas, point: &Point, colour: usize, x: f64, y: &Fitted) {
+fn whisker(canvas: &mut Canvas, point: &Point, color: usize, x: f64, y: &Fitted) {
     let Some((low, high)) = point.spread else { return };
     let (low, high) = (short(y.at(low)), short(y.at(high)));
     let (left, right, middle) = (short(x - 4.0), short(x + 4.0), short(x));
     canvas.path(
-        &format!("fw-e fw-c{colour}"),
+        &format!("fw-e fw-c{color}"),
         &format!("M{left} {low}H{right}M{middle} {low}V{high}M{left} {high}H{right}"),
     );
 }
 
-fn band(canvas: &mut Canvas, series: &Series, colour: usize, x: &Fitted, y: &Fitted) {
+fn band(canvas: &mut Canvas, series: &Series, color: usize, x: &Fitted, y: &Fitted) {
     let spread: Vec<(f64, f64, f64)> =
         series.points.iter().filter_map(|p| p.spread.map(|(low, high)| (x.at(p.x), y.at(low), y.at(high)))).collect();
     if spread.len() > 1 {
-        let there = spread.iter().map(|&(x, _, high)| (x, high));
-        let back = spread.iter().rev().map(|&(x, low, _)| (x, low));
-        canvas.path(&format!("fw-band fw-f{colour}"), &(outline(there.chain(back)) + "z"));
+        let upper = spread.iter().map(|&(x, _, high)| (x, high));
+        let lower = spread.iter().rev().map(|&(x, low, _)| (x, low));
+        canvas.path(&format!("fw-band fw-f{color}"), &(outline(upper.chain(lower)) + "z"));
     }
 }
 
@@ -90,9 +90,9 @@ fn outline(points: impl Iterator<Item = (f64, f64)>) -> String {
 }
 
 fn line_class(slot: usize, origin: Origin) -> String {
-    let colour = colour(slot, origin);
+    let color = color(slot, origin);
     match origin {
-        Origin::Measured => format!("fw-l fw-c{colour}"),
-        Origin::Published | Origin::Unused => format!("fw-l fw-pub fw-c{colour}"),
+        Origin::Measured => format!("fw-l fw-c{color}"),
+        Origin::Published | Origin::Unused => format!("fw-l fw-pub fw-c{color}"),
     }
 }

@@ -1,8 +1,7 @@
 //! Figures as data, and their drawing as SVG.
 //!
-//! The writer is our own: it follows the reader's light or dark theme by CSS, gives every point a hover title, and
-//! needs no font, script or network. Invariant: a figure is drawn from its data alone, so the same data give the same
-//! bytes.
+//! This writer follows the reader's light or dark theme by CSS, gives every point a hover title, and needs no font,
+//! script or network. Invariant: a drawing depends only on the figure's data, so the same data give the same bytes.
 
 mod axis;
 mod bars;
@@ -25,17 +24,17 @@ use canvas::Canvas;
 pub struct Figure {
     /// Its name in links and files: `boot-ladder`.
     pub id: String,
-    /// What it shows, in a line.
+    /// Its heading, in a line.
     pub title: String,
-    /// How to read it: what the bars and bands are, how many trials.
+    /// How to read it: the meaning of bars and bands, the number of trials.
     pub caption: String,
-    /// The same in words, for readers who cannot see it.
+    /// Its content in words, for readers who cannot see it.
     pub alternative: String,
-    /// What is drawn.
+    /// The data.
     pub plot: Plot,
 }
 
-/// What a figure draws.
+/// The kind of a figure, with its data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Plot {
@@ -47,7 +46,7 @@ pub enum Plot {
     Track(TrackChart),
 }
 
-/// A ratio over sessions, and where its level changes. Small: a page holds many of them.
+/// A ratio over sessions with the changes of its level. Small, since a page has many of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrackChart {
     /// The vertical axis.
@@ -65,9 +64,9 @@ pub struct TrackChart {
 pub struct TrackPoint {
     /// Its ratio.
     pub y: f64,
-    /// From where to where it may lie.
+    /// Its interval.
     pub spread: Option<(f64, f64)>,
-    /// What the pointer shows.
+    /// The hover title.
     pub hover: String,
 }
 
@@ -80,9 +79,9 @@ pub struct Step {
     pub before: f64,
     /// The level after.
     pub after: f64,
-    /// What stands at it.
+    /// Its label.
     pub label: String,
-    /// What the pointer shows.
+    /// The hover title.
     pub hover: String,
 }
 
@@ -99,7 +98,7 @@ pub struct LineChart {
     pub references: Vec<Reference>,
 }
 
-/// Whose numbers a series holds.
+/// Where a series' numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -107,7 +106,7 @@ pub enum Origin {
     Measured,
     /// Taken from a publication: drawn dashed or hatched.
     Published,
-    /// Given to somebody who did not use it: drawn as an outline.
+    /// Given but not used: drawn as an outline.
     Unused,
 }
 
@@ -116,33 +115,33 @@ pub enum Origin {
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Whose numbers they are.
+    /// Where its numbers come from.
     pub origin: Origin,
-    /// Its place among the series of its origin: it decides colour and marker, the same ones in every figure.
+    /// Its index among the series of its origin. It decides color and marker, which are the same in every figure.
     pub slot: usize,
-    /// Its points by rising `x`.
+    /// Its points, ordered by `x`.
     pub points: Vec<Point>,
 }
 
 /// One point of a line, in base units.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Point {
-    /// Where.
+    /// Its position on the horizontal axis.
     pub x: f64,
-    /// How much.
+    /// Its position on the vertical axis.
     pub y: f64,
-    /// From where to where it spreads.
+    /// The ends of its error bar.
     pub spread: Option<(f64, f64)>,
-    /// What the pointer shows: value, unit, count, spread.
+    /// The hover title: value, unit, count, spread.
     pub hover: String,
 }
 
 /// A line to compare with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reference {
-    /// Where it lies, in the vertical axis's base unit.
+    /// Its value in the vertical axis's base unit.
     pub value: f64,
-    /// What it means; empty where the axis says it.
+    /// Its meaning; empty if the axis's label has it.
     pub label: String,
 }
 
@@ -151,23 +150,23 @@ pub struct Reference {
 pub struct BarChart {
     /// The vertical axis.
     pub y: Axis,
-    /// How bars of one group stand.
+    /// How the bars of one group are arranged.
     pub arrangement: Arrangement,
     /// The groups along the horizontal axis.
     pub groups: Vec<String>,
-    /// What is shown in every group.
+    /// The series: one bar in every group each.
     pub series: Vec<BarSeries>,
     /// Horizontal lines to compare with.
     pub references: Vec<Reference>,
 }
 
-/// How the bars of one group stand.
+/// How the bars of one group are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arrangement {
-    /// Side by side.
+    /// Next to each other.
     Grouped,
-    /// One upon the other: parts of a whole.
+    /// On top of each other, as parts of a whole.
     Stacked,
 }
 
@@ -176,39 +175,39 @@ pub enum Arrangement {
 pub struct BarSeries {
     /// Its name in the legend.
     pub name: String,
-    /// Whose numbers they are.
+    /// Where its numbers come from.
     pub origin: Origin,
-    /// Its place among the series of its origin: it decides the colour, the same one in every figure.
+    /// Its index among the series of its origin. It decides the color, which is the same in every figure.
     pub slot: usize,
-    /// One entry a group.
+    /// One entry per group.
     pub bars: Vec<Bar>,
 }
 
-/// What stands in a bar's place.
+/// An entry of a bar chart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bar {
     /// A value in the base unit.
     Value {
-        /// How much.
+        /// Its height.
         value: f64,
-        /// From where to where it spreads.
+        /// The ends of its error bar.
         spread: Option<(f64, f64)>,
-        /// What the pointer shows.
+        /// The hover title.
         hover: String,
     },
-    /// A word instead of a number, such as `DNR`, and what the pointer shows.
-    Word(String, String),
-    /// Nothing was measured.
+    /// A text instead of a number, such as `DNR`, and its hover title.
+    Label(String, String),
+    /// No measurement.
     Missing,
 }
 
 /// Where a drawing's style sheet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StyleSheet {
-    /// Inside the drawing, which stands alone.
+    /// Inside the drawing, which is self-contained.
     Own,
-    /// In the page around it, which has [`STYLE`] once.
+    /// In the page around the drawing, which includes [`STYLE`].
     Page,
 }
 

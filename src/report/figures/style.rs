@@ -1,9 +1,9 @@
-//! The figures' style sheet: light by default and in print, dark where the reader asks for it.
+//! The figures' style sheet: light by default and in print, dark if the reader prefers it.
 
-/// One sheet for all figures. Colours are literal, not variables, since tools that put an SVG into a paper know only
-/// plain CSS. The first hues are Okabe and Ito's (2008). The others were chosen by a search for the largest smallest distance
-/// between any two (OKLab) as seen with normal sight and under protanopia, deuteranopia and tritanopia (Machado,
-/// Oliveira and Fernandes 2009), with a contrast of 3 and more to the background. Markers differ besides.
+/// The style sheet of all figures. Colors are literal, not variables, since tools that put an SVG into a paper know only
+/// plain CSS. The first hues are from Okabe and Ito (2008). A search chose the others: it maximized the smallest distance
+/// between any two (OKLab) with normal sight and under protanopia, deuteranopia and tritanopia (Machado, Oliveira and
+/// Fernandes 2009), with a contrast of at least 3 to the background. Markers differ as well.
 pub const STYLE: &str = "\
 .fw{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums}\
 .fw-bg{fill:#fff}.fw-t{fill:#24303a}.fw-m{fill:#5b6872}.fw-w{fill:#5b6872;font-size:11px}\
@@ -27,11 +27,11 @@ pub const STYLE: &str = "\
 .fw-c8{stroke:#72929d}.fw-f8{fill:#72929d}.fw-c9{stroke:#96a1aa}.fw-f9{fill:#96a1aa}\
 .fw-c10{stroke:#6b7680}.fw-f10{fill:#6b7680}}";
 
-/// Colours for measured series, then for published ones, which stay grey.
+/// The number of colors for measured series. Those after it are gray, for published ones.
 const MEASURED: usize = 9;
 
-/// The colour of the series in that slot of its origin.
-pub(super) fn colour(slot: usize, origin: super::Origin) -> usize {
+/// The color of the series in that slot of its origin.
+pub(super) fn color(slot: usize, origin: super::Origin) -> usize {
     match origin {
         super::Origin::Measured => slot % MEASURED,
         super::Origin::Published | super::Origin::Unused => MEASURED + slot % 2,

@@ -1,4 +1,4 @@
-//! Figures: what a reader sees and what a program can parse.
+//! Drawings as readers and programs see them.
 
 use super::*;
 use crate::model::units::Unit;
@@ -38,12 +38,12 @@ fn bars(bars: Vec<Bar>, arrangement: Arrangement) -> Figure {
 }
 
 #[test]
-fn a_drawing_stands_alone_and_escapes_what_it_is_given() {
+fn a_drawing_is_self_contained_and_escapes_its_texts() {
     insta::assert_snapshot!(svg(&ladder(3), StyleSheet::Own));
 }
 
 #[test]
-fn inside_a_page_a_drawing_brings_no_sheet_of_its_own() {
+fn inside_a_page_a_drawing_has_no_style_sheet() {
     assert!(!svg(&ladder(3), StyleSheet::Page).contains("<style>"));
 }
 
@@ -68,10 +68,10 @@ fn the_last_label_of_an_axis_is_not_cut_off() {
 }
 
 #[test]
-fn a_missing_bar_is_a_dash_and_a_victim_that_stopped_is_a_word() {
+fn a_missing_bar_is_a_dash_and_a_victim_that_did_not_respond_has_a_label() {
     let value = Bar::Value { value: 1.9, spread: Some((1.8, 2.0)), hover: "1.9".into() };
     let drawing = svg(
-        &bars(vec![value, Bar::Missing, Bar::Word("DNR".into(), "did not respond".into())], Arrangement::Grouped),
+        &bars(vec![value, Bar::Missing, Bar::Label("DNR".into(), "did not respond".into())], Arrangement::Grouped),
         StyleSheet::Page,
     );
     assert!(drawing.contains(">—<") && drawing.contains(">DNR<"));
@@ -81,11 +81,11 @@ fn a_missing_bar_is_a_dash_and_a_victim_that_stopped_is_a_word() {
 /// A chart of `series` platforms over `groups` attackers, with the drawn bars' widths.
 fn crowded(series: usize, groups: usize) -> (String, Vec<f64>) {
     let bar = Bar::Value { value: 1.5, spread: None, hover: String::new() };
-    let of =
+    let series_of =
         |slot| BarSeries { name: format!("p{slot}"), origin: Origin::Measured, slot, bars: vec![bar.clone(); groups] };
     let mut figure = bars(vec![bar.clone(); groups], Arrangement::Grouped);
     if let Plot::Bars(chart) = &mut figure.plot {
-        chart.series = (0..series).map(of).collect();
+        chart.series = (0..series).map(series_of).collect();
     }
     let drawing = svg(&figure, StyleSheet::Page);
     let bars = drawing.split("<g><title>").skip(1);
@@ -95,7 +95,7 @@ fn crowded(series: usize, groups: usize) -> (String, Vec<f64>) {
 }
 
 #[test]
-fn groups_stand_in_rows_where_bars_would_become_too_thin() {
+fn groups_are_drawn_in_rows_if_bars_would_become_too_thin() {
     let (few, _) = crowded(2, 8);
     let (many, widths) = crowded(9, 8);
     assert_eq!((few.matches(">slowdown<").count(), many.matches(">slowdown<").count()), (1, 2));
@@ -104,7 +104,7 @@ fn groups_stand_in_rows_where_bars_would_become_too_thin() {
 }
 
 #[test]
-fn nine_series_have_nine_colours() {
+fn nine_series_have_nine_colors() {
     let (drawing, _) = crowded(9, 1);
     assert!((0..9).all(|c| drawing.contains(&format!("class=\"fw-f{c}\""))));
     assert!((0..9).all(|c| STYLE.matches(&format!(".fw-f{c}{{")).count() == 2), "light and dark");
@@ -130,7 +130,7 @@ fn step(at: usize) -> Step {
 }
 
 #[test]
-fn a_track_has_a_point_a_session_a_level_on_each_side_of_a_step_and_their_titles() {
+fn a_track_has_titled_points_and_steps_with_a_level_on_each_side() {
     let drawing = svg(&track(&[1.0, 1.0, 1.05, 1.05], vec![step(2)]), StyleSheet::Page);
     assert_eq!(drawing.matches("<title>commit &lt;a&gt;</title>").count(), 4);
     assert_eq!(drawing.matches("<title>between a &amp; b</title>").count(), 1);
@@ -148,7 +148,7 @@ fn a_track_of_one_session_or_none_is_still_a_drawing() {
 
 proptest::proptest! {
     #[test]
-    fn no_value_however_odd_breaks_a_drawing(value in proptest::num::f64::ANY, low in proptest::num::f64::ANY) {
+    fn no_value_breaks_a_drawing(value in proptest::num::f64::ANY, low in proptest::num::f64::ANY) {
         for arrangement in [Arrangement::Grouped, Arrangement::Stacked] {
             let bar = Bar::Value { value, spread: Some((low, value)), hover: String::new() };
             let drawing = svg(&bars(vec![bar], arrangement), StyleSheet::Page);

@@ -1,4 +1,4 @@
-//! A small chart of a ratio over sessions, with the places where its level changes.
+//! A small chart of a ratio over sessions, with the changes of its level.
 
 use super::axis::Fitted;
 use super::canvas::{Anchor, Canvas};
@@ -7,23 +7,23 @@ use super::{Origin, Step, TrackChart, TrackPoint};
 
 /// The height of the plotting area.
 const HEIGHT: f64 = 110.0;
-/// Where it begins: below the axis's label and the shifts.
+/// Its top: below the axis's label and the labels of the changes.
 const TOP: f64 = 40.0;
-/// Below the plotting area: the days.
+/// The height below the plotting area, for the days.
 const FOOT: f64 = 30.0;
-/// How far the pointer may be from a step.
+/// How far the pointer may be from a change.
 const REACH: f64 = 5.0;
-/// Half the width of what the pointer hits.
+/// The width of a point's pointer target.
 const HIT: f64 = 7.0;
 
-/// Draws the chart and returns the drawing's height.
+/// Draws the chart and returns the height of the drawing.
 pub(super) fn draw(canvas: &mut Canvas, track: &TrackChart) -> f64 {
     let bottom = TOP + HEIGHT;
     let spread = |p: &TrackPoint| [p.y, p.spread.map_or(p.y, |s| s.0), p.spread.map_or(p.y, |s| s.1)];
     let y = track.y.fit(track.points.iter().flat_map(spread).chain([1.0]), (bottom, TOP), 3);
     frame::vertical(canvas, &track.y, &y, TOP - 24.0);
     canvas.line("fw-axis", (PLOT.0, bottom), (PLOT.1, bottom));
-    // The anchor, which every ratio is against.
+    // The anchor of every ratio.
     canvas.line("fw-ref", (PLOT.0, y.at(1.0)), (PLOT.1, y.at(1.0)));
     days(canvas, track, bottom + 20.0);
     levels(canvas, track, &y);
@@ -36,13 +36,13 @@ pub(super) fn draw(canvas: &mut Canvas, track: &TrackChart) -> f64 {
     bottom + FOOT
 }
 
-/// Where the session of that index stands: sessions are apart by the same distance, however long they are apart.
+/// The position of the session with that index. Sessions are evenly spaced, whatever the time between them.
 fn place(track: &TrackChart, index: usize) -> f64 {
     let last = track.points.len().saturating_sub(1).max(1);
     PLOT.0 + HIT + (PLOT.1 - PLOT.0 - 2.0 * HIT) * index as f64 / last as f64
 }
 
-/// Where a step before the session of that index stands.
+/// The position of a change before the session with that index.
 fn between(track: &TrackChart, index: usize) -> f64 {
     (place(track, index.saturating_sub(1)) + place(track, index)) / 2.0
 }
@@ -54,7 +54,7 @@ fn days(canvas: &mut Canvas, track: &TrackChart, y: f64) {
     }
 }
 
-/// The level between each two steps.
+/// Draws the levels between the changes.
 fn levels(canvas: &mut Canvas, track: &TrackChart, y: &Fitted) {
     let ends = track.steps.iter().map(|step| step.at).chain([track.points.len()]);
     let mut start = 0;

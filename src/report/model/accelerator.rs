@@ -1,6 +1,6 @@
-//! What makes guests execute, told wherever a number depends on it.
+//! The accelerator, which is named wherever a number depends on it.
 //!
-//! Invariant: numbers of emulated guests stand beside nothing that was measured on hardware, whoever measured it.
+//! Invariant: numbers of emulated guests are never shown together with numbers that anyone measured on hardware.
 
 use super::text::list;
 use super::{Block, Finding, Notice, Section, Tone, View};
@@ -8,10 +8,10 @@ use crate::model::platform::Accelerator;
 use crate::report::published::Published;
 use crate::store::StoredRun;
 
-/// What emulation is worth.
-const EMULATED: &str = "TCG, QEMU's emulation, which says nothing about hardware";
+/// The accelerator of emulated guests, with a warning.
+const EMULATED: &str = "TCG, QEMU's emulation, whose numbers do not apply to hardware";
 
-/// What may stand beside the view's own numbers.
+/// The published numbers that may be shown with the view's own.
 pub(super) fn comparable(view: &View<'_>, published: &Published) -> Published {
     match view.accelerator {
         Accelerator::Tcg => Published {
@@ -24,9 +24,8 @@ pub(super) fn comparable(view: &View<'_>, published: &Published) -> Published {
     }
 }
 
-/// Names the accelerator in every title, caption and note over the section's own numbers, and in its findings where it is
-/// emulation.
-pub(super) fn tell(view: &View<'_>, (mut section, mut findings): (Section, Vec<Finding>)) -> (Section, Vec<Finding>) {
+/// Adds the accelerator to every title, caption and note of the section's own numbers, and emulation to its findings.
+pub(super) fn label(view: &View<'_>, (mut section, mut findings): (Section, Vec<Finding>)) -> (Section, Vec<Finding>) {
     let words = match view.accelerator {
         Accelerator::None => return (section, findings),
         Accelerator::Kvm => " Accelerator: KVM.".to_owned(),
@@ -46,12 +45,14 @@ pub(super) fn tell(view: &View<'_>, (mut section, mut findings): (Section, Vec<F
         }
     }
     if view.accelerator == Accelerator::Tcg {
-        findings.iter_mut().for_each(|finding| finding.text += " Emulated (TCG).");
+        for finding in &mut findings {
+            finding.text += " Emulated (TCG).";
+        }
     }
     (section, findings)
 }
 
-/// Which platforms were emulated.
+/// The notice with the emulated platforms.
 pub(super) fn notice(runs: &[StoredRun]) -> Option<Notice> {
     let cases = runs.iter().flat_map(|run| &run.trials).map(|trial| &trial.case);
     let mut names: Vec<String> =
@@ -61,6 +62,6 @@ pub(super) fn notice(runs: &[StoredRun]) -> Option<Notice> {
     (!names.is_empty()).then(|| Notice {
         tone: Tone::Warning,
         head: "Emulated".into(),
-        text: format!("The guests of {} ran under {EMULATED}.", list(&names)),
+        text: format!("The guests of {} ran on {EMULATED}.", list(&names)),
     })
 }

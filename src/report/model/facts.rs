@@ -1,4 +1,4 @@
-//! What surrounds the numbers: runs, machines, noise, failures, and what must be known first.
+//! The facts around the numbers: runs, machines, noise, failures and notices.
 
 use std::collections::BTreeMap;
 
@@ -14,48 +14,48 @@ use crate::model::record::{Experiment, Outcome};
 use crate::model::units::Bytes;
 use crate::store::{RunOutcome, StoredRun};
 
-/// One run, as its heading.
+/// The facts of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunHead {
     /// Its id.
     pub run: String,
-    /// What it measured.
+    /// Its experiment.
     pub experiment: String,
     /// Its facts: label and value.
     pub facts: Vec<(String, String)>,
-    /// The platforms that took part: name, version, notes.
+    /// Its platforms: name, version, notes.
     pub platforms: Vec<(String, String, String)>,
-    /// The noise guard's readings before and after, as text; empty when it was off.
+    /// The noise guard's readings before and after, as text; empty if it was off.
     pub noise: Vec<(String, String)>,
-    /// Why the noise guard calls it invalid.
+    /// The noise guard's reasons against the run.
     pub invalid: Vec<String>,
-    /// The failed trials, alike ones together.
+    /// The failed trials, grouped by case and reason.
     pub failures: Vec<Failure>,
-    /// What was not run: what, and why.
+    /// What was skipped, with the reason.
     pub skips: Vec<(String, String)>,
 }
 
-/// Trials that failed alike.
+/// Trials of one case that failed for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// Of which case.
+    /// The case in words.
     pub case: String,
-    /// How many.
+    /// The number of trials.
     pub count: usize,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// A machine that runs were made on.
+/// A machine with runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Host {
     /// The experiments that ran on it.
     pub experiments: Vec<String>,
-    /// What is known of it: name and value.
+    /// Its facts: name and value.
     pub facts: Vec<(String, String)>,
 }
 
-/// The heading of `run`.
+/// The facts of `run`.
 pub(super) fn run_head(run: &StoredRun) -> RunHead {
     let file = &run.file;
     RunHead {
@@ -75,20 +75,20 @@ pub(super) fn run_head(run: &StoredRun) -> RunHead {
 }
 
 fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
-    let (file, asked) = (&run.file, &run.file.configuration);
+    let (file, configuration) = (&run.file, &run.file.configuration);
     let ended = file.ended.as_ref().map_or_else(|| "not ended".to_owned(), Clone::clone);
     let digests = |i: &crate::guest::Image| format!("{} {}", i.program, i.digest.get(..12).unwrap_or(&i.digest));
     [
         ("command", file.command.join(" ")),
-        ("profile", asked.profile.to_string()),
-        ("passes", asked.runs.to_string()),
-        ("order", asked.ladder_order().to_string()),
+        ("profile", configuration.profile.to_string()),
+        ("passes", configuration.runs.to_string()),
+        ("order", configuration.ladder_order().to_string()),
         ("trials", format!("{} of {} planned", run.trials.len(), file.planned)),
         ("outcome", file.outcome.to_string()),
-        ("began", file.started.clone()),
+        ("started", file.started.clone()),
         ("ended", ended),
-        ("load of servers", load(asked)),
-        ("seed", asked.seed.to_string()),
+        ("server load", load(configuration)),
+        ("seed", configuration.seed.to_string()),
         ("Featherweight", file.version.clone()),
         ("guests (SHA-256)", file.images.iter().map(digests).collect::<Vec<_>>().join(", ")),
     ]
@@ -98,15 +98,15 @@ fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
     .collect()
 }
 
-/// How servers were driven; empty where none was.
-fn load(asked: &Configuration) -> String {
-    let driven = matches!(asked.experiment(), Experiment::Scalability | Experiment::Isolation);
-    if !driven || !asked.measured().iter().any(|program| program.is_server()) {
+/// The load of servers; empty without any.
+fn load(configuration: &Configuration) -> String {
+    let has_load = matches!(configuration.experiment(), Experiment::Scalability | Experiment::Isolation);
+    if !has_load || !configuration.measured().iter().any(|program| program.is_server()) {
         return String::new();
     }
-    let Load { seconds, connections, threads, requests, clients, pipeline } = asked.load();
+    let Load { seconds, connections, threads, requests, clients, pipeline } = configuration.load();
     format!(
-        "wrk: {connections} connections, {threads} threads, {seconds} s; redis-benchmark: {} requests of each kind, \
+        "wrk: {connections} connections, {threads} threads, {seconds} s; redis-benchmark: {} requests of each type, \
          {clients} clients, pipeline {pipeline}",
         thousands(requests)
     )
@@ -114,11 +114,11 @@ fn load(asked: &Configuration) -> String {
 
 fn noise(run: &StoredRun) -> Vec<(String, String)> {
     let readings = run.file.noise.iter().flat_map(|n| {
-        let of = |when: &'static str, readings: &[NoiseReading]| {
+        let in_words = |when: &'static str, readings: &[NoiseReading]| {
             readings.iter().map(move |r| (when.to_owned(), noise_in_words(r))).collect::<Vec<_>>()
         };
-        let unjudged = n.unjudged.iter().map(|reason| ("not judged".to_owned(), reason.clone())).collect();
-        [of("before", &n.before), of("after", &n.after), unjudged].concat()
+        let unjudged = n.unjudged.iter().map(|reason| ("not checked".to_owned(), reason.clone())).collect();
+        [in_words("before", &n.before), in_words("after", &n.after), unjudged].concat()
     });
     readings.collect()
 }
@@ -126,24 +126,24 @@ fn noise(run: &StoredRun) -> Vec<(String, String)> {
 fn noise_in_words(r: &NoiseReading) -> String {
     let lost = 100.0 * r.lost_share();
     format!(
-        "CPU {}: median {}, p99.9 {}, longest {} ({} quanta; others had {lost:.1} % of the time)",
+        "CPU {}: median {}, p99.9 {}, longest {} ({} quanta; other processes used {lost:.1} % of the time)",
         r.cpu, r.median, r.p99_9, r.max, r.quanta
     )
 }
 
 fn failures(run: &StoredRun) -> Vec<Failure> {
-    let mut alike: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for trial in run.trials.iter().filter(|t| t.outcome == Outcome::Failed) {
         let reason = trial.reason.clone().unwrap_or_else(|| "no reason recorded".into());
-        *alike.entry((case_name(trial), reason)).or_default() += 1;
+        *counts.entry((case_name(trial), reason)).or_default() += 1;
     }
-    alike.into_iter().map(|((case, reason), count)| Failure { case, count, reason }).collect()
+    counts.into_iter().map(|((case, reason), count)| Failure { case, count, reason }).collect()
 }
 
 fn case_name(trial: &crate::model::record::TrialRecord) -> String {
     let case = &trial.case;
     let mut words = vec![case.platform.to_string(), case.workload.to_string()];
-    words.extend(case.attacker.map(|a| format!("beside {a}")));
+    words.extend(case.attacker.map(|a| format!("with {a}")));
     if trial.role != crate::model::record::Role::Measured {
         words.push(format!("({})", trial.role));
     }
@@ -158,17 +158,17 @@ fn case_name(trial: &crate::model::record::TrialRecord) -> String {
 }
 
 fn skips(run: &StoredRun) -> Vec<(String, String)> {
-    let asked = run.file.skips.iter().map(|skip| {
+    let requested = run.file.skips.iter().map(|skip| {
         let platform = skip.platform.as_ref().map_or_else(|| "every platform".to_owned(), ToString::to_string);
         let placement = skip.placement.map_or_else(String::new, |p| format!(", {p}"));
         (format!("{platform}{placement}"), skip.reason.clone())
     });
-    let mut alike: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for trial in run.trials.iter().filter(|t| t.outcome == Outcome::Skipped) {
-        *alike.entry((case_name(trial), trial.reason.clone().unwrap_or_default())).or_default() += 1;
+        *counts.entry((case_name(trial), trial.reason.clone().unwrap_or_default())).or_default() += 1;
     }
-    let trials = alike.into_iter().map(|((case, reason), n)| (format!("{case} ({})", count(n, "trial")), reason));
-    asked.chain(trials).collect()
+    let trials = counts.into_iter().map(|((case, reason), n)| (format!("{case} ({})", count(n, "trial")), reason));
+    requested.chain(trials).collect()
 }
 
 /// The machines; runs whose facts are equal share one.
@@ -194,7 +194,7 @@ fn fact(name: &str, value: &Value) -> String {
     }
 }
 
-/// A value as a reader wants it: no quotes, no braces.
+/// A value without quotes and braces.
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => super::text::MISSING.into(),
@@ -207,11 +207,11 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// What a reader must know first, gravest first.
+/// The notices, the most severe first.
 pub(super) fn notices(runs: &[StoredRun], warnings: &[String]) -> Vec<Notice> {
     let mut notices = Vec::new();
     if runs.is_empty() {
-        let text = "No run is stored yet; cargo bench makes them.".into();
+        let text = "No runs are stored yet; `cargo bench` creates them.".into();
         notices.push(Notice { tone: Tone::Warning, head: "Nothing measured".into(), text });
     }
     notices.extend(simulated(runs));
@@ -235,7 +235,7 @@ fn simulated(runs: &[StoredRun]) -> Option<Notice> {
     (!names.is_empty()).then(|| Notice {
         tone: Tone::Bad,
         head: "SIMULATED".into(),
-        text: format!("The times of {} are a virtual clock's. They are no measurements.", list(&names)),
+        text: format!("The times of {} come from a virtual clock. They are not measurements.", list(&names)),
     })
 }
 
@@ -277,25 +277,26 @@ fn failed(run: &StoredRun) -> Option<Notice> {
 }
 
 fn flagged(run: &StoredRun) -> Option<Notice> {
-    let good = || run.trials.iter().filter(|t| t.outcome == Outcome::Ok);
-    let mut alike: BTreeMap<String, (usize, &str)> = BTreeMap::new();
-    for flag in good().flat_map(|t| &t.flags) {
-        alike.entry(without_digits(flag)).or_insert((0, flag)).0 += 1;
+    let successful = || run.trials.iter().filter(|t| t.outcome == Outcome::Ok);
+    let mut counts: BTreeMap<String, (usize, &str)> = BTreeMap::new();
+    for flag in successful().flat_map(|t| &t.flags) {
+        counts.entry(without_digits(flag)).or_insert((0, flag)).0 += 1;
     }
-    let (often, flag) = alike.into_values().max_by_key(|(count, _)| *count)?;
-    let trials = good().filter(|t| !t.flags.is_empty()).count();
+    let (often, flag) = counts.into_values().max_by_key(|(count, _)| *count)?;
+    let trials = successful().filter(|t| !t.flags.is_empty()).count();
     Some(Notice {
         tone: Tone::Warning,
         head: "Caution".into(),
         text: format!(
-            "{}: {trials} of {} good trials are flagged, most often ({often}) for this: {flag}.",
+            "{}: {trials} of {} successful trials are flagged; the most frequent reason ({}): {flag}.",
             run.file.experiment(),
-            good().count(),
+            successful().count(),
+            count(often, "trial"),
         ),
     })
 }
 
-/// A reason without its numbers, so that equal reasons with other measurements count as one.
+/// A reason without its digits, so that reasons that differ only in a number count as one.
 fn without_digits(reason: &str) -> String {
     reason.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

@@ -1,9 +1,9 @@
 //! Figures over a ladder: a metric against the number of background instances or of victims.
 
-use super::tally::PER_VICTIM;
 use super::text::{column_scale, times};
 use super::{CaseResult, View};
 use crate::model::configuration::LadderOrder;
+use crate::model::metric::{MetricInfo, THROUGHPUT_PER_VICTIM};
 use crate::model::platform::PlatformId;
 use crate::model::record::Case;
 use crate::model::units::{Scale, Unit};
@@ -13,48 +13,48 @@ use crate::stats::{Level, Summary, theil_sen};
 /// What the horizontal axis counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Along {
-    /// Idle instances beside the measured one.
+    /// Idle instances next to the measured one.
     Background,
-    /// The instances themselves, of which none is measured apart.
+    /// Idle instances that are measured together.
     Instances,
-    /// Victims at once.
+    /// Victims that run at once.
     Victims,
 }
 
-/// Of whom a number is where several victims share it.
+/// Whose value of a metric is shown if several victims share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
-    /// Of all together, or of the one that there is.
+    /// The value of all victims together.
     All,
-    /// Of each of the case's victims.
-    Each,
+    /// The value of one victim.
+    PerVictim,
 }
 
-/// Beyond this ratio of the largest to the smallest mean a linear axis would flatten the small ones.
-const LONG: f64 = 25.0;
+/// The largest ratio of means on a linear axis. Beyond it, a linear axis would flatten the small ones.
+const LINEAR_RANGE: f64 = 25.0;
 
-/// What is drawn over a ladder.
+/// A metric over a ladder, to be drawn.
 #[derive(Debug, Clone)]
 pub(super) struct Drawing<'a> {
-    /// The figure's part of its name.
+    /// The figure's part of its name in links and files.
     pub(super) part: &'a str,
-    /// Its title.
+    /// The figure's title.
     pub(super) title: &'a str,
     /// The metric.
-    pub(super) metric: &'a str,
+    pub(super) metric: &'static MetricInfo,
     /// The vertical axis's label.
     pub(super) label: &'a str,
     /// What the horizontal axis counts.
     pub(super) along: Along,
-    /// Of whom the metric is.
+    /// Whose values are shown.
     pub(super) share: Share,
-    /// Where the vertical axis begins.
+    /// Where the vertical axis starts.
     pub(super) start: Start,
 }
 
 impl Along {
-    /// A case's place on the axis.
-    pub(super) fn of(self, case: &Case) -> u32 {
+    /// A case's position on the axis.
+    fn position(self, case: &Case) -> u32 {
         match self {
             Along::Background | Along::Instances => case.background,
             Along::Victims => case.victims,
@@ -71,65 +71,70 @@ impl Along {
 
     fn label(self) -> &'static str {
         match self {
-            Along::Background => "idle background instances",
+            Along::Background => "background instances",
             Along::Instances => "idle instances",
-            Along::Victims => "victims at once",
+            Along::Victims => "victims",
         }
     }
 }
 
-/// What each victim of a case has of a metric: where several share one, the median one's part of it.
-pub(super) fn headline<'v>(case: &'v CaseResult, metric: &str) -> Option<&'v Summary> {
-    case.summary(PER_VICTIM).or_else(|| case.summary(metric))
+/// A victim's value of a metric: the median over the victims if several share the metric.
+pub(super) fn per_victim<'v>(case: &'v CaseResult, metric: &MetricInfo) -> Option<&'v Summary> {
+    case.summary(&THROUGHPUT_PER_VICTIM).or_else(|| case.summary(metric))
 }
 
-/// Whether platforms are so far apart that only a log axis shows all of them. Times and rates only: of what the host
-/// has left, zero is a part of the picture.
-fn long(series: &[Series], unit: Unit) -> bool {
+/// Whether the means are so far apart that only a log axis shows them all. Only for times and rates: the host's state
+/// is shown from zero.
+fn needs_log_axis(series: &[Series], unit: Unit) -> bool {
     let means = series.iter().flat_map(|s| &s.points).map(|p| p.y);
     let (least, most) = means.fold((f64::INFINITY, 0.0), |(lo, hi): (f64, f64), y| (lo.min(y), hi.max(y)));
-    matches!(unit, Unit::Nanos | Unit::PerSecond) && least > 0.0 && most > least * LONG
+    matches!(unit, Unit::Nanos | Unit::PerSecond) && least > 0.0 && most > least * LINEAR_RANGE
 }
 
-/// One platform's cases by rising place on the axis.
+/// One platform's cases, ordered by their position on the axis.
 pub(super) fn rungs<'v>(view: &'v View<'_>, platform: &'v PlatformId, along: Along) -> Vec<&'v CaseResult> {
-    let one = move |case: &Case| match along {
+    let is_on_axis = move |case: &Case| match along {
         Along::Background | Along::Instances => case.victims <= 1,
         Along::Victims => case.background == 0,
     };
-    let mut rungs: Vec<&CaseResult> = view.measured(platform, one).collect();
-    rungs.sort_by_key(|c| along.of(&c.case));
+    let mut rungs: Vec<&CaseResult> = view.measured(platform, is_on_axis).collect();
+    rungs.sort_by_key(|c| along.position(&c.case));
     rungs
 }
 
-impl Drawing<'_> {
-    /// The metric's mean with its standard deviation, as it is; `None` when nobody measured it.
+impl<'a> Drawing<'a> {
+    /// The metric of all victims over a ladder, from zero, labeled as in the catalogue.
+    pub(super) fn new(part: &'a str, title: &'a str, metric: &'static MetricInfo, along: Along) -> Self {
+        Drawing { part, title, metric, label: metric.label, along, share: Share::All, start: Start::Zero }
+    }
+
+    /// The metric's means with their standard deviations; `None` if no trial has the metric.
     pub(super) fn absolute(&self, view: &View<'_>) -> Option<Figure> {
         let unit = self.unit(view)?;
-        let scale = column_scale(unit, view.cases.iter().filter_map(|c| self.of(c)));
+        let scale = column_scale(unit, view.cases.iter().filter_map(|c| self.summary(c)));
         let series = self.series(view, |s, _| Some(point(s, 1.0, |v| scale.text(v))));
         self.figure(view, series, unit, self.part, self.title, Vec::new())
     }
 
-    /// The same divided by each platform's own mean at the axis's first rung, with `beside` it.
-    pub(super) fn relative(&self, view: &View<'_>, beside: Vec<Series>) -> Option<Figure> {
+    /// The means divided by each platform's first one, together with the series of `others`.
+    pub(super) fn relative(&self, view: &View<'_>, others: Vec<Series>) -> Option<Figure> {
         self.unit(view)?;
         let mut series = self.series(view, |s, first| (first.mean != 0.0).then(|| point(s, first.mean, times)));
         if series.iter().all(|s| s.points.len() < 2) {
             return None;
         }
-        series.extend(beside);
+        series.extend(others);
         let part = format!("{}-relative", self.part);
-        let title = format!("{}, relative to none beside it", self.title);
+        let title = format!("{}, relative to 0 background instances", self.title);
         let references = vec![Reference { value: 1.0, label: "unchanged".into() }];
         let drawing = Drawing { start: Start::Fit, ..self.clone() };
         drawing.figure(view, series, Unit::Ratio, &part, &title, references)
     }
 
-    fn of<'v>(&self, case: &'v CaseResult) -> Option<&'v Summary> {
+    fn summary<'v>(&self, case: &'v CaseResult) -> Option<&'v Summary> {
         match self.share {
             Share::All => case.summary(self.metric),
-            Share::Each => headline(case, self.metric),
+            Share::PerVictim => per_victim(case, self.metric),
         }
     }
 
@@ -138,18 +143,18 @@ impl Drawing<'_> {
     }
 
     fn series(&self, view: &View<'_>, point: impl Fn(&Summary, &Summary) -> Option<Point>) -> Vec<Series> {
-        let of = |platform: &PlatformId| {
+        let platform_series = |platform: &PlatformId| {
             let rungs = rungs(view, platform, self.along);
-            let first = self.of(rungs.first()?)?;
+            let first = self.summary(rungs.first()?)?;
             let place = |c: &&CaseResult| {
-                let x = f64::from(self.along.of(&c.case));
-                let point = point(self.of(c)?, first)?;
+                let x = f64::from(self.along.position(&c.case));
+                let point = point(self.summary(c)?, first)?;
                 Some(Point { x, hover: format!("at {x}: {}", point.hover), ..point })
             };
             let points: Vec<Point> = rungs.iter().filter_map(place).collect();
             Some(Series { name: view.name(platform), origin: Origin::Measured, slot: view.slot(platform), points })
         };
-        view.platforms().iter().filter_map(of).collect()
+        view.platforms().iter().filter_map(platform_series).collect()
     }
 
     fn figure(
@@ -166,8 +171,8 @@ impl Drawing<'_> {
         }
         let relative = unit == Unit::Ratio && !references.is_empty();
         let (scale, start) =
-            if long(&series, unit) { (AxisScale::Log, Start::Fit) } else { (AxisScale::Linear, self.start) };
-        let label = if relative { format!("{}, 1 = alone", self.label) } else { self.label.to_owned() };
+            if needs_log_axis(&series, unit) { (AxisScale::Log, Start::Fit) } else { (AxisScale::Linear, self.start) };
+        let label = if relative { format!("{} (ratio to 0 background)", self.label) } else { self.label.to_owned() };
         Some(Figure {
             id: view.id(part),
             title: title.to_owned(),
@@ -186,7 +191,7 @@ impl Drawing<'_> {
 fn point(summary: &Summary, unit: f64, text: impl Fn(f64) -> String) -> Point {
     let mean = summary.mean / unit;
     let sd = summary.sd.map(|sd| sd / unit);
-    // A bar that would fall below zero, where no time or size can lie, ends there.
+    // No time or size is below zero, so a bar ends there.
     let floor = if mean >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
     let spread = sd.map(|sd| ((mean - sd).max(floor), mean + sd));
     let plus_minus = sd.map_or_else(String::new, |sd| format!(" ± {}", text(sd)));
@@ -195,14 +200,14 @@ fn point(summary: &Summary, unit: f64, text: impl Fn(f64) -> String) -> Point {
 }
 
 fn caption(view: &View<'_>, series: &[Series]) -> String {
-    let theirs = match series.iter().any(|s| s.origin == Origin::Published) {
-        true => " Dashed: means published for another machine, cited below.",
+    let published = match series.iter().any(|s| s.origin == Origin::Published) {
+        true => " Dashed: published means from another machine, cited below.",
         false => "",
     };
-    format!("{}. Bars or band: one standard deviation either way.{theirs}", trials(view, series))
+    format!("{}. Error bars or band: one standard deviation in each direction.{published}", trials(view, series))
 }
 
-/// `Mean of 5 trials at each point`, or from how many to how many.
+/// `Mean of 5 trials at each point`, or `Mean of 3 to 5 trials at each point`.
 fn trials(view: &View<'_>, series: &[Series]) -> String {
     let names: Vec<&str> = series.iter().map(|s| s.name.as_str()).collect();
     let counts =
@@ -217,19 +222,19 @@ fn trials(view: &View<'_>, series: &[Series]) -> String {
 
 fn alternative(title: &str, series: &[Series], along: Along, unit: Unit, relative: bool) -> String {
     let text = |v: f64| if relative { times(v) } else { Scale::of(unit, v).text(v) };
-    let of = |s: &Series| match (s.points.first(), s.points.last()) {
+    let words = |s: &Series| match (s.points.first(), s.points.last()) {
         (Some(a), Some(b)) if a.x < b.x => {
             format!(" {}: {} at {} {what}, {} at {}.", s.name, text(a.y), a.x, text(b.y), b.x, what = along.label())
         }
         (Some(a), _) => format!(" {}: {} at {} {}.", s.name, text(a.y), a.x, along.label()),
         _ => format!(" {}: nothing measured.", s.name),
     };
-    format!("{title}.{}", series.iter().map(of).collect::<String>())
+    format!("{title}.{}", series.iter().map(words).collect::<String>())
 }
 
-/// `; each further idle instance adds 3.4 µs (Theil-Sen over 5 levels, 95 % 3.1 to 3.9 µs)`: where the ladder was
-/// climbed in shuffled order and has enough levels for an interval; on a rising one, drift looks like a trend.
-pub(super) fn trend(view: &View<'_>, rungs: &[&CaseResult], metric: &str) -> Option<String> {
+/// `; each background instance adds 3.4 µs (Theil-Sen over 5 levels, 95 % 3.1 to 3.9 µs)`: only if the levels were
+/// visited in shuffled order, since on a rising ladder drift looks like a trend, and are enough for an interval.
+pub(super) fn trend(view: &View<'_>, rungs: &[&CaseResult], metric: &MetricInfo) -> Option<String> {
     if view.run.file.configuration.ladder_order() != LadderOrder::Shuffled {
         return None;
     }
@@ -239,15 +244,15 @@ pub(super) fn trend(view: &View<'_>, rungs: &[&CaseResult], metric: &str) -> Opt
     let fit = theil_sen(&points, Level::P95).ok()?;
     let interval = fit.interval?;
     if interval.contains(0.0) {
-        return Some(format!("; no trend that {} levels can show", points.len()));
+        return Some(format!("; no trend detected over {} levels", points.len()));
     }
     let scale = Scale::of(unit, interval.low.abs().max(interval.high.abs()));
     let (verb, low, high) = match fit.slope < 0.0 {
-        true => ("takes away", -interval.high, -interval.low),
+        true => ("subtracts", -interval.high, -interval.low),
         false => ("adds", interval.low, interval.high),
     };
     Some(format!(
-        "; each further idle instance {verb} {} (Theil-Sen over {} levels, 95 % {} to {})",
+        "; each background instance {verb} {} (Theil-Sen over {} levels, 95 % {} to {})",
         scale.text(fit.slope.abs()),
         points.len(),
         scale.number(low),

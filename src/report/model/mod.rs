@@ -1,18 +1,19 @@
-//! What the report says, as data: the page, the terminal and `summary.json` only show it.
+//! The content of the report, as data: the page and the terminal only show it.
 //!
-//! Pure: stored runs in, a [`Report`] out. Invariants: runs, workloads and accelerators are never mixed in one table or figure;
-//! every number has its unit, its count of trials and its spread; what is missing stays missing.
+//! Pure: stored runs in, a [`Report`] out. Invariants: no table or figure mixes runs, workloads or accelerators; every
+//! number has its unit, its count of trials and its spread; a missing value stays missing.
 
 mod accelerator;
-mod beside;
 mod boot;
 mod facts;
 mod footprint;
+mod host;
 mod isolation;
 mod ladder;
 mod overview;
 mod parallel;
 mod scalability;
+mod statements;
 mod table;
 mod tally;
 pub mod text;
@@ -34,39 +35,39 @@ use crate::store::StoredRun;
 /// The whole report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// What a reader must know before any number: simulated platforms, partial runs, noise, unreadable folders.
+    /// Warnings before any number: simulated platforms, partial runs, noise, unreadable folders.
     pub notices: Vec<Notice>,
-    /// What was found, in plain words.
+    /// The results in sentences.
     pub findings: Vec<Finding>,
     /// The measurements.
     pub sections: Vec<Section>,
-    /// The runs they come from.
+    /// The runs of the measurements.
     pub runs: Vec<RunHead>,
-    /// The machines they ran on; runs of the same machine share one.
+    /// The machines of the runs; runs of the same machine share one.
     pub hosts: Vec<Host>,
 }
 
-/// Something that a reader must know.
+/// Something that the reader must know before using the numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// How grave it is.
+    /// Its severity.
     pub tone: Tone,
-    /// What it is, in a word or two.
+    /// Its heading, a word or two.
     pub head: String,
-    /// What it is.
+    /// Its explanation.
     pub text: String,
 }
 
 /// A sentence of the summary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where the numbers behind it are.
+    /// The id of the section with its numbers.
     pub section: String,
-    /// What is compared, in a word.
+    /// Its topic, in a word.
     pub topic: String,
     /// The sentence.
     pub text: String,
-    /// Its times are a virtual clock's.
+    /// Whether its times come from a virtual clock.
     pub simulated: bool,
 }
 
@@ -77,7 +78,7 @@ pub struct Section {
     pub id: String,
     /// Its heading.
     pub title: String,
-    /// What was measured and how, in a few sentences.
+    /// What was measured and how.
     pub intro: String,
     /// Its tables and figures.
     pub blocks: Vec<Block>,
@@ -91,18 +92,18 @@ pub enum Block {
     Table(Table),
     /// A figure.
     Figure(Figure),
-    /// A figure of the host's state, folded away at first.
+    /// A figure of secondary interest, collapsed at first.
     Context(Figure),
     /// A remark.
     Remark {
-        /// What it says.
+        /// The sentence.
         text: String,
     },
 }
 
 impl Report {
-    /// The report over `runs`; where two measured the same workload in the same experiment, the first of them speaks.
-    /// `warnings` tell what could not be read.
+    /// The report over `runs`. If several runs measured the same workload in the same experiment, the first one is shown.
+    /// `warnings` are the reasons why other runs could not be read.
     pub fn of(runs: &[StoredRun], warnings: &[String]) -> Report {
         let published = Published::load();
         let views = views(runs);
@@ -127,14 +128,19 @@ impl Report {
 }
 
 fn views(runs: &[StoredRun]) -> Vec<View<'_>> {
-    let earlier = |i: usize| runs[..i].iter().filter(|r| r.file.experiment() == runs[i].file.experiment()).count();
-    let same = |i: usize| runs[..i].iter().filter(move |r| r.file.measures_the_same(&runs[i].file));
-    let told = |i: usize, view: &View<'_>| same(i).any(|r| r.trials.iter().any(|t| view.is_about(&t.case)));
-    let of = |(i, run)| {
-        let views = View::split(run).into_iter().filter(move |view| !told(i, view));
-        views.map(move |view| View { earlier: earlier(i), ..view })
-    };
-    runs.iter().enumerate().flat_map(of).collect()
+    let mut views = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let before = &runs[..i];
+        let earlier = before.iter().filter(|r| r.file.experiment() == run.file.experiment()).count();
+        let is_new = |view: &View<'_>| !before.iter().any(|earlier| has_measured(earlier, view));
+        views.extend(View::split(run).into_iter().filter(is_new).map(|view| View { earlier, ..view }));
+    }
+    views
+}
+
+/// Whether an earlier run of the report has trials of the view's cases.
+fn has_measured(earlier: &StoredRun, view: &View<'_>) -> bool {
+    earlier.file.measures_the_same(&view.run.file) && earlier.trials.iter().any(|t| view.is_about(&t.case))
 }
 
 /// One section with its findings.
@@ -146,7 +152,7 @@ pub fn section(view: &View<'_>, published: &Published) -> (Section, Vec<Finding>
         Experiment::Scalability => scalability::section(view, published),
         Experiment::Isolation => isolation::section(view, published),
     };
-    accelerator::tell(view, section)
+    accelerator::label(view, section)
 }
 
 #[cfg(test)]

@@ -1,30 +1,27 @@
-//! One sentence over many platforms: where a number is best and where it is worst.
+//! One sentence over many platforms: where a metric is best and where it is worst.
 
 use super::text::quantity;
 use super::{CaseResult, Finding, View};
+use crate::model::metric::MetricInfo;
 use crate::model::platform::PlatformId;
-use crate::model::units::{Direction, Unit};
+use crate::model::units::Direction;
 use crate::stats::Summary;
 
-/// Up to so many platforms, a sentence for each is overview enough.
+/// Up to this many platforms, the sentence about each one is overview enough.
 pub(super) const FEW: usize = 3;
 
-/// What a sentence is about.
+/// The subject of the sentence.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
     /// The finding's topic.
     pub(super) topic: &'a str,
-    /// The beginning of the sentence: `Boot time of Nginx`.
-    pub(super) what: &'a str,
+    /// The start of the sentence: `Boot time of Nginx`.
+    pub(super) start: &'a str,
     /// The metric.
-    pub(super) metric: &'a str,
-    /// Its unit.
-    pub(super) unit: Unit,
-    /// Which way it improves.
-    pub(super) direction: Direction,
+    pub(super) metric: &'static MetricInfo,
 }
 
-/// The sentence over one case of each platform; `None` where the platforms are few.
+/// The sentence over one case of each platform; `None` for few platforms.
 pub(super) fn overview<'v>(
     view: &'v View<'_>,
     subject: &Subject<'_>,
@@ -36,18 +33,18 @@ pub(super) fn overview<'v>(
         return None;
     }
     numbers.sort_by(|a, b| a.0.median.total_cmp(&b.0.median));
-    if subject.direction == Direction::Higher {
+    if subject.metric.direction == Direction::Higher {
         numbers.reverse();
     }
     let [best, .., worst] = numbers.as_slice() else { return None };
     let words =
-        |(summary, platform): &(Summary, PlatformId)| format!("{platform}, {}", quantity(summary, subject.unit));
+        |(summary, platform): &(Summary, PlatformId)| format!("{platform}, {}", quantity(summary, subject.metric.unit));
     Some(Finding {
         section: view.id(""),
         topic: view.title(subject.topic),
         text: format!(
             "{} on {} platforms: best on {}; worst on {}.",
-            subject.what,
+            subject.start,
             numbers.len(),
             words(best),
             words(worst)

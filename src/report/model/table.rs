@@ -3,21 +3,22 @@
 use serde::Serialize;
 
 use super::text::MISSING;
+use crate::model::metric::MetricInfo;
 
 /// A table with its explanation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Table {
     /// Its name in links.
     pub id: String,
-    /// What it shows.
+    /// Its heading.
     pub title: String,
     /// Its columns.
     pub columns: Vec<Column>,
-    /// Its rows, one cell a column.
+    /// Its rows, one cell per column.
     pub rows: Vec<Vec<Cell>>,
     /// How to read it.
     pub note: String,
-    /// How many columns in front name the row: a table too wide for its place is broken up, and these are repeated.
+    /// The number of leading columns that name the row. A table that is too wide is split, and every part has them.
     pub keys: usize,
 }
 
@@ -26,9 +27,9 @@ pub struct Table {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its cells are numbers, to be aligned at the right.
+    /// Whether its cells are numbers, which are aligned to the right.
     pub numeric: bool,
-    /// It is left out where there is little room: on a terminal.
+    /// Whether a terminal leaves it out to save space.
     pub minor: bool,
 }
 
@@ -39,24 +40,46 @@ pub struct Cell {
     pub text: String,
     /// Its spread; empty for words.
     pub detail: String,
-    /// How it is to be read.
+    /// How it is shown.
     pub tone: Tone,
 }
 
-/// How something is to be read.
+/// How a text is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tone {
-    /// As it stands.
+    /// Unmarked.
     Plain,
     /// Nothing was measured.
     Missing,
     /// Something failed.
     Bad,
-    /// Somebody else's number.
+    /// A number that others published.
     Published,
-    /// It must be known before the numbers are used.
+    /// The reader must know it before using the numbers.
     Warning,
+}
+
+impl Column {
+    /// A column of names.
+    pub(super) fn text(name: impl Into<String>) -> Self {
+        Column { name: name.into(), numeric: false, minor: false }
+    }
+
+    /// A column of numbers.
+    pub(super) fn number(name: impl Into<String>) -> Self {
+        Column { numeric: true, ..Column::text(name) }
+    }
+
+    /// The column of a metric.
+    pub(super) fn metric(metric: &MetricInfo) -> Self {
+        Column::number(metric.label)
+    }
+
+    /// The same, left out on a terminal.
+    pub(super) fn minor(self) -> Self {
+        Column { minor: true, ..self }
+    }
 }
 
 impl Cell {
@@ -75,38 +98,29 @@ impl Cell {
         Cell { detail: detail.into(), ..self }
     }
 
-    /// The same, read otherwise.
+    /// The same, shown differently.
     pub fn tone(self, tone: Tone) -> Self {
         Cell { tone, ..self }
     }
 }
 
 impl Table {
-    /// A table without rows yet; names of numeric columns begin with `#`, of minor numeric ones with `~`.
-    pub(super) fn new(id: impl Into<String>, title: impl Into<String>, columns: &[&str]) -> Self {
-        let column = |name: &&str| match name.strip_prefix('#') {
-            Some(name) => Column { name: name.into(), numeric: true, minor: false },
-            None => Column {
-                name: name.trim_start_matches('~').into(),
-                numeric: name.starts_with('~'),
-                minor: name.starts_with('~'),
-            },
-        };
-        let columns = columns.iter().map(column).collect();
+    /// A table without rows.
+    pub(super) fn new(id: impl Into<String>, title: impl Into<String>, columns: Vec<Column>) -> Self {
         Table { id: id.into(), title: title.into(), columns, rows: Vec::new(), note: String::new(), keys: 1 }
     }
 
-    /// The same with so many columns in front that name the row.
+    /// The same with that number of leading columns that name the row.
     pub(super) fn keys(self, keys: usize) -> Self {
         Table { keys, ..self }
     }
 
-    /// Whether all its numbers are somebody else's.
+    /// Whether others published all of its numbers.
     pub(in crate::report) fn is_published(&self) -> bool {
         self.rows.iter().flatten().all(|cell| cell.tone == Tone::Published)
     }
 
-    /// Leaves out numeric columns in which nothing was measured at all.
+    /// Removes numeric columns without any measurement.
     pub(super) fn without_empty_columns(mut self) -> Self {
         let keep: Vec<bool> = (0..self.columns.len())
             .map(|c| !self.columns[c].numeric || self.rows.iter().any(|row| row[c].tone != Tone::Missing))

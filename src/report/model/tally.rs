@@ -1,4 +1,4 @@
-//! Trials put together by case: how many, what they measured, and how much worse that is than the case alone.
+//! Trials grouped by case: their number, their metrics, and how much worse these are than the case's reference.
 //!
 //! Invariant: every number comes from `stats`; failed and missing trials are counted, never replaced by a value.
 
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::event::Event;
+use crate::model::metric::{MetricInfo, THROUGHPUT, THROUGHPUT_PER_VICTIM};
 use crate::model::record::{Case, Counts, Experiment, Outcome, Role, TrialRecord};
 use crate::model::units::{Direction, Unit};
 use crate::stats::{Response, Sample, Summary, response, summarize};
@@ -17,46 +18,46 @@ use crate::store::StoredRun;
 pub struct CaseResult {
     /// The case.
     pub case: Case,
-    /// What its trials are for.
+    /// The role of its trials.
     pub role: Role,
-    /// What became of the trials.
+    /// How many trials ended how.
     #[serde(flatten)]
     pub counts: Counts,
-    /// What the trials measured, in the order of the records.
+    /// Its metrics, in the order of the records.
     pub metrics: Vec<MetricResult>,
-    /// Operations of all attackers, one value a trial.
+    /// Operations of all attackers, one value per trial.
     pub attack_ops: Option<Summary>,
 }
 
-/// One metric over the good trials of a case.
+/// One metric over the successful trials of a case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricResult {
     /// Its name.
     pub name: String,
     /// The unit of all its numbers.
     pub unit: Unit,
-    /// Which way it improves.
+    /// The direction of an improvement.
     pub direction: Direction,
-    /// Its numbers, one value a trial; `None` when no value was a number.
+    /// Its values, one per trial; `None` if none was a number.
     pub summary: Option<Summary>,
-    /// How much worse it is than the case it is compared with; `None` without one.
+    /// How much worse it is than in the reference case; `None` without one.
     pub slowdown: Option<Against>,
 }
 
-/// A slowdown with what it is against.
+/// A slowdown with the kind of its reference case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Against {
-    /// What it is compared with.
+    /// The reference case.
     pub to: Base,
     /// How much worse it is.
     pub response: Response,
 }
 
-/// What a case is compared with.
+/// The case that another one is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Base {
-    /// The same victim alone, in the same block.
+    /// The same victim alone, in the same round.
     Reference,
     /// The same case without background instances.
     NoBackground,
@@ -64,12 +65,9 @@ pub enum Base {
     OneVictim,
 }
 
-/// The throughput of the median one of several servers: what compares with the throughput of one alone.
-pub(super) const PER_VICTIM: &str = "throughput_per_victim";
-
 type Trials<'a> = BTreeMap<(&'a Case, Role), Vec<&'a TrialRecord>>;
 
-/// Puts the trials of `run` together by case and role.
+/// Groups the trials of `run` by case and role.
 pub fn tally(run: &StoredRun) -> Vec<CaseResult> {
     let mut trials: Trials<'_> = BTreeMap::new();
     for record in &run.trials {
@@ -80,7 +78,9 @@ pub fn tally(run: &StoredRun) -> Vec<CaseResult> {
 
 fn result(case: &Case, role: Role, records: &[&TrialRecord], all: &Trials<'_>) -> CaseResult {
     let mut counts = Counts::default();
-    records.iter().for_each(|record| counts.take(record.outcome, !record.flags.is_empty()));
+    for record in records {
+        counts.take(record.outcome, !record.flags.is_empty());
+    }
     let base = base(case, role);
     let base = base.as_ref().and_then(|(to, case, role)| Some((*to, all.get(&(case, *role))?.as_slice())));
     CaseResult {
@@ -88,11 +88,11 @@ fn result(case: &Case, role: Role, records: &[&TrialRecord], all: &Trials<'_>) -
         role,
         counts,
         metrics: metrics(records, base),
-        attack_ops: summary(good(records).filter_map(|r| r.attack_ops).map(|ops| ops as f64).collect()),
+        attack_ops: summary(successful(records).filter_map(|r| r.attack_ops).map(|ops| ops as f64).collect()),
     }
 }
 
-fn good<'a>(records: &'a [&'a TrialRecord]) -> impl Iterator<Item = &'a TrialRecord> {
+fn successful<'a>(records: &'a [&'a TrialRecord]) -> impl Iterator<Item = &'a TrialRecord> {
     records.iter().copied().filter(|r| r.outcome == Outcome::Ok)
 }
 
@@ -112,21 +112,20 @@ fn base(case: &Case, role: Role) -> Option<(Base, Case, Role)> {
     }
 }
 
-/// The metrics of `records`. A case without a good trial borrows the list from its base, so that a victim that never
-/// answered still has its line.
+/// The metrics of `records` and of their base, so that a victim that never responded still has its line.
 fn metrics(records: &[&TrialRecord], base: Option<(Base, &[&TrialRecord])>) -> Vec<MetricResult> {
-    let mut found: Vec<MetricResult> = Vec::new();
-    let donors = base.iter().flat_map(|(_, records)| good(records));
-    for metric in good(records).chain(donors).flat_map(|r| &r.metrics) {
-        if found.iter().any(|f| f.name == metric.name) {
+    let mut results: Vec<MetricResult> = Vec::new();
+    let base_records = base.iter().flat_map(|(_, records)| successful(records));
+    for metric in successful(records).chain(base_records).flat_map(|r| &r.metrics) {
+        if results.iter().any(|result| result.name == metric.name) {
             continue;
         }
-        let values = good(records).filter_map(|r| r.metric(&metric.name)).collect();
+        let values = successful(records).filter_map(|r| r.metric(&metric.name)).collect();
         let slowdown = base.and_then(|(to, base)| {
             let pairs = pairs(base, records, &metric.name);
             response(&pairs, metric.direction).ok().map(|response| Against { to, response })
         });
-        found.push(MetricResult {
+        results.push(MetricResult {
             name: metric.name.clone(),
             unit: metric.unit,
             direction: metric.direction,
@@ -134,18 +133,19 @@ fn metrics(records: &[&TrialRecord], base: Option<(Base, &[&TrialRecord])>) -> V
             slowdown,
         });
     }
-    found
+    results
 }
 
 fn summary(values: Vec<f64>) -> Option<Summary> {
     Sample::new(values).ok().map(|sample| summarize(&sample))
 }
 
-/// Pairs of the same block or repetition. A loaded victim that began and never came to its result did not answer;
-/// a trial that failed for another reason says nothing about the victim and is left out.
+/// The values of both cases by round or pass. A loaded victim that started and never reported a result did not
+/// respond; a trial that failed for another reason has no information about the victim and is left out.
 fn pairs(base: &[&TrialRecord], loaded: &[&TrialRecord], metric: &str) -> Vec<(f64, Option<f64>)> {
-    let alone = if metric == PER_VICTIM { "throughput" } else { metric };
-    let value = |trial: u32| good(base).find(|r| r.trial == trial)?.metric(alone);
+    // One server alone has no throughput per victim.
+    let alone = if metric == THROUGHPUT_PER_VICTIM.name { THROUGHPUT.name } else { metric };
+    let value = |trial: u32| successful(base).find(|r| r.trial == trial)?.metric(alone);
     let pair = |record: &&TrialRecord| match record.outcome {
         Outcome::Ok => Some((value(record.trial)?, Some(record.metric(metric)?))),
         Outcome::Failed if unanswered(record) => Some((value(record.trial)?, None)),
@@ -155,24 +155,24 @@ fn pairs(base: &[&TrialRecord], loaded: &[&TrialRecord], metric: &str) -> Vec<(f
 }
 
 fn unanswered(record: &TrialRecord) -> bool {
-    let answers = matches!(record.case.experiment, Experiment::Scalability | Experiment::Isolation);
+    let reports_result = matches!(record.case.experiment, Experiment::Scalability | Experiment::Isolation);
     let has = |event| record.events.contains_key(&event);
-    answers && (has(Event::Main) || has(Event::Ready)) && !has(Event::Result)
+    reports_result && (has(Event::Main) || has(Event::Ready)) && !has(Event::Result)
 }
 
 impl CaseResult {
-    /// The metric of that name.
-    pub fn metric(&self, name: &str) -> Option<&MetricResult> {
-        self.metrics.iter().find(|m| m.name == name)
+    /// The result of that metric.
+    pub fn metric(&self, metric: &MetricInfo) -> Option<&MetricResult> {
+        self.metrics.iter().find(|m| m.name == metric.name)
     }
 
-    /// The numbers of the metric of that name.
-    pub fn summary(&self, name: &str) -> Option<&Summary> {
-        self.metric(name)?.summary.as_ref()
+    /// The values of that metric.
+    pub fn summary(&self, metric: &MetricInfo) -> Option<&Summary> {
+        self.metric(metric)?.summary.as_ref()
     }
 
-    /// How much worse the metric of that name is than what it is compared with.
-    pub fn response(&self, name: &str) -> Option<&Response> {
-        Some(&self.metric(name)?.slowdown.as_ref()?.response)
+    /// How much worse that metric is than in the reference case.
+    pub fn response(&self, metric: &MetricInfo) -> Option<&Response> {
+        Some(&self.metric(metric)?.slowdown.as_ref()?.response)
     }
 }

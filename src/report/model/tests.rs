@@ -1,14 +1,15 @@
-//! The model at its edges: nothing, one trial, failures only, a victim that stops, very many levels, odd values.
+//! The model with edge cases: no runs, one trial, only failures, a victim that stops, very many levels, extreme values.
 
 mod machines;
 
 use super::*;
 use crate::model::attacker::Attacker;
 use crate::model::event::Event;
+use crate::model::metric::{INSERT_TIME, THROUGHPUT, THROUGHPUT_PER_VICTIM};
 use crate::model::placement::Placement;
 use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId};
-use crate::model::record::{Metric, Outcome, Role, TrialRecord};
-use crate::model::units::{Direction, Nanos, Unit};
+use crate::model::record::{Outcome, Role, TrialRecord};
+use crate::model::units::Nanos;
 use crate::report::figures::{Bar, Plot};
 use crate::report::text::{Look, terminal};
 use crate::store::testing::{record, run_file};
@@ -43,20 +44,14 @@ fn insert(role: Role, attacker: Option<Attacker>, trial: u32, seconds: f64) -> T
     (record.role, record.case.attacker, record.case.placement) = (role, attacker, Placement::SameThread);
     record.trial = trial;
     let value = seconds * 1e9;
-    record.metrics = vec![Metric {
-        name: "insert_time".into(),
-        unit: Unit::Nanos,
-        direction: Direction::Lower,
-        value,
-        samples: Vec::new(),
-    }];
+    record.metrics = vec![INSERT_TIME.of(value)];
     record.events = [(Event::Main, Nanos(1)), (Event::Result, Nanos(value as u64))].into();
     record
 }
 
-/// Seven blocks in which `prime` makes the victim take `seconds`, or not answer at all.
-fn blocks(seconds: Option<f64>) -> Vec<TrialRecord> {
-    let block = |trial: u32| {
+/// Seven rounds in which `prime` makes the victim take `seconds`, or not respond at all.
+fn rounds(seconds: Option<f64>) -> Vec<TrialRecord> {
+    let round = |trial: u32| {
         let drift = 1.0 + f64::from(trial) * 0.1;
         let mut loaded = insert(Role::Measured, Some(Attacker::Prime), trial, seconds.unwrap_or(1.0) * drift);
         if seconds.is_none() {
@@ -66,7 +61,7 @@ fn blocks(seconds: Option<f64>) -> Vec<TrialRecord> {
         }
         [insert(Role::Reference, None, trial, drift), insert(Role::Placebo, None, trial, drift), loaded]
     };
-    (0..7).flat_map(block).collect()
+    (0..7).flat_map(round).collect()
 }
 
 fn heads(report: &Report) -> Vec<&str> {
@@ -74,7 +69,7 @@ fn heads(report: &Report) -> Vec<&str> {
 }
 
 #[test]
-fn without_any_run_the_report_says_so() {
+fn without_any_run_the_report_has_a_notice() {
     let report = Report::of(&[], &["x/run.json, line 1: odd".into()]);
     assert_eq!(heads(&report), ["Nothing measured", "Not read"]);
     assert!(report.sections.is_empty() && report.findings.is_empty());
@@ -95,25 +90,25 @@ fn a_single_trial_is_shown_without_an_interval() {
 #[test]
 fn failures_alone_make_no_number() {
     let report = report(vec![failed(0, "no <room>"), failed(1, "no <room>")]);
-    assert_eq!(report.findings[0].text, "fake boots hello in no good trial in 2.");
+    assert_eq!(report.findings[0].text, "fake has no successful boot of hello in 2 trials.");
     let failure = Failure { case: "fake hello unpinned".into(), count: 2, reason: "no <room>".into() };
     assert_eq!(report.runs[0].failures, [failure]);
     assert_eq!(report.figures().count(), 0);
 }
 
 #[test]
-fn a_slowdown_is_paired_within_blocks_so_that_drift_cancels() {
-    let report = report(blocks(Some(1.98)));
+fn a_slowdown_is_paired_within_rounds_so_that_drift_cancels() {
+    let report = report(rounds(Some(1.98)));
     assert_eq!(
         report.findings[0].text,
-        "The worst attack on the same hardware thread: prime makes SQLite take 1.98 × as long on fake (95 % 1.98 to \
+        "The worst attacker on the same hardware thread: prime makes SQLite take 1.98 × as long on fake (95 % 1.98 to \
          1.98, 7 pairs; placebo 1.00 ×, 95 % 1.00 to 1.00, 7 pairs)."
     );
 }
 
 #[test]
-fn a_victim_that_never_answers_did_not_respond() {
-    let report = report(blocks(None));
+fn a_victim_that_never_responds_is_dnr() {
+    let report = report(rounds(None));
     assert!(report.findings[0].text.contains("prime stops SQLite on fake (did not respond in 7 of 7 pairs;"));
     let bars: Vec<&Bar> = report
         .figures()
@@ -123,12 +118,12 @@ fn a_victim_that_never_answers_did_not_respond() {
         })
         .flat_map(|chart| chart.series[0].bars.iter())
         .collect();
-    assert!(matches!(bars[1], Bar::Word(word, _) if word == "DNR"), "{bars:?}");
+    assert!(matches!(bars[1], Bar::Label(label, _) if label == "DNR"), "{bars:?}");
 }
 
 #[test]
 fn a_trial_that_failed_for_another_reason_is_not_held_against_the_victim() {
-    let mut trials = blocks(Some(2.0));
+    let mut trials = rounds(Some(2.0));
     let loaded = trials.iter_mut().rev().find(|t| t.case.attacker.is_some()).unwrap();
     (loaded.outcome, loaded.reason) = (Outcome::Failed, Some("the attacker made no progress".into()));
     let report = report(trials);
@@ -136,7 +131,7 @@ fn a_trial_that_failed_for_another_reason_is_not_held_against_the_victim() {
 }
 
 #[test]
-fn a_simulated_platform_is_called_so_everywhere() {
+fn a_simulated_platform_is_marked_everywhere() {
     let mut run = run_of(vec![record(0), record(1)]);
     let capabilities = Capabilities {
         accelerator: Accelerator::None,
@@ -157,7 +152,7 @@ fn a_simulated_platform_is_called_so_everywhere() {
 }
 
 #[test]
-fn a_run_that_did_not_end_says_how_far_it_came() {
+fn a_partial_run_has_its_progress() {
     let mut run = run_of(vec![record(0)]);
     (run.file.planned, run.file.outcome) = (120, RunOutcome::Interrupted);
     let report = Report::of(&[run], &[]);
@@ -184,7 +179,7 @@ fn a_thousand_levels_are_all_there() {
     let report = report(trials.collect());
     let Block::Table(table) = &report.sections[0].blocks[0] else { panic!("the table comes first") };
     assert_eq!(table.rows.len(), 1000);
-    assert!(report.findings[0].text.contains("each further idle instance adds 100 ns (Theil-Sen over 1000 levels"));
+    assert!(report.findings[0].text.contains("each background instance adds 100 ns (Theil-Sen over 1000 levels"));
 }
 
 #[test]
@@ -192,7 +187,7 @@ fn huge_and_tiny_values_keep_their_units() {
     let report = report(vec![boot(0, 0, 1e-3), boot(10, 0, 9e18)]);
     assert_eq!(
         report.findings[0].text,
-        "fake boots hello in 0.001 ns (a single trial); with 10 idle instances beside it \
+        "fake boots hello in 0.001 ns (a single trial); with 10 background instances, \
          9.0e21 × as long (no interval, 1 pair)."
     );
 }
@@ -202,13 +197,7 @@ fn served(platform: &str, victims: u32, trial: u32, rate: f64) -> TrialRecord {
     let mut record = record(u64::from(trial));
     (record.case.experiment, record.case.workload) = (Experiment::Scalability, crate::model::program::Program::Nginx);
     (record.case.platform, record.case.victims, record.trial) = (PlatformId::new(platform), victims, trial);
-    record.metrics = vec![Metric {
-        name: "throughput".into(),
-        unit: Unit::PerSecond,
-        direction: Direction::Higher,
-        value: rate,
-        samples: Vec::new(),
-    }];
+    record.metrics = vec![THROUGHPUT.of(rate)];
     record
 }
 
@@ -228,20 +217,18 @@ fn workloads_never_share_a_section_nor_a_figure() {
 }
 
 #[test]
-fn less_throughput_is_a_share_that_is_left_and_a_slowdown_above_one() {
+fn a_lower_throughput_is_a_share_that_is_left_and_a_slowdown_above_one() {
     let mut trials: Vec<TrialRecord> = (0..6).map(|t| served("fake", 1, t, 50_000.0)).collect();
     trials.extend((0..6).map(|t| {
-        let mut beside = served("fake", 1, t, 25_000.0);
-        beside.case.background = 100;
-        beside
+        let mut loaded = served("fake", 1, t, 25_000.0);
+        loaded.case.background = 100;
+        loaded
     }));
     let report = report(trials);
     assert_eq!(
         texts(&report),
-        [
-            "Nginx on fake serves 50.0 k/s (median of 6, 95 % 50.0 to 50.0 k/s); with 100 idle instances beside it, 50 % of \
-          its throughput is left (95 % 50 to 50 %, 6 pairs)."
-        ]
+        ["Nginx on fake serves 50.0 k/s (median of 6, 95 % 50.0 to 50.0 k/s); with 100 background instances, 50 % of \
+          its throughput is left (95 % 50 to 50 %, 6 pairs)."]
     );
     let Block::Table(table) = &report.sections[0].blocks[0] else { panic!("the table comes first") };
     assert!(table.rows[1].iter().any(|cell| cell.text == "2.00 ×"), "{:?}", table.rows[1]);
@@ -249,12 +236,11 @@ fn less_throughput_is_a_share_that_is_left_and_a_slowdown_above_one() {
 
 #[test]
 fn an_attacked_server_keeps_a_share_of_its_throughput() {
-    let mut trials = blocks(Some(4.0));
+    let mut trials = rounds(Some(4.0));
     for trial in &mut trials {
         trial.case.workload = crate::model::program::Program::Redis;
         let metric = &mut trial.metrics[0];
-        (metric.name, metric.unit, metric.direction) = ("throughput".into(), Unit::PerSecond, Direction::Higher);
-        metric.value = 1e15 / metric.value;
+        *metric = THROUGHPUT.of(1e15 / metric.value);
     }
     let report = report(trials);
     assert!(texts(&report)[0].contains("prime leaves Redis 25 % of its throughput on fake (95 % 25 to 25 %, 7 pairs;"));
@@ -266,16 +252,15 @@ fn an_attacked_server_keeps_a_share_of_its_throughput() {
 }
 
 #[test]
-fn servers_at_once_share_what_all_of_them_do() {
+fn several_servers_share_their_throughput() {
     let alone = (0..6).map(|t| served("fake", 1, t, 50_000.0));
     let four = (0..6).map(|t| {
         let mut together = served("fake", 4, t, 100_000.0);
-        let each = Metric { name: "throughput_per_victim".into(), value: 25_000.0, ..together.metrics[0].clone() };
-        together.metrics.push(each);
+        together.metrics.push(THROUGHPUT_PER_VICTIM.of(25_000.0));
         together
     });
     let report = report(alone.chain(four).collect());
-    let parallel = texts(&report).into_iter().find(|text| text.starts_with("4 × Nginx")).unwrap();
+    let parallel = texts(&report).into_iter().find(|text| text.starts_with("4 Nginx victims")).unwrap();
     assert!(parallel.contains("each has 50 % of the throughput (95 % 50 to 50 %, 6 pairs)"), "{parallel}");
     let each = report.figures().find(|f| f.id.ends_with("parallel-each")).unwrap();
     let Plot::Lines(chart) = &each.plot else { panic!("lines") };
@@ -283,7 +268,7 @@ fn servers_at_once_share_what_all_of_them_do() {
 }
 
 #[test]
-fn a_flagged_trial_is_counted_and_its_reason_told() {
+fn a_flagged_trial_is_counted_and_its_reason_shown() {
     let flagged = |busy: u32| TrialRecord {
         flags: vec![format!("wrk was busy {busy} % of the time")],
         ..served("fake", 1, busy, 50_000.0)
@@ -294,14 +279,14 @@ fn a_flagged_trial_is_counted_and_its_reason_told() {
     assert_eq!(heads(&report), ["Caution"]);
     assert_eq!(
         report.notices[0].text,
-        "scalability: 3 of 4 good trials are flagged, most often (2) for this: wrk was busy 96 % of the time."
+        "scalability: 3 of 4 successful trials are flagged; the most frequent reason (2 trials): wrk was busy 96 % of the time."
     );
     let Block::Table(table) = &report.sections[0].blocks[0] else { panic!("the table comes first") };
     assert_eq!(table.rows[0].last().unwrap().detail, "3 flagged");
 }
 
 #[test]
-fn a_platform_keeps_its_colour_where_another_is_missing() {
+fn a_platform_keeps_its_color_if_another_is_missing() {
     let mut redis = served("b", 1, 0, 1e5);
     redis.case.workload = crate::model::program::Program::Redis;
     let mut run = run_of(vec![served("a", 1, 0, 5e4), served("b", 1, 1, 4e4), redis]);
@@ -325,11 +310,11 @@ fn the_parts_of_a_boot_add_up_to_the_whole() {
     let Plot::Bars(chart) = &phases.plot else { panic!("bars") };
     let of = |bar: &Bar| if let Bar::Value { value, .. } = bar { *value } else { panic!("{bar:?}") };
     let parts: Vec<(&str, f64)> = chart.series.iter().map(|s| (s.name.as_str(), of(&s.bars[0]) / 1e6)).collect();
-    assert_eq!(parts, [("create", 6.0), ("start, to main", 4.0), ("run, to exit", 1.0), ("removal", 3.0)]);
+    assert_eq!(parts, [("create", 6.0), ("start", 4.0), ("run", 1.0), ("removal", 3.0)]);
 }
 
 #[test]
-fn the_end_of_a_server_is_no_part_of_its_boot() {
+fn the_end_of_a_server_is_not_a_part_of_its_boot() {
     let mut record = record(0);
     record.case.workload = crate::model::program::Program::Redis;
     let stamps = [(Event::Spawn, 0), (Event::Main, 4), (Event::Ready, 9), (Event::Exit, 30), (Event::Gone, 31)];
@@ -337,5 +322,5 @@ fn the_end_of_a_server_is_no_part_of_its_boot() {
     let report = report(vec![record]);
     let Plot::Bars(chart) = &report.figures().find(|f| f.id == "boot-phases").unwrap().plot else { panic!("bars") };
     let names: Vec<&str> = chart.series.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["all, to main", "until it serves"]);
+    assert_eq!(names, ["boot", "until ready"]);
 }

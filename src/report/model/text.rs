@@ -1,16 +1,16 @@
-//! Numbers as words: never without unit, spread and count where they stand alone.
+//! Numbers in words. Invariant: in a sentence, every number has its unit, spread and count.
 
 use super::{CaseResult, Cell, Tone};
 use crate::model::units::{Scale, Unit};
 use crate::stats::{Response, Slowdown, Summary};
 
-/// A number ten times smaller than its scale still has two digits.
+/// A number this many times smaller than its scale still has two digits.
 const TEN: f64 = 10.0;
 
-/// What stands where nothing was measured.
+/// The text of a missing measurement.
 pub const MISSING: &str = "—";
 
-/// `median of 40, 95 % 7.02 to 7.51 ms`: what belongs beside a median.
+/// The spread of a median: `median of 40, 95 % 7.02 to 7.51 ms`.
 pub fn spread(summary: &Summary, scale: Scale) -> String {
     let n = summary.count;
     match summary.interval {
@@ -26,7 +26,7 @@ pub fn quantity(summary: &Summary, unit: Unit) -> String {
     format!("{} ({})", scale.text(summary.median), spread(summary, scale))
 }
 
-/// `52 %`: what a slowdown leaves of a throughput; or that the victim did not respond.
+/// The share of a throughput that a slowdown leaves: `52 %`, or `DNR`.
 pub fn share(response: &Response) -> String {
     match response {
         Response::Slowdown(s) => format!("{} %", per_cent(1.0 / s.ratio)),
@@ -34,7 +34,7 @@ pub fn share(response: &Response) -> String {
     }
 }
 
-/// `95 % 49 to 55 %, 20 pairs`: what belongs beside a share.
+/// The spread of a share: `95 % 49 to 55 %, 20 pairs`.
 pub fn share_spread(response: &Response) -> String {
     match response {
         Response::Slowdown(s) => {
@@ -48,21 +48,21 @@ pub fn share_spread(response: &Response) -> String {
     }
 }
 
-/// A share in per cent, with a digit more where it is small.
+/// A share in per cent, with one more digit if it is small.
 fn per_cent(share: f64) -> String {
     let digits = usize::from(share < 0.1);
     format!("{:.digits$}", 100.0 * share)
 }
 
-/// `20 pairs, 2 without an answer`.
+/// `20 pairs, 2 without a response`.
 fn pairs(slowdown: &Slowdown) -> String {
     match slowdown.unanswered {
         0 => count(slowdown.pairs, "pair"),
-        n => format!("{}, {n} without an answer", count(slowdown.pairs, "pair")),
+        n => format!("{}, {n} without a response", count(slowdown.pairs, "pair")),
     }
 }
 
-/// `1.98 x`, or that the victim did not respond.
+/// A slowdown: `1.98 ×`, or `DNR`.
 pub fn ratio(response: &Response) -> String {
     match response {
         Response::Slowdown(s) => times(s.ratio),
@@ -70,7 +70,7 @@ pub fn ratio(response: &Response) -> String {
     }
 }
 
-/// `95 % 1.90 to 2.06, 20 pairs`: what belongs beside a ratio.
+/// The spread of a slowdown: `95 % 1.90 to 2.06, 20 pairs`.
 pub fn ratio_spread(response: &Response) -> String {
     match response {
         Response::Slowdown(s) => {
@@ -84,12 +84,12 @@ pub fn ratio_spread(response: &Response) -> String {
     }
 }
 
-/// A ratio with the sign that says it is one.
+/// A ratio with its sign: `1.98 ×`.
 pub fn times(ratio: f64) -> String {
     format!("{} ×", factor(ratio))
 }
 
-/// A ratio with the digits that differ from one.
+/// A ratio with two digits after the point, or fewer if it is large.
 pub fn factor(ratio: f64) -> String {
     match ratio {
         r if r >= 1e6 => format!("{r:.1e}"),
@@ -142,10 +142,13 @@ pub fn ratio_cell(response: Option<&Response>) -> Cell {
     }
 }
 
-/// The cell of how many trials are behind a row: the good ones, and how many of them deserve caution.
+/// The cell of a row's trials: the number of successful ones, and of flagged, failed and skipped ones.
 pub fn trials_cell<'a>(cases: impl IntoIterator<Item = &'a CaseResult>) -> Cell {
-    let of = |c: &CaseResult| [c.counts.ok, c.counts.flagged, c.counts.failed, c.counts.skipped];
-    let sum = cases.into_iter().map(of).fold([0; 4], |sum, c| std::array::from_fn(|i| sum[i] + c[i]));
+    let mut sum = [0; 4];
+    for case in cases {
+        let counts = [case.counts.ok, case.counts.flagged, case.counts.failed, case.counts.skipped];
+        sum = std::array::from_fn(|i| sum[i] + counts[i]);
+    }
     let [ok, rest @ ..] = sum;
     let words = rest.iter().zip(["flagged", "failed", "skipped"]).filter(|(n, _)| **n > 0);
     let words: Vec<String> = words.map(|(n, what)| format!("{n} {what}")).collect();
@@ -154,7 +157,7 @@ pub fn trials_cell<'a>(cases: impl IntoIterator<Item = &'a CaseResult>) -> Cell 
     Cell::new(ok.to_string()).detail(words.join(", ")).tone(tone)
 }
 
-/// The scale for a column of summaries: by its largest median, unless the smallest would lose its digits there.
+/// The scale for a column of summaries: that of its largest median, unless the smallest would lose its digits.
 pub fn column_scale<'a>(unit: Unit, column: impl Iterator<Item = &'a Summary>) -> Scale {
     let medians = column.map(|s| s.median.abs()).filter(|m| m.is_finite() && *m > 0.0);
     let (least, most) = medians.fold((f64::INFINITY, 0.0), |(lo, hi), m| (m.min(lo), m.max(hi)));
@@ -177,11 +180,17 @@ pub fn thousands(n: u64) -> String {
     groups.join(",")
 }
 
-/// Joins words as a sentence does.
+/// Joins words: `a, b and c`.
 pub fn list(words: &[String]) -> String {
     match words {
         [] => String::new(),
         [one] => one.clone(),
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
+}
+
+/// The same text with a capital letter.
+pub fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -1,26 +1,23 @@
-//! The smallest memory with which a guest still boots.
+//! The smallest memory with which a guest boots.
 
 use super::super::text::{column_scale, median_cell, quantity, trials_cell};
 use super::super::victim::{is_server, name};
-use super::super::{Block, CaseResult, Cell, Finding, Section, Table, View};
+use super::super::{Block, CaseResult, Cell, Column, Finding, Section, Table, View};
+use crate::model::metric::{GUEST_MEMORY, INSUFFICIENT_MEMORY, MINIMUM_MEMORY, MetricInfo};
 use crate::model::platform::PlatformId;
 use crate::model::units::{Scale, Unit};
 use crate::report::figures::{Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Start};
 
-/// Metric and heading of what a search tells.
-const SIZES: [(&str, &str); 3] = [
-    ("guest_memory", "the image's own"),
-    ("minimum_memory", "smallest that boots"),
-    ("insufficient_memory", "largest that does not"),
-];
+/// The results of a search.
+const SIZES: [&MetricInfo; 3] = [&GUEST_MEMORY, &MINIMUM_MEMORY, &INSUFFICIENT_MEMORY];
 
-/// The section of a run that looked for it.
+/// The section of a run with `--minimum`.
 pub(super) fn section(view: &View<'_>) -> (Section, Vec<Finding>) {
     let until = if is_server(&view.workload) { "until it serves" } else { "to its program's first line" };
     let intro = format!(
-        "A guest with {} is booted {until} with less and less memory of its own, halving the range to steps of 1 MiB. What \
-         was found has booted three times more in a row; with a step less it failed three times, or took \
-         more than five times as long as usual.",
+        "A binary search finds the smallest memory with which a guest with {} boots {until}, in steps of 1 MiB. The \
+         minimum booted three more times in a row. With one step less, the boot failed three times or took more than \
+         five times as long as usual. Guest memory is what the image requests.",
         name(&view.workload)
     );
     let mut blocks = vec![Block::Table(table(view))];
@@ -35,9 +32,9 @@ fn cases<'v>(view: &'v View<'_>) -> Vec<(PlatformId, &'v CaseResult)> {
 
 fn finding(view: &View<'_>, platform: &PlatformId) -> Option<Finding> {
     let case = view.first(platform)?;
-    let least = quantity(case.summary("minimum_memory")?, Unit::Bytes);
-    let own = case.summary("guest_memory").map_or_else(String::new, |s| {
-        format!("; its image asks for {}", Scale::of(Unit::Bytes, s.median).text(s.median))
+    let least = quantity(case.summary(&MINIMUM_MEMORY)?, MINIMUM_MEMORY.unit);
+    let own = case.summary(&GUEST_MEMORY).map_or_else(String::new, |s| {
+        format!("; its image requests {}", Scale::of(GUEST_MEMORY.unit, s.median).text(s.median))
     });
     Some(Finding {
         section: view.id("minimum"),
@@ -48,34 +45,34 @@ fn finding(view: &View<'_>, platform: &PlatformId) -> Option<Finding> {
 }
 
 fn table(view: &View<'_>) -> Table {
-    let mut columns = vec!["platform".to_owned()];
-    columns.extend(SIZES.iter().map(|(_, name)| format!("#{name}")));
-    columns.push("#trials".into());
-    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut table = Table::new(view.id("minimum-table"), view.title("Smallest memory"), &columns);
+    let mut columns = vec![Column::text("platform")];
+    columns.extend(SIZES.map(Column::metric));
+    columns.push(Column::number("trials"));
+    let mut table = Table::new(view.id("minimum-table"), view.title("Smallest memory"), columns);
     let cases = cases(view);
     for (platform, case) in &cases {
-        let cell = |(metric, _): &(&str, &str)| {
+        let cell = |metric: &MetricInfo| {
             let column = cases.iter().filter_map(|(_, case)| case.summary(metric));
-            median_cell(case.summary(metric), column_scale(Unit::Bytes, column))
+            median_cell(case.summary(metric), column_scale(metric.unit, column))
         };
         let mut row = vec![Cell::new(view.name(platform))];
-        row.extend(SIZES.iter().map(cell));
+        row.extend(SIZES.map(cell));
         row.push(trials_cell([*case]));
         table.rows.push(row);
     }
     table.note =
-        "Memory given to the guest: medians over searches with their 95 % interval (below six: the range).".into();
+        "Medians over searches with their 95 % interval (below six searches: the range). Insufficient memory: the largest \
+         with which the guest does not boot.".into();
     table.without_empty_columns()
 }
 
 fn figure(view: &View<'_>) -> Option<Figure> {
-    let cases: Vec<_> = cases(view).into_iter().filter(|(_, case)| case.summary("minimum_memory").is_some()).collect();
+    let cases: Vec<_> = cases(view).into_iter().filter(|(_, case)| case.summary(&MINIMUM_MEMORY).is_some()).collect();
     if cases.is_empty() {
         return None;
     }
-    let series = |(slot, (metric, name)): (usize, &(&str, &str))| BarSeries {
-        name: (*name).to_owned(),
+    let series = |(slot, metric): (usize, &&MetricInfo)| BarSeries {
+        name: metric.label.to_owned(),
         origin: Origin::Measured,
         slot,
         bars: cases.iter().map(|(_, case)| super::bar(case, metric)).collect::<Vec<Bar>>(),
@@ -83,7 +80,7 @@ fn figure(view: &View<'_>) -> Option<Figure> {
     let title = view.title("Smallest memory that boots");
     Some(Figure {
         id: view.id("minimum-sizes"),
-        caption: "Medians over searches; error bars: 95 % interval, or the range below six.".into(),
+        caption: "Medians over searches; error bars: 95 % interval, or the range below six searches.".into(),
         alternative: format!("{title}. The same numbers are in the table above."),
         title,
         plot: Plot::Bars(BarChart {

@@ -1,9 +1,10 @@
-//! One placement's slowdowns: a group an attacker, a bar a platform.
+//! One placement's slowdowns: a group of bars per attacker, a bar per platform.
 
-use super::{Neighbour, find, lookup, neighbour_name, neighbours, place, published_platforms};
+use super::{Neighbor, find, lookup, neighbor_name, neighbors, place, published_platforms};
+use crate::model::metric::MetricInfo;
 use crate::model::placement::Placement;
 use crate::model::platform::PlatformId;
-use crate::model::units::{Direction, Unit};
+use crate::model::units::Unit;
 use crate::report::figures::{
     Arrangement, Axis, AxisScale, Bar, BarChart, BarSeries, Figure, Origin, Plot, Reference, Start,
 };
@@ -13,16 +14,17 @@ use crate::report::model::{CaseResult, View};
 use crate::report::published::{Published, PublishedSlowdown};
 use crate::stats::Response;
 
-/// Above this slowdown a linear axis would flatten all others.
-const LONG: f64 = 5.0;
+/// The largest slowdown on a linear axis. A larger one would flatten all others.
+const LINEAR_RANGE: f64 = 5.0;
 
-/// The figure of a placement; `None` when nothing was measured there.
+/// The figure of a placement; `None` without a measurement.
 pub(super) fn figure(view: &View<'_>, placement: Placement, published: &Published) -> Option<Figure> {
     let victim = victim(&view.workload);
-    let who = neighbours(view);
+    let who = neighbors(view);
     let series = series(view, placement, published, &who)?;
-    let long = series.iter().flat_map(|s| &s.bars).any(|b| matches!(b, Bar::Value { value, .. } if *value > LONG));
-    let (scale, start) = if long { (AxisScale::Log, Start::Fit) } else { (AxisScale::Linear, Start::Zero) };
+    let is_long =
+        series.iter().flat_map(|s| &s.bars).any(|b| matches!(b, Bar::Value { value, .. } if *value > LINEAR_RANGE));
+    let (scale, start) = if is_long { (AxisScale::Log, Start::Fit) } else { (AxisScale::Linear, Start::Zero) };
     let title = format!("{}: attackers {}", victim.name, place(placement));
     Some(Figure {
         id: view.id(placement.name()),
@@ -32,14 +34,14 @@ pub(super) fn figure(view: &View<'_>, placement: Placement, published: &Publishe
         plot: Plot::Bars(BarChart {
             y: Axis { label: "slowdown, 1 = alone".into(), unit: Unit::Ratio, scale, start },
             arrangement: Arrangement::Grouped,
-            groups: who.iter().map(|w| neighbour_name(*w)).collect(),
+            groups: who.iter().map(|w| neighbor_name(*w)).collect(),
             series,
             references: vec![Reference { value: 1.0, label: String::new() }],
         }),
     })
 }
 
-fn series(view: &View<'_>, placement: Placement, published: &Published, who: &[Neighbour]) -> Option<Vec<BarSeries>> {
+fn series(view: &View<'_>, placement: Placement, published: &Published, who: &[Neighbor]) -> Option<Vec<BarSeries>> {
     let metric = victim(&view.workload).metric;
     let ours = |platform: &PlatformId| BarSeries {
         name: view.name(platform),
@@ -63,24 +65,24 @@ fn series(view: &View<'_>, placement: Placement, published: &Published, who: &[N
 }
 
 fn caption(victim: &Victim) -> String {
-    let theirs = match victim.direction {
-        Direction::Higher => {
-            " The source's figure shows what is left of the throughput, which is 1 divided by the slowdown: 2 × here is \
+    let theirs = match victim.has_throughput() {
+        true => {
+            " The published figure shows the throughput that is left, which is 1 divided by the slowdown: 2 × here is \
              0.5 there."
         }
-        _ => "",
+        false => "",
     };
     format!(
-        "Slowdown of the {} victim against alone, paired by block; error bars: 95 % interval. The line at 1 is no \
-         slowdown; the placebo is an idle neighbour.{theirs}",
+        "Slowdown of the {} victim compared with the same victim alone, paired by round; error bars: 95 % interval. At 1 \
+         nothing changed; the placebo is an idle neighbor.{theirs}",
         victim.name
     )
 }
 
-fn bar(case: Option<&CaseResult>, metric: &str) -> Bar {
+fn bar(case: Option<&CaseResult>, metric: &MetricInfo) -> Bar {
     match case.and_then(|c| c.response(metric)) {
         None => Bar::Missing,
-        Some(r @ Response::DidNotRespond { .. }) => Bar::Word("DNR".into(), ratio_spread(r)),
+        Some(r @ Response::DidNotRespond { .. }) => Bar::Label("DNR".into(), ratio_spread(r)),
         Some(r @ Response::Slowdown(s)) => Bar::Value {
             value: s.ratio,
             spread: s.interval.map(|i| (i.low, i.high)),
@@ -95,15 +97,15 @@ fn published_bar(theirs: Option<&PublishedSlowdown>) -> Bar {
     Bar::Value { value, spread: None, hover: format!("{} (published, no interval)", times(value)) }
 }
 
-fn alternative(title: &str, who: &[Neighbour], series: &[BarSeries]) -> String {
-    let word = |(w, bar): (&Neighbour, &Bar)| match bar {
-        Bar::Value { value, .. } => Some(format!("{} {}", neighbour_name(*w), times(*value))),
-        Bar::Word(word, _) => Some(format!("{} {word}", neighbour_name(*w))),
+fn alternative(title: &str, who: &[Neighbor], series: &[BarSeries]) -> String {
+    let word = |(w, bar): (&Neighbor, &Bar)| match bar {
+        Bar::Value { value, .. } => Some(format!("{} {}", neighbor_name(*w), times(*value))),
+        Bar::Label(word, _) => Some(format!("{} {word}", neighbor_name(*w))),
         Bar::Missing => None,
     };
-    let of = |s: &BarSeries| {
+    let sentence = |s: &BarSeries| {
         let words: Vec<String> = who.iter().zip(&s.bars).filter_map(word).collect();
         format!(" {}: {}.", s.name, words.join(", "))
     };
-    format!("{title}.{}", series.iter().map(of).collect::<String>())
+    format!("{title}.{}", series.iter().map(sentence).collect::<String>())
 }
