@@ -1,6 +1,6 @@
 //! `cargo xtask doctor`: what can run here, what cannot and why, and what to do about it.
 //!
-//! It changes nothing on the host. The output has no colours, so that there is nothing for `NO_COLOR` to turn off.
+//! It changes nothing on the host. The output has no colors, so `NO_COLOR` has nothing to turn off.
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +13,8 @@ use crate::host::placement;
 use crate::host::{HostFacts, Topology, tools};
 use crate::model::placement::Placement;
 use crate::model::units::Bytes;
+use crate::platform::ResourceCost;
+use crate::platform::registry::{self, Isolation, Need};
 use anyhow::Context;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -20,35 +22,31 @@ use serde::Serialize;
 use crate::cli::platforms::{self, Answer};
 use crate::cli::setup::{self, TOOLS, Tool, ToolSelection};
 
-/// A thousand small containers of an engine on its bridges: the suite's largest step.
-const THOUSAND: Needs = Needs {
-    instances: 1000,
-    processes_each: 13,
-    own_processes_each: 0,
-    processes_more: 0,
-    fds_each: 4,
-    inotify_each: 1,
-    neighbors_each: 2,
-    memory_each: Bytes(16 << 20),
-    own_memory_each: Bytes(0),
-};
+/// The most instances of a step of the suite.
+const MOST_INSTANCES: u64 = 1000;
+
+/// Files that the harness keeps open for an instance.
+const FILES_EACH: u64 = 4;
 
 /// Show what can run here, what cannot and why, and what to do about it; changes nothing
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
-    /// Print it as one JSON object, for programs
+    /// Print one JSON object, for programs
     #[arg(long)]
     json: bool,
+    /// Print the platforms that a short run in CI measures on this host, one per line
+    #[arg(long, hide = true, conflicts_with = "json")]
+    smoke: bool,
 }
 
-/// Everything that doctor found.
+/// Everything that doctor checked.
 #[derive(Debug, Serialize)]
 struct Findings {
     facts: HostFacts,
     topology: String,
-    /// Who would run where under each placement; or why the host does not have it.
+    /// The CPUs under each placement, or why the host does not have it.
     placements: Vec<Finding>,
-    /// What is short for a thousand instances.
+    /// The limits that are too low for a thousand instances.
     limits: Vec<Shortfall>,
     toolchain: Vec<Finding>,
     /// The tools that setup installs.
@@ -57,7 +55,7 @@ struct Findings {
     platforms: Vec<Finding>,
 }
 
-/// One thing that is there, or not.
+/// Something that is available, or not.
 #[derive(Debug, Serialize)]
 struct Finding {
     what: String,
@@ -68,9 +66,9 @@ struct Finding {
 #[derive(Debug, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum State {
-    /// There, with what is known of it.
+    /// Available, with details.
     Ok { detail: String },
-    /// Not there, why, and the cure where there is one.
+    /// Not available, with the reason, and the remedy if there is one.
     Missing { reason: String },
 }
 
@@ -78,13 +76,14 @@ impl Doctor {
     /// Prints what can run here.
     ///
     /// # Errors
-    /// When the host cannot be read.
-    /// Runs the command.
-    ///
-    /// # Errors
     /// Fails with a message for the user; [`crate::cli::exit::code`] gives its exit code.
     pub fn run(self) -> anyhow::Result<()> {
-        let findings = Findings::gather(&platforms::survey()?)?;
+        let answers = platforms::survey()?;
+        if self.smoke {
+            smoke_platforms(&answers).iter().for_each(|name| println!("{name}"));
+            return Ok(());
+        }
+        let findings = Findings::gather(&answers)?;
         match self.json {
             true => println!("{}", serde_json::to_string_pretty(&findings)?),
             false => println!("{}", findings.as_text()),
@@ -101,7 +100,7 @@ impl Findings {
         Ok(Self {
             topology: topology.in_words(),
             placements: Placement::ALL.iter().map(|&p| placement_finding(&topology, p)).collect(),
-            limits: limits::check(&Limits::read(Path::new("/")), &THOUSAND),
+            limits: limits::check(&Limits::read(Path::new("/")), &thousand()),
             toolchain: toolchain()?,
             tools: tools_found(),
             access: access(&facts),
@@ -147,7 +146,7 @@ impl Findings {
         let tool = |(name, version): (&String, &Option<String>)| {
             [name.clone(), String::new(), version.clone().unwrap_or_else(unknown)]
         };
-        // Those of setup have a section of their own.
+        // The tools that setup installs have their own section.
         let others = f.tools.iter().filter(|(name, _)| TOOLS.iter().all(|t| !has_program(t, name)));
         facts.into_iter().map(row).chain(others.map(tool)).collect()
     }
@@ -171,35 +170,76 @@ impl Finding {
     }
 }
 
-fn placement_finding(topology: &Topology, placement: Placement) -> Finding {
-    let told = |a: placement::Assignment| match (a.victim.is_empty(), a.attackers.len()) {
-        (true, _) => "the host decides".to_owned(),
-        (false, 0) => format!("victim on CPU {}, harness on {}", a.victim, a.harness),
-        (false, 1) => format!("victim on CPU {}, attacker on {}, harness on {}", a.victim, a.attackers[0], a.harness),
-        (false, n) => format!("victim on CPU {}, {n} attackers, harness on {}", a.victim, a.harness),
-    };
-    Finding::of(placement.name(), placement::assign(topology, placement).map(told).map_err(|e| e.reason))
+/// The platforms of a short run in CI. What is built in must work there, so it is listed even if its check fails; the
+/// others are listed if they can run here, and the reasons of those that cannot go to standard error.
+fn smoke_platforms(answers: &[Answer]) -> Vec<String> {
+    let is_root = HostFacts::read(Path::new("/")).is_root();
+    let mut names = Vec::new();
+    for entry in registry::ENTRIES {
+        for variant in entry.variants.iter().filter(|variant| variant.in_smoke_run) {
+            let answer = answers.iter().find(|(name, _)| name == variant.name).map(|(_, answer)| answer);
+            let must_work = entry.is_built_in() && (is_root || !entry.needs(Need::Root));
+            match answer {
+                Some(Err(reason)) if !must_work => eprintln!("{} is skipped: {reason}", variant.name),
+                _ => names.push(variant.name.to_owned()),
+            }
+        }
+    }
+    names
 }
 
-/// What doctor says again when setup is through.
+/// What the suite's largest step needs: a thousand small containers on the platform that costs the most.
+fn thousand() -> Needs {
+    let containers = registry::ENTRIES.iter().filter(|entry| entry.isolation == Isolation::Container);
+    let costs: Vec<ResourceCost> = containers.map(|entry| entry.cost).collect();
+    let most = |value: fn(&ResourceCost) -> u64| costs.iter().map(value).max().unwrap_or(0);
+    Needs {
+        instances: MOST_INSTANCES,
+        processes_each: most(|cost| cost.tasks),
+        own_processes_each: 0,
+        processes_more: 0,
+        fds_each: FILES_EACH,
+        inotify_each: most(|cost| cost.inotify),
+        neighbors_each: most(|cost| cost.neighbors),
+        memory_each: Bytes(most(|cost| cost.memory.0)),
+        own_memory_each: Bytes(0),
+    }
+}
+
+fn placement_finding(topology: &Topology, placement: Placement) -> Finding {
+    let assignment = placement::assign(topology, placement).map_err(|e| e.reason);
+    Finding::of(placement.name(), assignment.map(|assignment| describe(&assignment)))
+}
+
+fn describe(assignment: &placement::Assignment) -> String {
+    let placement::Assignment { victim, attackers, harness, .. } = assignment;
+    match attackers.as_slice() {
+        _ if victim.is_empty() => "the host decides".to_owned(),
+        [] => format!("victim on CPU {victim}, harness on {harness}"),
+        [attacker] => format!("victim on CPU {victim}, attacker on {attacker}, harness on {harness}"),
+        several => format!("victim on CPU {victim}, {} attackers, harness on {harness}", several.len()),
+    }
+}
+
+/// The sections that doctor prints again after setup.
 ///
 /// # Errors
-/// When the platforms cannot be asked.
+/// Fails if the platforms cannot be checked.
 pub(in crate::cli) fn after_setup() -> anyhow::Result<String> {
     let platforms: Vec<_> = platforms::survey()?.into_iter().map(|(id, answer)| Finding::of(&id, answer)).collect();
     Ok(format!("{}\n\n{}", section("Tools", rows(&tools_found())), section("Platforms", rows(&platforms))))
 }
 
-/// Every program that setup installs unless told otherwise, and Docker's daemon.
+/// Every program that setup installs by default, and Docker's daemon.
 fn tools_found() -> Vec<Finding> {
     let program = |tool: &Tool, (name, how): (&str, &str)| {
-        let there = setup::find(name).map(|path| tools::version(&path, &[how], Duration::from_secs(10)));
-        let version = there.map(|version| version.unwrap_or_else(|| "there; it does not tell its version".to_owned()));
+        let installed = setup::find(name).map(|path| tools::version(&path, &[how], Duration::from_secs(10)));
+        let version = installed.map(|version| version.unwrap_or_else(|| "installed; unknown version".to_owned()));
         let missing = || format!("not installed; cargo xtask setup --only {}", tool.name);
         Finding::of(name, version.ok_or_else(missing))
     };
     let always = TOOLS.iter().filter(|tool| tool.wanted == ToolSelection::Always);
-    let programs = always.flat_map(|tool| tool.programs.iter().map(move |&asked| program(tool, asked)));
+    let programs = always.flat_map(|tool| tool.programs.iter().map(move |&entry| program(tool, entry)));
     programs.chain([Finding::of("Docker's daemon", setup::docker_answers())]).collect()
 }
 
@@ -207,7 +247,7 @@ fn has_program(tool: &Tool, name: &str) -> bool {
     tool.programs.iter().any(|(program, _)| *program == name)
 }
 
-/// Whether a compiler is there and whether it links static programs, found out by doing it.
+/// Tests whether there is a compiler and whether it links static programs.
 fn toolchain() -> anyhow::Result<Vec<Finding>> {
     let dir = tempfile::tempdir().context("make a folder for the probe")?;
     let source = dir.path().join("probe.c");
@@ -230,7 +270,7 @@ fn link_and_run(cc: &str, source: &Path) -> Result<String, String> {
     let output = compile.map_err(|e| format!("{cc} does not start: {e}"))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("`cc -static` fails: {}", errors.lines().next().unwrap_or("without a message").trim()));
+        return Err(format!("`cc -static` fails: {}", errors.lines().next().unwrap_or("no message").trim()));
     }
     match tools::version(&program, &[], Duration::from_secs(10)).as_deref() {
         Some("probe 1") => Ok("a static program links and runs".to_owned()),
@@ -249,13 +289,13 @@ fn access(facts: &HostFacts) -> Vec<Finding> {
         false => Err(format!("{mode}, but not writable by this user")),
     });
     let kvm = match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
-        Ok(_) => Ok("opens; whether guests execute is found out by the platforms".to_owned()),
+        Ok(_) => Ok("opens; the platforms test whether guests execute".to_owned()),
         Err(e) => Err(format!("/dev/kvm: {e}; virtual machines are emulated")),
     };
     vec![Finding::of("root", root), Finding::of("control groups", groups), Finding::of("KVM", kvm)]
 }
 
-/// Whether this user may make folders in `dir` or, where hierarchies are mounted side by side, in one of them.
+/// Whether this user may create folders in `dir` or, if hierarchies are mounted separately, in one of them.
 fn is_writable(dir: &Path) -> bool {
     // Opening writes nothing; the kernel checks the right to move processes here.
     let may_write = |p: &Path| fs::OpenOptions::new().write(true).open(p).is_ok();
@@ -269,7 +309,7 @@ fn limit_rows(shortfalls: &[Shortfall]) -> Vec<[String; 3]> {
         [s.what.clone(), state.to_owned(), format!("{}, needed {}: {}", s.have, s.need, s.cure)]
     };
     match shortfalls.is_empty() {
-        true => vec![["all".to_owned(), "ok".to_owned(), "nothing is short".to_owned()]],
+        true => vec![["all".to_owned(), "ok".to_owned(), "high enough".to_owned()]],
         false => shortfalls.iter().map(row).collect(),
     }
 }
@@ -297,16 +337,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_tells_what_there_is_what_is_needed_and_the_cure() {
+    fn a_limit_is_shown_with_what_is_needed_and_the_remedy() {
         let limits = Limits { inotify_instances: Some(128), memory_available: Some(Bytes(1)), ..Limits::default() };
-        let rows = limit_rows(&limits::check(&limits, &THOUSAND));
+        let rows = limit_rows(&limits::check(&limits, &thousand()));
         assert_eq!(rows.iter().map(|r| r[1].as_str()).collect::<Vec<_>>(), ["low", "no"]);
         assert!(rows[0][2].starts_with("128, needed 1064: sysctl -w "), "{}", rows[0][2]);
         assert_eq!(limit_rows(&[])[0][1], "ok");
     }
 
     #[test]
-    fn a_platforms_answer_becomes_a_row() {
+    fn the_answer_of_a_platform_becomes_a_row() {
         let rows = rows(&[
             Finding::of("youki", Ok("0.7".to_owned())),
             Finding::of("docker", Err("no socket; start it".to_owned())),
@@ -315,7 +355,20 @@ mod tests {
     }
 
     #[test]
-    fn json_has_every_section_and_tells_missing_from_there() {
+    fn a_smoke_run_measures_what_is_built_in_and_what_can_run() {
+        let answers = [
+            ("native".to_owned(), Err("broken".to_owned())),
+            ("docker".to_owned(), Err("no socket".to_owned())),
+            ("podman".to_owned(), Ok("4.3".to_owned())),
+            ("qemu:debian".to_owned(), Ok("10.0".to_owned())),
+        ];
+        let names = smoke_platforms(&answers);
+        let has = |name: &str| names.iter().any(|found| found == name);
+        assert!(has("native") && has("podman") && !has("docker") && !has("qemu:debian"), "{names:?}");
+    }
+
+    #[test]
+    fn json_has_every_section_and_what_is_missing() {
         let findings = Findings::gather(&[("docker".to_owned(), Err("no socket".to_owned()))]).unwrap();
         let json = serde_json::to_value(&findings).unwrap();
         for section in ["facts", "topology", "placements", "limits", "toolchain", "tools", "access", "platforms"] {
@@ -327,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compiler_that_cannot_link_is_told_with_the_first_line_of_its_complaint() {
+    fn a_compiler_that_cannot_link_is_reported_with_its_first_message() {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("probe.c");
         fs::write(&source, "no C\n").unwrap();

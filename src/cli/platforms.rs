@@ -25,7 +25,7 @@ pub(in crate::cli) fn survey() -> anyhow::Result<Vec<Answer>> {
 fn answer(id: &PlatformId, entry: &registry::Entry, facts: Result<PlatformFacts, Unavailable>) -> Answer {
     let description = facts.map(|facts| {
         let versions: Vec<String> = std::iter::once(facts.version).chain(facts.notes).collect();
-        format!("{}: {}", entry.about, versions.join("; "))
+        format!("{}: {}", entry.description, versions.join("; "))
     });
     (id.to_string(), description.map_err(|why| why.to_string()))
 }

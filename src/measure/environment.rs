@@ -163,7 +163,7 @@ pub(crate) fn needs(configuration: &Configuration, plan: &Plan, costs: &[Resourc
         processes_more: if forks { cpus * most(|cost| cost.forking) } else { 0 },
         fds_each: FILES_EACH,
         inotify_each: most(|cost| cost.inotify),
-        neighbors_each: if bridged { most(|cost| cost.neighbours) } else { 0 },
+        neighbors_each: if bridged { most(|cost| cost.neighbors) } else { 0 },
         memory_each: Bytes(most(|cost| cost.memory.0)),
         own_memory_each: Bytes(most_own(|cost| cost.memory.0)),
     }

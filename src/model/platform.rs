@@ -89,6 +89,13 @@ pub struct Unavailable {
     pub cure: String,
 }
 
+impl Unavailable {
+    /// Why a platform cannot run here, and what to do about it.
+    pub fn new(reason: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { reason: reason.into(), cure: cure.into() }
+    }
+}
+
 named_enum! {
     /// How an instance is connected.
     pub enum Networking ("network") {

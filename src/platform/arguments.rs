@@ -1,11 +1,11 @@
-//! The arguments of a guest program that every platform adds. Pure.
+//! The arguments that every platform adds to those of a guest program. Pure.
 
 use std::net::SocketAddr;
 
 use super::LaunchSpec;
 use crate::model::program::Program;
 
-/// Whether `program` works on files of its own and so needs `dir=`.
+/// Whether `program` writes files and so needs `dir=`.
 pub(super) fn needs_files(program: Program) -> bool {
     match program {
         Program::Open
@@ -21,8 +21,8 @@ pub(super) fn needs_files(program: Program) -> bool {
 }
 
 /// The arguments of the guest: those of `spec`, `deadline=` in whole seconds, rounded up, `dir=` if there is one, and
-/// for a server that is to be reached `listen=` and `port=`.
-pub(super) fn of_guest(spec: &LaunchSpec, dir: Option<&str>, listen: Option<SocketAddr>) -> Vec<String> {
+/// `listen=` and `port=` for a reachable server.
+pub(super) fn for_guest(spec: &LaunchSpec, dir: Option<&str>, listen: Option<SocketAddr>) -> Vec<String> {
     let seconds = spec.deadline.as_secs() + u64::from(spec.deadline.subsec_nanos() > 0);
     let mut arguments = spec.arguments.clone();
     arguments.push(format!("deadline={}", seconds.max(1)));
@@ -48,7 +48,7 @@ mod tests {
     #[case::rounded_up(1001, Some("/tmp"), None, "do=it deadline=2 dir=/tmp")]
     #[case::never_none(0, None, Some("0.0.0.0:80"), "do=it deadline=1 listen=0.0.0.0 port=80")]
     #[case::all(60_000, Some("/x"), Some("127.18.0.1:26379"), "do=it deadline=60 dir=/x listen=127.18.0.1 port=26379")]
-    fn a_guest_is_told(#[case] ms: u64, #[case] dir: Option<&str>, #[case] at: Option<&str>, #[case] expected: &str) {
+    fn a_guest_gets(#[case] ms: u64, #[case] dir: Option<&str>, #[case] at: Option<&str>, #[case] expected: &str) {
         let spec = LaunchSpec {
             name: "fw-20261121-084514-3f9a-0".into(),
             image: fake::image(Program::Probe),
@@ -61,6 +61,6 @@ mod tests {
             deadline: Duration::from_millis(ms),
         };
         let at = at.map(|at| at.parse().expect("an address"));
-        assert_eq!(of_guest(&spec, dir, at).join(" "), expected);
+        assert_eq!(for_guest(&spec, dir, at).join(" "), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! An arm of a comparison: a platform and what is set differently on it.
 //!
-//! Its text is `PLATFORM[,KEY=VALUE]...`; a comma in a value is written twice. The text reads back as the same arm, but
-//! that a relative path becomes absolute when it is read.
+//! Its text is `PLATFORM[,KEY=VALUE]...`; a comma in a value is written twice. Parsing the text gives the same arm, except
+//! that a relative path becomes absolute.
 
 mod guests;
 
@@ -16,72 +16,75 @@ use crate::model::names::UnknownName;
 use crate::model::platform::PlatformId;
 use crate::platform::{Key, SettingError, Settings};
 
-/// What one side of `cargo xtask ab` measures: `docker:runc`, `oci:crun,runtime=/opt/crun-2/bin/crun`.
+/// One side of `cargo xtask ab`: `docker:runc`, `oci:crun,runtime=/opt/crun-2/bin/crun`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Arm {
-    /// Where.
+    /// The platform.
     pub platform: PlatformId,
-    /// With what.
+    /// Its settings.
     pub settings: Settings,
 }
 
-/// A text that is no arm.
+/// An invalid arm.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArmError {
-    /// It begins with no platform's name.
+    /// The platform is unknown.
     #[error(transparent)]
     Platform(#[from] UnknownName),
-    /// One of its settings cannot be.
+    /// A setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// A setting is there twice.
+    /// A setting occurs twice.
     #[error("`{0}` is set twice in one arm")]
     Twice(Key),
 }
 
 impl Arm {
-    /// The platform as every run without an arm has it.
+    /// A platform without settings.
     pub fn plain(platform: PlatformId) -> Self {
         Self { platform, settings: Settings::default() }
     }
 
-    /// Sets `key` to `value`, in place of what was set before, as `--set KEY=VALUE` does.
+    /// Sets `key` to `value`, replacing what was set before, as `--set KEY=VALUE` does.
     ///
     /// # Errors
-    /// Names the key, the value and what is accepted.
+    /// Names the key, the value and what is expected.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ArmError> {
         Ok(self.settings.set(SettingError::key(key, value)?, value)?)
     }
 
-    /// As [`Arm::set`], of one text `KEY=VALUE`.
+    /// [`Arm::set`] for one text `KEY=VALUE`.
     ///
     /// # Errors
-    /// As [`Arm::set`], and when there is no `=`.
+    /// Those of [`Arm::set`], also if there is no `=`.
     pub fn set_text(&mut self, text: &str) -> Result<(), ArmError> {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         self.set(key, value)
     }
 
-    /// In words, how it differs from `other`, one text a difference: `runtime: /a against the usual one`. None when both
-    /// are the same.
+    /// The differences from `other`, one text each: `runtime: /a against the default`.
     pub fn differences(&self, other: &Arm) -> Vec<String> {
-        let word = |arm: &Arm, key: Key| arm.settings.get(key).unwrap_or_else(|| key.usual().to_owned());
-        let of_key = |&key: &Key| {
-            let (a, b) = (self.settings.get(key), other.settings.get(key));
-            (a != b).then(|| format!("{key}: {} against {}", word(self, key), word(other, key)))
-        };
-        let platform = (self.platform != other.platform)
-            .then(|| format!("platform: {} against {}", self.platform, other.platform));
-        platform.into_iter().chain(Key::ALL.iter().filter_map(of_key)).collect()
+        let mut differences = Vec::new();
+        if self.platform != other.platform {
+            differences.push(format!("platform: {} against {}", self.platform, other.platform));
+        }
+        for &key in Key::ALL {
+            if self.settings.get(key) != other.settings.get(key) {
+                differences.push(format!("{key}: {} against {}", self.value_text(key), other.value_text(key)));
+            }
+        }
+        differences
+    }
+
+    fn value_text(&self, key: Key) -> String {
+        self.settings.get(key).unwrap_or_else(|| key.default_text().to_owned())
     }
 }
 
-/// How `a` and `b` differ, in one line for reports.
+/// The differences between `a` and `b`, in one line for reports.
 pub fn difference(a: &Arm, b: &Arm) -> String {
-    match a.differences(b) {
-        none if none.is_empty() => "the same arm twice".to_owned(),
-        some => some.join("; "),
-    }
+    let differences = a.differences(b);
+    if differences.is_empty() { "the same arm twice".to_owned() } else { differences.join("; ") }
 }
 
 impl FromStr for Arm {
@@ -109,7 +112,7 @@ impl fmt::Display for Arm {
     }
 }
 
-/// `text` apart at its commas, with two of them as one that is meant.
+/// Splits `text` at its commas; two commas in a row are one comma of a value.
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let mut letters = text.chars().peekable();

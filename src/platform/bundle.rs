@@ -1,9 +1,8 @@
-//! A container's bundle: the folder with its `config.json`. The configuration is made purely from what is asked for.
+//! A container's bundle: the folder with its `config.json`.
 //!
-//! It is what `runc spec` writes (mounts, namespaces, masked paths, capabilities), without the view of the control
-//! groups that no guest here looks at, with a read-only root file system that all instances share, an in-memory `/tmp`
-//! and the limits. Fields: the OCI runtime specification, `config.md`
-//! and `config-linux.md`.
+//! The configuration is what `runc spec` writes (mounts, namespaces, masked paths, capabilities), without the mount of the
+//! control groups, which no guest here reads. It adds a read-only root file system that all instances share, an in-memory
+//! `/tmp`, and the limits. Fields: the OCI runtime specification, `config.md` and `config-linux.md`.
 
 use std::fs;
 use std::io;
@@ -15,34 +14,34 @@ use crate::host::cgroup::{CgroupMode, Quota};
 use crate::model::run::{RUN_VARIABLE, RunId};
 use crate::platform::{LaunchSpec, arguments, link};
 
-/// Where a guest keeps its files.
+/// The folder of a guest's files.
 pub(super) const GUEST_DIR: &str = "/tmp";
 
-/// What a sandbox with a kernel of its own may have of threads and processes besides its guest's, which count with them in
-/// its control group. gVisor (December 2022) has two dozen before its guest begins, and keeps those in which forked
-/// children ran: 12,600 after 48,000 forks in 45 s, growing little by then. It aborts, with exit code 2, where it is refused one.
+/// The threads and processes that a sandbox with its own kernel may have in addition to its guest's, since its control group
+/// counts both. gVisor (December 2022) has two dozen before its guest starts, and keeps those in which forked children ran:
+/// 12,600 after 48,000 forks in 45 s, growing slowly by then. It aborts with exit code 2 if it cannot create one.
 pub(super) const SANDBOX_TASKS: u32 = 16_384;
 
-/// What a container is made from besides its launch specification.
+/// What a container consists of, in addition to its launch specification.
 #[derive(Debug)]
 pub(super) struct BundleOptions<'a> {
     /// The run it belongs to.
     pub(super) run: &'a RunId,
-    /// Its group, from the top of every hierarchy.
+    /// Its group, relative to the top of every hierarchy.
     pub(super) cgroups_path: String,
     /// How the host mounts its control groups.
     pub(super) mode: CgroupMode,
     /// Whether the kernel accounts for swap.
     pub(super) swap: Swap,
-    /// The most open files that this process may allow another; raising its own limit takes `CAP_SYS_RESOURCE`.
+    /// The highest limit on open files that this process may set; a higher one takes `CAP_SYS_RESOURCE`.
     pub(super) most_files: u64,
-    /// The network namespace that it joins; it gets an empty one of its own without.
+    /// The network namespace that it joins; `None` for its own, empty one.
     pub(super) netns: Option<&'a Path>,
-    /// The share of a CPU's time that it gets; all that there is without.
+    /// Its quota of CPU time; `None` for no limit.
     pub(super) quota: Option<Quota>,
 }
 
-/// The open files of a container in `runc spec`.
+/// The limit on open files in `runc spec`.
 const FILES: u64 = 1024;
 
 /// Whether memory limits can cover swap here.
@@ -64,7 +63,7 @@ pub(super) fn write(dir: &Path, config: &Value) -> io::Result<PathBuf> {
 /// The container's configuration.
 pub(super) fn config(spec: &LaunchSpec, around: &BundleOptions<'_>) -> Value {
     let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
-    let arguments = arguments::of_guest(spec, dir, link::listen(spec));
+    let arguments = arguments::for_guest(spec, dir, link::listen(spec));
     let command: Vec<String> = std::iter::once(spec.image.guest_path()).chain(arguments).collect();
     let files = around.most_files.min(FILES);
     let capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
@@ -109,8 +108,8 @@ fn mounts() -> Value {
     ])
 }
 
-/// A control group namespace only in version 2, as `runc spec` has it. Who joins a network namespace keeps what is
-/// set up in it.
+/// The namespaces of `runc spec`, which has one for control groups only with version 2. A container that joins a network
+/// namespace keeps its links and addresses.
 fn namespaces(mode: CgroupMode, netns: Option<&Path>) -> Value {
     let mut kinds = vec!["pid", "ipc", "uts", "mount"];
     if mode == CgroupMode::V2 {
@@ -132,7 +131,7 @@ fn resources(spec: &LaunchSpec, around: &BundleOptions<'_>) -> Value {
     if let Some(limits) = spec.limits {
         resources["memory"] = json!({"limit": limits.memory});
         if around.swap == Swap::Limited {
-            // Memory and swap together: none of it may be swap.
+            // The limit covers memory and swap together, so there is no swap.
             resources["memory"]["swap"] = json!(limits.memory);
         }
         resources["pids"] = json!({"limit": limits.pids});
@@ -140,7 +139,7 @@ fn resources(spec: &LaunchSpec, around: &BundleOptions<'_>) -> Value {
     resources
 }
 
-/// Where the host mounts cgroup version 2.
+/// The host's mount point of cgroup version 2.
 pub(super) fn unified_mount() -> Option<PathBuf> {
     let mounts = procfs::process::Process::myself().and_then(|me| me.mountinfo()).ok()?;
     mounts.0.into_iter().find(|mount| mount.fs_type == "cgroup2").map(|mount| mount.mount_point)
@@ -173,7 +172,7 @@ mod tests {
         }
     }
 
-    fn made(spec: &LaunchSpec, mode: CgroupMode, swap: Swap) -> Value {
+    fn config_of(spec: &LaunchSpec, mode: CgroupMode, swap: Swap) -> Value {
         let run = "20261121-084514-3f9a".parse().expect("a run id");
         let cgroups_path = format!("/x/{}", spec.name);
         config(spec, &BundleOptions { run: &run, cgroups_path, mode, swap, most_files: 512, netns: None, quota: None })
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn without_limits_nothing_is_limited() {
-        let config = made(&spec(Program::Hello, None), CgroupMode::Hybrid, Swap::Limited);
+        let config = config_of(&spec(Program::Hello, None), CgroupMode::Hybrid, Swap::Limited);
         assert_eq!(config["linux"]["resources"], json!({"devices": [{"allow": false, "access": "rwm"}]}));
         assert_eq!(config["process"]["args"], json!(["/fw/hello", "rows=3", "deadline=2"]));
         assert_eq!(config["process"]["rlimits"][0]["hard"], 512, "no more than may be given");
@@ -190,7 +189,7 @@ mod tests {
     #[test]
     fn limits_are_written_as_the_runtime_reads_them() {
         let limits = Limits { memory: Bytes(64 << 20), pids: 16 };
-        let config = made(&spec(Program::Write, Some(limits)), CgroupMode::V1, Swap::Limited);
+        let config = config_of(&spec(Program::Write, Some(limits)), CgroupMode::V1, Swap::Limited);
         let resources = &config["linux"]["resources"];
         assert_eq!(resources["cpu"], json!({"cpus": "0-1"}));
         assert_eq!(resources["memory"], json!({"limit": 67108864, "swap": 67108864}));
@@ -223,9 +222,9 @@ mod tests {
         let mut spec = spec(Program::Redis, None);
         let listens =
             |config: &Value| config["process"]["args"].to_string().contains(r#""listen=0.0.0.0","port=6379""#);
-        assert!(!listens(&made(&spec, CgroupMode::V1, Swap::Limited)));
+        assert!(!listens(&config_of(&spec, CgroupMode::V1, Swap::Limited)));
         spec.network = Networking::Bridge;
-        assert!(listens(&made(&spec, CgroupMode::V1, Swap::Limited)));
+        assert!(listens(&config_of(&spec, CgroupMode::V1, Swap::Limited)));
         let namespaces = namespaces(CgroupMode::V1, Some(Path::new("/a/path")));
         assert_eq!(namespaces[4], json!({"type": "network", "path": "/a/path"}));
     }
@@ -233,7 +232,7 @@ mod tests {
     #[test]
     fn swap_is_left_out_where_the_kernel_does_not_account_for_it() {
         let limits = Limits { memory: Bytes(1 << 20), pids: 1 };
-        let config = made(&spec(Program::Hello, Some(limits)), CgroupMode::V2, Swap::Unaccounted);
+        let config = config_of(&spec(Program::Hello, Some(limits)), CgroupMode::V2, Swap::Unaccounted);
         assert_eq!(config["linux"]["resources"]["memory"], json!({"limit": 1048576}));
     }
 
@@ -241,7 +240,7 @@ mod tests {
     fn the_runtimes_own_types_understand_the_configuration() {
         let limits = Limits { memory: Bytes(64 << 20), pids: 16 };
         for mode in [CgroupMode::V1, CgroupMode::V2] {
-            let text = made(&spec(Program::Write, Some(limits)), mode, Swap::Limited).to_string();
+            let text = config_of(&spec(Program::Write, Some(limits)), mode, Swap::Limited).to_string();
             let read: libcontainer::oci_spec::runtime::Spec = serde_json::from_str(&text).expect("a configuration");
             let namespaces = read.linux().as_ref().and_then(|l| l.namespaces().as_ref()).map_or(0, Vec::len);
             assert_eq!(namespaces, if mode == CgroupMode::V2 { 6 } else { 5 });

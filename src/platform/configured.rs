@@ -1,10 +1,11 @@
-//! A platform with an arm's settings: what holds for every platform that has any. One without is not wrapped.
+//! A platform with an arm's settings: everything that is the same for all platforms. One without settings is not wrapped.
 
 use std::path::Path;
 
 use super::inject::{Amount, Inject};
 use super::{
-    BootArtifact, Context, Error, Instance, Key, LaunchSpec, Platform, Purpose, ResourceCost, Settings, honour,
+    BootArtifact, Context, Error, Instance, Key, LaunchSpec, Platform, Purpose, ResourceCost, Settings,
+    UnsupportedSetting,
 };
 use crate::guest::{Image, Manifest, file_digest, revision};
 use crate::host::cgroup::Hierarchies;
@@ -12,12 +13,11 @@ use crate::host::clock::Clock;
 use crate::host::folders::Folders;
 use crate::host::network;
 use crate::model::platform::{Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
-use crate::platform::engine_api::Address;
 use crate::platform::load_generator::LoadGenerator;
 
-/// How notes on settings begin.
+/// The start of notes on settings.
 const SET: &str = "set: ";
-/// How many digits tell one program from another.
+/// How many digits of a digest identify a program.
 const DIGEST: usize = 16;
 
 /// A platform with settings.
@@ -29,14 +29,14 @@ pub(super) struct ConfiguredPlatform {
 }
 
 impl PlatformFacts {
-    /// What an arm sets, one text a setting.
+    /// The notes on what an arm sets, one per setting.
     pub(crate) fn set(&self) -> impl Iterator<Item = &str> {
         self.notes.iter().map(String::as_str).filter(|note| note.starts_with(SET))
     }
 }
 
 impl ConfiguredPlatform {
-    /// `platform`, which was made with the settings of `context`.
+    /// Wraps `platform`, which was created with the settings of `context`.
     pub(super) fn new(platform: Box<dyn Platform>, context: &Context) -> Self {
         Self { platform, context: context.clone(), folders: Folders::from_env() }
     }
@@ -45,95 +45,100 @@ impl ConfiguredPlatform {
         &self.context.settings
     }
 
-    /// What is set, for readers. A program is told by its content, too: it may be built anew at the same path.
+    /// One note per setting. A program's note has its digest as well, since it may be rebuilt at the same path.
     fn notes(&self) -> Result<Vec<String>, Unavailable> {
         let settings = self.settings();
-        let program = |key| match key {
-            Key::Runtime => settings.runtime.as_deref(),
-            Key::Qemu => settings.qemu.as_deref(),
-            _ => None,
-        };
         let note = |(key, value)| {
-            let digest =
-                program(key).map(file_digest).transpose().map_err(|e| lacks(e.to_string(), "make it readable"))?;
-            let content = digest.map(|digest| format!(", SHA-256 {}", &digest[..DIGEST])).unwrap_or_default();
-            Ok(format!("{SET}{key}={value}{content}"))
+            let program = match key {
+                Key::Runtime => settings.runtime.as_deref(),
+                Key::Qemu => settings.qemu.as_deref(),
+                _ => None,
+            };
+            Ok(format!("{SET}{key}={value}{}", program.map(content_note).transpose()?.unwrap_or_default()))
         };
         settings.given().map(note).collect()
     }
 
-    /// What has to be on this host for the settings.
+    /// Checks that this host has what the settings need.
     fn check_host(&self) -> Result<(), Unavailable> {
         let settings = self.settings();
+        if settings.images.is_some() && settings.guests.is_some() {
+            return Err(Unavailable::new("both images= and guests= choose the guests", "remove one of them"));
+        }
         settings.images.as_deref().map_or(Ok(()), check_images)?;
         if let Some(name) = &settings.guests {
             revision::commit(&self.folders.project, name)
-                .map_err(|e| lacks(e.to_string(), "name a commit, a branch or a tag of this project"))?;
+                .map_err(|e| Unavailable::new(e.to_string(), "name a commit, a branch or a tag of this project"))?;
         }
         match settings.inject {
-            Some(Inject::Quota(_)) => self.check_quota(),
+            Some(Inject::Quota(_)) => check_quota(),
             Some(Inject::Delay(_)) => check_delay(),
             _ => Ok(()),
         }
     }
 
-    fn check_quota(&self) -> Result<(), Unavailable> {
-        let is_elsewhere = Address::from_env().is_ok_and(|address| !address.is_local());
-        if is_elsewhere && self.id().as_str().starts_with("docker") {
-            return Err(lacks("the quota of an engine elsewhere cannot be looked after", "use an engine of this host"));
-        }
-        let hierarchies = Hierarchies::read(Path::new("/")).map_err(|e| e.to_string());
-        let can =
-            hierarchies.and_then(|all| all.check_limits().and_then(|()| all.check_quota()).map_err(|e| e.to_string()));
-        can.map_err(|why| lacks(why, "mount the cgroup controllers writable, and run as root; or inject busy work"))
-    }
-
-    /// `spec` with the busy work that its guest is to do.
-    fn busy(&self, spec: &LaunchSpec) -> Result<LaunchSpec, Error> {
+    /// `spec` with the busy work for its guest.
+    fn with_busy_work(&self, spec: &LaunchSpec) -> Result<LaunchSpec, Error> {
         let mut spec = spec.clone();
         match self.settings().inject {
             Some(Inject::Busy(_)) if spec.purpose != Purpose::Measured => {}
             Some(Inject::Busy(_)) if spec.image.program.is_server() => {
-                let reason = format!("{} answers with its own code, which does no busy work", spec.image.program);
-                return Err(lacks(reason, "inject a quota or a delay").into());
+                let reason = format!("{} is not our code and does no busy work", spec.image.program);
+                return Err(Unavailable::new(reason, "inject a quota or a delay").into());
             }
             Some(Inject::Busy(Amount::Time(span))) => spec.arguments.push(format!("busy={}", span.0)),
             Some(Inject::Busy(Amount::Percent(share))) => {
-                return Err(Error::Fatal(format!("busy work of {share} % was launched before anybody knew of what")));
+                return Err(Error::Fatal(format!("busy work of {share} % was launched before its median was known")));
             }
             _ => {}
         }
         Ok(spec)
     }
 
-    /// A delay of nothing would be a drill that never comes.
+    /// Rejects a delay of packets where there are none: the drill would have no effect.
     fn check_network(&self, spec: &LaunchSpec) -> Result<(), Unavailable> {
-        let is_idle = spec.network == Networking::None && self.settings().delay(spec).is_some();
-        let cure = "measure with --network bridge, or inject busy work or a quota";
-        if is_idle { Err(lacks("an instance without a network has no packets to delay", cure)) } else { Ok(()) }
+        if spec.network == Networking::None && self.settings().delay(spec).is_some() {
+            return Err(Unavailable::new(
+                "an instance without a network has no packets to delay",
+                "measure with --network bridge, or inject busy work or a quota",
+            ));
+        }
+        Ok(())
     }
 }
 
+/// The digest of a program, as text for a note.
+fn content_note(program: &Path) -> Result<String, Unavailable> {
+    let digest = file_digest(program).map_err(|e| Unavailable::new(e.to_string(), "make it readable"))?;
+    Ok(format!(", SHA-256 {}", &digest[..DIGEST]))
+}
+
 fn check_images(folder: &Path) -> Result<(), Unavailable> {
-    let found = Manifest::load(&folder.join("programs")).map_err(|e| e.to_string());
-    let found = found.and_then(|it| it.ok_or_else(|| format!("{} has no programs/manifest.json", folder.display())));
-    let cure = "name a folder that was target/featherweight/images, copied with cp -a";
-    found.map(drop).map_err(|reason| lacks(reason, cure))
+    let reason = match Manifest::load(&folder.join("programs")) {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => format!("{} has no programs/manifest.json", folder.display()),
+        Err(e) => e.to_string(),
+    };
+    Err(Unavailable::new(reason, "name a copy of target/featherweight/images that cp -a made"))
+}
+
+fn check_quota() -> Result<(), Unavailable> {
+    let hierarchies = Hierarchies::read(Path::new("/")).map_err(|e| no_quota(&e))?;
+    hierarchies.check_limits().and_then(|()| hierarchies.check_quota()).map_err(|e| no_quota(&e))
+}
+
+fn no_quota(reason: &dyn std::fmt::Display) -> Unavailable {
+    Unavailable::new(reason.to_string(), "mount the cgroup controllers writable, and run as root; or inject busy work")
 }
 
 fn check_delay() -> Result<(), Unavailable> {
-    let why = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::NotFound => lacks(
+    network::can_delay().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Unavailable::new(
             "this kernel has no netem, which delays packets",
             "load it: modprobe sch_netem; or use a kernel with CONFIG_NET_SCH_NETEM; or inject busy work or a quota",
         ),
-        _ => lacks(format!("packets cannot be delayed: {e}"), "run as root, or inject busy work"),
-    };
-    network::can_delay().map_err(why)
-}
-
-fn lacks(reason: impl Into<String>, cure: &str) -> Unavailable {
-    Unavailable { reason: reason.into(), cure: cure.to_owned() }
+        _ => Unavailable::new(format!("packets cannot be delayed: {e}"), "run as root, or inject busy work"),
+    })
 }
 
 impl Platform for ConfiguredPlatform {
@@ -145,8 +150,12 @@ impl Platform for ConfiguredPlatform {
         self.platform.capabilities()
     }
 
+    fn supports(&self, settings: &Settings) -> Result<(), UnsupportedSetting> {
+        self.platform.supports(settings)
+    }
+
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
-        honour::check(self.id(), self.settings())?;
+        self.platform.supports(self.settings())?;
         self.check_host()?;
         let mut facts = self.platform.check()?;
         facts.notes.extend(self.notes()?);
@@ -175,7 +184,7 @@ impl Platform for ConfiguredPlatform {
 
     fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
         self.check_network(spec)?;
-        self.platform.launch(&self.busy(spec)?)
+        self.platform.launch(&self.with_busy_work(spec)?)
     }
 }
 

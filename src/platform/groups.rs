@@ -1,16 +1,21 @@
-//! The control groups of a run: one parent, `/<run>`, in every hierarchy, and one group an instance below it.
+//! The control groups of a run: one parent, `/<run>`, in every hierarchy, and one group per instance below it.
 
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Context;
-use crate::host::cgroup::{Cgroup, CgroupMode, Hierarchies, Quota};
+use crate::host::cgroup::{Cgroup, CgroupMode, Controller, Hierarchies, Quota};
 use crate::host::ledger::{Ledger, Resource};
 use crate::model::cpuset::CpuSet;
 use crate::model::units::Bytes;
 
-/// The groups that one platform makes for one run. Dropping it removes the parent, if nothing is left in it.
+/// The controllers of a process with limits. `cpuacct` has no limit and counts the CPU time. `cpu` is missing, since a group
+/// of its own would change how the scheduler shares a CPU among plain processes.
+pub(super) const PROCESS_CONTROLLERS: &[Controller] =
+    &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
+
+/// The groups of one platform in one run. Dropping it removes the parent if that is empty.
 #[derive(Debug)]
 pub(super) struct Groups {
     ledger: Arc<Ledger>,
@@ -25,10 +30,10 @@ struct Parent {
 }
 
 impl Groups {
-    /// The groups over those hierarchies of this host that `choose` picks. Makes nothing yet.
+    /// The groups in those hierarchies of this host that `choose` selects. Creates nothing yet.
     ///
     /// # Errors
-    /// Says why instances cannot be limited here.
+    /// States why instances cannot be limited here.
     pub(super) fn find(context: &Context, choose: impl FnOnce(Hierarchies) -> Hierarchies) -> Result<Self, String> {
         let hierarchies = Arc::new(choose(Hierarchies::read(Path::new("/")).map_err(|e| e.to_string())?));
         hierarchies.check_limits().map_err(|e| e.to_string())?;
@@ -42,39 +47,39 @@ impl Groups {
         self.hierarchies.mode()
     }
 
-    /// Whether the kernel accounts for swap in the groups below the parent, once that is made.
+    /// Whether the kernel accounts for swap in the groups below the parent. Known after the parent was created.
     pub(super) fn limits_swap(&self) -> bool {
         self.parent.lock().unwrap_or_else(PoisonError::into_inner).cgroup.limits_swap()
     }
 
-    /// The path of an instance's group from the top of every hierarchy.
+    /// The path of an instance's group, relative to the top of every hierarchy.
     pub(super) fn path(&self, instance: &str) -> String {
         format!("/{}/{instance}", self.ledger.run().name())
     }
 
-    /// Writes the group of `instance` down, which somebody else may make, parent and all.
+    /// Records the group of `instance`, which another program creates together with its parent.
     ///
     /// # Errors
-    /// When the ledger cannot be written.
+    /// Fails if the ledger cannot be written.
     pub(super) fn foresee(&self, instance: &str) -> io::Result<Cgroup> {
         let cgroup = self.hierarchies.group(Path::new(&self.path(instance)));
-        self.write_down(&cgroup)?;
+        self.record_all(&cgroup)?;
         Ok(cgroup)
     }
 
-    /// Makes the run's parent if it is not there and writes the group of `instance` down, which is not made yet.
+    /// Creates the run's parent if it is missing, and records the group of `instance`, which is not created yet.
     ///
     /// # Errors
-    /// When the ledger cannot be written, or the parent cannot be made.
+    /// Fails if the ledger cannot be written, or the parent cannot be created.
     pub(super) fn record(&self, instance: &str) -> io::Result<Cgroup> {
         self.ensure_parent()?;
         self.foresee(instance)
     }
 
-    /// Makes the group of `instance`, in the ledger first, with these limits.
+    /// Creates the group of `instance` with these limits, after recording it in the ledger.
     ///
     /// # Errors
-    /// When the kernel refuses; nothing of it is left then.
+    /// Fails if the kernel refuses, and then leaves nothing behind.
     pub(super) fn confine(
         &self,
         instance: &str,
@@ -96,11 +101,11 @@ impl Groups {
         made.map(|()| cgroup)
     }
 
-    /// Gives `confined`, the group of `instance`, a quota, if there is to be one; makes a group without limits for it where
-    /// there is none.
+    /// Sets a `quota`, if there is one, on `confined`, the group of `instance`. Creates a group without limits if there is
+    /// none.
     ///
     /// # Errors
-    /// When the kernel refuses; nothing of it is left then.
+    /// Fails if the kernel refuses, and then leaves nothing behind.
     pub(super) fn slow_down(
         &self,
         instance: &str,
@@ -119,18 +124,18 @@ impl Groups {
         made.map(|()| Some(cgroup))
     }
 
-    /// Two launches at once must not both find a parent that has no CPUs yet.
+    /// Simultaneous launches must not see a parent that has no CPUs yet, hence the lock.
     fn ensure_parent(&self) -> io::Result<()> {
         let mut parent = self.parent.lock().unwrap_or_else(PoisonError::into_inner);
         if !parent.recorded {
-            self.write_down(&parent.cgroup)?;
+            self.record_all(&parent.cgroup)?;
             parent.recorded = true;
         }
         // Another platform of the same run may have removed it at its end.
         if parent.cgroup.exists() { Ok(()) } else { parent.cgroup.create() }
     }
 
-    fn write_down(&self, cgroup: &Cgroup) -> io::Result<()> {
+    fn record_all(&self, cgroup: &Cgroup) -> io::Result<()> {
         let mut dirs = cgroup.dirs().iter().chain(cgroup.others());
         dirs.try_for_each(|dir| self.ledger.record(&Resource::Cgroup { path: dir.clone() }))
     }

@@ -1,4 +1,4 @@
-//! One running instance of a platform.
+//! A running instance of a platform.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use crate::host::cgroup::Cgroup;
 use crate::model::event::Events;
 use crate::model::units::{Bytes, Nanos};
 
-/// What can be waited for.
+/// An event to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Milestone {
     /// The first `FW main`.
     Main,
     /// The first `FW ready`.
     Ready,
-    /// An `FW ops N` with N > 0: an attacker really attacks.
+    /// An `FW ops N` with N > 0: an attacker does attack.
     Attacking,
     /// The `FW result` line.
     Result,
@@ -26,21 +26,21 @@ pub enum Milestone {
     Exit,
 }
 
-/// A line of the guest with the instant the harness read it.
+/// A line of the guest, with the instant at which the harness read it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StampedLine {
-    /// When.
+    /// The instant.
     pub at: Nanos,
-    /// What.
+    /// The line.
     pub line: GuestLine,
 }
 
-/// Where the server in an instance answers.
+/// The address of the server in an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its address.
+    /// The address and port.
     pub address: SocketAddr,
-    /// The network namespace from which that address can be reached; `None` is the harness's own.
+    /// The network namespace that reaches the address; `None` for the harness's own.
     pub netns: Option<PathBuf>,
 }
 
@@ -48,46 +48,46 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exit {
-    /// It returned this code.
+    /// It exited with this code.
     Code(i32),
     /// A signal ended it.
     Signal(i32),
 }
 
-/// A kernel thread that executes an instance, for reading placement back.
+/// A kernel thread that executes an instance, to read the placement back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuestThread {
-    /// Its process, in the host's process namespace.
+    /// Its process, in the host's PID namespace.
     pub pid: i32,
-    /// Itself, in the host's process namespace.
+    /// The thread, in the host's PID namespace.
     pub tid: i32,
-    /// What it does.
+    /// Its role.
     pub role: ThreadRole,
 }
 
 /// What a thread does for its instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThreadRole {
-    /// The virtual machine monitor's own work.
+    /// Works for the virtual machine monitor.
     Vmm,
     /// Executes a virtual CPU.
     Vcpu,
-    /// A process in a container, or a bare process.
+    /// Belongs to a process in a container, or to a bare process.
     Process,
 }
 
-/// What is left of an instance after its end.
+/// What remains of an instance after its end.
 #[derive(Debug, Clone)]
 pub struct Stopped {
     /// How it ended.
     pub exit: Exit,
-    /// All its events, `gone` included.
+    /// All its events, including `gone`.
     pub events: Events,
     /// All its lines.
     pub lines: Vec<StampedLine>,
 }
 
-/// One instance. Dropping it without [`Instance::stop`] kills and removes it as the last resort, and says so.
+/// An instance. As a last resort, dropping it without [`Instance::stop`] kills and removes it, and prints a warning.
 pub trait Instance: Send + std::fmt::Debug {
     /// Its name in the run.
     fn name(&self) -> &str;
@@ -95,31 +95,38 @@ pub trait Instance: Send + std::fmt::Debug {
     /// The events so far.
     fn events(&self) -> &Events;
 
-    /// Reads what the guest has printed until now, without waiting, and gives all its lines; at most a few thousand,
-    /// the rest counted and dropped.
+    /// Reads the available output, without waiting, and returns all lines so far. It keeps at most a few thousand lines
+    /// and counts the others.
     fn lines(&mut self) -> &[StampedLine];
 
-    /// Waits until `milestone` or the instant `deadline`, reading the guest's lines meanwhile. Returns when it
-    /// happened, at once if it already has. A guest that ends or prints `FW error` before the milestone is a failure.
+    /// Waits for `milestone`, and reads the guest's lines meanwhile. Returns the instant at which it happened, at once if
+    /// it already has.
+    ///
+    /// # Errors
+    /// Fails at `deadline`, and if the guest ends or prints `FW error` before the milestone.
     fn wait_for(&mut self, milestone: Milestone, deadline: Nanos) -> Result<Nanos, Error>;
 
-    /// The threads that execute it now; empty once it has ended.
+    /// The threads that execute it; empty after its end.
     fn threads(&self) -> Vec<GuestThread>;
 
-    /// Its cgroup, where it has one of its own.
+    /// Its cgroup, if it has its own.
     fn cgroup(&self) -> Option<&Cgroup>;
 
-    /// The size of the memory that the guest was given as its own; `None` where it shares the host's, as a process does.
+    /// The size of the guest's own memory; `None` if it shares the host's, as a process does.
     fn guest_memory(&self) -> Option<Bytes> {
         None
     }
 
-    /// Where its server answers; `None` when it serves nothing or has no network.
+    /// The address of its server; `None` if it does not serve or has no network.
     fn endpoint(&self) -> Option<Endpoint>;
 
-    /// Begins to end it, without waiting. Harmless if it has ended.
+    /// Kills it without waiting. Harmless if it has ended.
     fn kill(&mut self);
 
-    /// Ends it if it lives, waits for its end, reads what it still printed and removes all that was made for it.
+    /// Ends it if it lives, waits for its end, reads the rest of its output and removes everything that was created for
+    /// it.
+    ///
+    /// # Errors
+    /// Fails if something cannot be removed, or if its exit status is unknown.
     fn stop(self: Box<Self>) -> Result<Stopped, Error>;
 }

@@ -1,4 +1,4 @@
-//! How a container is connected: what `youki` and other runtimes of bundles share.
+//! The network connection of a container, for every platform that can put one into a network namespace.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,7 +8,7 @@ use super::{Context, Endpoint, LaunchSpec};
 use crate::host::network::Attachment;
 use crate::model::platform::Networking;
 
-/// A container's connection, if it was asked for. Dropping it removes it.
+/// A container's connection, if it has one. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct Link {
     attachment: Option<Attachment>,
@@ -16,10 +16,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects the instance of `spec` as it asks. Comes after `spawn`, since connecting is a part of every boot.
+    /// Connects the instance of `spec` if it demands that. Called after `spawn`, since connecting is a part of the boot.
     ///
     /// # Errors
-    /// When the network cannot be made.
+    /// Fails if the network cannot be created.
     pub(super) fn connect(context: &Context, spec: &LaunchSpec) -> io::Result<Self> {
         match spec.network {
             Networking::None => Ok(Self { attachment: None, endpoint: None }),
@@ -34,26 +34,26 @@ impl Link {
         }
     }
 
-    /// The network namespace that the container joins; `None` for one of its own.
+    /// The network namespace that the container joins; `None` for its own, empty one.
     pub(super) fn netns(&self) -> Option<PathBuf> {
         self.attachment.as_ref().map(Attachment::netns)
     }
 
-    /// Where its server answers.
+    /// The address of its server.
     pub(super) fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint.clone()
     }
 
-    /// Removes the connection, once the container's processes have ended. Harmless the second time.
+    /// Removes the connection, after the container's processes have ended. Harmless when repeated.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// Fails if the kernel refuses.
     pub(super) fn disconnect(&mut self) -> io::Result<()> {
         self.attachment.take().map_or(Ok(()), Attachment::detach)
     }
 }
 
-/// Where the server of `spec` listens in its container: on whatever address that has.
+/// The address on which the server of `spec` listens in its container: any.
 pub(super) fn listen(spec: &LaunchSpec) -> Option<SocketAddr> {
     let port = spec.image.program.listens().filter(|_| spec.network == Networking::Bridge)?;
     Some(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))

@@ -1,12 +1,17 @@
 //! What an arm of a comparison sets differently on its platform.
 //!
-//! A platform honours a setting or refuses it in its check, with the reason and the cure: none is ignored.
+//! A platform supports a setting or rejects it in its check, with the reason and the remedy; it ignores none.
+
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
+
+pub(super) use support::Refusal;
+pub use support::{SettingKind, UnsupportedSetting};
 
 use super::inject::{Inject, ParseInjectError};
 use super::{Context, LaunchSpec, Purpose};
@@ -18,7 +23,7 @@ use crate::model::platform::Unavailable;
 use crate::model::units::Nanos;
 
 named_enum! {
-    /// What can be set.
+    /// A setting's key.
     pub enum Key ("setting") {
         /// The OCI runtime's program.
         Runtime = "runtime",
@@ -28,38 +33,38 @@ named_enum! {
         Images = "images",
         /// A git revision of this project whose guests are built.
         Guests = "guests",
-        /// Words for the guest kernel's command line.
+        /// More words on the guest kernel's command line.
         Append = "append",
-        /// A fire drill.
+        /// A deliberate slowdown.
         Inject = "inject",
     }
 }
 
-/// Settings of a platform beyond its name. The default is what every run without an arm has.
+/// A platform's settings. The default is a platform without any, as in every run without arms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// The OCI runtime's program, instead of the one in PATH.
+    /// The OCI runtime's program, instead of the one in `PATH`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<PathBuf>,
-    /// QEMU's program, instead of the one in PATH.
+    /// QEMU's program, instead of the one in `PATH`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qemu: Option<PathBuf>,
-    /// A folder of guest images that are taken as they are, instead of those that are built here.
+    /// A folder of guest images, used as they are, instead of those that are built here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
-    /// A git revision of this project, whose guests are built and measured.
+    /// A Git revision of this project whose guests are built and measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guests: Option<String>,
-    /// Words that are added to the guest kernel's command line.
+    /// More words on the guest kernel's command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub append: Option<String>,
-    /// What makes it slower on purpose.
+    /// A deliberate slowdown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inject: Option<Inject>,
 }
 
-/// A setting that cannot be.
+/// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}={value}: {why}")]
 pub struct SettingError {
@@ -73,7 +78,7 @@ impl SettingError {
         Self { key: key.to_string(), value: value.to_owned(), why: why.to_string() }
     }
 
-    /// The key of that name; `value` is for the error.
+    /// Parses a key; `value` is for the error message.
     pub(crate) fn key(name: &str, value: &str) -> Result<Key, Self> {
         let unknown = |e: UnknownName| Self::new(name, value, UnknownName { accepted: accepted(), ..e });
         name.parse().map_err(unknown)
@@ -86,7 +91,7 @@ pub fn accepted() -> String {
 }
 
 impl Key {
-    /// What its value is.
+    /// The form of its value.
     pub const fn form(self) -> &'static str {
         match self {
             Key::Runtime | Key::Qemu => "PATH",
@@ -97,10 +102,10 @@ impl Key {
         }
     }
 
-    /// What holds when it is not set, in words.
-    pub const fn usual(self) -> &'static str {
+    /// What applies if it is not set, in words.
+    pub const fn default_text(self) -> &'static str {
         match self {
-            Key::Runtime | Key::Qemu => "the usual one",
+            Key::Runtime | Key::Qemu => "the default",
             Key::Images | Key::Guests => "those built here",
             Key::Append => "no words",
             Key::Inject => "nothing",
@@ -109,34 +114,34 @@ impl Key {
 }
 
 impl Settings {
-    /// Sets `key` in place of what was set before. A relative path is one from the folder that this process is in.
+    /// Sets `key`, replacing what was set before. A relative path starts at this process's folder.
     ///
     /// # Errors
-    /// Names the key, the value and what is accepted.
+    /// Names the key, the value and what is expected.
     pub fn set(&mut self, key: Key, value: &str) -> Result<(), SettingError> {
-        let wrong = |why: String| SettingError::new(key, value, why);
+        let invalid = |why: String| SettingError::new(key, value, why);
         if value.is_empty() {
-            return Err(wrong(format!("no value; {key}={} is accepted", key.form())));
+            return Err(invalid(format!("no value; expected {key}={}", key.form())));
         }
         if value.contains(['\0', '\n']) {
-            return Err(wrong("a value has one line".to_owned()));
+            return Err(invalid("expected a single line".to_owned()));
         }
-        let path = || std::path::absolute(value).map_err(|e| wrong(e.to_string()));
+        let path = || std::path::absolute(value).map_err(|e| invalid(e.to_string()));
         match key {
             Key::Runtime => self.runtime = Some(path()?),
             Key::Qemu => self.qemu = Some(path()?),
             Key::Images => self.images = Some(path()?),
             Key::Guests => self.guests = Some(value.to_owned()),
-            Key::Append => match value.split_whitespace().find(|word| is_ours(word)) {
-                Some(word) => return Err(wrong(format!("`{word}` is the harness's own to say"))),
+            Key::Append => match value.split_whitespace().find(|word| is_reserved(word)) {
+                Some(word) => return Err(invalid(format!("`{word}` is reserved for the harness"))),
                 None => self.append = Some(value.to_owned()),
             },
-            Key::Inject => self.inject = Some(value.parse().map_err(|e: ParseInjectError| wrong(e.to_string()))?),
+            Key::Inject => self.inject = Some(value.parse().map_err(|e: ParseInjectError| invalid(e.to_string()))?),
         }
         Ok(())
     }
 
-    /// The value of `key` as text; `None` when it is not set.
+    /// The value of `key` as text; `None` if it is not set.
     pub fn get(&self, key: Key) -> Option<String> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         match key {
@@ -149,7 +154,7 @@ impl Settings {
         }
     }
 
-    /// What is set, in the order of the keys.
+    /// Every key that is set, with its value.
     pub fn given(&self) -> impl Iterator<Item = (Key, String)> {
         Key::ALL.iter().filter_map(|&key| Some((key, self.get(key)?)))
     }
@@ -159,27 +164,26 @@ impl Settings {
         self.given().next().is_none()
     }
 
-    /// Busy work that was asked for as a share of what is measured, as a time, now that its median is known. Everything
-    /// else stays as it is.
+    /// Turns busy work that is a share of the measured median into a time. Everything else stays as it is.
     pub fn resolve_busy(&mut self, median: Nanos) {
         self.inject = self.inject.map(|inject| inject.resolved(median));
     }
 
-    /// Whether it still takes a median to know how much busy work there is to be: see [`Settings::resolve_busy`].
+    /// Whether [`Settings::resolve_busy`] still has to be called.
     pub fn is_unresolved(&self) -> bool {
         self.inject.is_some_and(Inject::is_unresolved)
     }
 
-    /// The folders of an arm: `usual`, with the images where they are set to be.
-    pub fn folders(&self, usual: &Folders) -> Folders {
+    /// The folders of an arm: those of `default`, except for the images if they are set.
+    pub fn folders(&self, default: &Folders) -> Folders {
         match (&self.images, &self.guests) {
-            (Some(images), _) => Folders { images: Images::Fixed(images.clone()), ..usual.clone() },
-            (None, Some(commit)) => usual.of_revision(commit),
-            (None, None) => usual.clone(),
+            (Some(images), _) => Folders { images: Images::Fixed(images.clone()), ..default.clone() },
+            (None, Some(commit)) => default.of_revision(commit),
+            (None, None) => default.clone(),
         }
     }
 
-    /// The share of a CPU's time that the instance of `spec` gets.
+    /// The quota of CPU time for the instance of `spec`.
     pub(super) fn quota(&self, spec: &LaunchSpec) -> Option<Quota> {
         match self.inject {
             Some(Inject::Quota(percent)) if spec.purpose == Purpose::Measured => Some(Quota::of_percent(percent)),
@@ -187,7 +191,7 @@ impl Settings {
         }
     }
 
-    /// How long packets to the instance of `spec` are delayed.
+    /// The delay of packets to the instance of `spec`.
     pub(super) fn delay(&self, spec: &LaunchSpec) -> Option<Nanos> {
         match self.inject {
             Some(Inject::Delay(span)) if spec.purpose == Purpose::Measured => Some(span),
@@ -195,40 +199,43 @@ impl Settings {
         }
     }
 
-    /// `usual`, and the controller of quotas where there is to be one.
-    pub(super) fn controllers(&self, usual: &[Controller]) -> Vec<Controller> {
+    /// The controllers in `default`, and the one for quotas if a quota is set.
+    pub(super) fn controllers(&self, default: &[Controller]) -> Vec<Controller> {
         let more = matches!(self.inject, Some(Inject::Quota(_))).then_some(Controller::Cpu);
-        usual.iter().copied().chain(more).collect()
+        default.iter().copied().chain(more).collect()
     }
 
-    /// The words for the guest kernel's command line.
+    /// The additional words on the guest kernel's command line.
     pub(super) fn words(&self) -> impl Iterator<Item = String> {
         self.append.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned)
     }
 }
 
-/// The program that is `set`, or else the usual one.
+/// The program that is `set`, or the one that `find` finds.
 ///
 /// # Errors
-/// When it is none, or the usual one's.
+/// Fails if the path is not a program, or if `find` fails.
 pub(super) fn program(
     set: Option<&Path>,
-    usual: impl FnOnce() -> Result<PathBuf, Unavailable>,
+    find: impl FnOnce() -> Result<PathBuf, Unavailable>,
 ) -> Result<PathBuf, Unavailable> {
-    let Some(path) = set else { return usual() };
-    tools::is_program(path).then(|| path.to_owned()).ok_or_else(|| Unavailable {
-        reason: format!("{} is no program", path.display()),
-        cure: "give the path of a file that can be executed".to_owned(),
-    })
+    let Some(path) = set else { return find() };
+    if tools::is_program(path) {
+        return Ok(path.to_owned());
+    }
+    Err(Unavailable::new(
+        format!("{} is not a program", path.display()),
+        "give the path of a file that can be executed",
+    ))
 }
 
-/// Whether a kernel's command line has that word for the guest system's first process, or as what ends the kernel's own.
-fn is_ours(word: &str) -> bool {
+/// Whether the guest system's first process reads this word of a kernel's command line, or it ends the kernel's own words.
+fn is_reserved(word: &str) -> bool {
     word == "--" || word.starts_with("fw.")
 }
 
 impl Context {
-    /// The same run with `settings` on the platforms that are made with it: one arm, even where nothing is set.
+    /// The same run with `settings` for its platforms: one arm, even if nothing is set.
     pub fn with_settings(&self, settings: &Settings) -> Self {
         static ARMS: AtomicU32 = AtomicU32::new(0);
         let arm = Some(ARMS.fetch_add(1, Ordering::Relaxed));

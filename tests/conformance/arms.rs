@@ -1,4 +1,4 @@
-//! What an arm of a comparison sets on a platform is done, or refused with the reason.
+//! A platform applies what an arm of a comparison sets, or rejects it with the reason.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use featherweight::model::event::Event;
 use featherweight::model::program::Program;
 use featherweight::model::units::Nanos;
 use featherweight::platform::arm::Arm;
-use featherweight::platform::{Context, LaunchSpec, Milestone, Platform, Purpose, registry};
+use featherweight::platform::{Context, LaunchSpec, Milestone, Platform, Purpose, SettingKind, registry};
 
 use crate::fixture::{Fixture, contracts};
 
@@ -17,17 +17,17 @@ contracts! {
     Real only_what_is_measured_has_a_quota,
     Nothing busy_work_delays_what_is_measured,
     Real two_arms_of_one_platform_do_not_disturb_each_other,
-    Real what_is_no_program_is_refused,
+    Real a_setting_that_is_not_a_program_is_rejected,
 }
 
-/// The stand's platform as an arm.
+/// The fixture's platform as an arm.
 fn open(fixture: &Fixture, settings: &str) -> Box<dyn Platform> {
     let arm: Arm = format!("{}{settings}", fixture.subject.name).parse().expect("an arm");
     let context = Context::new(fixture.ledger.clone(), fixture.interrupt.clone()).with_settings(&arm.settings);
     registry::open(&arm.platform, &context).expect("it is made")
 }
 
-/// The same; `None`, with the reason printed, if it refuses.
+/// The same; `None`, with the reason printed, if the platform rejects the settings.
 fn arm(fixture: &Fixture, settings: &str) -> Option<Box<dyn Platform>> {
     let platform = open(fixture, &format!(",{settings}"));
     match platform.check() {
@@ -62,7 +62,7 @@ fn a_quota_is_read_back_from_the_kernel(fixture: &Fixture) {
 
 fn only_what_is_measured_has_a_quota(fixture: &Fixture) {
     let Some(platform) = arm(fixture, "inject=quota:50%") else { return };
-    assert_eq!(quota(fixture, platform.as_ref(), Purpose::Neighbour), None);
+    assert_eq!(quota(fixture, platform.as_ref(), Purpose::Neighbor), None);
     assert_eq!(quota(fixture, fixture.platform(), Purpose::Measured), None, "nor without the arm");
 }
 
@@ -86,7 +86,7 @@ fn two_arms_of_one_platform_do_not_disturb_each_other(fixture: &Fixture) {
         platform
     };
     let (first, second) = (arm(), arm());
-    // What it made for itself goes with it.
+    // Everything that it created is removed with it.
     drop(first);
     let mut instance = second.launch(&spec()).expect("it launches");
     let ended = instance.wait_for(Milestone::Exit, second.clock().now() + fixture.patience().into());
@@ -94,13 +94,13 @@ fn two_arms_of_one_platform_do_not_disturb_each_other(fixture: &Fixture) {
     ended.expect("it ends");
 }
 
-fn what_is_no_program_is_refused(fixture: &Fixture) {
+fn a_setting_that_is_not_a_program_is_rejected(fixture: &Fixture) {
     let file = tempfile::NamedTempFile::new().expect("a file");
-    fs::write(file.path(), "no program").expect("written");
-    let family = fixture.subject.name.split(':').next().unwrap_or_default();
-    for (key, families) in [("runtime", &["oci", "podman"][..]), ("qemu", &["qemu"])] {
-        let refused = open(fixture, &format!(",{key}={}", file.path().display())).check().expect_err("refused");
-        let why = if families.contains(&family) { "is no program" } else { "cannot have" };
-        assert!(refused.reason.contains(why), "{key}: {refused}");
+    fs::write(file.path(), "not a program").expect("written");
+    let entry = registry::entry(fixture.platform().id()).expect("it is in the registry");
+    for (key, kind) in [("runtime", SettingKind::Runtime), ("qemu", SettingKind::Qemu)] {
+        let error = open(fixture, &format!(",{key}={}", file.path().display())).check().expect_err("rejected");
+        let why = if entry.settings.contains(&kind) { "is not a program" } else { "does not support" };
+        assert!(error.reason.contains(why), "{key}: {error}");
     }
 }

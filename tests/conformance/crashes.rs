@@ -1,4 +1,4 @@
-//! A harness that crashes, and helpers that do: whatever they made is found and removed.
+//! A harness that crashes, and helpers that do: whatever they created is found and removed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -10,13 +10,13 @@ use featherweight::model::platform::Networking;
 use featherweight::model::program::Program;
 use featherweight::model::run::RunId;
 use featherweight::model::units::Bytes;
-use featherweight::platform::{LaunchSpec, Limits, Milestone};
+use featherweight::platform::{LaunchSpec, Limits, Milestone, registry};
 
 use crate::cleanliness::assert_clean;
 use crate::fixture::{Fixture, Subject, contracts};
 use crate::host;
 
-/// Set for the process that is to crash: the name of its platform.
+/// Set for the process that crashes: the name of its platform.
 const VICTIM: &str = "FEATHERWEIGHT_CONFORMANCE_VICTIM";
 
 contracts! {
@@ -24,11 +24,11 @@ contracts! {
     Real a_run_survives_the_death_of_its_helpers,
 }
 
-/// Becomes the harness that is to crash, if this process was started as one.
-pub(crate) fn victim_entry(subjects: &[Subject]) {
+/// Becomes the harness that crashes, if this process was started as one.
+pub(crate) fn victim_entry() {
     let Ok(name) = std::env::var(VICTIM) else { return };
-    let subject = subjects.iter().find(|subject| subject.name == name).expect("a platform of that name");
-    let fixture = Fixture::open(subject).expect("it can run, or nobody had asked");
+    let subject = registry::variants().find(|subject| subject.name == name).expect("a platform of that name");
+    let fixture = Fixture::open(subject).expect("it can run, since it was surveyed");
     let can = fixture.platform().capabilities();
     let limits = can.limits.then_some(Limits { memory: Bytes(64 << 20), pids: 32 });
     let limited = LaunchSpec { limits, ..fixture.spec(Program::Probe, &["do=spawn", "count=3", "then=pause"]) };
@@ -51,7 +51,7 @@ pub(crate) fn victim_entry(subjects: &[Subject]) {
     };
     let _living: Vec<_> = launches.into_iter().map(launch).collect();
     println!("{}", fixture.ledger.run());
-    std::io::stdout().flush().expect("said");
+    std::io::stdout().flush().expect("printed");
     loop {
         thread::park();
     }
@@ -81,7 +81,7 @@ impl Victim {
         self.process.id()
     }
 
-    /// Kills it as nothing can be survived.
+    /// Kills it with a signal that it cannot handle.
     pub(crate) fn crash(mut self) -> RunId {
         self.process.kill().and_then(|()| self.process.wait()).expect("it crashes");
         self.run
@@ -91,7 +91,7 @@ impl Victim {
 fn a_crashed_harness_leaves_nothing_that_is_not_found(fixture: &Fixture) {
     let run = Victim::start(fixture.subject).crash();
     let left = ledger::reap(&Folders::from_env().state, &run, featherweight::platform::reap_engines).expect("reaped");
-    // The two that print nothing more lived on; the third ends as soon as nobody reads its lines.
+    // The two that print nothing more survived; the third ends as soon as nobody reads its lines.
     assert!(left.processes >= 2 || left.containers >= 2, "{left:?}");
     assert_eq!(host::marked(&run), [0; 0]);
     assert_eq!(host::traces(&run.name()), [] as [&std::path::Path; 0]);
@@ -109,7 +109,7 @@ fn a_run_survives_the_death_of_its_helpers(fixture: &Fixture) {
     for helper in host::marked(fixture.ledger.run()).into_iter().filter(|pid| !guests.contains(pid)) {
         host::kill(helper);
     }
-    // How it ended may be unknown now, but it has ended and nothing is left.
+    // Its exit status may be unknown now, but it has ended and nothing is left.
     let _ = instance.stop();
     assert_clean(fixture, &spec);
     for code in [3, 4] {

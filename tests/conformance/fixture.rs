@@ -1,4 +1,4 @@
-//! What a contract is checked with: a fresh run with one platform, and the guest images.
+//! A contract's environment: a fresh run with one platform, and the guest images.
 
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
@@ -9,53 +9,25 @@ use featherweight::host::folders::Folders;
 use featherweight::host::interrupt::Interrupt;
 use featherweight::host::ledger::{Ledger, Leftovers};
 use featherweight::host::network::RunNetwork;
-use featherweight::model::platform::{Capabilities, Networking};
+use featherweight::model::platform::{Networking, PlatformId};
 use featherweight::model::program::Program;
 use featherweight::model::run::RunId;
 use featherweight::model::units::{Bytes, Nanos};
+use featherweight::platform::registry::{self, Pace, Variant};
 use featherweight::platform::{Context, Error, Instance, LaunchSpec, Limits, Milestone, Platform, Purpose, Stopped};
 use serde_json::Value;
 
-/// A platform and how it is made.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject {
-    /// Its name.
-    pub(crate) name: &'static str,
-    /// Makes it for a run.
-    pub(crate) make: fn(Context) -> Box<dyn Platform>,
-    /// How quickly its instances start.
-    pub(crate) pace: Pace,
-}
-
-impl Subject {
-    /// The processors of its machines, by its name.
-    pub(crate) fn vcpus(&self) -> usize {
-        self.name.rsplit_once("-smp").map_or(1, |(_, count)| count.parse().expect("a number follows -smp"))
-    }
-}
-
-/// How quickly a platform's instances start, and so how many a contract starts and how long it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// Fifty in seconds.
-    Brisk,
-    /// Dozens a minute: a kernel boots, maybe emulated.
-    Slow,
-    /// A few a minute: a whole distribution boots, maybe emulated.
-    Glacial,
-}
-
-/// Set to `all` for every contract of the slowest platforms; else they are asked for a few.
-const ALL: &str = "FEATHERWEIGHT_CONFORMANCE";
+/// A platform under test.
+pub(crate) type Subject = &'static Variant;
 
 /// One promise of every platform.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Contract {
     /// The promise as a sentence.
     pub(crate) name: &'static str,
-    /// What a platform must be able to do for it.
+    /// What a platform must be able to do to be checked.
     pub(crate) needs: Needs,
-    /// Panics when it is not kept.
+    /// Panics if it is broken.
     pub(crate) check: fn(&Fixture),
 }
 
@@ -64,7 +36,7 @@ pub(crate) struct Contract {
 pub(crate) enum Needs {
     /// Nothing in particular: simulated platforms keep it as well.
     Nothing,
-    /// Guests are real and use this host.
+    /// Guests are not simulated.
     Real,
     /// Guests are processes of this host's kernel.
     Host,
@@ -76,28 +48,12 @@ pub(crate) enum Needs {
     Limits,
     /// Instances can be reached over a network.
     Network,
-    /// It runs every guest program.
+    /// Every guest program runs.
     Programs,
-    /// Its guests are machines with a memory of their own.
+    /// Guests are machines with their own memory.
     Machine,
-    /// The guest program of its tests is a kernel, and misbehaves as one.
+    /// The guest program of the tests is a kernel, and misbehaves as one.
     Kernel,
-}
-
-impl Needs {
-    /// Why a platform with these capabilities is ignored.
-    pub(crate) fn missing_guests(self, can: &Capabilities) -> Option<&'static str> {
-        match self {
-            Needs::Nothing => None,
-            _ if can.simulated => Some("its guests are simulated"),
-            Needs::Host | Needs::ForkOnHost if !can.host_processes => Some("its guests have a kernel of their own"),
-            Needs::Fork | Needs::ForkOnHost if !can.fork => Some("its guests cannot fork"),
-            Needs::Machine | Needs::Kernel if !can.own_memory => Some("its guests are no machines"),
-            Needs::Limits if !can.limits => Some("it cannot limit instances here"),
-            Needs::Network if !can.network => Some("its instances have no network here"),
-            _ => None,
-        }
-    }
 }
 
 /// Declares the contracts of a file: name, need and function from one word.
@@ -113,7 +69,7 @@ macro_rules! contracts {
 }
 pub(crate) use contracts;
 
-/// Longer than anything takes that works where instances start quickly.
+/// Only a hang takes longer on a brisk platform.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// Ports of a bridge of the run: few, so that more than one bridge is nothing special.
@@ -122,7 +78,7 @@ pub(crate) const BRIDGE_PORTS: u32 = 3;
 /// A run with one platform.
 #[derive(Debug)]
 pub(crate) struct Fixture {
-    /// The platform that is checked.
+    /// The platform under test.
     pub(crate) subject: Subject,
     platform: Option<Box<dyn Platform>>,
     /// The run's ledger.
@@ -132,41 +88,33 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// A new run; or why the platform cannot run here.
-    pub(crate) fn open(subject: &Subject) -> Result<Self, String> {
+    /// Opens a new run.
+    ///
+    /// # Errors
+    /// States why the platform cannot run here.
+    pub(crate) fn open(subject: Subject) -> Result<Self, String> {
         let ledger = Arc::new(open_ledger());
         let interrupt = Interrupt::new().expect("an interrupt can be made");
         let network = Arc::new(RunNetwork::with_ports(BRIDGE_PORTS));
         let context = Context { network, ..Context::new(Arc::clone(&ledger), interrupt.clone()) };
-        let platform = (subject.make)(context);
+        let id = PlatformId::new(subject.name);
+        let platform = registry::open(&id, &context).map_err(|e| e.to_string())?;
         let can_run = platform.check().map_err(|why| why.to_string());
-        let fixture = Self { subject: *subject, platform: Some(platform), ledger, interrupt };
+        let fixture = Self { subject, platform: Some(platform), ledger, interrupt };
         can_run.map(|_| fixture)
     }
 
-    /// Why the contract is ignored here.
-    pub(crate) fn missing_guests(&self, needs: Needs) -> Option<&'static str> {
-        let all = std::env::var(ALL).is_ok_and(|value| value == "all");
-        if self.subject.pace == Pace::Glacial && !all && !matches!(needs, Needs::Nothing | Needs::Programs) {
-            return Some("it takes its time: FEATHERWEIGHT_CONFORMANCE=all checks this, too");
-        }
-        if !self.runs(Program::Probe) {
-            return Some("it does not run the program of the tests");
-        }
-        let missing_guests = needs.missing_guests(&self.platform().capabilities());
-        missing_guests.or_else(|| match needs {
-            Needs::Programs if !self.runs(Program::Write) => Some("it does not run every guest program"),
-            Needs::Kernel if self.runs(Program::Write) => Some("its guest programs are no kernels"),
-            _ => None,
-        })
-    }
-
-    /// Whether the platform can be given this program.
+    /// Whether the platform runs this program.
     pub(crate) fn runs(&self, program: Program) -> bool {
         !matches!(self.platform().prepare(&image(program)), Err(Error::Unavailable(_)))
     }
 
-    /// Longer than anything takes that works: only a hang is as slow.
+    /// The number of virtual CPUs that its name demands.
+    pub(crate) fn vcpus(&self) -> usize {
+        self.subject.name.rsplit_once("-smp").map_or(1, |(_, count)| count.parse().expect("a number follows -smp"))
+    }
+
+    /// Only a hang takes longer.
     pub(crate) fn patience(&self) -> Duration {
         match self.subject.pace {
             Pace::Brisk => HANG,
@@ -174,7 +122,7 @@ impl Fixture {
         }
     }
 
-    /// So many instances at once, or fewer where each takes its time.
+    /// A number of simultaneous instances: `brisk`, or fewer on slower platforms.
     pub(crate) fn many(&self, brisk: usize) -> usize {
         match self.subject.pace {
             Pace::Brisk => brisk,
@@ -187,7 +135,7 @@ impl Fixture {
         self.platform.as_deref().expect("it lives until the fixture is closed")
     }
 
-    /// What a guest is launched with when nothing in particular is asked for.
+    /// A launch without anything special.
     pub(crate) fn spec(&self, program: Program, arguments: &[&str]) -> LaunchSpec {
         LaunchSpec {
             name: self.ledger.instance_name(),
@@ -218,7 +166,7 @@ impl Fixture {
         self.launch(&LaunchSpec { limits, ..self.spec(Program::Probe, arguments) })
     }
 
-    /// That instant from now.
+    /// The instant `span` from now.
     pub(crate) fn within(&self, span: Duration) -> Nanos {
         self.platform().clock().now() + span.into()
     }

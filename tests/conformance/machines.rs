@@ -54,7 +54,7 @@ fn processors_are_told_from_the_monitor(fixture: &Fixture) {
     fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let threads = instance.threads();
     let of = |role: ThreadRole| threads.iter().filter(|thread| thread.role == role).count();
-    assert_eq!((of(ThreadRole::Vcpu), of(ThreadRole::Process)), (fixture.subject.vcpus(), 0), "{threads:?}");
+    assert_eq!((of(ThreadRole::Vcpu), of(ThreadRole::Process)), (fixture.vcpus(), 0), "{threads:?}");
     assert!(of(ThreadRole::Vmm) >= 1, "{threads:?}");
     instance.stop().expect("stopped");
 }

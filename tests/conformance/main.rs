@@ -1,7 +1,7 @@
-//! Every platform keeps the contract of `Platform` and `Instance`: each platform that can run here, times each contract.
+//! Every platform keeps the contract of `Platform` and `Instance`: every variant in the registry, times every contract.
 //!
-//! A platform is one line in [`subjects`]. One that cannot run here, or cannot do what a contract is about, is ignored
-//! with the reason; a contract never branches on a platform's name.
+//! A platform that cannot run here, or lacks the capability that a contract needs, is ignored; the reason is printed once
+//! per platform. A contract never branches on a platform's name.
 
 mod arms;
 mod cleanliness;
@@ -14,63 +14,17 @@ mod life;
 mod limits;
 mod machines;
 mod network;
+mod survey;
 
-use featherweight::platform::docker::{Docker, Start};
-use featherweight::platform::{
-    Context, Platform, fake::FakePlatform, firecracker, firecracker::Firecracker, launcher_entry, native::Native,
-    oci::Oci, podman::Podman, qemu::Flavour, qemu::Qemu, youki::Youki,
-};
-use fixture::Pace::{Brisk, Glacial, Slow};
+use featherweight::platform::{launcher_entry, registry};
 use fixture::{Contract, Fixture, Subject};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-
-fn subjects() -> Vec<Subject> {
-    vec![
-        Subject { name: "fake", make: |context| Box::new(FakePlatform::new(&context)), pace: Brisk },
-        Subject { name: "native", make: |context| Box::new(Native::new(context)), pace: Brisk },
-        Subject { name: "oci:runc", make: |context| Box::new(Oci::new(context, "runc")), pace: Brisk },
-        Subject { name: "oci:crun", make: |context| Box::new(Oci::new(context, "crun")), pace: Brisk },
-        Subject { name: "oci:runsc", make: |context| Box::new(Oci::new(context, "runsc")), pace: Brisk },
-        Subject { name: "youki", make: |context| Box::new(Youki::new(context)), pace: Brisk },
-        Subject { name: "docker", make: |context| Box::new(Docker::new(&context, Start::Api, None)), pace: Brisk },
-        Subject {
-            name: "docker:crun",
-            make: |context| Box::new(Docker::new(&context, Start::Api, Some("crun"))),
-            pace: Brisk,
-        },
-        Subject {
-            name: "docker:runsc",
-            make: |context| Box::new(Docker::new(&context, Start::Api, Some("runsc"))),
-            pace: Brisk,
-        },
-        Subject {
-            name: "docker-cli",
-            make: |context| Box::new(Docker::new(&context, Start::Command, None)),
-            pace: Brisk,
-        },
-        Subject { name: "podman", make: |context| Box::new(Podman::new(&context, None)), pace: Brisk },
-        Subject { name: "qemu:null", make: |context| qemu(context, "null"), pace: Brisk },
-        Subject { name: "qemu:null-q35", make: |context| qemu(context, "null-q35"), pace: Brisk },
-        Subject { name: "qemu:null-pc-smp2", make: |context| qemu(context, "null-pc-smp2"), pace: Brisk },
-        Subject { name: "qemu:linux", make: |context| qemu(context, "linux"), pace: Slow },
-        Subject { name: "qemu:debian", make: |context| qemu(context, "debian"), pace: Glacial },
-        Subject { name: "firecracker:linux", make: |context| microvm(context, "linux"), pace: Slow },
-        Subject { name: "firecracker:unikraft", make: |context| microvm(context, "unikraft"), pace: Slow },
-        Subject { name: "podman:runc", make: |context| Box::new(Podman::new(&context, Some("runc"))), pace: Brisk },
-    ]
-}
-
-fn qemu(context: Context, name: &str) -> Box<dyn Platform> {
-    Box::new(Qemu::new(context, name, Flavour::parse(name).expect("a flavour")))
-}
-
-fn microvm(context: Context, name: &str) -> Box<dyn Platform> {
-    Box::new(Firecracker::new(context, firecracker::Flavour::parse(name).expect("a flavour")))
-}
+use survey::Survey;
 
 fn main() {
     launcher_entry();
-    crashes::victim_entry(&subjects());
+    crashes::victim_entry();
+    let arguments = Arguments::from_args();
     let contracts = [
         life::ALL,
         limits::ALL,
@@ -83,26 +37,38 @@ fn main() {
         crashes::ALL,
     ]
     .concat();
-    let mut trials = Vec::new();
-    for subject in subjects() {
-        if let Err(why) = Fixture::open(&subject).map(drop) {
-            eprintln!("{} is ignored: {why}", subject.name);
-        }
-        trials.extend(contracts.iter().map(|&contract| {
-            Trial::ignorable_test(format!("{}::{}", subject.name, contract.name), move || keep(&subject, &contract))
-        }));
-    }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let trials = registry::variants().flat_map(|subject| trials(subject, &contracts, &arguments)).collect();
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn keep(subject: &Subject, contract: &Contract) -> Result<Completion, Failed> {
-    let fixture = match Fixture::open(subject) {
-        Ok(fixture) => fixture,
-        Err(why) => return Ok(Completion::ignored_with(why)),
-    };
-    if let Some(why) = fixture.missing_guests(contract.needs) {
-        return Ok(Completion::ignored_with(why));
+/// The trials of a platform. It is surveyed only if one of them is about to run.
+fn trials(subject: Subject, contracts: &[Contract], arguments: &Arguments) -> Vec<Trial> {
+    let name = |contract: &Contract| format!("{}::{}", subject.name, contract.name);
+    let is_needed = !arguments.list && contracts.iter().any(|contract| is_chosen(&name(contract), arguments));
+    let survey = is_needed.then(|| Survey::of(subject));
+    if let Some(survey) = &survey {
+        survey.print_reasons(contracts);
     }
+    let trial = |contract: &Contract| {
+        let is_ignored = survey.as_ref().is_some_and(|survey| survey.why_ignored(contract).is_some());
+        let contract = *contract;
+        Trial::ignorable_test(name(&contract), move || run(subject, contract, is_ignored))
+    };
+    contracts.iter().map(trial).collect()
+}
+
+/// Whether the command line chooses the trial of this name.
+fn is_chosen(name: &str, arguments: &Arguments) -> bool {
+    let matches = |pattern: &str| if arguments.exact { name == pattern } else { name.contains(pattern) };
+    let is_skipped = arguments.skip.iter().any(|pattern| matches(pattern));
+    arguments.filter.as_deref().is_none_or(matches) && !is_skipped
+}
+
+fn run(subject: Subject, contract: Contract, is_ignored: bool) -> Result<Completion, Failed> {
+    if is_ignored {
+        return Ok(Completion::ignored());
+    }
+    let fixture = Fixture::open(subject)?;
     (contract.check)(&fixture);
     fixture.close();
     Ok(Completion::Completed)

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use super::arms::Arms;
 use super::inputs::{Inputs, given};
+use crate::model::platform::PlatformId;
+use crate::platform::registry;
+use crate::platform::tools::{Tool, ToolSelection};
 
 /// The value of `setup --only`: the input, or what the arms and the workload need.
 pub(super) fn tools(inputs: &Inputs, arms: &Arms) -> String {
@@ -17,23 +20,15 @@ pub(super) fn tools(inputs: &Inputs, arms: &Arms) -> String {
     Vec::from_iter(found).join(",")
 }
 
-fn tools_of_arm(arm: &str) -> Vec<&str> {
+fn tools_of_arm(arm: &str) -> Vec<&'static str> {
     let platform = arm.split(',').next().unwrap_or_default();
-    let (family, rest) = platform.split_once(':').unwrap_or((platform, ""));
-    let mut tools = match family {
-        "docker" | "docker-cli" => vec!["docker"],
-        "podman" => vec!["podman"],
-        "qemu" if rest.starts_with("debian") => vec!["qemu", "mmdebstrap", "e2fsprogs"],
-        "qemu" if platform.contains(':') => vec!["qemu"],
-        _ => Vec::new(),
-    };
-    let runtime = rest.split(':').next().unwrap_or_default();
-    let has_runtime = matches!(family, "oci" | "docker" | "docker-cli" | "podman");
+    let Ok(id) = platform.parse::<PlatformId>() else { return Vec::new() };
+    let mut tools: Vec<&Tool> = registry::entry(&id).map_or(Vec::new(), |entry| entry.tools.iter().collect());
     // The arm may bring its own runtime; then none is installed.
-    if has_runtime && ["crun", "runc", "runsc"].contains(&runtime) && !arm.contains(",runtime=") {
-        tools.push(runtime);
+    if !arm.contains(",runtime=") {
+        tools.extend(registry::flavor_tools(&id));
     }
-    tools
+    tools.iter().filter(|tool| tool.wanted == ToolSelection::Always).map(|tool| tool.name).collect()
 }
 
 fn tools_of_workload(inputs: &Inputs) -> Vec<&'static str> {
@@ -60,7 +55,7 @@ mod tests {
     #[rstest]
     #[case("native", "youki", "cc")]
     #[case("docker:runc", "oci:crun", "cc,crun,docker,runc")]
-    #[case("docker-cli:runsc:x", "podman:crun", "cc,crun,docker,podman,runsc")]
+    #[case("docker-cli:runsc", "podman:crun", "cc,crun,docker,podman,runsc")]
     #[case("docker", "podman", "cc,docker,podman")]
     #[case("oci:crun,runtime=/a/crun", "oci:crun,append=x,runtime=/b/crun", "cc")]
     #[case("oci:kata", "firecracker", "cc")]

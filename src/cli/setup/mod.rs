@@ -55,12 +55,7 @@ const QEMU: &str = "qemu-system-x86_64";
 
 /// Install and start missing tools, after showing the plan and asking
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Tools: cc, docker, crun, runc, runsc, podman, wrk, redis, nginx, qemu, mmdebstrap, \
-        e2fsprogs; only if named: unikraft.\n\n\
-        Examples:\n  \
-        cargo xtask setup --dry-run             show the plan with the exact commands\n  \
-        cargo xtask setup --only docker,wrk     install these tools only\n  \
-        cargo xtask setup --stop                stop the dockerd that setup started")]
+#[command(after_help = after_help())]
 pub struct Setup {
     /// Do not ask for confirmation
     #[arg(long)]
@@ -74,6 +69,24 @@ pub struct Setup {
     /// Stop the dockerd that setup started
     #[arg(long, conflicts_with_all = ["yes", "dry_run", "only"])]
     stop: bool,
+}
+
+/// The tools, and examples.
+fn after_help() -> String {
+    format!(
+        "Tools: {}; only if named: {}.\n\n\
+        Examples:\n  \
+        cargo xtask setup --dry-run             show the plan with the exact commands\n  \
+        cargo xtask setup --only docker,wrk     install these tools only\n  \
+        cargo xtask setup --stop                stop the dockerd that setup started",
+        tool_names(ToolSelection::Always),
+        tool_names(ToolSelection::ByName)
+    )
+}
+
+fn tool_names(selection: ToolSelection) -> String {
+    let tools = TOOLS.iter().filter(|tool| tool.wanted == selection);
+    tools.map(|tool| tool.name).collect::<Vec<_>>().join(", ")
 }
 
 impl Setup {

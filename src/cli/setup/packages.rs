@@ -1,181 +1,70 @@
-//! The tools that setup installs, and their packages. Pure.
+//! The tools that setup installs, and the commands of package managers. Pure.
 //!
-//! Names and commands are those of the distributions. Debian and Ubuntu are tested; Fedora and Arch are not.
+//! The registry of platforms has the tools of platforms. Debian and Ubuntu are tested; Fedora and Arch are not.
 
 use std::fmt;
+use std::sync::LazyLock;
 
-/// A tool that the harness uses.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::cli) struct Tool {
-    /// The name after `--only`.
-    pub(in crate::cli) name: &'static str,
-    /// The programs, each with the option that prints its version. All of them must exist.
-    pub(in crate::cli) programs: &'static [(&'static str, &'static str)],
-    /// The required packages on Debian, Fedora and Arch, in this order. Each is a list of alternatives, best first.
-    /// Empty if the distribution has no package.
-    packages: [&'static [&'static [&'static str]]; 3],
-    /// The service that Debian's package starts. The harness needs only the program.
-    pub(super) service: Option<&'static str>,
-    /// The web page for installing the tool without a package.
-    pub(super) home: &'static str,
-    /// When the tool is selected.
-    pub(in crate::cli) wanted: ToolSelection,
-}
+pub(in crate::cli) use crate::platform::tools::{Tool, ToolSelection};
 
-/// When a tool is selected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum ToolSelection {
-    /// Unless others are named.
-    Always,
-    /// Only if it is named.
-    ByName,
-}
+use crate::platform::registry;
+use crate::platform::tools::{PackageList, Packages};
 
-/// All tools, in display order.
-pub(in crate::cli) const TOOLS: &[Tool] = &[
-    Tool {
-        name: "cc",
-        programs: &[("cc", "--version")],
-        packages: [&[&["gcc"], &["libc6-dev"]], &[&["gcc"], &["glibc-static"]], &[&["gcc"]]],
-        service: None,
-        home: "https://gcc.gnu.org",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "docker",
-        programs: &[("dockerd", "--version"), ("docker", "--version")],
-        // Newer releases of Debian have the command line in a separate package.
-        packages: [
-            &[&["docker.io"], &["docker-cli", "docker.io"]],
-            &[&["moby-engine", "docker-ce"], &["docker-cli", "moby-engine", "docker-ce-cli"]],
-            &[&["docker"]],
-        ],
-        service: None,
-        home: "https://docs.docker.com/engine/install/",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "crun",
-        programs: &[("crun", "--version")],
-        packages: [&[&["crun"]], &[&["crun"]], &[&["crun"]]],
-        service: None,
-        home: "https://github.com/containers/crun",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "runc",
-        programs: &[("runc", "--version")],
-        packages: [&[&["runc"]], &[&["runc"]], &[&["runc"]]],
-        service: None,
-        home: "https://github.com/opencontainers/runc",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "runsc",
-        programs: &[("runsc", "--version")],
-        packages: [&[&["runsc"]], &[], &[]],
-        service: None,
-        home: "https://gvisor.dev/docs/user_guide/install/",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "podman",
-        programs: &[("podman", "--version")],
-        // Podman needs the plugins for a bridge; Debian only recommends them.
-        packages: [&[&["podman"], &["containernetworking-plugins", "netavark"]], &[&["podman"]], &[&["podman"]]],
-        service: None,
-        home: "https://podman.io/docs/installation",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "wrk",
-        programs: &[("wrk", "-v")],
-        packages: [&[&["wrk"]], &[&["wrk"]], &[&["wrk"]]],
-        service: None,
-        home: "https://github.com/wg/wrk",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "redis",
-        programs: &[("redis-server", "--version"), ("redis-benchmark", "--version")],
-        packages: [
-            &[&["redis-server"], &["redis-tools"]],
-            &[&["redis", "valkey-compat-redis"]],
-            &[&["redis", "valkey"]],
-        ],
-        service: Some("redis-server"),
-        home: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "nginx",
-        programs: &[("nginx", "-v")],
-        packages: [&[&["nginx-light", "nginx"]], &[&["nginx-core", "nginx"]], &[&["nginx"]]],
-        service: Some("nginx"),
-        home: "https://nginx.org/en/docs/install.html",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "qemu",
-        programs: &[("qemu-system-x86_64", "--version")],
-        packages: [&[&["qemu-system-x86"]], &[&["qemu-system-x86-core"]], &[&["qemu-system-x86"]]],
-        service: None,
-        home: "https://www.qemu.org/download/",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "mmdebstrap",
-        programs: &[("mmdebstrap", "--version")],
-        packages: [&[&["mmdebstrap"]], &[&["mmdebstrap"]], &[]],
-        service: None,
-        home: "https://gitlab.mister-muffin.de/josch/mmdebstrap",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "e2fsprogs",
-        programs: &[("mke2fs", "-V")],
-        packages: [&[&["e2fsprogs"]], &[&["e2fsprogs"]], &[&["e2fsprogs"]]],
-        service: None,
-        home: "https://e2fsprogs.sourceforge.net",
-        wanted: ToolSelection::Always,
-    },
-    Tool {
-        name: "unikraft",
-        programs: UNIKRAFT_PROGRAMS,
-        packages: [UNIKRAFT_PACKAGES; 3],
-        service: None,
-        home: "https://unikraft.org",
-        wanted: ToolSelection::ByName,
-    },
-];
+/// All tools, in display order: those of the guest programs, of the platforms, and of the load generators.
+pub(in crate::cli) static TOOLS: LazyLock<Vec<Tool>> =
+    LazyLock::new(|| [&[CC][..], &registry::tools(), &[WRK, REDIS, NGINX]].concat());
 
-/// The programs that Unikraft's build calls, from its documentation.
-const UNIKRAFT_PROGRAMS: &[(&str, &str)] = &[
-    ("make", "--version"),
-    ("gcc", "--version"),
-    ("ld", "--version"),
-    ("flex", "--version"),
-    ("bison", "--version"),
-    ("m4", "--version"),
-    ("python3", "--version"),
-    ("git", "--version"),
-    ("wget", "--version"),
-    ("unzip", "-v"),
-];
+/// Compiles the guest programs.
+const CC: Tool = Tool {
+    name: "cc",
+    programs: &[("cc", "--version")],
+    packages: Packages {
+        debian: &[&["gcc"], &["libc6-dev"]],
+        fedora: &[&["gcc"], &["glibc-static"]],
+        arch: &[&["gcc"]],
+    },
+    service: None,
+    home: "https://gcc.gnu.org",
+    wanted: ToolSelection::Always,
+};
 
-/// The packages of these programs. Only Python's name differs between distributions.
-const UNIKRAFT_PACKAGES: &[&[&str]] = &[
-    &["make"],
-    &["gcc"],
-    &["binutils"],
-    &["flex"],
-    &["bison"],
-    &["m4"],
-    &["python3", "python"],
-    &["git"],
-    &["wget"],
-    &["unzip"],
-];
+/// Drives Nginx.
+const WRK: Tool = Tool {
+    name: "wrk",
+    programs: &[("wrk", "-v")],
+    packages: Packages::same(&[&["wrk"]]),
+    service: None,
+    home: "https://github.com/wg/wrk",
+    wanted: ToolSelection::Always,
+};
+
+/// A measured server and what drives it.
+const REDIS: Tool = Tool {
+    name: "redis",
+    programs: &[("redis-server", "--version"), ("redis-benchmark", "--version")],
+    packages: Packages {
+        debian: &[&["redis-server"], &["redis-tools"]],
+        fedora: &[&["redis", "valkey-compat-redis"]],
+        arch: &[&["redis", "valkey"]],
+    },
+    service: Some("redis-server"),
+    home: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
+    wanted: ToolSelection::Always,
+};
+
+/// A measured server.
+const NGINX: Tool = Tool {
+    name: "nginx",
+    programs: &[("nginx", "-v")],
+    packages: Packages {
+        debian: &[&["nginx-light", "nginx"]],
+        fedora: &[&["nginx-core", "nginx"]],
+        arch: &[&["nginx"]],
+    },
+    service: Some("nginx"),
+    home: "https://nginx.org/en/docs/install.html",
+    wanted: ToolSelection::Always,
+};
 
 /// A family of distributions with one package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,8 +107,12 @@ impl fmt::Display for Package {
 
 impl Tool {
     /// Returns the required packages, each as a list of alternatives.
-    pub(super) fn packages(&self, family: Family) -> &'static [&'static [&'static str]] {
-        self.packages[family as usize]
+    pub(super) fn packages(&self, family: Family) -> PackageList {
+        match family {
+            Family::Debian => self.packages.debian,
+            Family::Fedora => self.packages.fedora,
+            Family::Arch => self.packages.arch,
+        }
     }
 
     /// Returns the best alternative of each package, from `suite` if given, without checking that they are available.
@@ -347,7 +240,7 @@ mod tests {
 
     #[test]
     fn tool_names_are_unique_and_debian_has_every_tool() {
-        for tool in TOOLS {
+        for tool in TOOLS.iter() {
             assert_eq!(TOOLS.iter().filter(|other| other.name == tool.name).count(), 1, "{}", tool.name);
             assert!(!tool.packages(Family::Debian).is_empty() && !tool.programs.is_empty(), "{}", tool.name);
         }
@@ -381,6 +274,6 @@ mod tests {
         assert!(all.iter().any(|tool| tool.name == "mmdebstrap") && all.iter().all(|tool| tool.name != "unikraft"));
         assert_eq!(choose(&names("unikraft")).unwrap()[0].name, "unikraft");
         let error = choose(&names("wrk,wkr,x")).unwrap_err();
-        assert!(error.starts_with("--only: unknown tool `wkr`, `x`; expected one of cc, docker, "), "{error}");
+        assert!(error.starts_with("--only: unknown tool `wkr`, `x`; expected one of cc, crun, "), "{error}");
     }
 }

@@ -74,7 +74,7 @@ fn settle_in(
 ) -> Result<(), Error> {
     let (program, arguments, limits) = neighbour(rig, trial.attacker, cpus);
     let spec = |set: &CpuSet| {
-        let spec = rig.spec(trial, program, Purpose::Neighbour)?;
+        let spec = rig.spec(trial, program, Purpose::Neighbor)?;
         Ok(LaunchSpec { arguments: arguments.clone(), cpus: pinned(set), limits: Some(limits), ..spec })
     };
     let specs = cpus.iter().map(spec).collect::<Result<Vec<_>, Error>>()?;

@@ -9,6 +9,7 @@ use crate::model::platform::PlatformId;
 use crate::model::program::Program;
 use crate::model::record::Experiment;
 use crate::model::units::Nanos;
+use crate::platform::registry::{self, LaunchEstimate};
 
 const SETTLE: Nanos = Nanos(400_000_000);
 const ROW: Nanos = Nanos(40_000);
@@ -21,33 +22,9 @@ const REQUEST: Nanos = Nanos(3_000);
 /// The boots of one search for the smallest memory of a guest with some hundred MiB.
 const PROBES: u64 = 12;
 
-/// The time that instances take on a family of platforms.
-#[derive(Debug, Clone, Copy)]
-struct Cost {
-    launch: Nanos,
-    removal: Nanos,
-    /// One more background instance, where several start at once.
-    another: Nanos,
-    /// One background instance less.
-    fewer: Nanos,
-}
-
-impl Cost {
-    /// The cost on a platform, by the name of its family: an estimate affects nothing that is measured.
-    fn on(platform: &PlatformId) -> Self {
-        let family = platform.as_str().split(':').next().unwrap_or_default();
-        let cost = |launch, removal, another, fewer| {
-            let ms = |n: u64| Nanos(n * Nanos::MILLI.0);
-            Self { launch: ms(launch), removal: ms(removal), another: ms(another), fewer: ms(fewer) }
-        };
-        match family {
-            "native" | "youki" | "fake" => cost(8, 3, 8, 3),
-            "oci" => cost(40, 20, 40, 20),
-            "docker-cli" => cost(700, 120, 110, 50),
-            // An engine with a daemon. Docker starts about nine per second, four at once.
-            _ => cost(500, 120, 110, 50),
-        }
-    }
+/// The estimate of a platform; that of an engine for a platform of another version.
+fn estimate_of(platform: &PlatformId) -> LaunchEstimate {
+    registry::entry(platform).map_or(LaunchEstimate::ENGINE, |entry| entry.estimate)
 }
 
 /// The background instances when a trial begins.
@@ -72,11 +49,11 @@ impl Living {
 
 /// The time of `trial` if the instances of `before` live when it begins.
 pub(super) fn estimate(configuration: &Configuration, trial: &PlannedTrial, before: Option<&Living>) -> Nanos {
-    let cost = Cost::on(&trial.platform);
+    let cost = estimate_of(&trial.platform);
     let kept = before.and_then(|living| living.for_trial(trial));
     let cleared = before
         .filter(|_| kept.is_none())
-        .map_or(Nanos(0), |living| times(Cost::on(&living.platform).fewer, living.level.into()));
+        .map_or(Nanos(0), |living| times(estimate_of(&living.platform).fewer, living.level.into()));
     cleared
         + level_change(cost, trial.background, kept)
         + match trial.experiment {
@@ -91,7 +68,7 @@ pub(super) fn estimate(configuration: &Configuration, trial: &PlannedTrial, befo
         }
 }
 
-fn level_change(cost: Cost, level: u32, kept: Option<u32>) -> Nanos {
+fn level_change(cost: LaunchEstimate, level: u32, kept: Option<u32>) -> Nanos {
     match kept {
         Some(kept) if kept == level => Nanos(0),
         Some(kept) if kept > level => SETTLE + times(cost.fewer, (kept - level).into()),
@@ -100,7 +77,7 @@ fn level_change(cost: Cost, level: u32, kept: Option<u32>) -> Nanos {
 }
 
 /// The time of `count` victims at once, from launch to removal.
-fn victims(configuration: &Configuration, trial: &PlannedTrial, cost: Cost, count: u64) -> Nanos {
+fn victims(configuration: &Configuration, trial: &PlannedTrial, cost: LaunchEstimate, count: u64) -> Nanos {
     let load = configuration.load();
     let work = match trial.workload {
         Program::Nginx => AROUND_A_LOAD + times(Nanos::SECOND, load.seconds.into()),

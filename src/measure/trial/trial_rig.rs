@@ -93,7 +93,7 @@ impl<'a> TrialRig<'a> {
             // Background instances live as long as their run, which may be days.
             Purpose::Background => Duration::from_secs(7 * 86_400),
             // A neighbor lives before, with and after its victim, and each part may take the whole timeout.
-            Purpose::Measured | Purpose::Neighbour => self.timeout() * 3 + GUEST_GRACE,
+            Purpose::Measured | Purpose::Neighbor => self.timeout() * 3 + GUEST_GRACE,
         };
         Ok(LaunchSpec {
             name: self.ledger.instance_name(),

@@ -1,4 +1,4 @@
-//! The guests of an arm: those that are built here, those of another revision of this project, or a folder of them.
+//! The guests of an arm: built here, built from another revision of this project, or taken from a folder.
 
 use crate::guest::{self, BuildError, Image, RevisionError};
 use crate::host::folders::Folders;
@@ -8,28 +8,28 @@ use crate::platform::Settings;
 /// Why an arm has no guests.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestsError {
-    /// They cannot be built.
+    /// They cannot be built, or the folder does not have them.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// Their revision cannot be had.
+    /// Their revision cannot be checked out.
     #[error(transparent)]
     Revision(#[from] RevisionError),
 }
 
-/// The settings with their revision as the commit that it names now, so that a branch that moves on changes nothing.
+/// The settings with their revision replaced by its commit, so that new commits on a branch change nothing.
 ///
 /// # Errors
-/// When git knows no such revision.
+/// Fails if Git does not know the revision.
 pub fn pinned(settings: &Settings, folders: &Folders) -> Result<Settings, RevisionError> {
     let commit = settings.guests.as_deref().map(|name| guest::revision::commit(&folders.project, name)).transpose()?;
     Ok(Settings { guests: commit, ..settings.clone() })
 }
 
-/// The images of `programs` as `settings`, which are pinned, want them: built where that is missing or changed, the sources
-/// of another revision checked out first; of a folder that is set, as they are. `progress` hears what is being done.
+/// The images of `programs` for `settings`, which must be [`pinned`]. Images of a folder are used as they are. Others are
+/// built if they are missing or outdated, after the revision is checked out. `progress` gets a text for each step.
 ///
 /// # Errors
-/// When the revision cannot be checked out, when a guest cannot be built, and when it is not in the folder that is set.
+/// Fails if the revision cannot be checked out, a guest cannot be built, or the folder does not have it.
 pub fn guests(
     settings: &Settings,
     folders: &Folders,

@@ -1,4 +1,4 @@
-//! Arms as users write them, and how two differ.
+//! Arms as users write them, and the differences between two.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -28,41 +28,35 @@ fn an_arm_is_a_platform_with_options(#[case] text: &str, #[case] expected: &[(&s
 #[rstest]
 #[case::nothing("", "unknown platform `` (known: native, youki,")]
 #[case::no_platform("xen,runtime=/x", "unknown platform `xen`")]
-#[case::no_key(
-    "native,colour=red",
-    "colour=red: unknown setting `colour` (known: runtime=PATH, qemu=PATH, images=DIR,"
-)]
-#[case::no_equals("native,runtime", "runtime=: no value; runtime=PATH is accepted")]
-#[case::empty("native,guests=", "guests=: no value; guests=REVISION is accepted")]
+#[case::no_key("native,color=red", "color=red: unknown setting `color` (known: runtime=PATH, qemu=PATH, images=DIR,")]
+#[case::no_equals("native,runtime", "runtime=: no value; expected runtime=PATH")]
+#[case::empty("native,guests=", "guests=: no value; expected guests=REVISION")]
 #[case::empty_piece("native,", "=: unknown setting `` (known: runtime=PATH")]
 #[case::twice("native,guests=a,guests=b", "`guests` is set twice in one arm")]
-#[case::odd_kind(
-    "native,inject=sleep:5%",
-    "inject=sleep:5%: `sleep` is nothing that can be injected; accepted: busy:5%,"
-)]
-#[case::no_amount("native,inject=busy", "inject=busy: `busy` has no `:`; accepted: busy:5%")]
-#[case::the_harness_own("qemu:linux,append=quiet fw.run=/x", "`fw.run=/x` is the harness's own to say")]
-#[case::the_kernels_end("qemu:linux,append=quiet --", "`--` is the harness's own to say")]
-#[case::two_lines("qemu:linux,append=a\nb", "a value has one line")]
-fn what_is_wrong_is_named_with_what_is_accepted(#[case] text: &str, #[case] expected: &str) {
-    let error = text.parse::<Arm>().expect_err("no arm").to_string();
-    assert!(error.starts_with(expected) || error.contains(&format!(": {expected}")), "{error}");
+#[case::odd_kind("native,inject=sleep:5%", "inject=sleep:5%: unknown slowdown `sleep`; expected busy:5%,")]
+#[case::no_amount("native,inject=busy", "inject=busy: `busy` has no `:`; expected busy:5%")]
+#[case::the_harness_own("qemu:linux,append=quiet fw.run=/x", "`fw.run=/x` is reserved for the harness")]
+#[case::the_kernels_end("qemu:linux,append=quiet --", "`--` is reserved for the harness")]
+#[case::two_lines("qemu:linux,append=a\nb", "expected a single line")]
+fn an_error_names_what_is_wrong_and_what_is_expected(#[case] text: &str, #[case] expected: &str) {
+    let error = text.parse::<Arm>().expect_err("not an arm").to_string();
+    assert!(error.starts_with(expected) || error.contains(expected), "{error}");
 }
 
 #[test]
-fn a_relative_path_is_one_from_here() {
+fn a_relative_path_starts_at_the_current_folder() {
     let here = std::env::current_dir().expect("a folder");
     assert_eq!(arm("oci:runc,runtime=target/runc").settings.runtime, Some(here.join("target/runc")));
 }
 
 #[test]
-fn what_is_set_later_replaces_what_the_arm_says() {
+fn a_later_setting_replaces_that_of_the_arm() {
     let mut arm = arm("oci:crun,runtime=/a");
     arm.set_text("runtime=/b").expect("a setting");
     arm.set("inject", "quota:50%").expect("a setting");
     assert_eq!(arm.to_string(), "oci:crun,runtime=/b,inject=quota:50%");
-    let error = arm.set_text("colour=red").expect_err("no key").to_string();
-    assert!(error.starts_with("colour=red: unknown setting `colour`"), "{error}");
+    let error = arm.set_text("color=red").expect_err("not a key").to_string();
+    assert!(error.starts_with("color=red: unknown setting `color`"), "{error}");
     assert_eq!(arm.to_string(), "oci:crun,runtime=/b,inject=quota:50%", "as before");
 }
 
@@ -72,15 +66,15 @@ fn what_is_set_later_replaces_what_the_arm_says() {
 #[case(
     "oci:crun,runtime=/a",
     "oci:crun,inject=busy:1ms",
-    "runtime: /a against the usual one; inject: nothing against busy:1ms"
+    "runtime: /a against the default; inject: nothing against busy:1ms"
 )]
 #[case("qemu:linux,append=quiet", "qemu:linux", "append: quiet against no words")]
-fn how_two_arms_differ_is_said(#[case] a: &str, #[case] b: &str, #[case] expected: &str) {
+fn the_differences_of_two_arms_are_listed(#[case] a: &str, #[case] b: &str, #[case] expected: &str) {
     assert_eq!(difference(&arm(a), &arm(b)), expected);
 }
 
 #[test]
-fn an_arm_is_stored_with_what_is_set_alone() {
+fn only_what_is_set_is_stored() {
     let arm = arm("oci:crun,inject=busy:400us");
     let text = serde_json::to_string(&arm).expect("written");
     assert_eq!(text, r#"{"platform":"oci:crun","settings":{"inject":"busy:400us"}}"#);
@@ -91,7 +85,7 @@ fn an_arm_is_stored_with_what_is_set_alone() {
 /// Texts of settings, as users write them.
 fn values() -> impl Strategy<Value = Vec<(Key, String)>> {
     let text = || {
-        "[ -~]{1,12}".prop_filter("it is no word of the harness's own", |text| {
+        "[ -~]{1,12}".prop_filter("it is not reserved for the harness", |text| {
             !text.split_whitespace().any(|word| word == "--" || word.starts_with("fw."))
         })
     };

@@ -1,4 +1,4 @@
-//! What holds for every platform that has settings, on the fake one and on those of this host.
+//! What is true of every platform with settings, on the fake one and on those of this host.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ use crate::model::units::Nanos;
 use crate::platform::arm::Arm;
 use crate::platform::{Milestone, fake, registry};
 
-/// A run of its own, and what is launched in it.
+/// A separate run, and what is launched in it.
 struct Fixture {
     state: tempfile::TempDir,
     context: Context,
@@ -88,7 +88,7 @@ fn took(arm: &str, program: Program, purpose: Purpose, event: (Milestone, Event)
 }
 
 #[test]
-fn busy_work_is_done_by_what_is_measured_alone() {
+fn only_what_is_measured_does_busy_work() {
     let (main, result) = ((Milestone::Main, Event::Main), (Milestone::Result, Event::Result));
     let longer = |program, purpose, event| {
         let plain = took("fake", program, purpose, event);
@@ -98,56 +98,57 @@ fn busy_work_is_done_by_what_is_measured_alone() {
     assert_eq!(longer(Program::Sqlite, Purpose::Measured, main), Nanos(0), "not before it is timed");
     assert_eq!(longer(Program::Sqlite, Purpose::Measured, result), Nanos(3_000_000));
     assert_eq!(longer(Program::Sleep, Purpose::Background, main), Nanos(0));
-    assert_eq!(longer(Program::Sleep, Purpose::Neighbour, main), Nanos(0));
+    assert_eq!(longer(Program::Sleep, Purpose::Neighbor, main), Nanos(0));
 }
 
 #[test]
-fn a_share_of_what_nobody_knows_yet_is_never_launched() {
+fn a_share_of_an_unknown_median_is_never_launched() {
     let fixture = Fixture::new();
     let platform = fixture.open("fake,inject=busy:5%");
-    let error = platform.launch(&fixture.spec(fake::image(Program::Hello), Purpose::Measured)).expect_err("refused");
+    let error = platform.launch(&fixture.spec(fake::image(Program::Hello), Purpose::Measured)).expect_err("rejected");
     assert!(matches!(&error, Error::Fatal(why) if why.contains("5 %")), "{error}");
     fixture.close(platform);
 }
 
 #[test]
-fn what_would_do_nothing_is_refused_at_the_launch() {
+fn a_setting_without_effect_is_rejected_at_the_launch() {
     let fixture = Fixture::new();
-    let refused = |arm: &str, program| {
+    let rejected = |arm: &str, program| {
         let platform = fixture.open(arm);
         match platform.launch(&fixture.spec(fake::image(program), Purpose::Measured)) {
             Err(Error::Unavailable(why)) => why.to_string(),
             other => panic!("{other:?}"),
         }
     };
-    assert!(refused("fake,inject=busy:1ms", Program::Nginx).contains("nginx answers with its own code"));
-    assert!(refused("youki,inject=delay:1ms", Program::Hello).contains("no packets to delay"));
+    assert!(rejected("fake,inject=busy:1ms", Program::Nginx).contains("nginx is not our code"));
+    assert!(rejected("youki,inject=delay:1ms", Program::Hello).contains("no packets to delay"));
 }
 
 #[test]
-fn a_setting_that_cannot_be_honoured_is_refused_by_the_check() {
+fn an_unsupported_setting_is_rejected_by_the_check() {
     let fixture = Fixture::new();
-    let refused = |arm: &str| fixture.open(arm).check().expect_err("refused").to_string();
-    assert!(refused("native,runtime=/x").contains("native cannot have runtime=/x"));
-    assert!(refused("native,images=/no/such/folder").contains("/no/such/folder has no programs/manifest.json"));
-    assert!(refused("native,guests=no-such-revision").contains("unknown revision `no-such-revision` of"));
-    assert!(refused("native,guests=--help").contains("unknown revision `--help` of"));
+    let rejected = |arm: &str| fixture.open(arm).check().expect_err("rejected").to_string();
+    assert!(rejected("native,runtime=/x").contains("native does not support runtime=/x"));
+    assert!(rejected("native,guests=main,images=/x").contains("both images= and guests="));
+    assert!(rejected("native,images=/no/such/folder").contains("/no/such/folder has no programs/manifest.json"));
+    assert!(rejected("native,guests=no-such-revision").contains("unknown revision `no-such-revision` of"));
+    assert!(rejected("native,guests=--help").contains("unknown revision `--help` of"));
     if let Err(e) = network::can_delay() {
-        println!("what refuses a delay here: {e}");
-        let why = refused("youki,inject=delay:1ms");
+        println!("why packets cannot be delayed here: {e}");
+        let why = rejected("youki,inject=delay:1ms");
         assert!(why.contains("netem") && why.contains("modprobe") || why.contains("cannot be delayed"), "{why}");
     }
 }
 
 #[test]
-fn what_is_set_is_noted_beside_the_version() {
+fn settings_are_noted_with_the_version() {
     let fixture = Fixture::new();
     let facts = fixture.open("native,guests=HEAD,inject=busy:1ms").check().expect("it can");
     assert!(facts.notes.ends_with(&["set: guests=HEAD".to_owned(), "set: inject=busy:1ms".to_owned()]), "{facts:?}");
 }
 
 #[test]
-fn a_program_is_noted_by_its_content() {
+fn the_note_on_a_program_has_its_digest() {
     let fixture = Fixture::new();
     let program = fixture.state.path().join("program");
     let mut settings = Settings::default();
@@ -184,7 +185,7 @@ fn a_runtime_at_another_path_makes_the_containers() {
 }
 
 #[test]
-fn no_other_runtime_is_taken_for_one_that_is_not_there() {
+fn a_missing_runtime_is_not_replaced_by_another() {
     let fixture = Fixture::new();
     for arm in ["oci:runc,runtime=/no/such/runtime", "podman,runtime=/no/such/runtime", "qemu:null,qemu=/no/such/qemu"]
     {
@@ -192,13 +193,13 @@ fn no_other_runtime_is_taken_for_one_that_is_not_there() {
             Err(why) if why.reason.contains("need root") || why.reason.contains("not in PATH") => {
                 println!("skipped: {why}")
             }
-            refused => assert!(refused.expect_err("refused").reason.contains("/no/such/"), "{arm}"),
+            other => assert!(other.expect_err("rejected").reason.contains("/no/such/"), "{arm}"),
         }
     }
 }
 
 #[test]
-fn podmans_runtime_at_another_path_is_known_by_its_own_word() {
+fn podmans_runtime_at_another_path_is_recognized_by_its_version() {
     let fixture = Fixture::new();
     let Some(copy) = copy_of("crun", fixture.state.path()) else { return };
     match fixture.open(&format!("podman,runtime={}", copy.display())).check() {
@@ -208,18 +209,18 @@ fn podmans_runtime_at_another_path_is_known_by_its_own_word() {
 }
 
 #[test]
-fn qemu_at_another_path_tells_its_own_version() {
+fn qemu_at_another_path_is_the_one_that_runs() {
     let fixture = Fixture::new();
     let program = fixture.state.path().join("another-qemu");
     fs::write(&program, "#!/bin/sh\necho QEMU emulator version 1.2.3\nexit 1\n").expect("written");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("made a program");
-    // It executes nothing, which is found out by trying it: the one in PATH was not asked.
+    // It executes no guest, which only a test of it shows: the one in PATH was not used.
     let why = fixture.open(&format!("qemu:null-tcg,qemu={}", program.display())).check().expect_err("no QEMU");
     assert!(!why.reason.contains("not installed"), "{why}");
 }
 
 #[test]
-fn guests_of_a_folder_are_taken_as_they_are() {
+fn guests_of_a_folder_are_used_as_they_are() {
     let (fixture, usual) = (Fixture::new(), Folders::from_env());
     let built = image(Program::Hello);
     let own = Folders { output: fixture.state.path().join("output"), ..usual.clone() };
@@ -235,4 +236,49 @@ fn guests_of_a_folder_are_taken_as_they_are() {
     fs::remove_file(image.binary()).expect("removed");
     fs::write(image.binary(), "another").expect("written");
     assert!(taken(Program::Hello).is_err(), "it is no longer what was built");
+}
+
+/// A platform that does not say which settings it supports, as one of a new family.
+#[derive(Debug)]
+struct NewFamily {
+    id: PlatformId,
+    fake: fake::FakePlatform,
+}
+
+impl Platform for NewFamily {
+    fn id(&self) -> &PlatformId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.fake.capabilities()
+    }
+
+    fn check(&self) -> Result<PlatformFacts, Unavailable> {
+        self.fake.check()
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.fake.clock()
+    }
+
+    fn prepare(&self, image: &Image) -> Result<(), Error> {
+        self.fake.prepare(image)
+    }
+
+    fn launch(&self, spec: &LaunchSpec) -> Result<Box<dyn Instance>, Error> {
+        self.fake.launch(spec)
+    }
+}
+
+#[test]
+fn a_platform_of_a_new_family_supports_no_setting_by_default() {
+    let fixture = Fixture::new();
+    for setting in ["runtime=/x", "qemu=/x", "images=/x", "guests=main", "append=quiet", "inject=busy:1ms"] {
+        let arm: Arm = format!("fake,{setting}").parse().expect("an arm");
+        let context = fixture.context.with_settings(&arm.settings);
+        let platform = NewFamily { id: PlatformId::new("new"), fake: fake::FakePlatform::new(&context) };
+        let error = ConfiguredPlatform::new(Box::new(platform), &context).check().expect_err("rejected");
+        assert!(error.reason.starts_with(&format!("new does not support {setting}: ")), "{error}");
+    }
 }

@@ -23,7 +23,10 @@ use instance::DockerInstance;
 use shared::{EngineOwner, Shared};
 
 use super::bundle::SANDBOX_TASKS;
-use super::{Context, Instance, LaunchSpec, Platform, Purpose, ResourceCost};
+use super::settings::Refusal;
+use super::{
+    Context, Instance, LaunchSpec, Platform, Purpose, ResourceCost, SettingKind, Settings, UnsupportedSetting,
+};
 use crate::guest::Image;
 use crate::host::clock::{Clock, HostClock};
 use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId, Unavailable};
@@ -48,6 +51,22 @@ const MACHINE_MEMORY: Bytes = Bytes(256 << 20);
 
 /// The note on sandboxes and machines.
 const OWN_KERNEL: &str = "guests have their own kernel: limits cover both, and the process limit includes its threads";
+
+/// The settings of an arm that it supports.
+pub(super) const SETTINGS: &[SettingKind] =
+    &[SettingKind::Images, SettingKind::Guests, SettingKind::Busy, SettingKind::Quota];
+
+/// The cost of a container of a local engine with the default runtime.
+pub(super) const COST: ResourceCost = ResourceCost {
+    tasks: ResourceCost::PROCESS.tasks + SHIM_TASKS,
+    // With cgroup version 2, shims use inotify to notice exhausted memory; with version 1 they do not.
+    inotify: 1,
+    // On the bridge, the host and the container each add the other to their table.
+    neighbors: 2,
+    memory: CONTAINER_MEMORY,
+    is_elsewhere: true,
+    ..ResourceCost::PROCESS
+};
 
 /// How a measured instance is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,14 +208,30 @@ impl Platform for Docker {
         };
         ResourceCost {
             tasks: guest.tasks + SHIM_TASKS,
-            // With cgroup version 2, shims use inotify to notice exhausted memory; with version 1 they do not.
             inotify: shared.facts.cgroups.ends_with("version 2").into(),
-            // On the bridge, the host and the container each add the other to their table.
-            neighbours: 2,
             memory: Bytes(guest.memory.0.max(CONTAINER_MEMORY.0)),
             forking: guest.forking,
-            is_elsewhere: true,
+            ..COST
         }
+    }
+
+    fn supports(&self, settings: &Settings) -> Result<(), UnsupportedSetting> {
+        let is_remote = Address::from_env().is_ok_and(|address| !address.is_local());
+        settings.check_each(&self.id, |kind| match kind {
+            SettingKind::Runtime => Err(Refusal::new(
+                "the Docker Engine accepts runtimes only by the names in its daemon's configuration",
+                "add the program as NAME to \"runtimes\" in /etc/docker/daemon.json, restart dockerd and choose \
+                 docker:NAME; or choose oci:NAME or podman, which accept a path",
+            )),
+            SettingKind::Delay => Err(Refusal::new(
+                "its networks belong to the Docker daemon and not to the run",
+                "inject busy work or a quota, or choose oci:runc or podman",
+            )),
+            SettingKind::Quota if is_remote => {
+                Err(Refusal::new("the control groups of a remote engine are out of reach", "use a local engine"))
+            }
+            other => other.among(SETTINGS),
+        })
     }
 
     fn clock(&self) -> &dyn Clock {

@@ -130,7 +130,7 @@ impl Shared {
         Container {
             name: spec.name.clone(),
             image: self.reference(&spec.image),
-            command: guest.chain(arguments::of_guest(spec, dir, link::listen(spec))).collect(),
+            command: guest.chain(arguments::for_guest(spec, dir, link::listen(spec))).collect(),
             environment: vec!["PATH=/fw".to_owned(), format!("{RUN_VARIABLE}={run}")],
             labels: vec![(CONTAINER_LABEL.to_owned(), run.to_string())],
             cpus: spec.cpus.clone(),

@@ -1,4 +1,4 @@
-//! What a fake guest will do, decided when it is launched.
+//! What a fake guest does, decided when it is launched.
 
 use serde_json::json;
 
@@ -13,43 +13,46 @@ const ROW: Nanos = Nanos(10_000);
 const WIND_DOWN: Nanos = Nanos(300_000);
 const OPERATION: Nanos = Nanos(1_000);
 
-/// What a guest is given that asks for nothing else.
+/// A guest's memory by default.
 const MEMORY: Bytes = Bytes(64 << 20);
 
-/// With less than this it ends instead of starting its program.
+/// With less memory, a guest ends instead of starting its program.
 const NEEDED: Bytes = Bytes(23 << 20);
 
 /// What a guest is launched into.
 #[derive(Debug)]
 pub(super) struct GuestContext {
-    /// When it is asked for.
+    /// The instant of its launch.
     pub(super) spawn: Nanos,
     /// The number of the launch.
     pub(super) number: u64,
-    /// Instances that live already.
+    /// The number of living instances.
     pub(super) living: u64,
-    /// Busy guests on its CPUs.
+    /// The number of busy guests on its CPUs.
     pub(super) rivals: u64,
 }
 
-/// A guest's lines and end, all decided.
+/// A guest's lines and its end.
 #[derive(Debug)]
 pub(super) struct Timeline {
-    /// When it was asked for.
+    /// The instant of its launch.
     pub(super) spawn: Nanos,
-    /// Its lines in order of time.
+    /// Its lines, ordered by time.
     pub(super) lines: Vec<(Nanos, GuestLine)>,
     /// When and how it ends by itself; `None` if it never does.
     pub(super) end: Option<(Nanos, Exit)>,
-    /// The memory it was given.
+    /// Its memory.
     pub(super) memory: Bytes,
-    /// Since when it does one operation a microsecond; `None` for what is no attacker.
+    /// Since when it performs one operation a microsecond; `None` if it is not an attacker.
     pub(super) attacking_since: Option<Nanos>,
     busy: bool,
 }
 
 impl GuestContext {
-    /// The guest's life; `Err` with the reason when its arguments make no sense.
+    /// The guest's life.
+    ///
+    /// # Errors
+    /// Fails if an argument is invalid.
     pub(super) fn timeline(&self, spec: &LaunchSpec) -> Result<Timeline, String> {
         let busy = Nanos(argument(spec, "busy")?.unwrap_or(0));
         let is_worker = spec.image.program == Program::Sqlite;
@@ -98,23 +101,23 @@ impl GuestContext {
     }
 }
 
-/// From 9,900 to 10,100 by the number of the launch: what varies is up to 1 % less or more.
+/// From 9,900 to 10,100, depending on the number of the launch: up to 1 % less or more.
 pub(super) fn parts_per_10_000(number: u64) -> u64 {
-    // Knuth's multiplicative hash spreads neighbouring numbers evenly over 32 bits (The Art of Computer Programming,
-    // 6.4); without the cut to 32 bits they would rise one after another, which is a trend.
+    // Knuth's multiplicative hash spreads consecutive numbers evenly over 32 bits (The Art of Computer Programming,
+    // 6.4); without the cut to 32 bits they would rise steadily, which is a trend.
     let hash = u64::from((number as u32).wrapping_mul(2_654_435_761));
     9_900 + ((hash * 201) >> 32)
 }
 
-/// The exit code of a guest that its own deadline ended.
+/// The exit code of a guest that reached its deadline.
 const DEADLINE_CODE: i32 = 124;
 
-/// The exit code of a guest whose memory does not suffice.
+/// The exit code of a guest with too little memory.
 const OUT_OF_MEMORY_CODE: i32 = 137;
 
 fn argument(spec: &LaunchSpec, key: &str) -> Result<Option<u64>, String> {
     let value = spec.arguments.iter().find_map(|a| a.strip_prefix(key)?.strip_prefix('='));
-    value.map(|v| v.parse().map_err(|_| format!("{key}={v} is no count"))).transpose()
+    value.map(|v| v.parse().map_err(|_| format!("invalid {key}={v}; expected a number"))).transpose()
 }
 
 /// The misbehaving guest of the conformance suite.
@@ -151,13 +154,13 @@ impl Timeline {
         self.busy
     }
 
-    /// The guest ends at that time, before its first line.
+    /// The guest ends at `at`, before its first line.
     fn starve(&mut self, at: Nanos) {
         (self.lines, self.end) = (Vec::new(), Some((at, Exit::Code(OUT_OF_MEMORY_CODE))));
         (self.attacking_since, self.busy) = (None, false);
     }
 
-    /// Whether it ended so.
+    /// Whether it ended because of too little memory.
     pub(super) fn is_starved(&self) -> bool {
         self.end.is_some_and(|(_, exit)| exit == Exit::Code(OUT_OF_MEMORY_CODE))
     }
@@ -175,14 +178,14 @@ impl Timeline {
         self.end = self.lines.first().map(|&(main, _)| (main + WIND_DOWN, Exit::Code(9)));
     }
 
-    /// The guest ends with exit code 9 ten microseconds after it is ready: before any load on it ends, in whichever order loads
-    /// at once begin.
+    /// The guest ends with exit code 9 ten microseconds after it is ready. That is before any load on it ends, whatever the
+    /// order in which concurrent loads begin.
     pub(super) fn fade_when_ready(&mut self) {
         let ready = self.lines.iter().find(|(_, line)| *line == GuestLine::Ready).map(|&(at, _)| at);
         self.end = ready.map(|at| (at + Nanos(10_000), Exit::Code(9)));
     }
 
-    /// Operations done until `now`.
+    /// The operations performed until `now`.
     pub(super) fn operations(&self, now: Nanos) -> Option<u64> {
         self.attacking_since.map(|since| now.saturating_sub(since).0 / OPERATION.0)
     }

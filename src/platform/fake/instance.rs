@@ -1,4 +1,4 @@
-//! A fake instance: waiting for it moves the virtual clock.
+//! A fake instance: waiting for it advances the virtual clock.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::model::event::{Event, Events};
 use crate::model::units::{Bytes, Nanos};
 use crate::platform::process::watch::awaited;
 
-/// How many lines are kept.
+/// The most lines that are kept.
 const MAX_LINES: usize = 4096;
 
 /// How long the fake platform takes to remove an instance.
@@ -50,7 +50,7 @@ impl FakeInstance {
         }
     }
 
-    /// Takes in every line and the end, as far as they lie before `now`.
+    /// Reads every line and the end up to `now`.
     fn catch_up(&mut self, now: Nanos) {
         while let Some((at, line)) = self.timeline.lines.get(self.read).filter(|(at, _)| *at <= now) {
             let (at, line) = (*at, line.clone());
@@ -82,8 +82,8 @@ impl FakeInstance {
 
     /// When `milestone` will happen; `None` if it never does.
     fn instant_of(&self, milestone: Milestone) -> Option<Nanos> {
-        let line = |wanted: fn(&GuestLine) -> bool| {
-            self.timeline.lines.iter().find(|(_, line)| wanted(line)).map(|&(at, _)| at)
+        let line = |matches: fn(&GuestLine) -> bool| {
+            self.timeline.lines.iter().find(|(_, line)| matches(line)).map(|&(at, _)| at)
         };
         match milestone {
             Milestone::Main => line(|l| matches!(l, GuestLine::Main)),
@@ -107,7 +107,7 @@ impl FakeInstance {
         }
     }
 
-    /// What the guest has said of itself in an `FW error` line so far.
+    /// The text of its first `FW error` line, if it printed one.
     fn reported_error(&self) -> Option<&str> {
         self.lines.iter().find_map(|stamped| match &stamped.line {
             GuestLine::Error(text) => Some(text.as_str()),
@@ -189,8 +189,11 @@ impl Instance for FakeInstance {
         self.stopped = true;
         lock(&self.world).remove(&self.name);
         if self.timeline.is_starved() {
-            // As a machine whose kernel ended it: how its program ended, nobody knows.
-            return Err(Error::failed(format!("stop {}", self.name), "it ended without a word of its program"));
+            // Like a machine whose kernel ended it: the exit status of its program is unknown.
+            return Err(Error::failed(
+                format!("stop {}", self.name),
+                "it ended without reporting how its program ended",
+            ));
         }
         let exit = self.timeline.end.map_or(Exit::Signal(9), |(_, exit)| exit);
         Ok(Stopped { exit, events: std::mem::take(&mut self.events), lines: std::mem::take(&mut self.lines) })

@@ -1,17 +1,17 @@
-//! The load generator of the fake world: driving a server moves the virtual clock.
+//! The load generator of the fake world: driving a server advances the virtual clock.
 
 use super::super::Error;
 use super::guest::parts_per_10_000;
 use super::{Being, World, lock, rivals};
 use crate::host::clock::{Clock, VirtualClock};
 use crate::host::interrupt::Interrupt;
+use crate::model::metric;
 use crate::model::platform::Unavailable;
 use crate::model::program::Program;
-use crate::model::record::Metric;
-use crate::model::units::{Direction, Nanos, Unit};
+use crate::model::units::Nanos;
 use crate::platform::load_generator::{Drive, Driven, LoadGenerator};
 
-/// What a server alone on its CPUs answers in a second: as many times as much where requests come sixteen at once.
+/// The requests a second of a server without competition for its CPUs. Redis gets pipelined requests.
 fn rate_alone(program: Program) -> f64 {
     if program == Program::Redis { 1e6 } else { 1e4 }
 }
@@ -29,7 +29,7 @@ impl FakeClient {
         Self { clock: clock.clone(), world: World::clone(world), interrupt: interrupt.clone() }
     }
 
-    /// The server at the drive's address and the busy guests on its CPUs.
+    /// The server at the drive's address, and the number of busy guests on its CPUs.
     fn server(&self, drive: &Drive<'_>) -> Option<(Being, u64)> {
         let world = lock(&self.world);
         let serves = |being: &&Being| being.serves.as_ref().is_some_and(|(at, _)| *at == drive.endpoint.address);
@@ -74,11 +74,6 @@ impl LoadGenerator for FakeClient {
             });
         }
         self.clock.advance_to(begun + span);
-        Ok(Driven { metrics: vec![throughput(rate)], flags: Vec::new() })
+        Ok(Driven { metrics: vec![metric::THROUGHPUT.of(rate)], flags: Vec::new() })
     }
-}
-
-fn throughput(rate: f64) -> Metric {
-    let (name, unit, direction) = ("throughput".to_owned(), Unit::PerSecond, Direction::Higher);
-    Metric { name, unit, direction, value: rate, samples: Vec::new() }
 }

@@ -1,10 +1,10 @@
-//! A platform that runs nothing: virtual time, exact numbers, scripted failures. It keeps the whole contract, so that
-//! order, cleanup, statistics and reports are tested on it.
+//! A platform that runs nothing: virtual time, exact numbers, scripted failures. It keeps the whole contract, so it tests
+//! order, cleanup, statistics and reports.
 //!
-//! Its world: a boot takes 5 ms and 0.05 % more for every instance that lives; a row takes 10 µs, times the number of
-//! busy guests on the CPU; an attacker does one operation a microsecond; Nginx answers 10,000 requests a second and
-//! Redis a million, less by the same rule; a guest has 64 MiB unless told otherwise, and does not start with less than
-//! 23. Each instance is up to 1 % faster or slower by its number, so that spreads are not zero.
+//! Its world: a boot takes 5 ms, and 0.05 % more for every living instance. A row takes 10 µs, times the number of busy
+//! guests on the CPU. An attacker performs one operation a microsecond. Nginx answers 10,000 requests a second and Redis
+//! a million, divided by the number of busy guests. A guest has 64 MiB by default and does not start with less than 23.
+//! Each instance is up to 1 % faster or slower, depending on its number, so that spreads are not zero.
 
 mod guest;
 mod instance;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use guest::Timeline;
 use instance::FakeInstance;
 
-use super::{Context, Error, Instance, LaunchSpec, Platform};
+use super::{Context, Error, Instance, LaunchSpec, Platform, SettingKind, Settings, UnsupportedSetting};
 use crate::guest::Image;
 use crate::host::clock::{Clock, VirtualClock};
 use crate::host::ledger::{Ledger, Resource};
@@ -28,6 +28,9 @@ use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFact
 use crate::model::program::Program;
 use crate::model::units::{Bytes, Nanos};
 use crate::platform::load_generator::LoadGenerator;
+
+/// The settings of an arm that it supports.
+pub(super) const SETTINGS: &[SettingKind] = &[SettingKind::Busy];
 
 /// What goes wrong, by the number of the launch (from 0).
 #[derive(Debug, Clone, Default)]
@@ -38,13 +41,13 @@ pub struct Script {
     pub hang: BTreeSet<u64>,
     /// These guests end with exit code 9 before they are ready.
     pub crash: BTreeSet<u64>,
-    /// These guests end with exit code 9 a millisecond after they are ready.
+    /// These guests end with exit code 9 right after they are ready.
     pub fade: BTreeSet<u64>,
-    /// These servers get ready and never answer.
+    /// These servers become ready and never answer.
     pub mute: BTreeSet<u64>,
-    /// The images of these programs cannot be made ready.
+    /// The images of these programs cannot be prepared.
     pub refuse: BTreeSet<Program>,
-    /// From this launch on, none succeeds and the run cannot go on.
+    /// From this launch on, every launch is a fatal error.
     pub fatal_from: Option<u64>,
 }
 
@@ -61,17 +64,17 @@ pub struct FakePlatform {
     client: load::FakeClient,
 }
 
-/// The instances that live now, by name.
+/// The living instances by name.
 type World = Arc<Mutex<BTreeMap<String, Being>>>;
 
-/// What others notice of an instance.
+/// What other instances notice of one.
 #[derive(Debug, Clone, Default)]
 struct Being {
-    /// Its number by order of launch.
+    /// The number of its launch.
     number: u64,
-    /// The CPUs that it keeps busy; `None` for what idles, and for what is not pinned.
+    /// The CPUs that it keeps busy; `None` if it idles or is not pinned.
     busy: Option<CpuSet>,
-    /// Where it serves, and on which CPUs.
+    /// The address that it serves at, and its CPUs.
     serves: Option<(SocketAddr, Option<CpuSet>)>,
     /// When it ends by itself.
     ends: Option<Nanos>,
@@ -85,7 +88,7 @@ impl FakePlatform {
         Self::scripted(context, Script::default())
     }
 
-    /// A fake platform on which things go wrong as `script` says.
+    /// A fake platform on which `script` decides what goes wrong.
     pub fn scripted(context: &Context, script: Script) -> Self {
         let (clock, world) = (VirtualClock::default(), World::default());
         Self {
@@ -100,7 +103,7 @@ impl FakePlatform {
         }
     }
 
-    /// How many instances live now.
+    /// The number of living instances.
     pub fn living(&self) -> usize {
         lock(&self.world).len()
     }
@@ -145,6 +148,10 @@ impl Platform for FakePlatform {
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
         let notes = vec!["simulated: its figures are no measurements".to_owned()];
         Ok(PlatformFacts { version: env!("CARGO_PKG_VERSION").to_owned(), notes })
+    }
+
+    fn supports(&self, settings: &Settings) -> Result<(), UnsupportedSetting> {
+        settings.only(&self.id, SETTINGS)
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -192,18 +199,18 @@ impl Platform for FakePlatform {
     }
 }
 
-/// The image that the fake world has for `program`: 1 MiB, on no disk.
+/// The fake world's image of `program`: 1 MiB, not on any disk.
 pub fn image(program: Program) -> Image {
     Image { program, rootfs: PathBuf::from("/nowhere"), digest: "simulated".to_owned(), size: Bytes::MIB }
 }
 
-/// The busy guests on `cpus`.
+/// The number of busy guests on `cpus`.
 fn rivals(world: &BTreeMap<String, Being>, cpus: Option<&CpuSet>) -> u64 {
     let Some(mine) = cpus else { return 0 };
     world.values().filter_map(|being| being.busy.as_ref()).filter(|busy| overlap(mine, busy)).count() as u64
 }
 
-/// An address of its own for every launch, from the benchmarking range (RFC 2544).
+/// The address of a launch, from the benchmarking range (RFC 2544).
 fn address(number: u64, port: u16) -> SocketAddr {
     let network = u32::from(Ipv4Addr::new(198, 18, 0, 0));
     SocketAddr::from((Ipv4Addr::from(network + (number % (1 << 17)) as u32), port))

@@ -1,8 +1,8 @@
-//! Firecracker's configuration and command line, from what a machine is to be. Pure: fields as in
-//! `src/firecracker/swagger/firecracker.yaml`, options as in `firecracker --help`, Firecracker 1.8 to 1.13.
+//! Firecracker's configuration and command line. Pure: fields as in `src/firecracker/swagger/firecracker.yaml`, options as
+//! in `firecracker --help`, Firecracker 1.8 to 1.13.
 //!
-//! It is read from a file and not told over the socket of its API, which is not made at all: one thread less, and a boot
-//! is one step. So nobody says when the monitor is up, and there is no such event.
+//! Firecracker reads a file instead of requests on its API socket, which is off: one thread less, and a boot is one step.
+//! So nothing reports when the monitor is up, and there is no such event.
 
 use std::os::fd::RawFd;
 
@@ -15,9 +15,8 @@ use crate::platform::LaunchSpec;
 use crate::platform::machine::append::{self, Network};
 use crate::platform::qemu::GuestSystem;
 
-/// What a kernel is told of this machine: a console on the serial port, silent but for a panic; a reset by the keyboard's
-/// controller, which ends the monitor; no PCI bus; and of the rest of the keyboard nothing, whose waits would be a part of
-/// every boot.
+/// The kernel's words for this machine: a console on the serial port that prints only a panic; a reset by the keyboard
+/// controller, which ends the monitor; no PCI bus; and no probing of a keyboard, which would slow every boot down.
 const KERNEL_WORDS: &[&str] = &[
     "console=ttyS0",
     "loglevel=1",
@@ -30,16 +29,16 @@ const KERNEL_WORDS: &[&str] = &[
     "i8042.dumbkbd",
 ];
 
-/// Firecracker adds ` pci=off` and one ` virtio_mmio.device=4K@0xd0000000:5` a device.
+/// Room for what Firecracker adds: ` pci=off`, and ` virtio_mmio.device=4K@0xd0000000:5` for each device.
 const ADDED_BYTES: usize = 64;
 
-/// What a machine is started with.
+/// What a machine consists of.
 #[derive(Debug)]
 pub(super) struct Machine<'a> {
     pub(super) vcpus: u32,
     pub(super) memory: Bytes,
     pub(super) system: &'a System,
-    /// The command line of the guest's kernel.
+    /// The kernel's command line.
     pub(super) append: &'a str,
     pub(super) card: Option<Card>,
 }
@@ -47,16 +46,15 @@ pub(super) struct Machine<'a> {
 /// A network card.
 #[derive(Debug, Clone)]
 pub(super) struct Card {
-    /// The name of its tap.
+    /// The tap's name.
     pub(super) tap: String,
-    /// Its hardware address.
     pub(super) mac: String,
 }
 
-/// The kernel's command line for `system` with the program of `spec` in it; a Linux is told `more` words.
+/// The kernel's command line for `system` with the program of `spec` in it; a Linux gets `more` words.
 ///
 /// # Errors
-/// When an argument cannot be passed on a command line.
+/// Fails if an argument cannot be part of a command line.
 pub(super) fn line(
     system: GuestSystem,
     spec: &LaunchSpec,
@@ -72,7 +70,7 @@ pub(super) fn line(
     }
 }
 
-/// The memory that a guest gets of what is asked for: whole MiB, rounded up.
+/// `memory` rounded up to whole MiB, as Firecracker needs it.
 pub(super) fn whole_mebibytes(memory: Bytes) -> Bytes {
     Bytes(memory.0.div_ceil(Bytes::MIB.0).max(1) * Bytes::MIB.0)
 }
@@ -100,8 +98,8 @@ pub(super) fn config(machine: &Machine<'_>) -> Value {
     })
 }
 
-/// The arguments, without the program's own name: its log and its configuration are descriptors that it was given. The log
-/// would go to the standard output else, which is the guest's console.
+/// The arguments, without the program's own name. Its log and its configuration are inherited descriptors. Without a path,
+/// the log would go to the standard output, which is the guest's console.
 pub(super) fn arguments(name: &str, log: RawFd, config: RawFd) -> Vec<String> {
     let descriptor = |fd: RawFd| format!("/proc/self/fd/{fd}");
     let (log, config) = (descriptor(log), descriptor(config));
@@ -116,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::model::program::Program;
-    use crate::platform::firecracker::Flavour;
+    use crate::platform::firecracker::Flavor;
     use crate::platform::machine::append::tests::{network, spec};
 
     fn none() -> std::iter::Empty<String> {
@@ -124,8 +122,8 @@ mod tests {
     }
 
     fn written(name: &str, program: Program, connected: bool) -> String {
-        let flavour = Flavour::parse(name).expect("a flavour");
-        let is_linux = flavour.system == GuestSystem::Linux;
+        let flavor = Flavor::parse(name).expect("a flavor");
+        let is_linux = flavor.system == GuestSystem::Linux;
         let system = System {
             kernel: if is_linux { "/images/vmlinux".into() } else { "/images/kernel-fc".into() },
             initrd: is_linux.then(|| "/images/initrd.cpio".into()),
@@ -135,9 +133,9 @@ mod tests {
             memory: Bytes(128 << 20),
         };
         let network = connected.then(network);
-        let append = line(flavour.system, &spec(program, &["rows=5"]), network, none()).expect("a line");
+        let append = line(flavor.system, &spec(program, &["rows=5"]), network, none()).expect("a line");
         let card = connected.then(|| Card { tap: "fw0p0".to_owned(), mac: "02:46:57:12:00:02".to_owned() });
-        let machine = Machine { vcpus: flavour.vcpus, memory: system.memory, system: &system, append: &append, card };
+        let machine = Machine { vcpus: flavor.vcpus, memory: system.memory, system: &system, append: &append, card };
         serde_json::to_string_pretty(&config(&machine)).expect("written")
     }
 
@@ -153,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn a_linux_is_told_the_words_of_its_arm_among_its_own() {
-        let told =
+    fn the_words_of_an_arm_follow_those_of_the_kernel() {
+        let command_line =
             |system| line(system, &spec(Program::Hello, &[]), None, ["quiet".to_owned()].into_iter()).expect("a line");
-        assert!(told(GuestSystem::Linux).contains(" i8042.dumbkbd quiet fw.run=/fw/hello "));
-        assert!(!told(GuestSystem::Unikraft).contains("quiet"));
+        assert!(command_line(GuestSystem::Linux).contains(" i8042.dumbkbd quiet fw.run=/fw/hello "));
+        assert!(!command_line(GuestSystem::Unikraft).contains("quiet"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A life with a stand-in for Firecracker, which takes its arguments and says what a guest would: this needs no KVM.
+//! The life of a machine with a stand-in for Firecracker, which accepts its arguments and prints what a guest would. This
+//! needs no KVM.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +13,8 @@ use super::*;
 use crate::host::interrupt::Interrupt;
 use crate::host::ledger::{Ledger, Leftovers};
 use crate::model::cpuset::CpuSet;
+use crate::model::event::Event;
+use crate::model::platform::Networking;
 use crate::model::run::RunId;
 use crate::platform::machine::append;
 use crate::platform::{Exit, Milestone, ThreadRole};
@@ -19,8 +22,8 @@ use crate::platform::{Exit, Milestone, ThreadRole};
 /// Longer than anything takes that works.
 const HANG: Duration = Duration::from_secs(30);
 
-/// It knows where Firecracker's arguments stand, looks into the configuration for what to do, and shows which links there
-/// are where it is.
+/// It knows the positions of Firecracker's arguments, finds its task in the configuration, and prints the links of its
+/// network namespace.
 const STAND_IN: &str = r#"#!/bin/sh
 configuration=$(cat "$9") || exit 1
 case "$configuration" in
@@ -46,7 +49,7 @@ impl Fixture {
         let ledger = Ledger::open(&folder.path().join("state"), &RunId::generate(), crate::platform::reap_engines)
             .expect("a ledger opens");
         let context = Context::new(Arc::new(ledger), Interrupt::new().expect("an eventfd"));
-        let mut platform = Firecracker::new(context.clone(), Flavour::parse("linux-smp2").expect("a flavour"));
+        let mut platform = Firecracker::new(context.clone(), Flavor::parse("linux-smp2").expect("a flavor"));
         let program = folder.path().join("firecracker");
         fs::write(&program, STAND_IN).expect("written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("made a program");

@@ -1,4 +1,4 @@
-//! The command lines of guest kernels: what is measured in a machine is told to its guest system by them. Pure.
+//! The command lines of guest kernels, which carry the program to run and its arguments. Pure.
 
 use std::net::Ipv4Addr;
 
@@ -7,13 +7,13 @@ use crate::guest::system::unikraft;
 use crate::host::network::Tap;
 use crate::platform::{LaunchSpec, arguments, link};
 
-/// The in-memory folder of a guest.
+/// The guest's in-memory folder.
 const GUEST_DIR: &str = "/tmp";
 
-/// Linux cuts a longer line (`COMMAND_LINE_SIZE`, `arch/x86/include/asm/setup.h`).
+/// Linux truncates a longer line (`COMMAND_LINE_SIZE`, `arch/x86/include/asm/setup.h`).
 const MOST_BYTES: usize = 2047;
 
-/// Linux passes no more arguments to its first process (`CONFIG_INIT_ENV_ARG_LIMIT`).
+/// The most arguments that Linux passes to its first process (`CONFIG_INIT_ENV_ARG_LIMIT`).
 const MOST_ARGUMENTS: usize = 30;
 
 /// How a guest is connected.
@@ -30,11 +30,11 @@ impl From<&Tap> for Network {
     }
 }
 
-/// The line of a kernel that is told `words` of its own, how it is connected, and then what to run; `added` bytes are left
-/// to what the monitor adds.
+/// The line with the kernel's own `words`, the network, and then the program to run. It leaves `added` bytes for what the
+/// monitor adds.
 ///
 /// # Errors
-/// When an argument cannot be passed on a command line.
+/// Fails if an argument cannot be part of a command line.
 pub(in crate::platform) fn line(
     mut words: Vec<String>,
     spec: &LaunchSpec,
@@ -54,7 +54,7 @@ pub(in crate::platform) fn line(
     Ok(line)
 }
 
-/// The line of a unikernel of Unikraft's.
+/// The line of a Unikraft unikernel.
 ///
 /// # Errors
 /// As [`line()`].
@@ -68,12 +68,15 @@ pub(in crate::platform) fn unikraft(
     Ok(unikraft::command_line(spec.image.program, monitor, &arguments_of(spec)?, address.as_ref()))
 }
 
-/// The arguments of the program of `spec`, which a kernel would not read otherwise.
+/// The arguments of the program of `spec`.
+///
+/// # Errors
+/// Fails if a kernel would parse one of them differently.
 pub(in crate::platform) fn arguments_of(spec: &LaunchSpec) -> Result<Vec<String>, String> {
     let dir = arguments::needs_files(spec.image.program).then_some(GUEST_DIR);
-    let arguments = arguments::of_guest(spec, dir, link::listen(spec));
+    let arguments = arguments::for_guest(spec, dir, link::listen(spec));
     if let Some(odd) = arguments.iter().find(|argument| argument.contains([' ', '\t', '\n', '"', '\'', '\\'])) {
-        return Err(format!("the argument `{odd}` cannot be passed on a kernel's command line"));
+        return Err(format!("the argument `{odd}` cannot be part of a kernel's command line"));
     }
     if arguments.len() > MOST_ARGUMENTS {
         return Err(format!(
@@ -118,21 +121,21 @@ pub(in crate::platform) mod tests {
         }
     }
 
-    /// The first place on the first bridge.
+    /// The first port of the first bridge.
     pub(in crate::platform) fn network() -> Network {
         let gateway = (Ipv4Addr::new(198, 18, 0, 1), [2, 0x46, 0x57, 18, 0, 1]);
         Network { address: Ipv4Addr::new(198, 18, 0, 2), prefix: 21, gateway }
     }
 
     #[test]
-    fn what_a_kernel_would_read_otherwise_is_refused() {
-        let refused = |arguments: &[&str], added| {
-            line(Vec::new(), &spec(Program::Probe, arguments), Some(network()), added).expect_err("refused")
+    fn what_a_kernel_would_parse_differently_is_rejected() {
+        let rejected = |arguments: &[&str], added| {
+            line(Vec::new(), &spec(Program::Probe, arguments), Some(network()), added).expect_err("rejected")
         };
-        assert!(refused(&["do=a b"], 0).contains("`do=a b`"));
-        assert!(refused(&["do=\"x\""], 0).contains("cannot be passed"));
-        assert!(refused(&["a=1"; 40], 0).contains("more than the 30"));
-        assert!(refused(&[&"x".repeat(3000)], 0).contains("longer than the 2047"));
-        assert!(refused(&[], MOST_BYTES).contains("longer than the 2047"));
+        assert!(rejected(&["do=a b"], 0).contains("`do=a b`"));
+        assert!(rejected(&["do=\"x\""], 0).contains("cannot be part of"));
+        assert!(rejected(&["a=1"; 40], 0).contains("more than the 30"));
+        assert!(rejected(&[&"x".repeat(3000)], 0).contains("longer than the 2047"));
+        assert!(rejected(&[], MOST_BYTES).contains("longer than the 2047"));
     }
 }

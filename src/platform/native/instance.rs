@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::host::cgroup::Cgroup;
+use crate::platform::process::family::family_of;
 use crate::platform::process::handle::{Process, ProcessError, wait_ended};
 use crate::platform::process::host_error::{During, HostError};
 use crate::platform::process::orphan::reap_group;
@@ -105,18 +106,11 @@ impl Body for NativeInstance {
         self.listen.map(|address| Endpoint { address, netns: None })
     }
 
-    /// The process and those that it forked: the processes of its cgroup, else those in `/proc/<pid>/task/<tid>/children`.
     fn pids(&self) -> Vec<i32> {
-        if let Some(cgroup) = &self.cgroup {
-            return cgroup.procs();
+        match (&self.cgroup, self.watch.process()) {
+            (Some(cgroup), _) => cgroup.procs(),
+            (None, Some(process)) => family_of(process.pid),
+            (None, None) => Vec::new(),
         }
-        let mut pids: Vec<i32> = self.watch.process().map(|p| p.pid).into_iter().collect();
-        let mut next = 0;
-        while let Some(&pid) = pids.get(next) {
-            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-            pids.extend(children.split_whitespace().filter_map(|text| text.parse::<i32>().ok()));
-            next += 1;
-        }
-        pids
     }
 }

@@ -15,10 +15,11 @@ use std::thread;
 use instance::NativeInstance;
 
 use super::arguments;
-use super::groups::Groups;
-use super::{Context, Error, Instance, LaunchSpec, Limits, Platform};
+use super::groups::{Groups, PROCESS_CONTROLLERS};
+use super::settings::Refusal;
+use super::{Context, Error, Instance, LaunchSpec, Limits, Platform, SettingKind, Settings, UnsupportedSetting};
 use crate::guest::Image;
-use crate::host::cgroup::{Cgroup, Controller};
+use crate::host::cgroup::Cgroup;
 use crate::host::clock::{Clock, HostClock};
 use crate::host::ledger::Resource;
 use crate::host::network::on_loopback;
@@ -31,12 +32,12 @@ use crate::platform::process::spawn::{self, Start};
 use crate::platform::process::watch::{Watch, pipe};
 use crate::platform::process::watched::Watched;
 
-/// The controllers of an instance with limits. `cpuacct` limits nothing and counts the CPU time. `cpu` is missing because
-/// a group of its own would change how the scheduler shares a CPU among plain processes.
-const CONTROLLERS: &[Controller] = &[Controller::Cpuset, Controller::Memory, Controller::Pids, Controller::Cpuacct];
-
 /// The parent of the instances' directories: an in-memory file system on every Linux (`shm_overview(7)`).
 const MEMORY_FS: &str = "/dev/shm";
+
+/// The settings of an arm that it supports.
+pub(super) const SETTINGS: &[SettingKind] =
+    &[SettingKind::Images, SettingKind::Guests, SettingKind::Busy, SettingKind::Quota];
 
 /// Plain processes of the host.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub struct Native {
 impl Native {
     /// The platform for one run.
     pub fn new(context: Context) -> Self {
-        let groups = Groups::find(&context, |all| all.only(&context.settings.controllers(CONTROLLERS)));
+        let groups = Groups::find(&context, |all| all.only(&context.settings.controllers(PROCESS_CONTROLLERS)));
         let groups = groups.map_err(|why| Unavailable {
             reason: why.to_string(),
             cure: "mount the cgroup controllers writable".to_owned(),
@@ -107,7 +108,7 @@ impl Native {
         let input = File::open("/dev/null").during("open /dev/null")?;
         let program = CString::new(spec.image.binary().into_os_string().into_encoded_bytes());
         let program = program.during("pass the program's path")?;
-        let rest = arguments::of_guest(spec, dir.and_then(Path::to_str), listen);
+        let rest = arguments::for_guest(spec, dir.and_then(Path::to_str), listen);
         let rest = rest.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().during("pass its arguments")?;
         let marker = CString::new(format!("{RUN_VARIABLE}={}", self.context.ledger.run()));
         let start = Start {
@@ -174,6 +175,16 @@ impl Platform for Native {
             Err(why) => vec![format!("no cgroup, limits by rlimit: {}", why.reason)],
         };
         Ok(PlatformFacts { version: format!("Linux {}", version.trim()), notes })
+    }
+
+    fn supports(&self, settings: &Settings) -> Result<(), UnsupportedSetting> {
+        settings.check_each(&self.id, |kind| match kind {
+            SettingKind::Delay => Err(Refusal::new(
+                "its instances use the host's own loopback",
+                "inject busy work or a quota, or choose youki",
+            )),
+            other => other.among(SETTINGS),
+        })
     }
 
     fn clock(&self) -> &dyn Clock {

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::bundle::{self, BundleOptions, Swap};
 use super::groups::Groups;
 use super::link::Link;
-use super::{Context, Error, Instance, LaunchSpec, Platform, ResourceCost};
+use super::{Context, Error, Instance, LaunchSpec, Platform, ResourceCost, SettingKind, Settings, UnsupportedSetting};
 use crate::guest::Image;
 use crate::host::cgroup::{CgroupMode, Hierarchies};
 use crate::host::clock::{Clock, HostClock};
@@ -35,6 +35,16 @@ use crate::platform::process::host_error::{During, HostError};
 use crate::platform::process::orphan::{become_subreaper, leaders};
 use crate::platform::process::watch::{Watch, pipe};
 use crate::platform::process::watched::Watched;
+
+/// The settings of an arm that it supports.
+pub(super) const SETTINGS: &[SettingKind] = &[
+    SettingKind::Runtime,
+    SettingKind::Images,
+    SettingKind::Guests,
+    SettingKind::Busy,
+    SettingKind::Quota,
+    SettingKind::Delay,
+];
 
 /// Containers of a runtime's program.
 #[derive(Debug)]
@@ -249,6 +259,10 @@ impl Platform for Oci {
             );
         }
         Ok(PlatformFacts { version: runtime.version.clone(), notes })
+    }
+
+    fn supports(&self, settings: &Settings) -> Result<(), UnsupportedSetting> {
+        settings.only(&self.id, SETTINGS)
     }
 
     fn clock(&self) -> &dyn Clock {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::docker::instance::DockerInstance;
 use super::docker::shared::{EngineOwner, Shared};
 use super::groups::Groups;
-use super::{Context, Error, Instance, LaunchSpec, Platform, ResourceCost, docker};
+use super::{Context, Error, Instance, LaunchSpec, Platform, ResourceCost, SettingKind, UnsupportedSetting, docker};
 use crate::guest::Image;
 use crate::host::cgroup::{CgroupMode, Hierarchies};
 use crate::host::clock::{Clock, HostClock};
@@ -37,6 +37,16 @@ const CONCURRENT_LAUNCHES: usize = 4;
 
 /// How long a program may take to report its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The settings of an arm that it supports.
+pub(super) const SETTINGS: &[SettingKind] = &[
+    SettingKind::Runtime,
+    SettingKind::Images,
+    SettingKind::Guests,
+    SettingKind::Busy,
+    SettingKind::Quota,
+    SettingKind::Delay,
+];
 
 /// Containers of Podman.
 #[derive(Debug)]
@@ -203,6 +213,10 @@ impl Platform for Podman {
         let own_kernel = self.has_own_kernel();
         let guest = if own_kernel { ResourceCost::of_sandbox() } else { ResourceCost::default() };
         ResourceCost { tasks: guest.tasks + 2, inotify: uses_inotify.into(), ..guest }
+    }
+
+    fn supports(&self, settings: &super::Settings) -> Result<(), UnsupportedSetting> {
+        settings.only(&self.id, SETTINGS)
     }
 
     fn clock(&self) -> &dyn Clock {

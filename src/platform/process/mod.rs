@@ -2,6 +2,7 @@
 
 pub(crate) mod console;
 pub(crate) mod exit_notice;
+pub(crate) mod family;
 pub(crate) mod handle;
 pub(crate) mod host_error;
 pub(crate) mod orphan;

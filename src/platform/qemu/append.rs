@@ -1,34 +1,33 @@
-//! What the kernels of QEMU's machines are told besides what to run. Pure.
+//! The kernel command lines of QEMU's machines. Pure.
 
-use super::flavour::GuestSystem;
+use super::flavor::GuestSystem;
 use crate::guest::system::osv;
 use crate::guest::system::unikernel::Monitor;
 use crate::model::platform::Accelerator;
 use crate::platform::LaunchSpec;
 use crate::platform::machine::append::{self, Network};
 
-/// The kernel that is told.
+/// A kernel that a machine boots.
 #[derive(Debug)]
 pub(super) struct Kernel<'a> {
-    /// Of which guest system.
+    /// Its guest system.
     pub(super) system: GuestSystem,
-    /// What executes it.
     pub(super) accelerator: Accelerator,
-    /// The rate of the host's time stamp counter, which an emulated guest counts with, too.
+    /// The rate of the host's time stamp counter, which emulated guests use as well.
     pub(super) tsc_khz: Option<u64>,
-    /// More words for a Linux.
+    /// More words for a Linux kernel.
     pub(super) words: &'a [String],
 }
 
 /// The command line of `kernel` with the program of `spec` in it.
 ///
 /// # Errors
-/// When an argument cannot be passed on a command line.
+/// Fails if an argument cannot be part of a command line.
 pub(super) fn line(kernel: &Kernel<'_>, spec: &LaunchSpec, network: Option<Network>) -> Result<String, String> {
     match kernel.system {
         GuestSystem::Null => append::line(Vec::new(), spec, None, 0),
         GuestSystem::Osv => Ok(osv::command_line(spec.image.program, &append::arguments_of(spec)?)),
-        // It takes every word for an option of its own, and ends with 64.
+        // It parses every word as an option of its own, and exits with 64.
         GuestSystem::Mirage => Ok(String::new()),
         GuestSystem::Unikraft => append::unikraft(spec, Monitor::Qemu, network),
         GuestSystem::Linux | GuestSystem::Debian => {
@@ -40,17 +39,17 @@ pub(super) fn line(kernel: &Kernel<'_>, spec: &LaunchSpec, network: Option<Netwo
     }
 }
 
-/// A console on the serial port, silent but for a panic, which ends the machine at once.
+/// A console on the serial port that prints only a panic, and a panic ends the machine at once.
 fn kernel_words(accelerator: Accelerator, tsc_khz: Option<u64>) -> Vec<String> {
     let mut words: Vec<String> =
         ["console=ttyS0", "loglevel=1", "panic=-1", "reboot=t", "cryptomgr.notests"].map(str::to_owned).into();
     if accelerator == Accelerator::Tcg {
-        // A busy host makes an emulated guest fail to measure its counter, and then hang without a word: on microvm 8 of
-        // 30 boots, two at a time, and none with it.
+        // On a busy host, an emulated guest may fail to calibrate its counter and then hang silently: 8 of 30 boots on
+        // microvm, two at a time, and none with this word.
         words.extend(tsc_khz.map(|khz| format!("tsc_early_khz={khz}")));
-        // The same host makes it fail to count the timer's ticks, and then panic, which hardware's hypervisors keep it from.
+        // On the same host it may fail to count the timer's ticks and then panic.
         words.push("no_timer_check".to_owned());
-        // What moves the kernel about at boot only costs time in a machine that is no target.
+        // Address randomization only costs time in a machine that nobody attacks.
         words.push("nokaslr".to_owned());
     }
     words
@@ -62,34 +61,34 @@ mod tests {
     use crate::model::program::Program;
     use crate::platform::machine::append::tests::{network, spec};
 
-    fn made(system: GuestSystem, spec: &LaunchSpec, accelerator: Accelerator) -> Result<String, String> {
+    fn build(system: GuestSystem, spec: &LaunchSpec, accelerator: Accelerator) -> Result<String, String> {
         line(&Kernel { system, accelerator, tsc_khz: Some(2_596_134), words: &[] }, spec, Some(network()))
     }
 
     #[test]
-    fn a_linux_is_told_the_words_of_its_arm_among_its_own() {
+    fn the_words_of_an_arm_follow_those_of_the_kernel() {
         let (accelerator, words) = (Accelerator::Kvm, ["mitigations=off".to_owned(), "quiet".to_owned()]);
         let kernel = Kernel { system: GuestSystem::Linux, accelerator, tsc_khz: None, words: &words };
-        let told = line(&kernel, &spec(Program::Hello, &[]), None).expect("a line");
-        assert!(told.contains(" cryptomgr.notests mitigations=off quiet fw.run=/fw/hello -- deadline=9"), "{told}");
+        let text = line(&kernel, &spec(Program::Hello, &[]), None).expect("a line");
+        assert!(text.contains(" cryptomgr.notests mitigations=off quiet fw.run=/fw/hello -- deadline=9"), "{text}");
     }
 
     #[test]
-    fn guest_systems_are_told_what_to_run() {
-        let null = made(GuestSystem::Null, &spec(Program::Hello, &[]), Accelerator::Kvm).expect("a line");
+    fn command_lines_name_the_program_of_the_guest() {
+        let null = build(GuestSystem::Null, &spec(Program::Hello, &[]), Accelerator::Kvm).expect("a line");
         assert_eq!(null, "fw.run=/fw/hello -- deadline=9");
-        let linux = made(GuestSystem::Linux, &spec(Program::Redis, &[]), Accelerator::Tcg).expect("a line");
+        let linux = build(GuestSystem::Linux, &spec(Program::Redis, &[]), Accelerator::Tcg).expect("a line");
         assert_eq!(
             linux,
             "console=ttyS0 loglevel=1 panic=-1 reboot=t cryptomgr.notests tsc_early_khz=2596134 no_timer_check nokaslr \
              fw.net=198.18.0.2/21,198.18.0.1,02:46:57:12:00:01 fw.run=/fw/redis -- deadline=9 dir=/tmp listen=0.0.0.0 \
              port=6379"
         );
-        let debian = made(GuestSystem::Debian, &spec(Program::Sqlite, &["rows=5"]), Accelerator::Kvm).expect("a line");
+        let debian = build(GuestSystem::Debian, &spec(Program::Sqlite, &["rows=5"]), Accelerator::Kvm).expect("a line");
         assert!(
             debian.contains(" fw.root=/dev/vda ") && debian.ends_with(" -- rows=5 deadline=9 dir=/tmp"),
             "{debian}"
         );
-        assert!(!debian.contains("tsc") && !debian.contains("kaslr"), "hardware needs no help: {debian}");
+        assert!(!debian.contains("tsc") && !debian.contains("kaslr"), "only emulation needs them: {debian}");
     }
 }

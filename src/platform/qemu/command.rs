@@ -1,35 +1,36 @@
-//! QEMU's command line, from what a machine is to be. Pure: options as in `qemu-system-x86_64(1)`, QEMU 7.2 to 10.
+//! QEMU's command line. Pure: options as in `qemu-system-x86_64(1)`, QEMU 7.2 to 10.
 //!
-//! Nothing that the user has configured enters, and no device that is not asked for: what is measured is this line.
+//! The user's QEMU configuration and default devices have no effect: this line alone defines what is measured.
 
 use std::os::fd::RawFd;
 use std::path::Path;
 
-use super::flavour::{Flavour, GuestSystem, MachineType};
+use super::flavor::{Flavor, GuestSystem, MachineType};
 use crate::guest::system::System;
 use crate::model::platform::Accelerator;
 use crate::model::units::Bytes;
 
-/// Where a guest ends its machine: QEMU's usual port of `isa-debug-exit`, which our guests write to.
+/// The port that ends the machine: our guests write to 0xf4, as QEMU's documentation does.
 const DEBUG_EXIT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
 
-/// That of Unikraft's driver (`plat/kvm/x86`, pull request 1019) and of Solo5's (`bindings/virtio/platform.c`).
+/// The port in Unikraft's driver (`plat/kvm/x86`, pull request 1019) and in Solo5's (`bindings/virtio/platform.c`), which
+/// is QEMU's default.
 const DEFAULT_DEBUG_EXIT: &str = "isa-debug-exit,iobase=0x501,iosize=2";
 
-/// MiB of translated code that emulation keeps. The usual gigabyte grows to some 60 MiB in a booted Linux; with 32 an idle
-/// one takes a tenth less memory and boots as fast, with 8 it boots half as fast again (measured, QEMU 10.0.2).
+/// MiB of translated code that emulation keeps. With the default of 1 GiB, a booted Linux fills about 60 MiB. With 32 an
+/// idle Linux uses a tenth less memory and boots as fast; with 8 its boot takes half as long again (QEMU 10.0.2).
 const TRANSLATIONS_MIB: u32 = 32;
 
-/// What a machine is started with.
+/// What a machine consists of.
 #[derive(Debug)]
 pub(super) struct Machine<'a> {
-    /// Its name for people who list processes.
+    /// Its name, for people who list processes.
     pub(super) name: &'a str,
-    pub(super) flavour: Flavour,
+    pub(super) flavor: Flavor,
     pub(super) accelerator: Accelerator,
     pub(super) system: &'a System,
     pub(super) memory: Bytes,
-    /// The command line of the guest's kernel.
+    /// The kernel's command line.
     pub(super) append: &'a str,
     /// The descriptor of the monitor's socket.
     pub(super) monitor: RawFd,
@@ -41,9 +42,8 @@ pub(super) struct Machine<'a> {
 pub(super) struct Card {
     /// The descriptor of its tap.
     pub(super) tap: RawFd,
-    /// Its hardware address.
     pub(super) mac: String,
-    /// Whether the host's kernel moves its packets.
+    /// Whether the host's kernel forwards its packets.
     pub(super) vhost: bool,
 }
 
@@ -52,15 +52,15 @@ pub(super) fn arguments(machine: &Machine<'_>) -> Vec<String> {
     let mut words = Words::default();
     words.pair("-name", format!("{},debug-threads=on", machine.name));
     words.all(&["-no-user-config", "-nodefaults", "-no-reboot", "-display", "none"]);
-    words.pair("-machine", kind(machine.flavour));
+    words.pair("-machine", kind(machine.flavor));
     words.pair("-accel", accelerator(machine));
     words.pair("-cpu", if machine.accelerator == Accelerator::Kvm { "host" } else { "max" });
-    words.pair("-smp", machine.flavour.vcpus.to_string());
+    words.pair("-smp", machine.flavor.vcpus.to_string());
     words.pair("-m", format!("{}k", machine.memory.0 >> 10));
     words.all(&["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     words.pair("-chardev", format!("socket,id=monitor,fd={}", machine.monitor));
     words.all(&["-mon", "chardev=monitor,mode=control"]);
-    words.pair("-device", debug_exit(machine.flavour.system));
+    words.pair("-device", debug_exit(machine.flavor.system));
     words.pair("-kernel", path(&machine.system.kernel));
     words.pair("-append", machine.append);
     if let Some(initrd) = &machine.system.initrd {
@@ -91,22 +91,22 @@ impl Words {
     }
 }
 
-/// The machine without what its guest has no use for. The null guest needs neither timers nor tables of them; Linux finds
-/// its devices in ACPI's tables, and is loaded by an option ROM.
-fn kind(flavour: Flavour) -> String {
-    let options = match (flavour.machine, flavour.system) {
+/// The machine, without the parts that its guest does not use. The null guest needs no timers and no ACPI. Linux finds its
+/// devices in the ACPI tables, and an option ROM loads it.
+fn kind(flavor: Flavor) -> String {
+    let options = match (flavor.machine, flavor.system) {
         (MachineType::Microvm, GuestSystem::Null) => ",x-option-roms=off,pit=off,pic=off,rtc=off,acpi=off",
         (MachineType::Microvm, _) => ",auto-kernel-cmdline=off",
         (MachineType::Q35 | MachineType::Pc, _) => "",
     };
-    format!("{}{options}", flavour.machine)
+    format!("{}{options}", flavor.machine)
 }
 
 fn accelerator(machine: &Machine<'_>) -> String {
     match machine.accelerator {
         Accelerator::Kvm => "kvm".to_owned(),
         _ => {
-            let threads = if machine.flavour.vcpus > 1 { "multi" } else { "single" };
+            let threads = if machine.flavor.vcpus > 1 { "multi" } else { "single" };
             format!("tcg,thread={threads},tb-size={TRANSLATIONS_MIB}")
         }
     }
@@ -119,16 +119,16 @@ fn debug_exit(system: GuestSystem) -> &'static str {
     }
 }
 
-/// A virtio device on the bus that the machine has; without a ROM to boot from, which would only be read.
+/// A virtio device on the machine's bus, without the boot ROM, which would only cost time.
 fn device(machine: &Machine<'_>, kind: &str, options: &str) -> String {
-    match machine.flavour.machine {
+    match machine.flavor.machine {
         MachineType::Microvm => format!("{kind}-device,{options}"),
         MachineType::Q35 | MachineType::Pc if kind == "virtio-net" => format!("{kind}-pci,{options},romfile="),
         MachineType::Q35 | MachineType::Pc => format!("{kind}-pci,{options}"),
     }
 }
 
-/// QEMU separates options by commas; one in a path is doubled.
+/// QEMU separates options by commas, so a comma in a path is doubled.
 fn path(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    fn line(flavour: &str, accelerator: Accelerator, disk: bool, card: Option<Card>) -> String {
+    fn line(flavor: &str, accelerator: Accelerator, disk: bool, card: Option<Card>) -> String {
         let system = System {
             kernel: "/images/kernel".into(),
             initrd: disk.then(|| "/images/initrd".into()),
@@ -150,7 +150,7 @@ mod tests {
         };
         let machine = Machine {
             name: "fw-20261121-084514-3f9a-0",
-            flavour: Flavour::parse(flavour).expect("a flavour"),
+            flavor: Flavor::parse(flavor).expect("a flavor"),
             accelerator,
             system: &system,
             memory: system.memory,
@@ -173,13 +173,13 @@ mod tests {
     #[case::disk_without_pci("debian-microvm-smp2", Accelerator::Tcg, true, None)]
     #[case::unikernel("unikraft", Accelerator::Kvm, false, card(false))]
     fn a_machine_is_started_like_this(
-        #[case] flavour: &str,
+        #[case] flavor: &str,
         #[case] accelerator: Accelerator,
         #[case] disk: bool,
         #[case] card: Option<Card>,
     ) {
-        insta::with_settings!({ snapshot_suffix => flavour }, {
-            insta::assert_snapshot!(line(flavour, accelerator, disk, card));
+        insta::with_settings!({ snapshot_suffix => flavor }, {
+            insta::assert_snapshot!(line(flavor, accelerator, disk, card));
         });
     }
 }

@@ -1,15 +1,15 @@
 //! `qemu:SYSTEM`: a virtual machine by QEMU, with a guest system and one program in it.
 //!
-//! Data flow: the harness starts `qemu-system-x86_64` with the guest's console as its standard output, with a monitor's
-//! socket and a tap as open files, and nothing else of its own; the monitor's greeting says that it is up, the console's
-//! first byte that the guest is, its lines what the program does. Invariants: nothing of a machine is in the file system
-//! but its images, which it only reads; everything that it has open is gone with its process.
+//! The harness starts `qemu-system-x86_64`. The guest's console is its standard output; the monitor's socket and a tap
+//! are open files that it inherits. The monitor's greeting marks the moment when QEMU is up, the console's first byte
+//! the moment when the guest is. Invariants: a machine has no files but its images, which it only reads, and everything
+//! that it opened is gone when its process is.
 
 mod accelerator;
 mod append;
 mod command;
-mod flavour;
-mod instance;
+mod flavor;
+mod monitor;
 mod qmp;
 mod start;
 
@@ -17,41 +17,56 @@ use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use instance::QemuInstance;
+use monitor::{QemuInstance, QemuMonitor};
 use start::{LaunchPlan, Vmm};
 
-pub use accelerator::{Detected, probe};
-pub use flavour::{Flavour, GuestSystem, MachineType};
+pub use flavor::{Flavor, GuestSystem, MachineType};
 
-use super::machine::{MonitorContext, Overhead, PortProbe, kernel_for_guests, memory_of};
-use super::{BootArtifact, Context, Endpoint, Error, Instance, LaunchSpec, Platform, ResourceCost};
+use super::machine::{MonitorContext, Overhead, check_kernel, memory_of};
+use super::settings::Refusal;
+use super::{
+    BootArtifact, Context, Error, Instance, LaunchSpec, Platform, ResourceCost, SettingKind, Settings,
+    UnsupportedSetting,
+};
 use crate::guest::system::System;
 use crate::guest::system::unikernel::{self, Monitor, UnikernelError};
 use crate::guest::{Image, system};
 use crate::host::clock::{Clock, HostClock};
 use crate::host::folders::Folders;
-use crate::host::ledger::Resource;
 use crate::host::network::Offload;
 use crate::host::tools;
-use crate::model::event::Event;
-use crate::model::platform::{Accelerator, Capabilities, Networking, PlatformFacts, PlatformId, Unavailable};
+use crate::model::platform::{Accelerator, Capabilities, PlatformFacts, PlatformId, Unavailable};
 use crate::model::program::Program;
 use crate::model::units::Bytes;
-use crate::platform::process::watch::{Watch, pipe};
 use crate::platform::process::watched::Watched;
 
-/// What the monitor may use besides its guest's memory: an idle Linux's has 60 MiB (QEMU 10.0.2, emulated), and more with
-/// every device that is driven hard.
+/// What the monitor may use in addition to its guest's memory. That of an idle Linux has 60 MiB (QEMU 10.0.2, emulated),
+/// and more with every busy device.
 const MONITOR_MEMORY: Bytes = Bytes(384 << 20);
 
-/// Threads of a monitor besides its processors: input and output, its own. An idle one has two.
+/// Threads of a monitor in addition to its virtual CPUs. An idle one has two.
 const MONITOR_TASKS: u32 = 64;
 
-/// Virtual machines of one kind.
+/// The settings of an arm that at least one guest system supports.
+pub(super) const SETTINGS: &[SettingKind] = &[
+    SettingKind::Qemu,
+    SettingKind::Images,
+    SettingKind::Guests,
+    SettingKind::Append,
+    SettingKind::Busy,
+    SettingKind::Quota,
+    SettingKind::Delay,
+];
+
+/// What the host bears for a machine with one virtual CPU and a small Linux.
+pub(super) const COST: ResourceCost =
+    ResourceCost { tasks: 6, neighbors: 1, memory: GuestSystem::Linux.idle_memory(), ..ResourceCost::PROCESS };
+
+/// Virtual machines of one flavor.
 #[derive(Debug)]
 pub struct Qemu {
     id: PlatformId,
-    flavour: Flavour,
+    flavor: Flavor,
     context: Context,
     clock: HostClock,
     folders: Folders,
@@ -60,12 +75,12 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// The platform of `flavour`, whose name is `name`, for one run.
-    pub fn new(context: Context, name: &str, flavour: Flavour) -> Self {
+    /// The platform `qemu:NAME` for one run; `flavor` is what `name` means.
+    pub fn new(context: Context, name: &str, flavor: Flavor) -> Self {
         let monitor_context = MonitorContext::new(&context);
         Self {
             id: PlatformId::new(format!("qemu:{name}")),
-            flavour,
+            flavor,
             context,
             clock: HostClock,
             folders: Folders::from_env(),
@@ -74,14 +89,14 @@ impl Qemu {
         }
     }
 
-    /// The monitor and what it executes guests by, found out once.
+    /// QEMU and its accelerator, detected once.
     fn vmm(&self) -> Result<&Vmm, Unavailable> {
         let set = self.context.settings.qemu.as_deref();
-        let find = || Vmm::find(&self.folders, set, self.flavour.accelerator);
+        let find = || Vmm::find(&self.folders, set, self.flavor.accelerator);
         self.vmm.get_or_init(find).as_ref().map_err(Unavailable::clone)
     }
 
-    /// The folders that its guests are in.
+    /// The folders of its guests.
     fn guests(&self) -> Folders {
         self.context.settings.folders(&self.folders)
     }
@@ -90,13 +105,11 @@ impl Qemu {
     fn build(&self, image: &Image) -> Result<System, Error> {
         let folders = self.guests();
         let mut silent = |_: &str| {};
-        let built = match self.flavour.system {
+        let built = match self.flavor.system {
             GuestSystem::Null if system::null_runs(image.program) => system::null(&folders, &mut silent),
             GuestSystem::Null => {
-                return Err(Error::Unavailable(Unavailable {
-                    reason: "the guest system null runs hello and sleep alone".to_owned(),
-                    cure: "measure this on qemu:linux".to_owned(),
-                }));
+                let reason = "the guest system null runs only hello and sleep";
+                return Err(Unavailable::new(reason, "measure this on qemu:linux").into());
             }
             GuestSystem::Linux => system::linux(&folders, image, &mut silent),
             GuestSystem::Debian => system::debian(&folders, image, &mut silent),
@@ -108,104 +121,98 @@ impl Qemu {
         built.map_err(|e| Error::failed(format!("prepare {} on {}", image.program, self.id), e))
     }
 
-    /// Whether what every guest of this system needs is here.
+    /// Checks that this host has what every guest of this system needs.
     fn check_images(&self) -> Result<(), Unavailable> {
-        let lacks = |reason: &str, cure: &str| Unavailable { reason: reason.to_owned(), cure: cure.to_owned() };
         let folders = self.guests();
-        match self.flavour.system {
-            GuestSystem::Linux => kernel_for_guests(&folders),
-            GuestSystem::Debian if !system::has_disk(&folders) => {
-                Err(lacks("no Debian for guests is here yet", "make it, as root: cargo xtask images --platform debian"))
-            }
-            it if it.is_unikernel() => {
-                let is_built = |&p: &Program| unikernel::system(&folders, it.name(), p, Monitor::Qemu);
-                let first = Program::ALL.iter().map(is_built).find(Result::is_ok);
-                let none = || Unavailable { reason: format!("no image of {it} is built"), cure: cure_of(it) };
-                first.map(drop).ok_or_else(none)
+        match self.flavor.system {
+            GuestSystem::Linux => check_kernel(&folders),
+            GuestSystem::Debian if !system::has_disk(&folders) => Err(Unavailable::new(
+                "the Debian for guests is missing",
+                "build it, as root: cargo xtask images --platform debian",
+            )),
+            system if system.is_unikernel() => {
+                let is_built =
+                    |&program: &Program| unikernel::system(&folders, system.name(), program, Monitor::Qemu).is_ok();
+                if Program::ALL.iter().any(is_built) {
+                    return Ok(());
+                }
+                Err(Unavailable::new(format!("no image of {system} is built"), how_to_build(system)))
             }
             _ => Ok(()),
         }
     }
 
-    /// What a reader of the results has to know of the images of a unikernel.
+    /// What a reader of the results must know about the images of a unikernel.
     fn notes_on_images(&self) -> Vec<String> {
-        let system = self.flavour.system;
-        let folders = self.guests();
-        let built = Program::ALL.iter().filter(|_| system.is_unikernel());
-        let manifests = built.filter_map(|&program| unikernel::load(&folders, system.name(), program).ok());
-        manifests.flat_map(|m| m.notes.into_iter().map(move |note| format!("{}: {note}", m.program))).collect()
+        let (system, folders) = (self.flavor.system, self.guests());
+        if !system.is_unikernel() {
+            return Vec::new();
+        }
+        let mut notes = Vec::new();
+        for &program in Program::ALL {
+            if let Ok(manifest) = unikernel::load(&folders, system.name(), program) {
+                notes.extend(manifest.notes.iter().map(|note| format!("{}: {note}", manifest.program)));
+            }
+        }
+        notes
     }
 
     fn overhead(&self) -> Overhead {
-        Overhead { memory: MONITOR_MEMORY, tasks: MONITOR_TASKS + self.flavour.vcpus }
+        Overhead { memory: MONITOR_MEMORY, tasks: MONITOR_TASKS + self.flavor.vcpus }
     }
 
     fn has_network(&self) -> bool {
-        self.flavour.system.has_card() && rustix::process::geteuid().is_root() && Path::new("/dev/net/tun").exists()
+        self.flavor.system.has_network_card()
+            && rustix::process::geteuid().is_root()
+            && Path::new("/dev/net/tun").exists()
     }
 
-    /// Writes all down, makes what a machine needs and starts it.
+    /// Creates everything that a machine needs, and starts it.
     fn start(&self, spec: &LaunchSpec) -> Result<QemuInstance, Error> {
         let failed = |e: io::Error| Error::failed(format!("launch {} on {}", spec.name, self.id), e);
         let (vmm, system) = (self.vmm()?, self.monitor_context.prepared(&spec.image).map_err(failed)?);
         let memory = memory_of(spec, &system);
-        self.context.ledger.record(&Resource::Process { name: spec.name.clone() }).map_err(failed)?;
-        let (read, write) = pipe().map_err(failed)?;
-        let watch = Watch::new(&spec.name, read, &self.context.interrupt);
-        let cgroup = self.monitor_context.confine(spec, memory, self.overhead()).map_err(failed)?;
-        let mut instance = QemuInstance::new(watch, cgroup, memory).map_err(failed)?;
-        let by_port = self.flavour.system.is_ready_by_port(spec.image.program);
+        let monitor = QemuMonitor::default();
+        let (mut instance, write) =
+            self.monitor_context.create(spec, memory, self.overhead(), monitor).map_err(failed)?;
+        let by_port = self.flavor.system.is_ready_by_port(spec.image.program);
         let console = by_port.then(|| write.try_clone()).transpose().map_err(failed)?;
-        let run = self.context.ledger.run();
-        let words = self.context.settings.words().collect();
-        let machine = LaunchPlan { vmm, flavour: self.flavour, system: &system, memory, spec, words, run };
-        let started =
-            self.connect(spec, &mut instance).map_err(failed).and_then(|()| machine.boot(&mut instance, write));
-        match started {
-            Ok(()) => {
-                instance.knocking = PortProbe::begin(instance.endpoint.as_ref(), console);
-                Ok(instance)
-            }
-            Err(e) => {
-                instance.abandon();
-                Err(match e {
-                    Error::Failed { action, reason } => failed(io::Error::other(format!("{action}: {reason}"))),
-                    other => other,
-                })
-            }
+        let plan = LaunchPlan { vmm, flavor: self.flavor, system: &system, memory, spec, context: &self.context };
+        let connected = self.connect(spec, &mut instance).map_err(failed);
+        if let Err(e) = connected.and_then(|()| plan.boot(&mut instance, write)) {
+            instance.abandon();
+            return Err(match e {
+                Error::Failed { action, reason } => failed(io::Error::other(format!("{action}: {reason}"))),
+                other => other,
+            });
         }
+        instance.probe_port(console);
+        Ok(instance)
     }
 
-    /// Connects the machine, which is a part of its boot.
     fn connect(&self, spec: &LaunchSpec, instance: &mut QemuInstance) -> io::Result<()> {
-        if spec.network == Networking::None || !self.flavour.system.has_card() {
+        if !self.flavor.system.has_network_card() {
             return Ok(());
         }
-        instance.watch.stamp(Event::Spawn);
-        let offload = if self.flavour.system.is_unikernel() { Offload::Plain } else { Offload::Header };
-        let tap = self.context.network.attach_tap(offload)?;
-        self.context.settings.delay(spec).map_or(Ok(()), |span| tap.delay(span))?;
-        let at = |port| Endpoint { address: (tap.address(), port).into(), netns: self.context.network.netns() };
-        instance.endpoint = spec.image.program.listens().map(at);
-        instance.tap = Some(tap);
-        Ok(())
+        let offload = if self.flavor.system.is_unikernel() { Offload::Plain } else { Offload::Header };
+        instance.connect(&self.context, spec, |network| network.attach_tap(offload))
     }
 }
 
-/// A unikernel that was not built leaves its trials out.
+/// A unikernel that was not built: its trials are skipped.
 fn not_built(system: GuestSystem, error: &UnikernelError) -> Unavailable {
     let reason = match error {
         UnikernelError::NotBuilt { program, .. } => format!("no image of {system} with {program} is built"),
         other => other.to_string(),
     };
-    Unavailable { reason, cure: cure_of(system) }
+    Unavailable::new(reason, how_to_build(system))
 }
 
-fn cure_of(system: GuestSystem) -> String {
+fn how_to_build(system: GuestSystem) -> String {
     format!("build them: cargo xtask images --platform {system}; or measure --platform qemu:linux")
 }
 
-/// Whether KVM executes guests here, by the word of a guest in QEMU; `None` without QEMU or that guest.
+/// Whether KVM executes guests here, found by booting one in QEMU; `None` without QEMU or that guest.
 pub(super) fn kvm_executes(folders: &Folders) -> Option<Result<(), Unavailable>> {
     tools::find(start::PROGRAM)?;
     system::null(folders, &mut |_| {}).ok()?;
@@ -220,8 +227,8 @@ impl Platform for Qemu {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             accelerator: self.vmm().map_or(Accelerator::None, |vmm| vmm.accelerator),
-            fork: matches!(self.flavour.system, GuestSystem::Linux | GuestSystem::Debian),
-            // Its guest's processes are nobody's but its own kernel's to limit.
+            fork: self.flavor.system.is_linux(),
+            // Only the guest's own kernel can limit its processes.
             limits: false,
             launch_concurrency: std::thread::available_parallelism().map_or(1, usize::from),
             host_processes: false,
@@ -231,13 +238,29 @@ impl Platform for Qemu {
         }
     }
 
+    fn supports(&self, settings: &Settings) -> Result<(), UnsupportedSetting> {
+        let system = self.flavor.system;
+        settings.check_each(&self.id, |kind| match kind {
+            SettingKind::Append if !system.is_linux() => Err(Refusal::no_linux()),
+            SettingKind::Guests if system.is_unikernel() => Err(Refusal::unikernel()),
+            SettingKind::Guests if system == GuestSystem::Debian => Err(Refusal::new(
+                "its disk is built as root, which takes minutes",
+                "build it in a checkout of that revision with cargo xtask images, and name its images: images=DIR; or \
+                 choose qemu:linux",
+            )),
+            SettingKind::Busy if matches!(system, GuestSystem::Null | GuestSystem::Mirage) => {
+                Err(kind.refusal().choose("inject a quota, or choose qemu:linux"))
+            }
+            SettingKind::Delay if !system.has_network_card() => {
+                Err(kind.refusal().choose("inject a quota, or choose qemu:linux"))
+            }
+            other => other.among(SETTINGS),
+        })
+    }
+
     fn resource_cost(&self) -> ResourceCost {
-        ResourceCost {
-            tasks: 5 + u64::from(self.flavour.vcpus),
-            neighbours: 1,
-            memory: self.flavour.system.idle_memory(),
-            ..ResourceCost::default()
-        }
+        let tasks = COST.tasks - 1 + u64::from(self.flavor.vcpus);
+        ResourceCost { tasks, memory: self.flavor.system.idle_memory(), ..COST }
     }
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {

@@ -1,7 +1,7 @@
-//! QEMU's monitor protocol (`docs/interop/qmp-spec.rst` of QEMU), as far as a harness needs it: it is told when the
-//! monitor is up, which threads are processors, and why a machine stopped.
+//! QEMU's monitor protocol (`docs/interop/qmp-spec.rst` of QEMU), as far as the harness needs it: when the monitor is up,
+//! which threads are virtual CPUs, and why a machine stopped.
 //!
-//! The socket is one end of a pair whose other end QEMU was started with: no path, no connecting, nothing left behind.
+//! QEMU inherits one end of a socket pair, so there is no path to connect to or to remove.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,29 +9,29 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
-/// A longer line is none of the protocol's that is used here.
+/// No message that is used here is longer.
 const MOST_LINE: usize = 64 << 10;
 
-/// What the monitor says.
+/// A message of the monitor.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Message {
-    /// It is up: the version of QEMU.
+    /// It is up. Has QEMU's version.
     Greeting(String),
     /// The answer to a command.
     Return(Value),
-    /// It refuses a command: why.
+    /// It rejected a command, with the reason.
     Error(String),
-    /// Something happened: its name and what it tells.
+    /// Something happened. Has the event's name and data.
     Event(String, Value),
 }
 
-/// The harness's end.
+/// The harness's end of the connection.
 #[derive(Debug)]
 pub(super) struct Qmp {
     socket: UnixStream,
     partial: Vec<u8>,
     closed: bool,
-    /// Why the machine stopped or was reset, as far as was told.
+    /// The last event about a stop or a reset of the machine.
     pub(super) last_event: Option<String>,
 }
 
@@ -43,17 +43,17 @@ impl Qmp {
         Ok((Self { socket, partial: Vec::new(), closed: false, last_event: None }, theirs))
     }
 
-    /// What becomes readable when the monitor says something; `None` once it is gone.
+    /// The descriptor that becomes readable when there is a message; `None` after the monitor is gone.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         (!self.closed).then(|| self.socket.as_fd())
     }
 
-    /// Asks for what the monitor does without arguments.
-    pub(super) fn ask(&mut self, command: &str) -> io::Result<()> {
+    /// Sends a command without arguments.
+    pub(super) fn send(&mut self, command: &str) -> io::Result<()> {
         self.socket.write_all(format!("{}\n", json!({ "execute": command })).as_bytes())
     }
 
-    /// What was said since, without waiting. Notes why the machine stopped.
+    /// Reads the new messages, without waiting, and notes why the machine stopped.
     pub(super) fn read(&mut self) -> Vec<Message> {
         let mut buffer = [0; 4096];
         while !self.closed {
@@ -72,7 +72,7 @@ impl Qmp {
     }
 }
 
-/// The whole lines of `text`, which are taken out of it; what is no message is passed over.
+/// Removes the complete lines from `text` and parses them; ignores other text than messages.
 fn take_lines(text: &mut Vec<u8>) -> Vec<Message> {
     let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     let whole: Vec<u8> = text.drain(..end).collect();
@@ -97,7 +97,7 @@ fn parse(line: &[u8]) -> Option<Message> {
     }
 }
 
-/// Why the machine stopped or was reset: `guest-reset`, `guest-shutdown`, `guest-panic` (`qapi/run-state.json`).
+/// Why the machine stopped or was reset: `guest-reset`, `guest-shutdown` or `guest-panic` (`qapi/run-state.json`).
 fn ending(message: &Message) -> Option<String> {
     match message {
         Message::Event(name, data) if ["SHUTDOWN", "RESET", "GUEST_PANICKED"].contains(&name.as_str()) => {
@@ -108,8 +108,8 @@ fn ending(message: &Message) -> Option<String> {
     }
 }
 
-/// The threads that are processors, in their order, as `query-cpus-fast` answers.
-pub(super) fn vcpus(answer: &Value) -> Option<Vec<i32>> {
+/// The threads of virtual CPUs, in order, from the answer to `query-cpus-fast`.
+pub(super) fn vcpu_threads(answer: &Value) -> Option<Vec<i32>> {
     let thread = |cpu: &Value| i32::try_from(cpu.get("thread-id")?.as_i64()?).ok();
     answer.as_array().filter(|all| !all.is_empty())?.iter().map(thread).collect()
 }
@@ -118,11 +118,11 @@ pub(super) fn vcpus(answer: &Value) -> Option<Vec<i32>> {
 mod tests {
     use super::*;
 
-    fn said(parts: &[&str]) -> (Vec<Message>, Qmp) {
+    fn read_messages(parts: &[&str]) -> (Vec<Message>, Qmp) {
         let (mut ours, mut theirs) = Qmp::pair().expect("a pair");
         let mut messages = Vec::new();
         for part in parts {
-            theirs.write_all(part.as_bytes()).expect("said");
+            theirs.write_all(part.as_bytes()).expect("written");
             messages.extend(ours.read());
         }
         drop(theirs);
@@ -131,19 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_tells_the_version() {
+    fn a_greeting_has_the_version() {
         let greeting = r#"{"QMP": {"version": {"qemu": {"micro": 2, "minor": 0, "major": 10}, "package": "Debian"}, "capabilities": ["oob"]}}"#;
-        let (messages, _) = said(&[&greeting[..30], &greeting[30..], "\r\n"]);
+        let (messages, _) = read_messages(&[&greeting[..30], &greeting[30..], "\r\n"]);
         assert_eq!(messages, [Message::Greeting("10.0.2".to_owned())]);
     }
 
     #[test]
-    fn answers_tell_the_threads_of_processors() {
+    fn answers_list_the_threads_of_virtual_cpus() {
         let answer = r#"{"return": [{"cpu-index": 0, "thread-id": 71}, {"cpu-index": 1, "thread-id": 72}]}"#;
-        let (messages, _) = said(&["{\"return\": {}}\n", answer, "\n"]);
+        let (messages, _) = read_messages(&["{\"return\": {}}\n", answer, "\n"]);
         let [Message::Return(none), Message::Return(all)] = messages.as_slice() else { panic!("{messages:?}") };
-        assert_eq!((vcpus(none), vcpus(all)), (None, Some(vec![71, 72])));
-        assert_eq!(vcpus(&json!([])), None);
+        assert_eq!((vcpu_threads(none), vcpu_threads(all)), (None, Some(vec![71, 72])));
+        assert_eq!(vcpu_threads(&json!([])), None);
     }
 
     #[test]
@@ -153,14 +153,15 @@ mod tests {
             "{\"event\": \"STOP\"}\n",
             "{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\n",
         ];
-        let (messages, qmp) = said(&events);
+        let (messages, qmp) = read_messages(&events);
         assert_eq!((messages.len(), qmp.last_event.as_deref()), (3, Some("SHUTDOWN (guest-reset)")));
         assert!(qmp.fd().is_none(), "the monitor is gone");
     }
 
     #[test]
-    fn what_is_no_message_is_passed_over_and_a_refusal_told() {
-        let (messages, _) = said(&["nonsense\n[1]\n{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n"]);
+    fn other_text_is_ignored_and_a_rejection_is_read() {
+        let (messages, _) =
+            read_messages(&["nonsense\n[1]\n{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n"]);
         assert_eq!(messages, [Message::Error("no".to_owned())]);
     }
 

@@ -1,200 +1,192 @@
-//! Finding QEMU, and starting a machine up to the word of its monitor.
+//! Finding QEMU, and starting a machine until its monitor answers.
 
-use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, PipeWriter};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::accelerator::{self, Detected};
 use super::append;
 use super::command::{self, Card, Machine};
-use super::flavour::Flavour;
-use super::instance::QemuInstance;
-use super::qmp::{Message, Qmp, vcpus};
+use super::flavor::Flavor;
+use super::monitor::{QemuInstance, stamp_monitor};
+use super::qmp::{Message, Qmp, vcpu_threads};
 use crate::guest::system::System;
 use crate::host::clock::{Clock, HostClock};
 use crate::host::folders::Folders;
-use crate::host::tools;
 use crate::model::event::Event;
 use crate::model::platform::{Accelerator, Unavailable};
-use crate::model::run::{RUN_VARIABLE, RunId};
 use crate::model::units::{Bytes, Nanos};
 use crate::platform::machine::append::{Network, hardware_address};
-use crate::platform::process::spawn::{self, FIRST_PASSED, Start};
-use crate::platform::process::watch::{Patience, Process};
-use crate::platform::{Error, LaunchSpec, settings};
+use crate::platform::machine::{MonitorCommand, find_monitor};
+use crate::platform::process::handle::Process;
+use crate::platform::process::spawn::FIRST_PASSED;
+use crate::platform::process::watch::Patience;
+use crate::platform::{Context, Error, LaunchSpec};
 
-/// QEMU for the processor that the guest systems are for.
+/// QEMU for the processor of the guest systems.
 pub(super) const PROGRAM: &str = "qemu-system-x86_64";
 
-/// How long QEMU may take to tell its version.
-const ASK: Duration = Duration::from_secs(5);
+/// How to install it.
+const INSTALL: &str = "install it: cargo xtask setup --only qemu";
 
-/// How long a monitor may take to be up, and to answer: tens of milliseconds on an idle host.
+/// How long a monitor may take to come up and to answer: it takes tens of milliseconds on an idle host.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The monitor's program and what it executes guests by.
+/// QEMU's program and its accelerator.
 #[derive(Debug, Clone)]
 pub(super) struct Vmm {
     pub(super) program: PathBuf,
     pub(super) version: String,
     pub(super) accelerator: Accelerator,
-    /// Why it is not the hardware.
+    /// Why the accelerator is not the hardware.
     pub(super) note: Option<String>,
-    /// The rate of the host's time stamp counter, which emulated guests are told. Known beforehand: finding it out takes
-    /// longer than a small guest's whole boot.
+    /// The rate of the host's time stamp counter, for emulated guests. Measured in advance, because that takes longer
+    /// than a small guest's whole boot.
     tsc_khz: Option<u64>,
 }
 
 impl Vmm {
-    /// QEMU on this host, or the program that is `set`, and what works here of what is `wanted`.
+    /// Finds QEMU, or takes the program that is `set`, and detects the accelerator unless one is `required`.
     pub(super) fn find(
         folders: &Folders,
         set: Option<&Path>,
-        wanted: Option<Accelerator>,
+        required: Option<Accelerator>,
     ) -> Result<Self, Unavailable> {
-        let lacks = |reason: String, cure: &str| Unavailable { reason, cure: cure.to_owned() };
-        if std::env::consts::ARCH != "x86_64" {
-            return Err(lacks("guest systems are built for x86-64 alone".to_owned(), "use a host of that kind"));
-        }
-        let missing = || lacks(format!("{PROGRAM} is not installed"), "install it: cargo xtask setup --only qemu");
-        let program = settings::program(set, || tools::find(PROGRAM).ok_or_else(missing))?;
-        let version = tools::version(&program, &["--version"], ASK);
-        let version = version.ok_or_else(|| lacks(format!("{PROGRAM} tells no version"), "install it again"))?;
-        let Detected { accelerator, note } = accelerator::probe(folders, &program, &version, wanted)?;
+        let (program, version) = find_monitor(PROGRAM, set, INSTALL)?;
+        let Detected { accelerator, note } = accelerator::detect(folders, &program, &version, required)?;
         let tsc_khz = if accelerator == Accelerator::Tcg { tsc_khz() } else { None };
         Ok(Self { program, version, accelerator, note, tsc_khz })
     }
 }
 
-/// A machine that is about to be started.
+/// A machine that is about to start.
 #[derive(Debug)]
 pub(super) struct LaunchPlan<'a> {
     pub(super) vmm: &'a Vmm,
-    pub(super) flavour: Flavour,
+    pub(super) flavor: Flavor,
     pub(super) system: &'a System,
     pub(super) memory: Bytes,
     pub(super) spec: &'a LaunchSpec,
-    /// More words for the kernel's command line.
-    pub(super) words: Vec<String>,
-    pub(super) run: &'a RunId,
+    pub(super) context: &'a Context,
 }
 
 impl LaunchPlan<'_> {
-    /// Starts the machine and waits until its monitor has said who it is; the guest executes meanwhile. A guest that is
-    /// quicker than its monitor's answers has nothing to be asked about any more.
+    /// Starts the machine and waits for its monitor's greeting; the guest executes meanwhile. A guest that ends before
+    /// its monitor answers needs no further commands.
     pub(super) fn boot(&self, instance: &mut QemuInstance, output: OwnedFd) -> Result<(), Error> {
         let (qmp, theirs) = Qmp::pair().map_err(|e| Error::failed("make the monitor's socket", e))?;
-        instance.qmp = Some(qmp);
-        self.spawn(instance, output.into(), theirs.into()).map_err(|e| Error::failed("start the monitor", e))?;
+        instance.monitor.qmp = Some(qmp);
+        self.spawn(instance, output, theirs.into()).map_err(|e| Error::failed("start the monitor", e))?;
         let deadline = HostClock.now() + PATIENCE.into();
-        let Some(since) = listen(instance, deadline, |message| matches!(message, Message::Greeting(_)))? else {
-            let process = instance.watch.process().and_then(Process::peek_exit);
-            return Err(instance.explain_end("start the monitor", process));
+        let Some(since) = read_until(instance, deadline, |message| matches!(message, Message::Greeting(_)))? else {
+            let exit = instance.watch.process().and_then(Process::peek_exit);
+            return Err(instance.early_end("start the monitor", exit));
         };
-        instance.stamp_monitor(since);
-        // It tells of no events before it was asked for this. What it cannot be told any more it need not know.
-        let mut ask = |command| instance.qmp.as_mut().is_some_and(|qmp| qmp.ask(command).is_ok());
-        let places = self.spec.cpus.is_some() || self.flavour.vcpus > 1;
-        if ask("qmp_capabilities") && places && ask("query-cpus-fast") {
-            let mut found = Vec::new();
-            listen(instance, deadline, |message| match message {
-                Message::Return(answer) => vcpus(answer).map(|threads| found = threads).is_some(),
+        stamp_monitor(instance, since);
+        // QEMU reports events only after the first command. Failing to send one is harmless: the guest has ended.
+        let needs_vcpus = self.spec.cpus.is_some() || self.flavor.vcpus > 1;
+        if send(instance, "qmp_capabilities") && needs_vcpus && send(instance, "query-cpus-fast") {
+            let mut threads = Vec::new();
+            read_until(instance, deadline, |message| match message {
+                Message::Return(answer) => vcpu_threads(answer).map(|found| threads = found).is_some(),
                 _ => false,
             })?;
-            instance.vcpus = found;
+            instance.monitor.vcpus = threads;
         }
         Ok(())
     }
 
-    /// Starts the process; the spawn event is stamped just before the clone.
-    fn spawn(&self, instance: &mut QemuInstance, output: PipeWriter, monitor: OwnedFd) -> io::Result<()> {
-        let network = instance.tap.as_ref().map(Network::from);
-        let card = instance.tap.as_ref().map(|tap| Card {
+    /// Starts the process.
+    fn spawn(&self, instance: &mut QemuInstance, output: OwnedFd, monitor: OwnedFd) -> io::Result<()> {
+        let arguments = self.arguments(instance)?;
+        let tap = instance.tap.as_ref().and_then(|tap| tap.fd());
+        let passed: Vec<_> = [monitor.as_fd()].into_iter().chain(tap).collect();
+        let command = MonitorCommand {
+            program: &self.vmm.program,
+            arguments,
+            output: output.as_fd(),
+            passed: &passed,
+            netns: None,
+        };
+        let (process, spawned) = instance.spawn(self.context, self.spec, command)?;
+        instance.watch.stamp_at(Event::Spawn, spawned);
+        let system = self.flavor.system;
+        match system.reports_exit() {
+            true => instance.watch.follow_machine(process, system.exit_behavior()),
+            false => instance.watch.follow(process),
+        }
+        instance.tap.iter_mut().for_each(|tap| tap.hand_over());
+        Ok(())
+    }
+
+    fn arguments(&self, instance: &QemuInstance) -> io::Result<Vec<String>> {
+        let tap = instance.tap.as_ref();
+        let card = tap.map(|tap| Card {
             tap: FIRST_PASSED + 1,
             mac: hardware_address(tap.mac()),
             vhost: self.vmm.accelerator == Accelerator::Kvm && File::open("/dev/vhost-net").is_ok(),
         });
-        let (system, accelerator) = (self.flavour.system, self.vmm.accelerator);
-        let kernel = append::Kernel { system, accelerator, tsc_khz: self.vmm.tsc_khz, words: &self.words };
-        let append = append::line(&kernel, self.spec, network).map_err(io::Error::other)?;
+        let kernel = append::Kernel {
+            system: self.flavor.system,
+            accelerator: self.vmm.accelerator,
+            tsc_khz: self.vmm.tsc_khz,
+            words: &self.context.settings.words().collect::<Vec<_>>(),
+        };
+        let append = append::line(&kernel, self.spec, tap.map(Network::from)).map_err(io::Error::other)?;
         let machine = Machine {
             name: &self.spec.name,
-            flavour: self.flavour,
-            accelerator,
+            flavor: self.flavor,
+            accelerator: self.vmm.accelerator,
             system: self.system,
             memory: self.memory,
             append: &append,
             monitor: FIRST_PASSED,
             card,
         };
-        let program = CString::new(self.vmm.program.as_os_str().as_bytes())?;
-        let words = command::arguments(&machine).into_iter().map(CString::new).collect::<Result<Vec<_>, _>>()?;
-        let cgroup_fds = instance.cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.open_cgroup_fds())?;
-        let (input, complaints) = (File::open("/dev/null")?, &instance.complaints);
-        let passed: Vec<_> =
-            [monitor.as_fd()].into_iter().chain(instance.tap.as_ref().and_then(|tap| tap.fd())).collect();
-        let start = Start {
-            program: program.clone(),
-            arguments: [program].into_iter().chain(words).collect(),
-            environment: vec![CString::new(format!("{RUN_VARIABLE}={}", self.run))?],
-            input: input.as_fd(),
-            output: output.as_fd(),
-            error: Some(complaints.as_fd()),
-            passed: &passed,
-            cpus: self.spec.cpus.as_ref(),
-            cgroup_fds: &cgroup_fds,
-            rlimits: &[],
-            hides: None,
-            netns: None,
-        };
-        instance.watch.stamp(Event::Spawn);
-        let (pid, handle) = spawn::start(&start)?;
-        match system.tells_its_end() {
-            true => instance.watch.follow_machine(Process::new(pid, handle), system.after_word()),
-            false => instance.watch.follow(Process::new(pid, handle)),
-        }
-        instance.tap.iter_mut().for_each(|tap| tap.hand_over());
-        Ok(())
+        Ok(command::arguments(&machine))
     }
 }
 
-/// Reads what the monitor says until `wanted` says so: since when that was awaited last, or nothing if the machine ended
-/// before.
-fn listen(
+/// Sends a command to the monitor; returns whether that worked.
+fn send(instance: &mut QemuInstance, command: &str) -> bool {
+    instance.monitor.qmp.as_mut().is_some_and(|qmp| qmp.send(command).is_ok())
+}
+
+/// Reads the monitor's messages until one `matches`. Returns when the last wait for them began, or `None` if the machine
+/// ended before.
+fn read_until(
     instance: &mut QemuInstance,
     deadline: Nanos,
-    mut wanted: impl FnMut(&Message) -> bool,
+    mut matches: impl FnMut(&Message) -> bool,
 ) -> Result<Option<Nanos>, Error> {
     let mut since = HostClock.now();
     loop {
-        let Some(qmp) = &mut instance.qmp else { return Ok(None) };
-        if qmp.read().iter().any(&mut wanted) {
+        let Some(qmp) = &mut instance.monitor.qmp else { return Ok(None) };
+        if qmp.read().iter().any(&mut matches) {
             return Ok(Some(since));
         }
         if qmp.fd().is_none() || instance.watch.has_ended() {
             return Ok(None);
         }
         since = HostClock.now();
-        if HostClock.now() >= deadline {
+        if since >= deadline {
             return Err(Error::failed("start the monitor", "it does not answer"));
         }
         instance.watch.pump(qmp.fd(), deadline, Patience::Interruptible)?;
     }
 }
 
-/// The rate of this host's time stamp counter, in kHz, measured once against the monotonic clock; `None` where there is no
-/// such counter.
+/// The rate of this host's time stamp counter in kHz, measured once against the monotonic clock; `None` on processors
+/// without such a counter.
 fn tsc_khz() -> Option<u64> {
     use std::sync::OnceLock;
     static KHZ: OnceLock<Option<u64>> = OnceLock::new();
     *KHZ.get_or_init(measure_tsc)
 }
 
-/// The kernel's own quick calibration takes 50 ms (`arch/x86/kernel/tsc.c`); the same span is good for a few millionths.
+/// The kernel's own quick calibration takes 50 ms (`arch/x86/kernel/tsc.c`); its error over that span is a few millionths.
 #[cfg(target_arch = "x86_64")]
 fn measure_tsc() -> Option<u64> {
     const SPAN: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! Settings read and written, and what they mean for one launch.
+//! Parsing and printing settings, and their effect on one launch.
 
 use rstest::rstest;
 
@@ -27,7 +27,7 @@ fn spec(purpose: Purpose) -> LaunchSpec {
 }
 
 #[test]
-fn nothing_is_set_unless_it_is_said() {
+fn nothing_is_set_by_default() {
     assert!(Settings::default().is_plain());
     assert!(!settings(Key::Append, "quiet").is_plain());
     assert_eq!(serde_json::to_string(&Settings::default()).expect("written"), "{}");
@@ -41,7 +41,7 @@ fn nothing_is_set_unless_it_is_said() {
 #[case("quota:95%", Inject::Quota(95.0))]
 #[case("delay:100us", Inject::Delay(Nanos(100_000)))]
 #[case("delay:1234ns", Inject::Delay(Nanos(1234)))]
-fn a_fire_drill_reads_back(#[case] text: &str, #[case] expected: Inject) {
+fn a_slowdown_reads_back(#[case] text: &str, #[case] expected: Inject) {
     assert_eq!(text.parse(), Ok(expected));
     assert_eq!(expected.to_string(), text);
 }
@@ -65,9 +65,9 @@ fn a_fire_drill_reads_back(#[case] text: &str, #[case] expected: Inject) {
 #[case("quota:1ms")]
 #[case("delay:5%")]
 #[case("delay:µs")]
-fn what_is_no_fire_drill_is_refused_with_what_is(#[case] text: &str) {
-    let why = text.parse::<Inject>().expect_err("refused").to_string();
-    assert!(why.contains("accepted: busy:5%, busy:400us, quota:95%, delay:100us"), "{why}");
+fn an_invalid_slowdown_is_rejected_with_examples(#[case] text: &str) {
+    let why = text.parse::<Inject>().expect_err("rejected").to_string();
+    assert!(why.contains("expected busy:5%, busy:400us, quota:95% or delay:100us"), "{why}");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_share_of_busy_work_becomes_a_time_by_the_median() {
 #[test]
 fn only_what_is_measured_is_made_slower() {
     let (quota, delay) = (settings(Key::Inject, "quota:50%"), settings(Key::Inject, "delay:1ms"));
-    for purpose in [Purpose::Background, Purpose::Neighbour] {
+    for purpose in [Purpose::Background, Purpose::Neighbor] {
         assert_eq!((quota.quota(&spec(purpose)), delay.delay(&spec(purpose))), (None, None));
     }
     assert_eq!(quota.quota(&spec(Purpose::Measured)), Some(Quota { time_us: 1_000, period_us: 2_000 }));
@@ -96,7 +96,7 @@ fn only_what_is_measured_is_made_slower() {
 }
 
 #[test]
-fn the_controller_of_quotas_is_asked_for_only_with_one() {
+fn the_controller_of_quotas_is_used_only_with_a_quota() {
     let usual = [Controller::Pids];
     assert_eq!(Settings::default().controllers(&usual), usual);
     assert_eq!(settings(Key::Inject, "busy:1ms").controllers(&usual), usual);
@@ -104,7 +104,7 @@ fn the_controller_of_quotas_is_asked_for_only_with_one() {
 }
 
 #[test]
-fn words_for_a_kernel_are_told_apart_by_blanks() {
+fn words_for_a_kernel_are_separated_by_spaces() {
     let words: Vec<_> = settings(Key::Append, " mitigations=off  quiet ").words().collect();
     assert_eq!(words, ["mitigations=off", "quiet"]);
 }
@@ -122,13 +122,13 @@ fn an_arms_images_are_its_own_and_upstreams_kernel_is_shared_with_a_revision() {
 }
 
 #[test]
-fn a_program_that_is_set_has_to_be_one() {
+fn a_path_that_is_set_has_to_be_a_program() {
     let usual = || Ok(PathBuf::from("/usual"));
     assert_eq!(program(None, usual), Ok("/usual".into()));
     let shell = tools::find("sh").expect("every system has it");
     assert_eq!(program(Some(&shell), usual), Ok(shell.clone()));
     for path in ["/no/such/program", "/dev/null", "/"] {
         let why = program(Some(Path::new(path)), usual).expect_err("no program").to_string();
-        assert!(why.contains(&format!("{path} is no program")) && why.contains("can be executed"), "{why}");
+        assert!(why.contains(&format!("{path} is not a program")) && why.contains("can be executed"), "{why}");
     }
 }

@@ -1,4 +1,5 @@
-//! A life with a stand-in for the monitor, which takes its arguments and says what a guest would: this needs no Solo5.
+//! The life of a machine with a stand-in for the monitor, which accepts its arguments and prints what a guest would. This
+//! needs no Solo5.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +23,7 @@ use crate::platform::{Exit, Milestone, ThreadRole};
 /// Longer than anything takes that works.
 const HANG: Duration = Duration::from_secs(30);
 
-/// It shows its arguments and does what the kernel, a script here, says.
+/// It prints its arguments and runs the kernel, which is a script here.
 const STAND_IN: &str = "#!/bin/sh\n[ \"$2\" = -- ] || exit 64\necho \"$@\"\n. \"$3\"\n";
 
 struct Fixture {
@@ -165,7 +166,7 @@ fn what_is_missing_is_told_with_its_cure() {
         Err(Error::Unavailable(why)) => why.reason,
         other => panic!("{other:?}"),
     };
-    assert_eq!(left_out(Program::Sqlite), "there is no sqlite in OCaml here");
+    assert_eq!(left_out(Program::Sqlite), "sqlite does not exist in OCaml");
     assert!(left_out(Program::Hello).contains("hello is not built"), "{}", left_out(Program::Hello));
     let hvt = Solo5::new(fixture.context.clone(), "mirage", Monitor::Solo5Hvt);
     assert_eq!(hvt.capabilities().accelerator, Accelerator::Kvm);

@@ -23,7 +23,8 @@ use pool::{LaunchFiles, LauncherError, Pool, remove_dirs};
 use super::bundle::{self, BundleOptions, Swap};
 use super::groups::Groups;
 use super::link::Link;
-use super::{Context, Error, Instance, LaunchSpec, Platform};
+use super::settings::Refusal;
+use super::{Context, Error, Instance, LaunchSpec, Platform, SettingKind, Settings, UnsupportedSetting};
 use crate::guest::Image;
 use crate::host::cgroup::Hierarchies;
 use crate::host::clock::{Clock, HostClock};
@@ -40,6 +41,10 @@ const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "tmp"];
 /// The lock file, which has the version of the built-in runtime.
 const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
 
+/// The settings of an arm that it supports.
+pub(super) const SETTINGS: &[SettingKind] =
+    &[SettingKind::Images, SettingKind::Guests, SettingKind::Busy, SettingKind::Quota, SettingKind::Delay];
+
 /// Containers of the built-in runtime.
 #[derive(Debug)]
 pub struct Youki {
@@ -54,7 +59,7 @@ impl Youki {
     /// The platform for one run. The binary must call [`launcher_entry`] first in its `main`.
     pub fn new(context: Context) -> Self {
         let groups = Groups::find(&context, |all| Hierarchies::of_runtimes(&all));
-        let groups = groups.map_err(|why| unavailable(why.to_string(), "mount the cgroup controllers writable"));
+        let groups = groups.map_err(|why| Unavailable::new(why.to_string(), "mount the cgroup controllers writable"));
         let pool = Arc::new(Pool::new(&context));
         Self { id: PlatformId::new("youki"), context, clock: HostClock, groups, pool }
     }
@@ -142,13 +147,23 @@ impl Platform for Youki {
 
     fn check(&self) -> Result<PlatformFacts, Unavailable> {
         if !rustix::process::geteuid().is_root() {
-            return Err(unavailable("containers need root", "run as root"));
+            return Err(Unavailable::new("containers need root", "run as root"));
         }
         check_entry()?;
         let groups = self.groups()?;
         check_namespaces()?;
         let notes = vec![format!("cgroups: {}", groups.mode()), format!("{} launchers", self.pool.size())];
         Ok(PlatformFacts { version: format!("libcontainer {}", locked_version("libcontainer")), notes })
+    }
+
+    fn supports(&self, settings: &Settings) -> Result<(), UnsupportedSetting> {
+        settings.check_each(&self.id, |kind| match kind {
+            SettingKind::Runtime => Err(Refusal::new(
+                "its runtime is built into this program",
+                "choose oci:youki with the path of youki's own program",
+            )),
+            other => other.among(SETTINGS),
+        })
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -182,7 +197,7 @@ impl Platform for Youki {
 fn check_entry() -> Result<(), Unavailable> {
     match launcher::has_entry() {
         true => Ok(()),
-        false => Err(unavailable(
+        false => Err(Unavailable::new(
             "this executable cannot start as a launcher",
             "call platform::launcher_entry first in main",
         )),
@@ -208,16 +223,12 @@ fn check_namespaces() -> Result<(), Unavailable> {
             Ok(nix::sys::wait::WaitStatus::Exited(_, 0)) => Ok(()),
             Ok(nix::sys::wait::WaitStatus::Exited(_, errno)) => {
                 let error = io::Error::from_raw_os_error(errno);
-                Err(unavailable(format!("failed to create namespaces: {error}"), cure))
+                Err(Unavailable::new(format!("failed to create namespaces: {error}"), cure))
             }
-            other => Err(unavailable(format!("failed to test namespaces: {other:?}"), cure)),
+            other => Err(Unavailable::new(format!("failed to test namespaces: {other:?}"), cure)),
         },
-        Err(e) => Err(unavailable(format!("failed to test namespaces: fork: {e}"), cure)),
+        Err(e) => Err(Unavailable::new(format!("failed to test namespaces: fork: {e}"), cure)),
     }
-}
-
-fn unavailable(reason: impl Into<String>, cure: impl Into<String>) -> Unavailable {
-    Unavailable { reason: reason.into(), cure: cure.into() }
 }
 
 /// Returns the version of `package` in the lock file.

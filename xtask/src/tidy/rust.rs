@@ -108,7 +108,7 @@ fn asks_for_capabilities(file: &File) -> Vec<Finding> {
     if !file.path.starts_with(EXPERIMENTS) {
         return Vec::new();
     }
-    let names = featherweight::platform::registry::ENTRIES.iter().map(|entry| format!("\"{}\"", entry.name));
+    let names = featherweight::platform::registry::ENTRIES.iter().map(|entry| format!("\"{}\"", entry.family));
     let comparisons = [".id() ==", ".id() !="].map(str::to_owned);
     let message = "an experiment names a platform; expected it to ask for a capability";
     let product = file.product_with_literals();

@@ -79,7 +79,7 @@ fn an_attacker_on_its_thread_halves_a_servers_throughput(#[case] server: Program
         assert_eq!(trial.attack_ops.is_some_and(|ops| ops > 0), trial.role == Role::Measured);
         assert_eq!((trial.cpus.victim.len(), trial.cpus.client.is_empty()), (1, false));
     }
-    assert!(launched(&ran, Purpose::Neighbour).iter().all(|spec| spec.network == Networking::Bridge));
+    assert!(launched(&ran, Purpose::Neighbor).iter().all(|spec| spec.network == Networking::Bridge));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a monitor itself has to say; its guest speaks elsewhere.
+//! What a monitor itself prints; its guest prints elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -6,20 +6,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// So much of it is told.
+/// How much of it a message quotes.
 const MOST_BYTES: u64 = 600;
 
 /// A file in memory that a monitor writes to.
 #[derive(Debug)]
-pub(in crate::platform) struct Complaints(File);
+pub(in crate::platform) struct MemoryLog(File);
 
-impl Complaints {
-    /// Nothing is said yet.
+impl MemoryLog {
+    /// An empty file.
     pub(in crate::platform) fn new() -> io::Result<Self> {
-        Ok(Self(File::from(memfd_create("complaints", MemfdFlags::CLOEXEC)?)))
+        Ok(Self(File::from(memfd_create("monitor-log", MemfdFlags::CLOEXEC)?)))
     }
 
-    /// What was said, on one line.
+    /// Its text on one line; `None` if it is empty.
     pub(in crate::platform) fn text(&mut self) -> Option<String> {
         let mut text = Vec::new();
         self.0.rewind().ok()?;
@@ -29,7 +29,7 @@ impl Complaints {
     }
 }
 
-impl AsFd for Complaints {
+impl AsFd for MemoryLog {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

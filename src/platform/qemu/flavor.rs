@@ -11,7 +11,7 @@ use crate::platform::process::watch::ExitBehavior;
 named_enum! {
     /// What boots in the machine.
     pub enum GuestSystem ("guest system") {
-        /// Our own smallest guest, its own kernel.
+        /// Our own minimal guest, which is its own kernel.
         Null = "null",
         /// The distribution's kernel with exactly one program.
         Linux = "linux",
@@ -19,7 +19,7 @@ named_enum! {
         Debian = "debian",
         /// A unikernel with one program in its kernel.
         Unikraft = "unikraft",
-        /// A unikernel that runs a program of Linux.
+        /// A unikernel that runs a Linux program.
         Osv = "osv",
         /// A unikernel in OCaml, on Solo5.
         Mirage = "mirage",
@@ -27,71 +27,76 @@ named_enum! {
 }
 
 named_enum! {
-    /// A machine of QEMU's, by the name that QEMU gives it.
+    /// A machine type, by QEMU's name.
     pub enum MachineType ("machine type") {
-        /// Of today, with PCI Express.
+        /// A current machine with PCI Express.
         Q35 = "q35",
-        /// Of 1996, with PCI.
+        /// A machine of 1996 with PCI.
         Pc = "pc",
-        /// The least, with neither.
+        /// The minimal machine, with neither.
         Microvm = "microvm",
     }
 }
 
 /// A guest system in a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flavour {
+pub struct Flavor {
     /// What boots.
     pub system: GuestSystem,
     /// The machine.
     pub machine: MachineType,
-    /// Its processors.
+    /// The number of virtual CPUs.
     pub vcpus: u32,
-    /// What it is to be executed by; `None` leaves it to what works here.
+    /// What executes it; `None` takes the best that works here.
     pub accelerator: Option<Accelerator>,
 }
 
-/// More processors than a benchmark of ours has a use for.
+/// More virtual CPUs than any of our benchmarks can use.
 const MOST_VCPUS: u32 = 64;
 
 impl GuestSystem {
-    /// The machine that it is measured in when the name tells none: the least that it boots in without ado.
+    /// The machine that it is measured in unless the name says otherwise: the smallest one that boots it unchanged.
     const fn machine(self) -> MachineType {
         match self {
             GuestSystem::Null | GuestSystem::Linux => MachineType::Microvm,
-            GuestSystem::Debian => MachineType::Q35,
-            // They speak multiboot and find their devices by PCI.
+            GuestSystem::Debian | GuestSystem::Osv => MachineType::Q35,
+            // They need multiboot and find their devices through PCI.
             GuestSystem::Unikraft | GuestSystem::Mirage => MachineType::Pc,
-            GuestSystem::Osv => MachineType::Q35,
         }
     }
 
-    /// Whether it is a unikernel, whose images come from upstream's sources.
+    /// Whether a Linux kernel boots.
+    pub(in crate::platform) const fn is_linux(self) -> bool {
+        matches!(self, GuestSystem::Linux | GuestSystem::Debian)
+    }
+
+    /// Whether it is a unikernel, whose images are built from upstream's sources.
     pub(super) const fn is_unikernel(self) -> bool {
         matches!(self, GuestSystem::Unikraft | GuestSystem::Osv | GuestSystem::Mirage)
     }
 
-    /// Whether it is given a network card: the others have no driver for one, or nothing here tells them their address.
-    pub(super) const fn has_card(self) -> bool {
+    /// Whether it gets a network card: the others have no driver for one, or no way to learn their address.
+    pub(super) const fn has_network_card(self) -> bool {
         !matches!(self, GuestSystem::Null | GuestSystem::Osv | GuestSystem::Mirage)
     }
 
-    /// Whether it tells by a line how its program ended; of another one the monitor's own exit code is all there is.
-    pub(super) const fn tells_its_end(self) -> bool {
+    /// Whether it prints how its program ended; otherwise only the monitor's exit code is known.
+    pub(super) const fn reports_exit(self) -> bool {
         !matches!(self, GuestSystem::Osv)
     }
 
-    /// What its machine does once its program has ended. Unikraft's may be left on (its elfloader's notes of 0.17).
-    pub(in crate::platform) const fn after_word(self) -> ExitBehavior {
+    /// What its machine does after its program ended. Unikraft's may stay on (release notes of elfloader 0.17).
+    pub(in crate::platform) const fn exit_behavior(self) -> ExitBehavior {
         if matches!(self, GuestSystem::Unikraft) { ExitBehavior::MayStay } else { ExitBehavior::Ends }
     }
 
-    /// Whether nothing but its port tells that a server in it serves.
+    /// Whether only its port shows that the server in it is ready.
     pub(in crate::platform) fn is_ready_by_port(self, program: Program) -> bool {
         self == GuestSystem::Unikraft && unikraft::ready(program) == Ready::Port
     }
 
-    /// What an idle machine takes of the host's memory, generously: emulated ones of QEMU 10.0.2 took 40, 210 and 350 MiB.
+    /// The memory of the host that an idle machine uses, estimated generously: emulated ones of QEMU 10.0.2 used 40, 210
+    /// and 350 MiB.
     pub(in crate::platform) const fn idle_memory(self) -> Bytes {
         match self {
             GuestSystem::Null => Bytes(64 << 20),
@@ -102,47 +107,46 @@ impl GuestSystem {
     }
 }
 
-impl Flavour {
-    /// Reads `linux`, `linux-q35`, `null-pc-tcg`, `debian-smp2`; `None` if it is none.
+impl Flavor {
+    /// Parses `linux`, `linux-q35`, `null-pc-tcg` or `debian-smp2`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split('-');
         let system: GuestSystem = words.next()?.parse().ok()?;
         let plain = Self { system, machine: system.machine(), vcpus: 1, accelerator: None };
-        let flavour = words.try_fold(plain, Self::with)?;
-        // A platform has one name: in this order, and without what is usual.
-        (flavour.to_string() == text).then_some(flavour)
+        let flavor = words.try_fold(plain, Self::with)?;
+        // A platform has exactly one name: in this order, and without defaults.
+        (flavor.to_string() == text).then_some(flavor)
     }
 
     fn with(self, word: &str) -> Option<Self> {
-        let vcpus = |word: &str| word.strip_prefix("smp")?.parse().ok().filter(|n| (2..=MOST_VCPUS).contains(n));
-        match (word.parse(), word.parse()) {
-            (Ok(machine), _) => Some(Self { machine, ..self }),
-            (_, Ok(accelerator)) if accelerator != Accelerator::None => {
-                Some(Self { accelerator: Some(accelerator), ..self })
-            }
-            _ => Some(Self { vcpus: vcpus(word)?, ..self }),
+        if let Ok(machine) = word.parse() {
+            return Some(Self { machine, ..self });
         }
-    }
-
-    fn named_machine(&self) -> String {
-        let Self { system, machine, .. } = self;
-        format!("{system}-{machine}{}", self.rest())
-    }
-
-    fn rest(&self) -> String {
-        let vcpus = if self.vcpus > 1 { format!("-smp{}", self.vcpus) } else { String::new() };
-        let accelerator = self.accelerator.map_or_else(String::new, |accelerator| format!("-{accelerator}"));
-        vcpus + &accelerator
+        match word.parse() {
+            Ok(Accelerator::None) => None,
+            Ok(accelerator) => Some(Self { accelerator: Some(accelerator), ..self }),
+            Err(_) => {
+                let vcpus = word.strip_prefix("smp")?.parse().ok()?;
+                (2..=MOST_VCPUS).contains(&vcpus).then_some(Self { vcpus, ..self })
+            }
+        }
     }
 }
 
-impl std::fmt::Display for Flavour {
-    /// As it is written on the command line, without what is usual.
+impl std::fmt::Display for Flavor {
+    /// As it is written on the command line, without defaults.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.machine == self.system.machine() {
-            true => f.pad(&format!("{}{}", self.system, self.rest())),
-            false => f.pad(&self.named_machine()),
+        let mut text = self.system.to_string();
+        if self.machine != self.system.machine() {
+            text += &format!("-{}", self.machine);
         }
+        if self.vcpus > 1 {
+            text += &format!("-smp{}", self.vcpus);
+        }
+        if let Some(accelerator) = self.accelerator {
+            text += &format!("-{accelerator}");
+        }
+        f.pad(&text)
     }
 }
 
@@ -157,14 +161,14 @@ mod tests {
     #[case::machine("linux-q35", MachineType::Q35, 1, None)]
     #[case::processors("debian-smp2", MachineType::Q35, 2, None)]
     #[case::all("linux-pc-smp4-tcg", MachineType::Pc, 4, Some(Accelerator::Tcg))]
-    fn a_name_tells_the_machine(
+    fn a_name_defines_the_machine(
         #[case] name: &str,
         #[case] machine: MachineType,
         #[case] vcpus: u32,
         #[case] accelerator: Option<Accelerator>,
     ) {
-        let flavour = Flavour::parse(name).expect("a flavour");
-        assert_eq!((flavour.machine, flavour.vcpus, flavour.accelerator), (machine, vcpus, accelerator));
+        let flavor = Flavor::parse(name).expect("a flavor");
+        assert_eq!((flavor.machine, flavor.vcpus, flavor.accelerator), (machine, vcpus, accelerator));
     }
 
     #[rstest]
@@ -178,7 +182,7 @@ mod tests {
     #[case("linux-smp2-q35")]
     #[case("linux-q35-pc")]
     #[case("linux-smp2-smp3")]
-    fn what_is_no_name_is_none(#[case] name: &str) {
-        assert_eq!(Flavour::parse(name), None, "{name}");
+    fn other_text_is_not_a_flavor(#[case] name: &str) {
+        assert_eq!(Flavor::parse(name), None, "{name}");
     }
 }

@@ -1,21 +1,21 @@
-//! What follows the colon in `firecracker:linux-smp2`: a guest system, and its processors. Pure.
+//! What follows the colon in `firecracker:linux-smp2`: a guest system and its number of virtual CPUs. Pure.
 
 use crate::platform::qemu::GuestSystem;
 
-/// A guest system in Firecracker's one machine.
+/// A guest system in Firecracker's only machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flavour {
+pub struct Flavor {
     /// What boots.
     pub system: GuestSystem,
-    /// Its processors.
+    /// The number of virtual CPUs.
     pub vcpus: u32,
 }
 
-/// The most that Firecracker takes (`MAX_SUPPORTED_VCPUS`).
+/// The most that Firecracker supports (`MAX_SUPPORTED_VCPUS`).
 const MOST_VCPUS: u32 = 32;
 
-impl Flavour {
-    /// Reads `linux`, `unikraft`, `linux-smp2`; `None` if it is none.
+impl Flavor {
+    /// Parses `linux`, `unikraft` or `linux-smp2`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let (system, rest) = text.split_once('-').map_or((text, None), |(system, rest)| (system, Some(rest)));
         let system = system.parse().ok().filter(|s| matches!(s, GuestSystem::Linux | GuestSystem::Unikraft))?;
@@ -23,12 +23,12 @@ impl Flavour {
             None => 1,
             Some(word) => word.strip_prefix("smp")?.parse().ok().filter(|n| (2..=MOST_VCPUS).contains(n))?,
         };
-        // A platform has one name: no `smp02`.
-        Some(Self { system, vcpus }).filter(|flavour| flavour.to_string() == text)
+        // A platform has exactly one name: no `smp02`.
+        Some(Self { system, vcpus }).filter(|flavor| flavor.to_string() == text)
     }
 }
 
-impl std::fmt::Display for Flavour {
+impl std::fmt::Display for Flavor {
     /// As it is written on the command line.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.vcpus {
@@ -48,8 +48,8 @@ mod tests {
     #[case("linux", GuestSystem::Linux, 1)]
     #[case("unikraft", GuestSystem::Unikraft, 1)]
     #[case("linux-smp32", GuestSystem::Linux, 32)]
-    fn a_name_tells_the_machine(#[case] name: &str, #[case] system: GuestSystem, #[case] vcpus: u32) {
-        assert_eq!(Flavour::parse(name), Some(Flavour { system, vcpus }));
+    fn a_name_defines_the_machine(#[case] name: &str, #[case] system: GuestSystem, #[case] vcpus: u32) {
+        assert_eq!(Flavor::parse(name), Some(Flavor { system, vcpus }));
     }
 
     #[rstest]
@@ -63,7 +63,7 @@ mod tests {
     #[case("linux-smp02")]
     #[case("linux-smp33")]
     #[case("linux-smp2-smp2")]
-    fn what_is_no_name_is_none(#[case] name: &str) {
-        assert_eq!(Flavour::parse(name), None, "{name}");
+    fn other_text_is_not_a_flavor(#[case] name: &str) {
+        assert_eq!(Flavor::parse(name), None, "{name}");
     }
 }
