@@ -6,6 +6,7 @@
 mod arguments;
 pub mod arm;
 mod bundle;
+pub mod bwrap;
 mod configured;
 pub mod docker;
 pub mod engine_api;

@@ -1,6 +1,7 @@
 //! The entries, in the order in which doctor and the README list them.
 
 use super::{Entry, Isolation, LaunchEstimate, Need, Pace, Variant};
+use crate::platform::bwrap::{self, Bwrap};
 use crate::platform::docker::{Docker, Start};
 use crate::platform::fake::FakePlatform;
 use crate::platform::firecracker::{self, Firecracker};
@@ -9,7 +10,7 @@ use crate::platform::oci::Oci;
 use crate::platform::podman::Podman;
 use crate::platform::qemu::{self, Qemu};
 use crate::platform::solo5::{self, Solo5};
-use crate::platform::tools::Tool;
+use crate::platform::tools::{Packages, Tool, ToolSelection};
 use crate::platform::youki::Youki;
 use crate::platform::{ResourceCost, docker, fake, native, oci, podman, tools, youki};
 
@@ -108,6 +109,28 @@ pub const ENTRIES: &[Entry] = &[
         estimate: LaunchEstimate::ENGINE,
         accepts: |flavor| flavor.is_none_or(is_runtime),
         open: |context, runtime| Some(Box::new(Podman::new(context, runtime))),
+    },
+    Entry {
+        family: "bwrap",
+        form: "bwrap",
+        isolation: Isolation::Container,
+        needs: &[Need::Program("bubblewrap")],
+        description: "a sandbox of bubblewrap, which Flatpak uses: namespaces, a read-only root and no daemon",
+        variants: &[Variant::listed("bwrap").smoke()],
+        tools: &[Tool {
+            name: "bwrap",
+            programs: &[("bwrap", "--version")],
+            packages: Packages::same(&[&["bubblewrap"]]),
+            service: None,
+            home: "https://github.com/containers/bubblewrap",
+            wanted: ToolSelection::Always,
+        }],
+        flavor_tools: &[],
+        settings: bwrap::SETTINGS,
+        cost: bwrap::COST,
+        estimate: LaunchEstimate::millis(20, 10, 20, 10),
+        accepts: is_absent,
+        open: |context, _| Some(Box::new(Bwrap::new(context.clone()))),
     },
     Entry {
         family: "qemu",
