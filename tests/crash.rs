@@ -1,13 +1,13 @@
-//! The harness is killed, interrupted and starved of disk, for real: nothing is left, nothing is lost, nothing is doubled.
+//! Kills and interrupts the real harness, and fills its disk: nothing remains, and no trial is lost or repeated.
 //!
-//! `FEATHERWEIGHT_CRASHES=50` kills it as often, `FEATHERWEIGHT_CRASH_SEED` repeats the moments of an earlier test.
+//! `FEATHERWEIGHT_CRASHES=50` sets the number of kills, and `FEATHERWEIGHT_CRASH_SEED` repeats the times of an earlier test.
 
+#[path = "crash/available.rs"]
+mod available;
 #[expect(dead_code, reason = "shared with the tests of the command line, which use all of it")]
 mod bench;
 #[path = "crash/engine.rs"]
 mod engine;
-#[path = "crash/here.rs"]
-mod here;
 #[path = "crash/host.rs"]
 mod host;
 
@@ -31,38 +31,40 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// A run is killed at a moment between its start and this.
+/// The latest time of a kill after the start of a run.
 const LATEST_CRASH: Duration = Duration::from_millis(4_000);
 
-/// Longer than anything takes that works: only a hang is as slow.
+/// Every step takes less, unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
 
-/// How soon a run ends that was asked to. Generous: it tells a hang from an end, on a busy machine too.
+/// The time within which an interrupted run must end. A busy machine needs much less.
 const PROMPT: Duration = Duration::from_secs(5);
 
-/// A small run on every platform that can run here: attackers in control groups, or servers beside idle ones; or boots of
-/// virtual machines beside idle ones.
+/// The options of a small run on every platform of this host. Isolation has attackers in control groups, scalability has
+/// servers in the background, and boot has virtual machines in the background.
 fn small(experiment: Experiment) -> String {
     if experiment == Experiment::Boot {
         let network = "--network bridge --benchmark_time 1 --instances_per_benchmark 2";
-        return format!("--platform {} --runs 1 {network}", here::machines().join(","));
+        return format!("--platform {} --runs 1 {network}", available::machines().join(","));
     }
-    let platforms = here::platforms().join(",");
-    let what = match experiment {
-        // Not fewer rows: a guest that ends before its engine has answered cannot vouch for its placement.
+    let platforms = available::platforms().join(",");
+    let workload = match experiment {
+        // With fewer rows, a guest may end before its engine has reported it, and its placement cannot be verified.
         Experiment::Isolation => "--workload sqlite --attacker fork --placement same-thread --rows 60000",
-        _ if here::has_servers() => "--workload nginx --load-seconds 1 --benchmark_time 1 --instances_per_benchmark 3",
+        _ if available::has_servers() => {
+            "--workload nginx --load-seconds 1 --benchmark_time 1 --instances_per_benchmark 3"
+        }
         _ => "--workload sqlite --rows 20000 --benchmark_time 1 --instances_per_benchmark 8",
     };
-    format!("--platform {platforms} --runs 1 {what}")
+    format!("--platform {platforms} --runs 1 {workload}")
 }
 
 #[rstest]
-fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles_nothing(
+fn a_run_that_is_killed_again_and_again_leaves_nothing_and_loses_or_repeats_no_trial(
     #[values(Experiment::Isolation, Experiment::Scalability, Experiment::Boot)] experiment: Experiment,
 ) {
-    if experiment == Experiment::Boot && here::machines().is_empty() {
-        return eprintln!("not tried: no virtual machine can run here");
+    if experiment == Experiment::Boot && available::machines().is_empty() {
+        return eprintln!("skipped: no virtual machine can run on this host");
     }
     let crashes = env::var("FEATHERWEIGHT_CRASHES").map_or(2, |n| n.parse().expect("a count of crashes"));
     let seed = env::var("FEATHERWEIGHT_CRASH_SEED")
@@ -72,23 +74,23 @@ fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles
     let (desk, mut stranger, user) = (Desk::new(), Stranger::new(), User::new());
 
     for crash in 0..crashes {
-        // At any moment of its start, and at any of what it does with instances.
+        // Even crashes happen during or after the start of the run, odd ones once it has an instance.
         let moment = Duration::from_millis(moments.next_u64() % LATEST_CRASH.as_millis() as u64);
         let mut harness = begin_or_resume(&desk, experiment);
         if crash % 2 == 1 {
             await_instance(&desk, &mut harness);
         }
         thread::sleep(moment);
-        let lived = living(&desk);
-        let namespaces = lived.iter().flat_map(host::namespaces).collect::<BTreeSet<_>>();
-        let containers = lived.iter().flat_map(engine::containers).collect::<Vec<_>>();
+        let runs = runs_with_ledger(&desk);
+        let namespaces = runs.iter().flat_map(host::namespaces).collect::<BTreeSet<_>>();
+        let containers = runs.iter().flat_map(engine::containers).collect::<Vec<_>>();
         harness.kill().and_then(|()| harness.wait()).expect("it is killed");
         let killed = host::ticks();
 
         let dead = await_dead(&desk);
         let counts = (namespaces.len(), containers.len());
         println!("crash {crash} after {moment:?}: {dead:?}, namespaces and containers: {counts:?}");
-        println!("  {}", here::clean(&desk));
+        println!("  {}", available::clean(&desk));
         assert_eq!(ledger::list(&desk.state()).expect("listed"), []);
         for run in &dead {
             assert_eq!(host::traces(run, &desk.state()), [""; 0]);
@@ -104,18 +106,18 @@ fn a_run_that_is_killed_again_and_again_leaves_nothing_loses_nothing_and_doubles
     desk.runs().iter().for_each(|dir| assert_whole(&read_run(dir).expect("the run is readable")));
 }
 
-/// The containers have left nothing of what an engine makes for them. It ends its own helpers when it likes.
+/// Waits until nothing of the containers is left. An engine ends its helper processes later than the containers.
 fn assert_gone(containers: &[String]) {
-    let give_up = Instant::now() + HANG;
+    let deadline = Instant::now() + HANG;
     while let left = host::naming(containers)
         && !left.is_empty()
     {
-        assert!(Instant::now() < give_up, "{left:?}");
+        assert!(Instant::now() < deadline, "{left:?}");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// A kill of the process, of its group as a terminal's Ctrl-C is, and a service manager's.
+/// Sends signals to the process, as a user or a service manager does, and to its process group, as a terminal does.
 #[rstest]
 #[case::interrupt(Signal::INT, false, "native,youki --rows 200 --runs 4")]
 #[case::interrupt_among_engines(Signal::INT, false, "docker-cli,docker --rows 60000 --runs 1")]
@@ -123,38 +125,37 @@ fn assert_gone(containers: &[String]) {
 #[case::ctrl_c_among_engines(Signal::INT, true, "oci:runc,docker --rows 60000 --runs 1")]
 #[case::terminate(Signal::TERM, false, "native,youki --rows 200 --runs 4")]
 #[case::terminal_closed(Signal::HUP, false, "native,youki --rows 200 --runs 4")]
-fn a_run_that_is_asked_to_stop_does_so_and_can_be_gone_on_with(
+fn an_interrupted_run_stops_and_can_be_resumed(
     #[case] signal: Signal,
     #[case] to_group: bool,
     #[case] platforms: &str,
 ) {
-    let Some(platforms) = here::those_of(platforms) else { return };
+    let Some(platforms) = available::only(platforms) else { return };
     if host::ignores(signal) {
-        return eprintln!(
-            "skipped: whoever started this test has {signal:?} ignored, as nohup does, and a run leaves it so"
-        );
+        return eprintln!("skipped: this test was started with {signal:?} ignored, as by nohup, and runs inherit that");
     }
     let (desk, mut stranger) = (Desk::new(), Stranger::new());
     let line = "--workload sqlite --attacker write,fork --placement same-thread --platform";
     let mut command = desk.command(Experiment::Isolation, &format!("{line} {platforms}"));
     let mut harness = command.process_group(0).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    let mut said = BufReader::new(harness.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-    said.find(|line| line.contains(": about ") && line.contains(" left")).expect("it tells of its progress");
+    let mut messages = BufReader::new(harness.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    messages.find(|line| line.contains(": about ") && line.contains(" left")).expect("it reports its progress");
 
     assert_lives(&desk);
     let pid = Pid::from_child(&harness);
-    let asked = Instant::now();
+    let signaled = Instant::now();
     let sent = if to_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
-    sent.expect("it can be asked");
-    assert!(said.any(|line| line.contains("the run is interrupted; continue with --resume last")), "it says what now");
+    sent.expect("the signal is sent");
+    let is_hint = |line: String| line.contains("the run is interrupted; continue with --resume last");
+    assert!(messages.any(is_hint), "it prints how to continue");
     assert_eq!(wait(&mut harness).code(), Some(130));
-    assert!(asked.elapsed() < PROMPT, "it took {:?} to stop", asked.elapsed());
+    assert!(signaled.elapsed() < PROMPT, "it took {:?} to stop", signaled.elapsed());
 
     let run = desk.run();
     assert_eq!(run.file.outcome, RunOutcome::Interrupted);
     assert!(!run.trials.is_empty() && (run.trials.len() as u64) < run.file.planned);
-    assert!(run.trials.iter().all(|trial| trial.outcome == Outcome::Ok), "a trial that was cut short is no record");
-    assert!(run.dir.join("report/index.html").is_file(), "the report tells what there is");
+    assert!(run.trials.iter().all(|trial| trial.outcome == Outcome::Ok), "an interrupted trial is not recorded");
+    assert!(run.dir.join("report/index.html").is_file(), "there is a report on the completed trials");
     assert_eq!(host::traces(&run.file.run, &desk.state()), [""; 0]);
     assert_eq!(engine::traces(&run.file.run), [""; 0]);
     stranger.assert_unharmed();
@@ -164,27 +165,27 @@ fn a_run_that_is_asked_to_stop_does_so_and_can_be_gone_on_with(
 }
 
 #[test]
-fn a_full_disk_stops_the_run_and_what_was_recorded_is_gone_on_with() {
+fn a_full_disk_stops_the_run_which_can_be_resumed() {
     const FREE: u64 = 64 << 10;
     let desk = Desk::new();
     let disk = match Disk::mount(desk.path("disk"), 2 << 20) {
         Ok(disk) => disk,
-        Err(why) => return eprintln!("not tried: {why}"),
+        Err(error) => return eprintln!("skipped: {error}"),
     };
     let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![1; (disk.free() - FREE) as usize]).expect("there is room");
 
     let line = format!("--platform fake --runs 500 --benchmark_time 0 --out {}", disk.path().display());
     let stopped = desk.command(Experiment::Boot, &line).output().expect("it starts");
-    let said = String::from_utf8_lossy(&stopped.stderr);
-    assert_eq!(stopped.status.code(), Some(4), "{said}");
-    assert!(said.contains("No space left on device"), "{said}");
+    let messages = String::from_utf8_lossy(&stopped.stderr);
+    assert_eq!(stopped.status.code(), Some(4), "{messages}");
+    assert!(messages.contains("No space left on device"), "{messages}");
 
     let dir = featherweight::store::list_runs(disk.path()).pop().expect("the run's folder");
-    let run = read_run(&dir).expect("what was recorded is readable");
+    let run = read_run(&dir).expect("the recorded trials are readable");
     let recorded = run.trials.len() as u64;
     assert!(recorded > 10 && recorded < 500 && run.warnings.is_empty(), "{recorded} trials, {:?}", run.warnings);
-    assert!((0..recorded).eq(run.trials.iter().map(|trial| trial.order)), "nothing is missing");
+    assert!((0..recorded).eq(run.trials.iter().map(|trial| trial.order)), "no trial is missing");
     assert_eq!(host::traces(&run.file.run, &desk.state()), [""; 0]);
 
     fs::remove_file(ballast).expect("space is freed");
@@ -193,22 +194,23 @@ fn a_full_disk_stops_the_run_and_what_was_recorded_is_gone_on_with() {
     assert_whole(&read_run(&dir).expect("the run is readable"));
 }
 
-/// The run is seen on the host, which is what makes its absence worth something later, and nobody else can take it.
+/// Asserts that traces of the run are found on the host, since otherwise their absence later would prove nothing, and that
+/// the run is locked.
 fn assert_lives(desk: &Desk) {
     let run = desk.run().file.run;
-    let seen = host::traces(&run, &desk.state());
-    assert!(seen.iter().any(|trace| trace.ends_with(&run.name())), "its folder: {seen:?}");
+    let traces = host::traces(&run, &desk.state());
+    assert!(traces.iter().any(|trace| trace.ends_with(&run.name())), "its folder: {traces:?}");
     if rustix::process::geteuid().is_root() {
-        let made = seen.iter().any(|trace| trace.starts_with("process ")) || !engine::traces(&run).is_empty();
-        assert!(made, "its launchers or images: {seen:?}");
+        let has_process = traces.iter().any(|trace| trace.starts_with("process "));
+        assert!(has_process || !engine::traces(&run).is_empty(), "its launchers or images: {traces:?}");
     }
     let second = desk.command(Experiment::Isolation, "--resume last").output().expect("it starts");
-    let said = String::from_utf8_lossy(&second.stderr);
-    assert!(!second.status.success() && said.contains(&format!("run {run} is still in progress")), "{said}");
+    let messages = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success() && messages.contains(&format!("run {run} is still in progress")), "{messages}");
     assert_eq!(ledger::list(&desk.state()).expect("listed"), [(run, RunState::Alive)]);
 }
 
-/// Goes on with the run that was killed, or begins one.
+/// Resumes the run that was killed, or starts a new one.
 fn begin_or_resume(desk: &Desk, experiment: Experiment) -> Child {
     let mut command = match unfinished(desk) {
         true => desk.command(experiment, "--resume last"),
@@ -223,7 +225,7 @@ fn unfinished(desk: &Desk) -> bool {
     outcomes.into_iter().any(|outcome| outcome != RunOutcome::Complete)
 }
 
-/// Lets the last run end, and expects that all is well.
+/// Completes the last run and asserts that it succeeds.
 fn finish(desk: &Desk, experiment: Experiment) {
     let line = if unfinished(desk) { "--resume last".to_owned() } else { small(experiment) };
     let mut command: Command = desk.command(experiment, &line);
@@ -241,51 +243,50 @@ fn assert_whole(run: &StoredRun) {
     assert_eq!(engine::traces(&run.file.run), [""; 0]);
 }
 
-/// The runs that have a ledger.
-fn living(desk: &Desk) -> Vec<RunId> {
+fn runs_with_ledger(desk: &Desk) -> Vec<RunId> {
     ledger::list(&desk.state()).expect("listed").into_iter().map(|(run, _)| run).collect()
 }
 
-/// The runs whose harness is gone. A guest that was being started holds the lock until it is.
+/// Waits until all runs are dead, and returns them. A guest that is being started has the lock until its `exec`.
 fn await_dead(desk: &Desk) -> Vec<RunId> {
-    let give_up = Instant::now() + HANG;
+    let deadline = Instant::now() + HANG;
     loop {
         let runs = ledger::list(&desk.state()).expect("listed");
         if runs.iter().all(|&(_, state)| state == RunState::Dead) {
             return runs.into_iter().map(|(run, _)| run).collect();
         }
-        assert!(Instant::now() < give_up, "{runs:?} seem to live");
+        assert!(Instant::now() < deadline, "{runs:?} seem to live");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Waits until the harness has written down the first container of an engine or the first machine, or has ended.
+/// Waits until the harness has recorded the first container of an engine or the first machine, or has ended.
 fn await_instance(desk: &Desk, harness: &mut Child) {
-    let machines = unfinished_machines(desk);
-    let is_one = |resource: &Resource| match resource {
+    let is_boot = is_boot(desk);
+    let is_instance = |resource: &Resource| match resource {
         Resource::Container { .. } => true,
-        Resource::Process { .. } => machines,
+        Resource::Process { .. } => is_boot,
         _ => false,
     };
-    let of_engine = |run: &RunId| ledger::resources(&desk.state(), run).is_ok_and(|all| all.iter().any(is_one));
-    while !living(desk).iter().any(of_engine) && harness.try_wait().expect("asked").is_none() {
+    let has_instance = |run: &RunId| ledger::resources(&desk.state(), run).is_ok_and(|all| all.iter().any(is_instance));
+    while !runs_with_ledger(desk).iter().any(has_instance) && harness.try_wait().expect("its status").is_none() {
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Whether the latest run is one of virtual machines alone.
-fn unfinished_machines(desk: &Desk) -> bool {
+/// Whether the latest run is one of boot, which has only virtual machines.
+fn is_boot(desk: &Desk) -> bool {
     desk.runs().last().is_some_and(|dir| dir.to_string_lossy().ends_with("-boot"))
 }
 
-/// Waits for a process; one that hangs is killed.
+/// Waits for a process and kills it if it hangs.
 fn wait(harness: &mut Child) -> std::process::ExitStatus {
-    let give_up = Instant::now() + HANG;
+    let deadline = Instant::now() + HANG;
     loop {
-        if let Some(status) = harness.try_wait().expect("asked") {
+        if let Some(status) = harness.try_wait().expect("its status") {
             return status;
         }
-        if Instant::now() > give_up {
+        if Instant::now() > deadline {
             harness.kill().expect("killed");
             panic!("it hangs");
         }

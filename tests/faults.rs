@@ -1,14 +1,14 @@
-//! What goes wrong around a run, for real: engines that are not there, stop or hang, images that vanish, servers that
-//! never answer. Each is told with its cure, the run goes on, nothing hangs and nothing stays.
+//! Real failures around a run: engines that are missing, stop or hang, images that vanish, servers that never answer. Each
+//! is reported with its remedy, the run continues, and nothing hangs or remains.
 
+#[path = "crash/available.rs"]
+#[expect(dead_code, reason = "shared with the tests of crashes, which use all of it")]
+mod available;
 #[expect(dead_code, reason = "shared with the tests of the command line, which use all of it")]
 mod bench;
 #[path = "crash/engine.rs"]
 #[expect(dead_code, reason = "shared with the tests of crashes, which use all of it")]
 mod engine;
-#[path = "crash/here.rs"]
-#[expect(dead_code, reason = "shared with the tests of crashes, which use all of it")]
-mod here;
 #[path = "crash/host.rs"]
 #[expect(dead_code, reason = "shared with the tests of crashes, which use all of it")]
 mod host;
@@ -30,10 +30,10 @@ use proxy::Proxy;
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longer than a run takes that gives up what does not answer: one call's deadline, and a few seconds for the rest.
+/// A run takes less, unless it hangs: the deadline of one call to an engine, and a few seconds for the rest.
 const HANG: Duration = Duration::from_secs(90);
 
-/// Where the host's own engine listens.
+/// The socket of the host's engine.
 const ENGINE: &str = "/var/run/docker.sock";
 
 #[rstest]
@@ -41,13 +41,17 @@ const ENGINE: &str = "/var/run/docker.sock";
 #[case::nobody_listens("docker", "tcp://127.0.0.1:1", &["tcp://127.0.0.1:1", "start it: dockerd", "DOCKER_HOST"])]
 #[case::nobody_for_the_command("docker-cli", "tcp://127.0.0.1:1", &["tcp://127.0.0.1:1", "start it: dockerd"])]
 #[case::no_address("docker", "localhost", &["invalid engine address `localhost`", "unix:///PATH or tcp://HOST:PORT"])]
-fn an_engine_that_cannot_be_reached_runs_nothing(#[case] platform: &str, #[case] engine: &str, #[case] told: &[&str]) {
+fn an_engine_that_cannot_be_reached_runs_nothing(
+    #[case] platform: &str,
+    #[case] engine: &str,
+    #[case] message: &[&str],
+) {
     let desk = Desk::new();
     let mut command = desk.command(Experiment::Boot, &format!("--platform {platform} --runs 1"));
-    let begun = Instant::now();
+    let start = Instant::now();
     let refused = command.env("DOCKER_HOST", engine).assert().code(3);
-    assert_told(&refused.get_output().stderr, told);
-    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+    assert_contains(&refused.get_output().stderr, message);
+    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
     assert!(desk.runs().is_empty() && ledger::list(&desk.state()).expect("listed").is_empty());
 }
 
@@ -55,19 +59,19 @@ fn an_engine_that_cannot_be_reached_runs_nothing(#[case] platform: &str, #[case]
 #[case::of_an_engine("docker:nosuch", &["no runtime nosuch, only ", "runc", "daemon.json and restart dockerd"])]
 #[case::of_the_command("docker-cli:nosuch", &["no runtime nosuch, only ", "runc", "daemon.json and restart dockerd"])]
 #[case::in_the_path("oci:nosuch", &["no `nosuch` in PATH", "install nosuch"])]
-fn a_runtime_that_is_not_there_runs_nothing(#[case] platform: &str, #[case] told: &[&str]) {
+fn a_missing_runtime_runs_nothing(#[case] platform: &str, #[case] message: &[&str]) {
     if platform.starts_with("docker")
-        && let Some(why) = engine::missing_guests()
+        && let Some(reason) = engine::unavailable()
     {
-        return eprintln!("not tried: {why}");
+        return eprintln!("skipped: {reason}");
     }
     let desk = Desk::new();
     let refused = desk.command(Experiment::Boot, &format!("--platform {platform} --runs 1")).assert().code(3);
-    assert_told(&refused.get_output().stderr, told);
+    assert_contains(&refused.get_output().stderr, message);
     assert!(desk.runs().is_empty() && ledger::list(&desk.state()).expect("listed").is_empty());
 }
 
-/// What becomes of the engine while trials go on.
+/// What happens to the engine during the trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Stops,
@@ -80,18 +84,18 @@ enum Fate {
 #[case::stops_the_command("docker-cli", Fate::Stops, "", "start it: dockerd")]
 #[case::comes_back("docker", Fate::StopsAndComesBack, "cannot be reached", "start it: dockerd")]
 #[case::hangs("docker", Fate::Hangs, "does not answer", "restart it")]
-fn an_engine_that_fails_in_the_middle_fails_its_trials_and_no_others(
+fn an_engine_that_fails_during_a_run_fails_only_its_own_trials(
     #[case] platform: &str,
     #[case] fate: Fate,
-    #[case] what: &str,
+    #[case] problem: &str,
     #[case] cure: &str,
 ) {
-    if let Some(why) = engine::missing_guests() {
-        return eprintln!("not tried: {why}");
+    if let Some(reason) = engine::unavailable() {
+        return eprintln!("skipped: {reason}");
     }
     let desk = Desk::new();
     let mut proxy = Proxy::start(desk.path("engine.sock"), PathBuf::from(ENGINE));
-    // What hangs costs every trial a few seconds.
+    // With an engine that hangs, every trial takes a few seconds.
     let runs = if fate == Fate::Hangs { 4 } else { 12 };
     let line = format!("--platform native,{platform} --runs {runs} --benchmark_time 0 --timeout 10");
     let mut run = Running::start(desk.command(Experiment::Boot, &line).env("DOCKER_HOST", proxy.address()));
@@ -104,37 +108,37 @@ fn an_engine_that_fails_in_the_middle_fails_its_trials_and_no_others(
     if fate == Fate::StopsAndComesBack {
         proxy.work();
     }
-    // An engine that is back has everything removed by the run itself, be it by its ledger.
-    let said = run.await_end(if fate == Fate::StopsAndComesBack { &[0, 4] } else { &[4] });
+    // If the engine comes back, the run itself removes everything, at the latest by its ledger.
+    let messages = run.await_end(if fate == Fate::StopsAndComesBack { &[0, 4] } else { &[4] });
     proxy.work();
 
     let stored = desk.run();
     assert_eq!(
         (stored.file.outcome, stored.trials.len() as u64),
         (RunOutcome::Complete, stored.file.planned),
-        "{said}"
+        "{messages}"
     );
     let (engines, others): (Vec<_>, Vec<_>) =
         stored.trials.iter().partition(|trial| trial.case.platform.as_str() == platform);
-    assert!(others.iter().all(|trial| trial.outcome == Outcome::Ok), "{said}");
+    assert!(others.iter().all(|trial| trial.outcome == Outcome::Ok), "{messages}");
     let failed = failed(&engines);
-    assert!(!failed.is_empty() && (fate == Fate::Hangs || failed.len() < engines.len()), "{said}");
-    let is_told = |reason: &&String| reason.contains(what) && reason.contains(cure);
-    // A command that was under way loses its engine in words of its own; the next one is told that nobody is there.
-    let under_way = usize::from(platform == "docker-cli");
-    let untold: Vec<_> = failed.iter().filter(|reason| !is_told(reason)).collect();
-    assert!(untold.len() <= under_way && untold.len() < failed.len(), "{untold:?}");
+    assert!(!failed.is_empty() && (fate == Fate::Hangs || failed.len() < engines.len()), "{messages}");
+    let is_expected = |reason: &&String| reason.contains(problem) && reason.contains(cure);
+    // A docker command that is running when the engine stops prints a message of its own.
+    let allowed = usize::from(platform == "docker-cli");
+    let unexpected: Vec<_> = failed.iter().filter(|reason| !is_expected(reason)).collect();
+    assert!(unexpected.len() <= allowed && unexpected.len() < failed.len(), "{unexpected:?}");
     if fate == Fate::StopsAndComesBack {
         let last = engines.last().expect("trials of the engine");
-        assert_eq!(last.outcome, Outcome::Ok, "{said}");
+        assert_eq!(last.outcome, Outcome::Ok, "{messages}");
     }
     assert_clean(&desk, &stored);
 }
 
 #[rstest]
 fn an_image_that_vanishes_fails_the_trials_that_need_it(#[values("docker", "docker-cli")] platform: &str) {
-    if let Some(why) = engine::missing_guests() {
-        return eprintln!("not tried: {why}");
+    if let Some(reason) = engine::unavailable() {
+        return eprintln!("skipped: {reason}");
     }
     let desk = Desk::new();
     let line = format!("--platform native,{platform} --runs 12 --benchmark_time 0");
@@ -144,17 +148,17 @@ fn an_image_that_vanishes_fails_the_trials_that_need_it(#[values("docker", "dock
     let images = engine::traces(&id).into_iter().filter_map(|it| Some(it.strip_prefix("image ")?.to_owned()));
     let hello: Vec<String> = images.filter(|image| image.contains("/hello-")).collect();
     engine::docker(&["rmi", "--force", hello.first().expect("it is loaded")]).expect("removed");
-    let said = run.await_end(&[0]);
+    let messages = run.await_end(&[0]);
 
     let stored = desk.run();
     assert_eq!(
         (stored.file.outcome, stored.trials.len() as u64),
         (RunOutcome::Complete, stored.file.planned),
-        "{said}"
+        "{messages}"
     );
     let all: Vec<_> = stored.trials.iter().collect();
     let failed = failed(&all);
-    assert!(!failed.is_empty() && failed.len() < 12, "{said}");
+    assert!(!failed.is_empty() && failed.len() < 12, "{messages}");
     for reason in failed {
         assert!(reason.to_lowercase().contains("no such image") && reason.contains("a new run loads it"), "{reason}");
     }
@@ -163,7 +167,7 @@ fn an_image_that_vanishes_fails_the_trials_that_need_it(#[values("docker", "dock
 
 #[test]
 fn a_server_that_never_answers_fails_its_trial_at_the_deadline() {
-    if !here::has_servers() {
+    if !available::has_servers() {
         return;
     }
     let desk = Desk::new();
@@ -171,23 +175,22 @@ fn a_server_that_never_answers_fails_its_trial_at_the_deadline() {
     let mut run = Running::start(&mut desk.command(Experiment::Scalability, line));
     run.await_line("run ");
     let id = desk.run().file.run;
-    while run.harness.try_wait().expect("asked").is_none() {
-        assert!(run.begun.elapsed() < HANG, "it hangs");
+    while run.harness.try_wait().expect("its status").is_none() {
+        assert!(run.start.elapsed() < HANG, "it hangs");
         for server in host::processes_of(&id).into_iter().filter(|&pid| is_nginx(pid)).filter_map(Pid::from_raw) {
-            // It may have ended.
+            // It fails if the server has ended.
             let _ = kill_process(server, Signal::STOP);
         }
         thread::sleep(Duration::from_millis(1));
     }
-    let said = run.await_end(&[4]);
+    let messages = run.await_end(&[4]);
 
     let stored = desk.run();
     let all: Vec<_> = stored.trials.iter().collect();
     let reasons = failed(&all);
-    assert!(reasons.len() == all.len(), "{said}");
-    // It was caught before it was ready, or after.
-    let told = ["ready", "throughput"].iter().any(|word| reasons[0].contains(word));
-    assert!(told, "{reasons:?}");
+    assert!(reasons.len() == all.len(), "{messages}");
+    // The server may be stopped before or after it is ready.
+    assert!(["ready", "throughput"].iter().any(|word| reasons[0].contains(word)), "{reasons:?}");
     assert_clean(&desk, &stored);
 }
 
@@ -195,54 +198,54 @@ fn is_nginx(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("nginx"))
 }
 
-/// A run that is under way.
+/// A run in progress.
 struct Running {
     harness: Child,
-    said: Lines<BufReader<ChildStderr>>,
-    begun: Instant,
+    messages: Lines<BufReader<ChildStderr>>,
+    start: Instant,
 }
 
 impl Running {
     fn start(command: &mut Command) -> Self {
         let mut harness = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let said = BufReader::new(harness.stderr.take().expect("a pipe")).lines();
-        Self { harness, said, begun: Instant::now() }
+        let messages = BufReader::new(harness.stderr.take().expect("a pipe")).lines();
+        Self { harness, messages, start: Instant::now() }
     }
 
-    /// Reads on until a line has `text`.
+    /// Reads messages until one contains `text`.
     #[track_caller]
     fn await_line(&mut self, text: &str) {
-        let found = self.said.by_ref().map_while(Result::ok).any(|line| line.contains(text));
-        assert!(found, "it ended without saying `{text}`");
+        let found = self.messages.by_ref().map_while(Result::ok).any(|line| line.contains(text));
+        assert!(found, "it ended without printing `{text}`");
     }
 
-    /// The run ends by itself with that code: what else it said.
+    /// Waits for the end of the run, asserts that its exit code is one of `codes`, and returns the remaining messages.
     #[track_caller]
     fn await_end(mut self, codes: &[i32]) -> String {
-        let rest: Vec<String> = self.said.by_ref().map_while(Result::ok).collect();
+        let rest: Vec<String> = self.messages.by_ref().map_while(Result::ok).collect();
         let status = self.harness.wait().expect("waited");
         assert!(status.code().is_some_and(|code| codes.contains(&code)), "{status}: {rest:#?}");
-        assert!(self.begun.elapsed() < HANG, "it took {:?}", self.begun.elapsed());
+        assert!(self.start.elapsed() < HANG, "it took {:?}", self.start.elapsed());
         rest.join("\n")
     }
 }
 
 #[track_caller]
-fn assert_told(stderr: &[u8], told: &[&str]) {
+fn assert_contains(stderr: &[u8], parts: &[&str]) {
     let text = String::from_utf8_lossy(stderr);
-    assert!(told.iter().all(|part| text.contains(part)), "{told:?} in {text}");
+    assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} in {text}");
 }
 
-/// The reasons of those that failed.
+/// The reasons of failed trials.
 fn failed(trials: &[&TrialRecord]) -> Vec<String> {
     let failed = trials.iter().filter(|trial| trial.outcome == Outcome::Failed);
     failed.map(|trial| trial.reason.clone().expect("a reason")).collect()
 }
 
-/// Once everybody answers again, the broom leaves nothing.
+/// Asserts that `cargo xtask clean` leaves nothing of the run.
 #[track_caller]
 fn assert_clean(desk: &Desk, run: &StoredRun) {
-    here::clean(desk);
+    available::clean(desk);
     assert_eq!(ledger::list(&desk.state()).expect("listed"), []);
     assert_eq!(host::traces(&run.file.run, &desk.state()), [""; 0]);
     assert_eq!(engine::traces(&run.file.run), [""; 0]);

@@ -1,4 +1,4 @@
-//! The Docker Engine as the `docker` command shows it, asked without the code that is tested; and what a user has there.
+//! The Docker Engine through the `docker` command, which is independent of the tested code, and objects of a user in it.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -10,31 +10,31 @@ use featherweight::host::folders::Folders;
 use featherweight::model::program::Program;
 use featherweight::model::run::RunId;
 
-/// Why there is no engine to test with; said once.
-pub(crate) fn missing_guests() -> Option<&'static str> {
-    static WHY: OnceLock<Option<String>> = OnceLock::new();
-    let why = WHY.get_or_init(|| docker(&["info", "--format", "{{.ServerVersion}}"]).err());
-    why.as_deref()
+/// Why there is no engine to test with; `None` if there is one.
+pub(crate) fn unavailable() -> Option<&'static str> {
+    static REASON: OnceLock<Option<String>> = OnceLock::new();
+    let reason = REASON.get_or_init(|| docker(&["info", "--format", "{{.ServerVersion}}"]).err());
+    reason.as_deref()
 }
 
-/// What the command says, or why it says nothing.
+/// The output of the command, or its error messages.
 pub(crate) fn docker(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output();
-    let output = output.map_err(|e| format!("the docker command does not run: {e}"))?;
+    let output = output.map_err(|e| format!("failed to run docker: {e}"))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
         false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
     }
 }
 
-/// The ids of the containers of `run`, whatever their state.
+/// The ids of the containers of `run` in any state.
 pub(crate) fn containers(run: &RunId) -> Vec<String> {
     listed(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &format!("name={}", run.name())])
 }
 
-/// Everything in the engine that carries the name of `run`: containers, networks, images.
+/// All containers, networks and images in the engine whose names contain that of `run`.
 pub(crate) fn traces(run: &RunId) -> Vec<String> {
-    if missing_guests().is_some() {
+    if unavailable().is_some() {
         return Vec::new();
     }
     let name = run.name();
@@ -49,21 +49,22 @@ fn listed(arguments: &[&str]) -> Vec<String> {
     docker(arguments).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// The user's own container, in a network and of an image of their own; removed when dropped.
+/// A container of a user with a network and an image of its own; removed on drop.
 #[derive(Debug)]
 pub(crate) struct User {
     container: String,
     network: String,
     image: String,
-    /// All of it as it was at first.
+    /// The initial state of all three.
     before: [String; 3],
 }
 
 impl User {
-    /// Starts it; `None` without an engine, with the reason told. It is labelled as another run's is, to tempt.
+    /// Starts the container. It has the label of another run, which must not mislead the harness. Prints the reason and
+    /// returns `None` without an engine.
     pub(crate) fn new() -> Option<Self> {
-        if let Some(why) = missing_guests() {
-            eprintln!("no container, network and image of a user stand beside: {why}");
+        if let Some(reason) = unavailable() {
+            eprintln!("the engine has no container, network and image of a user: {reason}");
             return None;
         }
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -76,12 +77,12 @@ impl User {
         let (name, label) = (user.container.as_str(), "featherweight.run=20010101-000000-0000");
         let options = ["run", "--detach", "--name", name, "--network", &user.network, "--label", label];
         docker(&[&options[..], &["--pull=never", &user.image, &program]].concat()).expect("a container of the user");
-        user.before = user.seen();
+        user.before = user.state();
         assert!(user.before[0].contains("running"), "{:?}", user.before);
         Some(user)
     }
 
-    /// Loads the image; the program in it.
+    /// Loads the image and returns the path of the program in it.
     fn load(&self) -> String {
         let images = guest::ensure(&Folders::from_env(), &[Program::Sleep], &mut |_| {}).expect("a guest is built");
         let mut archive = Vec::new();
@@ -94,28 +95,29 @@ impl User {
         images[0].guest_path()
     }
 
-    fn seen(&self) -> [String; 3] {
-        let life = "{{.Id}} {{.State.Status}} {{.State.Pid}} {{.State.StartedAt}} {{json .NetworkSettings.Networks}}";
-        let ask = |what: &[&str]| docker(what).unwrap_or_else(|why| why);
+    fn state(&self) -> [String; 3] {
+        let format = "{{.Id}} {{.State.Status}} {{.State.Pid}} {{.State.StartedAt}} {{json .NetworkSettings.Networks}}";
+        let inspect = |arguments: &[&str]| docker(arguments).unwrap_or_else(|error| error);
         [
-            ask(&["inspect", "--format", life, &self.container]),
-            ask(&["network", "inspect", "--format", "{{.Id}} {{json .Containers}} {{json .IPAM}}", &self.network]),
-            ask(&["image", "inspect", "--format", "{{.Id}} {{json .RepoTags}}", &self.image]),
+            inspect(&["inspect", "--format", format, &self.container]),
+            inspect(&["network", "inspect", "--format", "{{.Id}} {{json .Containers}} {{json .IPAM}}", &self.network]),
+            inspect(&["image", "inspect", "--format", "{{.Id}} {{json .RepoTags}}", &self.image]),
         ]
     }
 
-    /// Fails if anything was done to it.
+    /// Asserts that nothing has changed.
     pub(crate) fn assert_unharmed(&self) {
-        assert_eq!(self.seen(), self.before);
+        assert_eq!(self.state(), self.before);
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
-        for what in [&["rm", "--force", &self.container][..], &["network", "rm", &self.network], &["rmi", &self.image]]
-        {
-            if let Err(why) = docker(what) {
-                eprintln!("{what:?}: {why}");
+        let removals =
+            [&["rm", "--force", &self.container][..], &["network", "rm", &self.network], &["rmi", &self.image]];
+        for arguments in removals {
+            if let Err(error) = docker(arguments) {
+                eprintln!("{arguments:?}: {error}");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A socket between the harness and the host's engine that can fall silent or break off, as a daemon does that hangs or
-//! is stopped. The engine itself, which is everybody's, goes on.
+//! A proxy between the harness and the host's engine. It can hang or close connections, like an engine that hangs or stops,
+//! while the engine itself continues to serve other users.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// What the daemon behind the socket does.
+/// The state of the simulated engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Works,
@@ -28,7 +28,7 @@ struct Gate {
     changed: Condvar,
 }
 
-/// The socket.
+/// The proxy.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     path: PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Listens at `path` and passes everything on to `engine` and back.
+    /// Listens at `path` and forwards all bytes to `engine` and back.
     pub(crate) fn start(path: PathBuf, engine: PathBuf) -> Self {
         let state = Mutex::new(State { mode: Mode::Works, streams: Vec::new() });
         let gate = Arc::new(Gate { state, changed: Condvar::new() });
@@ -47,32 +47,32 @@ impl Proxy {
         proxy
     }
 
-    /// What `DOCKER_HOST` is set to.
+    /// The value for `DOCKER_HOST`.
     pub(crate) fn address(&self) -> String {
         format!("unix://{}", self.path.display())
     }
 
-    /// From now on no byte is passed on; connections are still taken.
+    /// Stops forwarding bytes. Connections are still accepted.
     pub(crate) fn hang(&self) {
         self.gate.set(Mode::Hangs);
     }
 
-    /// Breaks every connection off and refuses new ones.
+    /// Closes all connections and refuses new ones.
     pub(crate) fn stop(&mut self) {
         self.gate.set(Mode::Stopped);
         let streams = std::mem::take(&mut self.gate.lock().streams);
         for stream in streams {
-            // It fails when the other side has gone already.
+            // It fails if the other side has closed the connection.
             let _ = stream.shutdown(Shutdown::Both);
         }
         if let Some(accepting) = self.accepting.take() {
-            // One connection more wakes the thread, which sees that it is to end.
+            // Another connection wakes the thread, which then ends.
             let _ = UnixStream::connect(&self.path);
             accepting.join().expect("it ends");
         }
     }
 
-    /// Works, again.
+    /// Starts or continues to forward.
     pub(crate) fn work(&mut self) {
         self.gate.set(Mode::Works);
         if self.accepting.is_none() {
@@ -122,13 +122,13 @@ fn accept(listener: &UnixListener, gate: &Arc<Gate>, engine: &Path) {
     }
 }
 
-/// Passes on what comes until one side ends.
+/// Forwards bytes until one side closes the connection.
 fn forward(mut from: UnixStream, mut to: UnixStream, gate: &Gate) {
     let mut buffer = [0; 64 << 10];
     loop {
         let read = from.read(&mut buffer).unwrap_or(0);
         if gate.pass() == Mode::Stopped || read == 0 || to.write_all(&buffer[..read]).is_err() {
-            // It fails when the other side has gone already.
+            // It fails if the other side has closed the connection.
             let _ = to.shutdown(Shutdown::Write);
             return;
         }
