@@ -207,7 +207,7 @@ fn thousand() -> Needs {
 }
 
 fn placement_finding(topology: &Topology, placement: Placement) -> Finding {
-    let assignment = placement::assign(topology, placement).map_err(|e| e.reason);
+    let assignment = placement::assign(topology, placement).map_err(|e| e.reason.to_string());
     Finding::of(placement.name(), assignment.map(|assignment| describe(&assignment)))
 }
 

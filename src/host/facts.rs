@@ -56,7 +56,7 @@ pub struct HostFacts {
     /// Whether the host is itself a virtual machine.
     #[serde(rename = "virtualised")]
     pub virtualized: Option<bool>,
-    /// The vendor and product by the firmware, which a hypervisor provides to virtual machines.
+    /// The vendor and product that the firmware reports; in a virtual machine, those of the hypervisor.
     pub machine: Option<String>,
     /// When the kernel uses huge pages: `always`, `madvise`, `never`.
     pub transparent_hugepages: Option<String>,

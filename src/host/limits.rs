@@ -88,7 +88,7 @@ pub struct Needs {
 pub struct Shortfall {
     /// The kernel's name of the limit.
     pub what: String,
-    /// The present limit; memory in bytes.
+    /// The current limit; memory in bytes.
     pub have: u64,
     /// The limit that the run needs.
     pub need: u64,

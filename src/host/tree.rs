@@ -32,7 +32,7 @@ pub(crate) fn known<T: FromStr>(path: &Path) -> Option<T> {
     line(path)?.parse().ok()
 }
 
-/// The value of `key` in a text with one `key<separator>value` a line.
+/// The value of `key` in a text of `key<separator>value` lines.
 pub(crate) fn field<'t>(content: &'t str, key: &str, separator: char) -> Option<&'t str> {
     content
         .lines()

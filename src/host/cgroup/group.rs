@@ -38,7 +38,7 @@ impl Cgroup {
         &self.dirs
     }
 
-    /// Further directories that a program which got this path may have created. They are only ever removed here.
+    /// Directories with the same path in other hierarchies, which a runtime may have created. This type only removes them.
     pub fn others(&self) -> &[PathBuf] {
         &self.others
     }

@@ -30,10 +30,9 @@ pub struct RaisedLimits {
     open_files: Option<Rlimit>,
 }
 
-/// The changes of kernel limits that `shortfalls` require under `root` (`/` in production), in the order in which to make
-/// them.
+/// Returns the changes of kernel limits under `root` (`/` in production) that `shortfalls` require, in order.
 ///
-/// The caller records them, then calls [`RaisedLimits::raise`].
+/// Record them before you call [`RaisedLimits::raise`].
 pub fn plan(root: &Path, shortfalls: &[Shortfall]) -> Vec<Change> {
     let change = |s: &Shortfall| {
         let Some(Knob::Sysctl(path)) = &s.raisable else { return None };

@@ -81,8 +81,8 @@ fn network(bridge: u32) -> u32 {
     RANGE + (bridge << (32 - PREFIX))
 }
 
-/// A hardware address of two letters and an IP address, as unique as the latter. The two lowest bits of the first octet
-/// mark it as locally administered and unicast (IEEE 802, 8.2).
+/// Builds a hardware address from two letters and an IP address, so that it is as unique as the IP address. The two lowest
+/// bits of the first octet mark it as locally administered and unicast (IEEE 802, 8.2).
 fn mac(letters: [u8; 2], address: Ipv4Addr) -> Mac {
     let [_, b, c, d] = address.octets();
     [0x02, letters[0], letters[1], b, c, d]

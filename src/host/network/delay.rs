@@ -35,7 +35,7 @@ pub fn can_delay() -> io::Result<()> {
     socket.execute(vec![queue("the loopback", LOOPBACK_INDEX, NETEM, options(Nanos::MILLI))])
 }
 
-/// Delays every packet to the instance at `slot`. For the run's namespace.
+/// Delays every packet to the instance at `slot`. To be executed in the run's namespace.
 pub(super) fn on_port(slot: Slot, span: Nanos) -> Vec<NetlinkRequest> {
     vec![queue(&slot.port_name(), slot.port_index(), NETEM, options(span))]
 }

@@ -24,8 +24,10 @@ const TRIES: u32 = 1_000;
 /// How many addresses this process has tried.
 static TRIED: AtomicU32 = AtomicU32::new(0);
 
-/// Finds a free address of 127.0.0.0/8 for a server on `port`, and shifts the port by [`PORT_BASE`]. This process gets each
-/// address only once. The address stays free until the server listens, so each process starts its search far from others.
+/// Finds a free address of 127.0.0.0/8 for a server whose usual port is `port`. The returned port is higher by [`PORT_BASE`].
+///
+/// Nothing reserves the address before the server listens. Therefore no address is returned twice in this process, and each
+/// process starts its search far from others.
 ///
 /// # Errors
 /// When a thousand addresses in a row are busy, or the kernel refuses to listen.

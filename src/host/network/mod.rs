@@ -153,8 +153,8 @@ impl RunNetwork {
         }
     }
 
-    /// Removes the link of `slot` and frees the slot. Uses a socket of its own, without the lock, since the kernel waits for
-    /// an RCU grace period of tens of milliseconds.
+    /// Removes the link of `slot` and frees the slot. The kernel needs tens of milliseconds for that (an RCU grace period), so
+    /// this uses another socket and does not hold the lock meanwhile.
     fn unplug(&self, slot: Slot) -> io::Result<()> {
         let Some(namespace) = self.lock().as_ref().map(|links| Arc::clone(&links.namespace)) else { return Ok(()) };
         namespace.socket()?.execute(request::unplug(slot))?;

@@ -38,8 +38,8 @@ pub(super) fn bridge(bridge: u32) -> Vec<NetlinkRequest> {
     ]
 }
 
-/// Creates a pair from the bridge of `slot` to `eth0` in `namespace`, with the entries for it on the bridge's side. For the
-/// run's namespace.
+/// Creates a pair from the bridge of `slot` to `eth0` in `namespace`, with the entries for it on the bridge's side. To be
+/// executed in the run's namespace.
 pub(super) fn plug(slot: Slot, namespace: &Namespace) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut eth0 = LinkMessage::default();
@@ -81,8 +81,8 @@ pub(super) fn unplug(slot: Slot) -> Vec<NetlinkRequest> {
     std::iter::once(link).chain(forget(slot)).collect()
 }
 
-/// Makes the tap of `slot` a port of its bridge, with the entries for its machine on the bridge's side. For the run's
-/// namespace.
+/// Makes the tap of `slot` a port of its bridge, with the entries for its machine on the bridge's side. To be executed in the
+/// run's namespace.
 pub(super) fn plug_tap(slot: Slot) -> Vec<NetlinkRequest> {
     let name = slot.port_name();
     let mut port = up(slot.port_index());

@@ -51,7 +51,7 @@ pub enum Verdict {
 
 /// A run with a value above this many times the baseline is invalid.
 const FACTOR: u64 = 3;
-/// With fewer quanta, less than ten are above the p99.9, so it is not judged.
+/// With fewer quanta, fewer than ten are above the p99.9, so it is not judged.
 const QUANTA_FOR_P99_9: u32 = 10_000;
 /// The largest share of the CPU's time that other processes may use: above it, effects of 5 % are lost in noise.
 const LOST_SHARE: f64 = 0.1;

@@ -69,7 +69,7 @@ pub enum Mismatch {
 
 /// The CPUs that the calling thread may run on (`sched_getaffinity(2)`).
 ///
-/// Call this before the harness pins itself, since it then returns the CPUs of the pin.
+/// Call this before the harness pins itself; afterwards it returns only the CPUs to which it is pinned.
 ///
 /// # Errors
 /// When the kernel refuses, as it does on a host with more than 1,024 possible CPUs.

@@ -6,4 +6,4 @@ mod affinity;
 pub mod policy;
 
 pub use affinity::{Mismatch, PinError, pin_current_thread, usable_cpus, verify};
-pub use policy::{Apart, Assignment, NotOnThisHost, apart, assign, client_shares};
+pub use policy::{Apart, Assignment, NotOnThisHost, Obstacle, apart, assign, client_shares};

@@ -36,7 +36,44 @@ pub struct NotOnThisHost {
     /// The requested placement.
     pub placement: Placement,
     /// Why it is not possible.
-    pub reason: String,
+    pub reason: Obstacle,
+}
+
+/// What a placement needs and a host does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// No CPU is usable.
+    #[error("this process may use no CPU")]
+    NoCpu,
+    /// The host has no simultaneous multithreading.
+    #[error("this host's cores have one hardware thread each")]
+    NoSmt,
+    /// The victim's core is one of the cores without siblings on a hybrid host.
+    #[error("the core of CPU {victim} has one hardware thread")]
+    NoSibling {
+        /// The victim's CPU.
+        victim: u32,
+    },
+    /// The siblings of the victim's CPU are not usable.
+    #[error("this process may not use CPU {siblings}, the sibling of CPU {victim}")]
+    UnusableSibling {
+        /// The victim's CPU.
+        victim: u32,
+        /// Its siblings.
+        siblings: CpuSet,
+    },
+    /// The victim's socket has one core.
+    #[error("the victim's socket has one core")]
+    OneCore,
+    /// One core of the victim's socket is usable.
+    #[error("this process may use one core of the victim's socket only")]
+    OneUsableCore,
+    /// The host has one socket.
+    #[error("this host has one socket")]
+    OneSocket,
+    /// One socket has usable CPUs.
+    #[error("this process may use the CPUs of one socket only")]
+    OneUsableSocket,
 }
 
 /// Assigns CPUs for `placement` on the host.
@@ -57,8 +94,8 @@ pub fn assign(topology: &Topology, placement: Placement) -> Result<Assignment, N
             client: anywhere(),
         });
     }
-    let refuse = |reason: String| NotOnThisHost { placement, reason };
-    let host = Host::of(topology).ok_or_else(|| refuse("this process may use no CPU".to_owned()))?;
+    let not_possible = |reason| NotOnThisHost { placement, reason };
+    let host = Host::of(topology).ok_or(not_possible(Obstacle::NoCpu))?;
     let attackers = match placement {
         Placement::Unpinned | Placement::Alone => Ok(Vec::new()),
         Placement::SameThread => Ok(vec![host.victim]),
@@ -67,7 +104,7 @@ pub fn assign(topology: &Topology, placement: Placement) -> Result<Assignment, N
         Placement::OtherSocket => host.on_other_socket().map(|cpu| vec![cpu]),
         Placement::Fill => host.rest_of_socket(),
     };
-    let attackers = attackers.map_err(refuse)?;
+    let attackers = attackers.map_err(not_possible)?;
     Ok(Assignment {
         harness: host.harness(&attackers),
         client: host.client(&attackers),
@@ -124,19 +161,19 @@ impl<'t> Host<'t> {
         Some(Self { topology, socket, core, victim })
     }
 
-    fn sibling(&self) -> Result<u32, String> {
-        let siblings = self.topology.siblings(self.victim);
+    fn sibling(&self) -> Result<u32, Obstacle> {
+        let (victim, siblings) = (self.victim, self.topology.siblings(self.victim));
         match siblings.iter().find(|&cpu| self.topology.usable.contains(cpu)) {
             Some(cpu) => Ok(cpu),
-            None if !self.topology.is_smt() => Err("this host's cores have one hardware thread each".to_owned()),
-            None if siblings.is_empty() => Err(format!("the core of CPU {} has one hardware thread", self.victim)),
-            None => Err(format!("this process may not use CPU {siblings}, the sibling of CPU {}", self.victim)),
+            None if !self.topology.is_smt() => Err(Obstacle::NoSmt),
+            None if siblings.is_empty() => Err(Obstacle::NoSibling { victim }),
+            None => Err(Obstacle::UnusableSibling { victim, siblings }),
         }
     }
 
     /// A thread of another core on the socket. A core that the harness does not use is preferred, then one that shares the
     /// last-level cache.
-    fn on_other_core(&self) -> Result<u32, String> {
+    fn on_other_core(&self) -> Result<u32, Obstacle> {
         let shared = self.topology.last_level(self.victim).map(|c| c.cpus.clone()).unwrap_or_default();
         let quality =
             |core: &Core| (self.spares_harness(core), core.threads.is_subset(&shared), rank(self.topology, core));
@@ -144,23 +181,22 @@ impl<'t> Host<'t> {
         other.and_then(|core| self.attacked_thread(core)).ok_or_else(|| self.no_other_core())
     }
 
-    fn on_other_socket(&self) -> Result<u32, String> {
+    fn on_other_socket(&self) -> Result<u32, Obstacle> {
         let others = self.topology.sockets.iter().filter(|s| s.id != self.socket.id);
         let cores = others.flat_map(|s| self.other_cores(s));
         let core = cores.max_by_key(|c| (self.spares_harness(c), rank(self.topology, c)));
         core.and_then(|c| self.attacked_thread(c)).ok_or_else(|| match self.topology.sockets.len() {
-            1 => "this host has one socket".to_owned(),
-            _ => "this process may use the CPUs of one socket only".to_owned(),
+            1 => Obstacle::OneSocket,
+            _ => Obstacle::OneUsableSocket,
         })
     }
 
-    fn rest_of_socket(&self) -> Result<Vec<u32>, String> {
+    fn rest_of_socket(&self) -> Result<Vec<u32>, Obstacle> {
         let rest: Vec<u32> = self.other_cores(self.socket).flat_map(|c| self.usable(c)).collect();
         if rest.is_empty() { Err(self.no_other_core()) } else { Ok(rest) }
     }
 
-    /// The first non-empty set of: a core without victim and attackers; all CPUs off the victim's core; all except the
-    /// victim's CPU; all usable CPUs.
+    /// Prefers an idle core, then all CPUs off the victim's core, then all except the victim's CPU, then all usable CPUs.
     fn harness(&self, attackers: &[u32]) -> CpuSet {
         let usable = &self.topology.usable;
         let is_idle = |c: &&Core| *c != self.core && !attackers.iter().any(|&a| c.threads.contains(a));
@@ -171,9 +207,8 @@ impl<'t> Host<'t> {
         core.or_else(off_core).or_else(off_cpu).unwrap_or_else(|| usable.clone())
     }
 
-    /// The first non-empty set of: the victim's socket without the cores of victim and attackers; all sockets without them;
-    /// all CPUs off the victim's core and the attackers' CPUs; all off the victim's core; all except the victim's CPU; all
-    /// usable CPUs.
+    /// Prefers the victim's socket without the cores of victim and attackers, then all sockets without these cores. If no CPU
+    /// remains, it shares the attackers' cores, then their CPUs, then the victim's core, then the victim's CPU.
     fn client(&self, attackers: &[u32]) -> CpuSet {
         let usable = &self.topology.usable;
         let taken = attackers.iter().filter_map(|&cpu| self.topology.core_of(cpu));
@@ -208,10 +243,10 @@ impl<'t> Host<'t> {
         usable(self.topology, core).iter().collect::<Vec<_>>().into_iter()
     }
 
-    fn no_other_core(&self) -> String {
+    fn no_other_core(&self) -> Obstacle {
         match self.socket.cores.len() {
-            1 => "the victim's socket has one core".to_owned(),
-            _ => "this process may use one core of the victim's socket only".to_owned(),
+            1 => Obstacle::OneCore,
+            _ => Obstacle::OneUsableCore,
         }
     }
 }

@@ -32,8 +32,8 @@ struct Mapping<'a> {
     memory: ProcessMemory,
 }
 
-/// Reads the mappings of process `pid` under `proc`. Returns its total memory, and the parts if a mapping of `guest` bytes is
-/// found, which is the guest's memory.
+/// Reads the mappings of process `pid` under `proc` and returns its total memory. Also returns the parts if a mapping has the
+/// size `guest`, which is then the guest's memory.
 ///
 /// # Errors
 /// When the process has ended, has no memory of its own, or belongs to another user.

@@ -10,7 +10,7 @@ use crate::host::fixture;
 fn described(topology: &Topology, placement: &str) -> String {
     match assign(topology, placement.parse().unwrap()) {
         Ok(a) => format!("{} | {} | {}", a.victim, attackers(&a), a.harness),
-        Err(e) => e.reason,
+        Err(e) => e.reason.to_string(),
     }
 }
 
