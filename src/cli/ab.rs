@@ -207,7 +207,7 @@ impl Ab {
             b,
             configuration,
             metrics: self.metric.clone(),
-            asked: overrides,
+            overrides,
             null_control: !self.no_null_control,
             record: self.record,
         };

@@ -12,7 +12,7 @@ use crate::compare::live::MetricSelection;
 use crate::compare::rule::{Comparison, Rule, Verdict};
 use crate::compare::stored::baseline::{self, BaselineName};
 use crate::compare::stored::{
-    Compared, FEWEST, Past, Question, asks_otherwise, compare, confirmed, flagged_alone, other_host,
+    Compared, FEWEST, Past, Question, compare, confirmed, flagged_alone, other_host, trial_differences,
 };
 use crate::host::HostFacts;
 use crate::host::folders::Folders;
@@ -112,7 +112,7 @@ impl Baseline {
         let run = run.map_err(|e| refused(e.to_string()))?;
         let mut differences = other_host(&run.file, &HostFacts::read(Path::new("/")));
         if let RunRequest::New { configuration, .. } = request {
-            differences.extend(asks_otherwise(&run.file.configuration, configuration));
+            differences.extend(trial_differences(&run.file.configuration, configuration));
             check_trials(configuration).map_err(refused)?;
         }
         if !differences.is_empty() {

@@ -19,6 +19,7 @@ mod session;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unanswerable;
 
 pub use change::{Change, Track, tracks};
 pub use entry::{Anchor, Entry, SCHEMA, SessionKind};

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::question::Unanswerable;
+use super::unanswerable::Unanswerable;
 use crate::model::configuration::{Configuration, LadderOrder};
 use crate::model::platform::Networking;
 use crate::model::program::Program;
 use crate::model::record::Experiment;
 
 /// The parameters of `configuration` that affect a trial of `workload` with that background, by the names of the options.
-/// They are the ones that [`crate::compare::stored::asks_otherwise`] compares.
+/// They are the ones that [`crate::compare::stored::trial_differences`] compares.
 pub(super) fn parameters(configuration: &Configuration, workload: &str, background: u32) -> BTreeMap<String, String> {
     let load = configuration.load();
     let works = matches!(configuration.experiment(), Experiment::Scalability | Experiment::Isolation);
@@ -55,7 +55,7 @@ pub(super) fn options(parameters: &BTreeMap<String, String>) -> Result<Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::stored::asks_otherwise;
+    use crate::compare::stored::trial_differences;
     use crate::model::flat_configuration::FlatConfiguration;
     use crate::store::testing::run_file;
 
@@ -94,7 +94,7 @@ mod tests {
                 let other = usual.changed(change);
                 let parameters = |c: &Configuration| parameters(c, workload.name(), 0);
                 let differ = parameters(&usual) != parameters(&other);
-                assert_eq!(differ, !asks_otherwise(&usual, &other).is_empty(), "{experiment} {workload}: {number}");
+                assert_eq!(differ, !trial_differences(&usual, &other).is_empty(), "{experiment} {workload}: {number}");
             }
         }
     }

@@ -157,21 +157,21 @@ impl CaseEvaluator {
     /// Why the successful trials of this case do not represent its arms; `None` where they do.
     fn failing(&self) -> Option<String> {
         let blocks = self.all_done();
-        let tally = |which: &ArmId| self.tallies.get(which).cloned().unwrap_or_default();
+        let tally = |arm: &ArmId| self.tallies.get(arm).cloned().unwrap_or_default();
         let is_failing = |tally: &Tally| match tally.failed {
             failed if failed == tally.trials => blocks >= BLOCKS_TO_GIVE_UP && failed > 0,
             failed => blocks >= BLOCKS_TO_FAIL && failed as f64 > FAILING * tally.trials as f64,
         };
-        let failing: Vec<&ArmId> = ArmId::ALL.iter().filter(|which| is_failing(&tally(which))).collect();
-        let summary = |which: &&ArmId| {
-            let tally = tally(which);
+        let failing: Vec<&ArmId> = ArmId::ALL.iter().filter(|arm| is_failing(&tally(arm))).collect();
+        let words = |arm: &&ArmId| {
+            let tally = tally(arm);
             let reason = tally.reason.unwrap_or_default();
             match tally.failed == tally.trials {
-                true => format!("{}: no successful trials of {}: {reason}", which.words(), tally.trials),
-                false => format!("{}: {} of {} trials failed: {reason}", which.words(), tally.failed, tally.trials),
+                true => format!("{}: no successful trials of {}: {reason}", arm.words(), tally.trials),
+                false => format!("{}: {} of {} trials failed: {reason}", arm.words(), tally.failed, tally.trials),
             }
         };
-        (!failing.is_empty()).then(|| failing.iter().map(summary).collect::<Vec<_>>().join("; "))
+        (!failing.is_empty()).then(|| failing.iter().map(words).collect::<Vec<_>>().join("; "))
     }
 
     /// How the null control contradicts this case; `None` where it does not.
@@ -240,8 +240,8 @@ impl MetricEvaluator {
 
     /// Adds the values of a block.
     fn take(&mut self, stage: Stage, trials: &[&AbTrial]) {
-        let values = |which: ArmId| -> Vec<f64> {
-            let good = trials.iter().filter(|trial| trial.arm == which && trial.record.outcome == Outcome::Ok);
+        let values = |arm: ArmId| -> Vec<f64> {
+            let good = trials.iter().filter(|trial| trial.arm == arm && trial.record.outcome == Outcome::Ok);
             good.filter_map(|trial| trial.record.metric(&self.metric.name)).collect()
         };
         let [a, b, null] = [ArmId::A, ArmId::B, ArmId::Null].map(values);

@@ -20,7 +20,7 @@ pub struct Question {
     /// The metrics to judge.
     pub metrics: MetricSelection,
     /// The parameters of the rule that the user set.
-    pub asked: RuleOverrides,
+    pub overrides: RuleOverrides,
     /// Whether A is measured twice.
     pub null_control: bool,
     /// The number of blocks of every case to measure without judging them.

@@ -162,7 +162,7 @@ impl Session {
     fn outline_of(&self, name: String) -> Outline {
         let planned = self.arms.all().iter().filter_map(|arm| arm.find(&name));
         let estimates: Vec<Nanos> = planned.map(|trial| trial.estimate).collect();
-        let rule = self.state.file.asked.rule(estimates.iter().copied().max().unwrap_or_default());
+        let rule = self.state.file.overrides.rule(estimates.iter().copied().max().unwrap_or_default());
         let block = Nanos(estimates.iter().map(|estimate| estimate.0).sum::<u64>() * rule.runs as u64);
         Outline { skipped: self.arms.missing(&name), name, rule, block }
     }

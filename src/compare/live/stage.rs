@@ -261,7 +261,7 @@ impl SessionState {
             }
             _ => Vec::new(),
         };
-        CaseFile { name: name.to_owned(), rule: self.file.asked.rule(trial), trial, metrics, refused: None }
+        CaseFile { name: name.to_owned(), rule: self.file.overrides.rule(trial), trial, metrics, refused: None }
     }
 
     fn block(&mut self, index: usize, run: &mut StageRun<'_, '_>) -> Result<(), Stop> {

@@ -39,7 +39,8 @@ pub struct SessionFile {
     /// The rule for trials of about a second. Each case has a rule of its own.
     pub rule: Rule,
     /// The parameters of the rule that the user set.
-    pub asked: RuleOverrides,
+    #[serde(rename = "asked")]
+    pub overrides: RuleOverrides,
     /// The judged metrics.
     pub metrics: MetricSelection,
     /// Whether A is measured twice.
@@ -124,7 +125,7 @@ impl ArmFile {
 impl SessionFile {
     /// A session that begins now.
     pub(super) fn new(question: Question, command: Vec<String>) -> Self {
-        let Question { a, b, configuration, metrics, asked, null_control, record } = question;
+        let Question { a, b, configuration, metrics, overrides, null_control, record } = question;
         Self {
             schema: SESSION_SCHEMA,
             run: RunId::generate(),
@@ -133,8 +134,8 @@ impl SessionFile {
             arms: Arms { a: ArmFile::new(a), b: ArmFile::new(b) },
             seed: configuration.seed,
             configuration,
-            rule: asked.rule(Nanos::SECOND),
-            asked,
+            rule: overrides.rule(Nanos::SECOND),
+            overrides,
             metrics,
             null_control,
             record,

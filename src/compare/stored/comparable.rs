@@ -18,7 +18,7 @@ const SHOWN: usize = 4;
 pub(super) fn obstacles(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>)) -> Vec<String> {
     let (mine, other) = (&a.0.file, &b.0.file);
     let common: Vec<&Key> = a.1.keys().filter(|key| b.1.contains_key(key)).collect();
-    let mut all = asks_otherwise(&mine.configuration, &other.configuration);
+    let mut all = trial_differences(&mine.configuration, &other.configuration);
     if common.is_empty() && all.is_empty() {
         all.push(format!("no common case: A has {}; B has {}", cases(a.1.keys()), cases(b.1.keys())));
     }
@@ -37,7 +37,7 @@ pub(super) fn obstacles(a: (&RunValues, &Cases<'_>), b: (&RunValues, &Cases<'_>)
 
 /// How trials differ between two configurations, one sentence each. The number of trials, their order and their timeout do
 /// not matter.
-pub fn asks_otherwise(a: &Configuration, b: &Configuration) -> Vec<String> {
+pub fn trial_differences(a: &Configuration, b: &Configuration) -> Vec<String> {
     if a.experiment() != b.experiment() {
         return vec![format!("different experiments: {} against {}", a.experiment(), b.experiment())];
     }

@@ -17,7 +17,7 @@ mod past;
 #[cfg(test)]
 mod tests;
 
-pub use comparable::{asks_otherwise, other_host};
+pub use comparable::{other_host, trial_differences};
 pub use confirm::{confirmed, flagged_alone};
 pub use line::FEWEST;
 pub use matching::Key;
@@ -68,7 +68,7 @@ pub fn compare(a: (&str, &RunValues), b: (&str, &RunValues), question: &Question
     let pairing = match Pairing::new(a, b) {
         Ok(pairing) => pairing,
         Err(why) => {
-            comparison.not_comparable = asks_otherwise(&a.file.configuration, &b.file.configuration);
+            comparison.not_comparable = trial_differences(&a.file.configuration, &b.file.configuration);
             comparison.not_comparable.push(why.to_string());
             return Compared { comparison, keys: Vec::new() };
         }

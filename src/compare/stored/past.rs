@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::asks_otherwise;
 use super::comparable::{host, other_hosts};
 use super::matching::{Key, Metric, Pairing, keyed};
+use super::trial_differences;
 use crate::model::run::RunId;
 use crate::model::units::Unit;
 use crate::stats::{Sample, median};
@@ -123,6 +123,6 @@ fn is_alike(like: &RunValues, run: &RunValues) -> bool {
     let quiet = run.file.noise.as_ref().is_none_or(|noise| noise.invalid.is_empty());
     quiet
         && run.file.outcome == RunOutcome::Complete
-        && asks_otherwise(&like.file.configuration, &run.file.configuration).is_empty()
+        && trial_differences(&like.file.configuration, &run.file.configuration).is_empty()
         && other_hosts(&like.file, &run.file).is_empty()
 }

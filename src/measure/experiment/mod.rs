@@ -1,6 +1,6 @@
 //! What each experiment does in a trial. [`crate::measure::plan`] plans the trials.
 //!
-//! Invariant: an experiment asks a platform for its capabilities, never for its name.
+//! Invariant: an experiment depends on a platform's capabilities, never on its name.
 
 mod boot;
 mod footprint;

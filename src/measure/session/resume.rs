@@ -74,9 +74,9 @@ pub(super) fn check(run: StoredRun, expected: Experiment) -> Result<StoredRun, R
     }
 }
 
-fn latest_unfinished(wanted: Experiment, runs: &Path) -> Option<StoredRun> {
+fn latest_unfinished(experiment: Experiment, runs: &Path) -> Option<StoredRun> {
     let readable = list_runs(runs).into_iter().rev().filter_map(|dir| read_run(&dir).ok());
-    readable.into_iter().find(|run| run.file.experiment() == wanted && run.file.outcome != RunOutcome::Complete)
+    readable.into_iter().find(|run| run.file.experiment() == experiment && run.file.outcome != RunOutcome::Complete)
 }
 
 /// The orders of the recorded trials, after checking that they belong to this plan and that the platforms are the same.

@@ -243,16 +243,16 @@ mod tests {
     #[case::gave_its_result(Ok(Nanos(1)), Events::from([(Event::Exit, Nanos(2))]), Some("gave its result"))]
     #[case::exited(Err(Error::failed("wait", "exited")), Events::from([(Event::Exit, Nanos(2))]), Some("wait: exited"))]
     #[case::its_engine_is_lost(Err(Error::failed("wait", "lost")), Events::new(), Some("wait: lost"))]
-    fn who_has_ended_or_is_lost_is_told(
+    fn a_member_that_ended_or_is_lost_is_reported(
         #[case] answer: Result<Nanos, Error>,
         #[case] events: Events,
-        #[case] told: Option<&str>,
+        #[case] expected: Option<&str>,
     ) {
         let mut group =
             InstanceGroup { members: vec![Box::new(Answers { events, answer: Some(answer), stops: Arc::default() })] };
-        match (group.ended(Nanos(3)).as_slice(), told) {
+        match (group.ended(Nanos(3)).as_slice(), expected) {
             ([], None) => {}
-            ([word], Some(told)) => assert!(word.contains(told), "{word}"),
+            ([line], Some(expected)) => assert!(line.contains(expected), "{line}"),
             other => panic!("{other:?}"),
         }
     }

@@ -86,7 +86,7 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         1,
         "attackers count once per interval; polls until all have counted, with a deadline",
     ),
-    ("src/measure/session/settle.rs", 1, "an idle host sends no event; polls until it is steady, with a deadline"),
+    ("src/measure/trial/settle.rs", 1, "an idle host sends no event; polls until it is steady, with a deadline"),
     ("src/platform/machine/port_probe.rs", 1, "retries a port until the server accepts or its machine ends"),
     ("src/platform/youki/pool.rs", 1, "polls a launcher until it has exited, with a deadline"),
     ("tests/crash.rs", 5, "kills the harness at random moments and polls for what containers and engines leave"),

@@ -6,9 +6,9 @@ use super::*;
 /// A session with a slower arm, ten blocks and no decision yet.
 fn ten_blocks() -> (Fixture, StoredSession) {
     let fixture = Fixture::new();
-    let asked =
+    let base =
         Question { metrics: MetricSelection::All, record: Some(10), ..question("fake", "fake,inject=busy:250us") };
-    let mut stored = fixture.run(asked).stored;
+    let mut stored = fixture.run(base).stored;
     stored.file.record = None;
     (fixture, stored)
 }

@@ -133,7 +133,7 @@ fn question(a: &str, b: &str) -> Question {
         b: arm(b),
         configuration: run_file().configuration.changed(|c| c.ladder = vec![0]),
         metrics: MetricSelection::Headline,
-        asked: RuleOverrides { runs: Some(1), blocks: Some(12), tolerance: None },
+        overrides: RuleOverrides { runs: Some(1), blocks: Some(12), tolerance: None },
         null_control: true,
         record: None,
     }

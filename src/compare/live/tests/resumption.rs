@@ -120,8 +120,8 @@ fn a_program_that_was_built_anew_is_another() {
 
 #[test]
 fn an_arm_keeps_its_name_and_its_revision_is_a_commit() {
-    let asked = question("native,guests=HEAD", "native");
-    let mut file = SessionFile::new(asked, Vec::new());
+    let base = question("native,guests=HEAD", "native");
+    let mut file = SessionFile::new(base, Vec::new());
     session::pin_revisions(&mut file, &Folders::from_env()).expect("a commit");
     assert_eq!(file.arms.a.name, "native,guests=HEAD");
     assert!(file.arms.a.arm.settings.guests.is_some_and(|commit| commit.len() == 40));

@@ -46,9 +46,9 @@ fn a_share_of_busy_work_is_calibrated_and_noted() {
 #[test]
 fn a_calibration_by_one_case_of_several_says_so() {
     let fixture = Fixture::new();
-    let asked = question("fake", "fake,inject=busy:10%");
-    let configuration = asked.configuration.changed(|c| c.ladder = vec![0, 2]);
-    let ran = fixture.run(Question { configuration, record: Some(1), ..asked });
+    let base = question("fake", "fake,inject=busy:10%");
+    let configuration = base.configuration.changed(|c| c.ladder = vec![0, 2]);
+    let ran = fixture.run(Question { configuration, record: Some(1), ..base });
     let [note] = ran.stored.file.notes.as_slice() else { panic!("{:?}", ran.stored.file.notes) };
     assert!(note.ends_with("; the same time, and so another share, in boot/hello/2"), "{note}");
 }
@@ -113,16 +113,16 @@ fn a_regression_takes_precedence_over_failures_and_noise_is_none() {
 #[test]
 fn every_trial_of_a_footprint_starts_its_instances_anew() {
     let fixture = Fixture::new();
-    let asked = question("fake", "fake");
+    let base = question("fake", "fake");
     let experiment = crate::model::record::Experiment::Footprint;
     let workloads = vec![crate::model::program::Program::Sleep];
-    let configuration = asked.configuration.changed(|c| {
+    let configuration = base.configuration.changed(|c| {
         c.experiment = experiment;
         c.workloads = workloads;
         c.ladder = vec![2];
     });
-    let asked = RuleOverrides { runs: Some(2), ..asked.asked };
-    let ran = fixture.run(Question { configuration, asked, record: Some(2), ..question("fake", "fake") });
+    let overrides = RuleOverrides { runs: Some(2), ..base.overrides };
+    let ran = fixture.run(Question { configuration, overrides, record: Some(2), ..question("fake", "fake") });
     assert_eq!(ran.stored.trials.len(), 12);
     let is_fresh = |trial: &AbTrial| trial.record.metric("start_per_instance").is_some();
     assert!(ran.stored.trials.iter().all(is_fresh), "{:?}", ran.stored.trials[0].record);
@@ -143,9 +143,9 @@ fn a_trial_that_fails_now_and_then_costs_its_block_alone() {
 fn a_host_that_drifts_is_no_regression(#[case] drift: fn(u64, &mut LaunchSpec)) {
     let fixture = Fixture::new();
     for seed in 0..4 {
-        let asked = question("fake", "fake");
-        let configuration = Configuration { seed, ..asked.configuration.clone() };
-        let ran = fixture.run_with_hook(fixture.new_session(Question { configuration, ..asked }), altered(drift));
+        let base = question("fake", "fake");
+        let configuration = Configuration { seed, ..base.configuration.clone() };
+        let ran = fixture.run_with_hook(fixture.new_session(Question { configuration, ..base }), altered(drift));
         let wrong = |verdict: &Verdict| matches!(verdict, Verdict::Regressed | Verdict::Improved);
         assert!(!ran.verdicts().iter().any(wrong), "seed {seed}: {:?}", ran.verdicts());
     }
@@ -167,14 +167,14 @@ fn what_one_arm_cannot_run_is_skipped_with_the_reason() {
 #[test]
 fn servers_are_compared_by_what_is_better_when_higher() {
     let fixture = Fixture::new();
-    let asked = question("fake", "fake");
+    let base = question("fake", "fake");
     let workloads = vec![crate::model::program::Program::Nginx];
     let experiment = crate::model::record::Experiment::Scalability;
-    let configuration = asked.configuration.changed(|c| {
+    let configuration = base.configuration.changed(|c| {
         c.experiment = experiment;
         c.workloads = workloads;
     });
-    let ran = fixture.run(Question { configuration, ..asked });
+    let ran = fixture.run(Question { configuration, ..base });
     assert_eq!(ran.line("throughput").case, "scalability/nginx/0");
     assert_eq!(ran.verdicts(), [Verdict::Equivalent], "the fake load generator reports no latency");
 }
@@ -191,8 +191,8 @@ fn a_recording_has_its_blocks_and_no_verdict() {
 #[test]
 fn a_recording_of_an_arm_that_fails_says_so() {
     let fixture = Fixture::new();
-    let asked = fixture.new_session(Question { record: Some(50), ..question("fake", "fake") });
-    let summary = fixture.try_run(asked, failing(ArmId::B, |launch| launch > 0), None).expect("it begins");
+    let base = fixture.new_session(Question { record: Some(50), ..question("fake", "fake") });
+    let summary = fixture.try_run(base, failing(ArmId::B, |launch| launch > 0), None).expect("it begins");
     let [problem] = summary.problems.as_slice() else { panic!("{:?}", summary.problems) };
     assert!(problem.starts_with("boot/hello/0: b: no successful trials"), "{problem}");
 }
@@ -200,8 +200,8 @@ fn a_recording_of_an_arm_that_fails_says_so() {
 #[test]
 fn a_session_whose_time_is_over_is_inconclusive_and_can_be_continued() {
     let fixture = Fixture::new();
-    let asked = fixture.new_session(question("fake", "fake"));
-    let summary = fixture.try_run(asked, TestHook::default(), Some(Duration::ZERO)).expect("it begins");
+    let base = fixture.new_session(question("fake", "fake"));
+    let summary = fixture.try_run(base, TestHook::default(), Some(Duration::ZERO)).expect("it begins");
     assert!(summary.is_out_of_time && summary.file.outcome == RunOutcome::Stopped);
     let comparison = summary.file.comparison.expect("there is an answer");
     assert_eq!(comparison.lines[0].decision.verdict, Verdict::Inconclusive);
@@ -223,9 +223,9 @@ fn every_metric_that_can_improve_is_judged_when_all_are_asked_for() {
 #[case::no_metric(|q: &mut Question| q.metrics = "boot,moon".parse().unwrap(), "--metric moon: unknown in these cases")]
 fn invalid_questions_are_refused_and_nothing_is_left(#[case] change: fn(&mut Question), #[case] message: &str) {
     let fixture = Fixture::new();
-    let mut asked = question("fake", "fake");
-    change(&mut asked);
-    let error = fixture.try_run(fixture.new_session(asked), TestHook::default(), None).expect_err("refused");
+    let mut base = question("fake", "fake");
+    change(&mut base);
+    let error = fixture.try_run(fixture.new_session(base), TestHook::default(), None).expect_err("refused");
     assert!(error.to_string().starts_with(message), "{error}");
     assert_eq!(error.exit(), Exit::BadInput);
     assert!(list_sessions(&fixture.folders().comparisons()).is_empty(), "`--resume last` would be refused once more");
