@@ -163,7 +163,8 @@ impl<'t> Host<'t> {
 
     fn sibling(&self) -> Result<u32, Obstacle> {
         let (victim, siblings) = (self.victim, self.topology.siblings(self.victim));
-        match siblings.iter().find(|&cpu| self.topology.usable.contains(cpu)) {
+        let usable = siblings.iter().find(|&cpu| self.topology.usable.contains(cpu));
+        match usable {
             Some(cpu) => Ok(cpu),
             None if !self.topology.is_smt() => Err(Obstacle::NoSmt),
             None if siblings.is_empty() => Err(Obstacle::NoSibling { victim }),
