@@ -59,7 +59,7 @@ mod tests {
     #[case("docker", "podman", "cc,docker,podman")]
     #[case("oci:crun,runtime=/a/crun", "oci:crun,append=x,runtime=/b/crun", "cc")]
     #[case("oci:kata", "firecracker", "cc")]
-    #[case("qemu:linux", "qemu:debian-q35", "cc,e2fsprogs,mmdebstrap,qemu")]
+    #[case("qemu:linux", "qemu:debian-pc", "cc,e2fsprogs,mmdebstrap,qemu")]
     #[case("qemu", "solo5", "cc")]
     fn an_arm_needs_its_engine_and_its_runtime(#[case] a: &str, #[case] b: &str, #[case] expected: &str) {
         assert_eq!(tools(&inputs(&[]), &Arms { a: a.to_owned(), b: b.to_owned() }), expected);
