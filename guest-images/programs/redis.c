@@ -1,4 +1,4 @@
-/* An in-memory store that keeps nothing: the host's Redis, with a configuration of ours. */
+/* An in-memory store without persistence: the host's Redis with this project's configuration. */
 #include "serve.h"
 
 int main(int argc, char **argv)

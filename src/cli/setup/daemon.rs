@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_record_there_is_nothing_to_stop() {
+    fn nothing_is_stopped_without_a_record() {
         let state = tempfile::tempdir().unwrap();
         assert_eq!(stop(state.path()).unwrap(), "setup has started no daemon");
     }

@@ -203,16 +203,16 @@ impl SetupPlan {
         };
         let absent = RUNTIMES.iter().copied().filter(|name| has(name) && !known(name));
         let absent: Vec<_> = absent.filter(|name| named.iter().all(|other| other != name)).collect();
-        let wanted: Vec<_> = absent.into_iter().filter(|name| self.can_start(name, findings, has("cc"))).collect();
+        let added: Vec<_> = absent.into_iter().filter(|name| self.can_start(name, findings, has("cc"))).collect();
         // A launcher in use is rebuilt if crun has moved or the launcher's source has changed.
         let in_use = findings.daemon_json.as_ref().is_some_and(|text| text.contains(CRUN_V1)) && has("crun");
         let needed = findings.needs_crun_v1() && findings.crun_v1 == Presence::Missing;
-        if needed && (in_use || wanted.contains(&"crun")) {
+        if needed && (in_use || added.contains(&"crun")) {
             self.steps.push(Step::BuildCrunV1);
         }
-        if !wanted.is_empty() {
-            named.extend(wanted.iter().map(|&name| name.to_owned()));
-            self.steps.push(Step::Configure { runtimes: wanted });
+        if !added.is_empty() {
+            named.extend(added.iter().map(|&name| name.to_owned()));
+            self.steps.push(Step::Configure { runtimes: added });
         }
         named
     }

@@ -50,7 +50,7 @@ pub enum Rebuild {
     Everything,
 }
 
-/// How to build.
+/// Options of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildOptions {
     /// Whether cargo may fetch sources.

@@ -82,7 +82,7 @@ pub(super) fn in_mirror(mirror: &Path, name: &str) -> anyhow::Result<PathBuf> {
     found.with_context(|| format!("neither {name} nor {name}.git is in {}", mirror.display()))
 }
 
-/// A server that has no such commit any more says so in words of its own.
+/// Adds an explanation if the error is one of Git's messages about a missing commit.
 fn explain_missing_commit(error: anyhow::Error, commit: &str) -> anyhow::Error {
     let text = error.to_string();
     let messages = ["not our ref", "couldn't find remote ref", "no such remote ref", "unadvertised object"];
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_build_left_in_a_checkout_is_removed() {
+    fn leftovers_of_a_build_are_removed_from_a_checkout() {
         let dir = tempfile::tempdir().unwrap();
         let pinned = repository(dir.path(), "lib", &[("a", "1"), (".gitignore", "b\n")]);
         let folder = dir.path().join("lib");
