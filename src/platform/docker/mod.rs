@@ -45,8 +45,8 @@ const SHIM_TASKS: u64 = 12;
 /// A container's share of the host's memory, rounded up: 4.3 MiB with up to 1,000 containers, most of it the shim's.
 const CONTAINER_MEMORY: Bytes = Bytes(5 << 20);
 
-/// A Kata machine's share of the host's memory, including its kernel and agent. Not measured; taken from an idle Linux in
-/// another monitor.
+/// A Kata machine's share of the host's memory, including its kernel and agent. Not measured; taken from an idle Linux
+/// in another monitor.
 const MACHINE_MEMORY: Bytes = Bytes(256 << 20);
 
 /// The note on sandboxes and machines.
@@ -313,8 +313,8 @@ fn runtime_help(runtime: &str) -> String {
     }
 }
 
-/// Whether the engine's configuration denies this runtime a network. gVisor needs that on kernels where it mistakes every
-/// network namespace for the host's.
+/// Whether the engine's configuration denies this runtime a network. gVisor needs that on kernels where it mistakes
+/// every network namespace for the host's.
 fn denies_network(runtime: &Runtime) -> bool {
     runtime.arguments.iter().any(|argument| argument.trim_start_matches('-') == "network=none")
 }

@@ -11,9 +11,9 @@ use crate::platform::engine_api::{self, Engine, Network};
 /// The bridge that engines create by default.
 const DEFAULT: &str = "bridge";
 
-/// Instances per bridge. The kernel gives a bridge 1,023 ports (`BR_MAX_PORTS`, `net/bridge/br_private.h`), and some stay
-/// free for the user's own containers. The largest step of the thesis, 1,000 instances and the measured ones, fits on
-/// one bridge, because the first container of a second bridge takes longer to start.
+/// Instances per bridge. The kernel gives a bridge 1,023 ports (`BR_MAX_PORTS`, `net/bridge/br_private.h`), and some
+/// stay free for the user's own containers. The largest step of the thesis, 1,000 instances and the measured ones, fits
+/// on one bridge, because the first container of a second bridge takes longer to start.
 pub(super) const PORTS: usize = 1010;
 
 /// The bridges of one platform in one run.

@@ -43,7 +43,8 @@ pub(in crate::platform) struct Shared {
     pub(super) interrupt: Interrupt,
     pub(super) exits: ExitTracker,
     pub(super) networks: Networks,
-    /// Distinguishes this platform's images and networks from those of another platform of the run, which may end earlier.
+    /// Distinguishes this platform's images and networks from those of another platform of the run, which may end
+    /// earlier.
     pub(super) tag: String,
     /// The references of the loaded images, by digest.
     images: Mutex<BTreeMap<String, String>>,

@@ -16,8 +16,8 @@ use super::{Engine, Error};
 pub struct Attachment(JoinHandle<()>);
 
 impl Engine {
-    /// Copies a container's output into `pipe`, a writing end, until the container ends or the reader closes. A slow reader
-    /// slows the container down.
+    /// Copies a container's output into `pipe`, a writing end, until the container ends or the reader closes. A slow
+    /// reader slows the container down.
     ///
     /// # Errors
     /// The container does not exist.

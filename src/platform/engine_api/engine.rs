@@ -211,8 +211,8 @@ impl Engine {
     }
 }
 
-/// Waits for `work`, at most for `limit`. Pings an engine that is silent for long: it may be busy, but a hanging one must
-/// not cost the whole limit.
+/// Waits for `work`, at most for `limit`. Pings an engine that is silent for long: it may be busy, but a hanging one
+/// must not cost the whole limit.
 async fn answer_or_silence<T>(
     docker: &Docker,
     health: &Health,

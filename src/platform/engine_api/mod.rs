@@ -1,7 +1,7 @@
 //! A small synchronous client of the Docker Engine's API.
 //!
-//! Invariant: no call blocks forever. Every request has its own deadline, and a ping distinguishes a silent stream from a
-//! hanging engine. Async code, and the crates that need it, stay in this folder.
+//! Invariant: no call blocks forever. Every request has its own deadline, and a ping distinguishes a silent stream from
+//! a hanging engine. Async code, and the crates that need it, stay in this folder.
 
 mod address;
 mod attach;

@@ -43,8 +43,8 @@ impl NativeInstance {
         others.filter_map(|pid| Process::open(pid).ok()).map(|process| process.handle).collect()
     }
 
-    /// Kills the rest of its process group and cgroup. The process is not reaped yet, so the group's number cannot belong to
-    /// another group.
+    /// Kills the rest of its process group and cgroup. The process is not reaped yet, so the group's number cannot
+    /// belong to another group.
     fn kill_children(&self) {
         if let Some(group) = self.watch.process().and_then(|p| Pid::from_raw(p.pid)) {
             // Fails only if the group is empty.

@@ -1,7 +1,8 @@
 //! `native`: the guest program as a plain process of the host, the reference for every other platform.
 //!
 //! Invariant: an instance without limits has only its process, its pipe and its CPU affinity. Moving a process into a
-//! control group of version 1 waits for every CPU (`cgroup_threadgroup_rwsem`), which can take longer than `hello` runs.
+//! control group of version 1 waits for every CPU (`cgroup_threadgroup_rwsem`), which can take longer than `hello`
+//! runs.
 
 mod instance;
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// Returns the last error in a log, else its last line. Runtimes write JSON lines with `level` and `msg`, and plain text
-/// before they have read their options.
+/// Returns the last error in a log, else its last line. Runtimes write JSON lines with `level` and `msg`, and plain
+/// text before they have read their options.
 pub(super) fn complaint(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let error = lines.iter().rev().find_map(|line| error_message(line));

@@ -1,9 +1,10 @@
 //! `oci:RUNTIME`: containers of an OCI runtime's program, without an engine or a daemon.
 //!
 //! Data flow: the harness writes a bundle and calls the runtime's `create` with the guest's output, which the container
-//! inherits. The runtime writes the number of the container's process to a file, and the harness watches that process and
-//! the output. Then it calls `start`, and at the end `delete`. The process becomes the harness's child (see `orphan`), so
-//! the kernel reports its exit status. Invariant: a container is deleted only after its process was reaped.
+//! inherits. The runtime writes the number of the container's process to a file, and the harness watches that process
+//! and the output. Then it calls `start`, and at the end `delete`. The process becomes the harness's child (see
+//! `orphan`), so the kernel reports its exit status. Invariant: a container is deleted only after its process was
+//! reaped.
 
 mod complaint;
 mod instance;
@@ -187,8 +188,8 @@ impl LaunchError {
     }
 }
 
-/// Creates the container and starts it. The single command `run --detach` would save a process. But crun then leaves one
-/// of its own between the container and the harness for a moment, so a container that ends meanwhile is not yet the
+/// Creates the container and starts it. The single command `run --detach` would save a process. But crun then leaves
+/// one of its own between the container and the harness for a moment, so a container that ends meanwhile is not yet the
 /// harness's child.
 fn create_and_start(instance: &mut OciInstance, output: io::PipeWriter) -> Result<(), LaunchError> {
     let OciInstance { watch, cgroup, files, runtime, helpers, .. } = instance;

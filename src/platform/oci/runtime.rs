@@ -1,7 +1,7 @@
 //! A runtime's program: found in `PATH`, identified by its version, and called with a deadline.
 //!
-//! The commands are the operations of the OCI runtime specification (`runtime.md`) with the options that runc, crun, runsc
-//! and youki share.
+//! The commands are the operations of the OCI runtime specification (`runtime.md`) with the options that runc, crun,
+//! runsc and youki share.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -75,8 +75,8 @@ pub(super) enum Command {
 }
 
 impl Runtime {
-    /// Finds the runtime of that name, or the program that is `set`, for the run `run`. The version identifies its kind,
-    /// whatever the file's name is.
+    /// Finds the runtime of that name, or the program that is `set`, for the run `run`. The version identifies its
+    /// kind, whatever the file's name is.
     pub(super) fn find(name: &str, set: Option<&Path>, run: &RunId) -> Result<Self, Unavailable> {
         let unavailable = |reason: String| Unavailable {
             reason,
@@ -99,9 +99,9 @@ impl Runtime {
         }
     }
 
-    /// Runs `command` on the container of `watch` until it succeeds, and stamps the guest's output meanwhile. The runtime
-    /// and the guest write to `output`, or the runtime to its log if there is none. The caller must reap the returned
-    /// process. After an error, the runtime's process group is gone.
+    /// Runs `command` on the container of `watch` until it succeeds, and stamps the guest's output meanwhile. The
+    /// runtime and the guest write to `output`, or the runtime to its log if there is none. The caller must reap the
+    /// returned process. After an error, the runtime's process group is gone.
     pub(super) fn call(
         &self,
         watch: &mut Watch,
@@ -162,8 +162,8 @@ impl Runtime {
         let mut options = vec!["--root".to_owned(), text(&files.states)];
         options.extend(["--log".to_owned(), text(&files.log()), "--log-format".to_owned(), "json".to_owned()]);
         if self.kind == RuntimeKind::Sandbox {
-            // The sandbox chooses its own platform: ptrace until 2023, then systrap. It uses the namespace's network only
-            // if it does not mistake that for the host's, which it does on kernels where every namespace has
+            // The sandbox chooses its own platform: ptrace until 2023, then systrap. It uses the namespace's network
+            // only if it does not mistake that for the host's, which it does on kernels where every namespace has
             // /proc/sys/net/core/rmem_default (seen with 20221219 and 20240729 on 6.18).
             options.push("--network=none".to_owned());
         }

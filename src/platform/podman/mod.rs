@@ -1,9 +1,9 @@
 //! `podman`: containers of Podman, through its Docker-compatible socket.
 //!
-//! Data flow: the first image starts the run's own service, which keeps its storage, state and configuration in the run's
-//! folder. Everything else works as on `docker`, except that instances join network namespaces of the run's network.
-//! Invariant: the service neither reads nor changes the user's images, containers and settings, and its objects end with
-//! it.
+//! Data flow: the first image starts the run's own service, which keeps its storage, state and configuration in the
+//! run's folder. Everything else works as on `docker`, except that instances join network namespaces of the run's
+//! network. Invariant: the service neither reads nor changes the user's images, containers and settings, and its
+//! objects end with it.
 
 mod process;
 mod service;

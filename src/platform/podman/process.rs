@@ -16,8 +16,8 @@ use std::ptr;
 /// Where runtimes and libraries keep states and caches, regardless of options. These folders are empty for the service.
 const COVERED: [&CStr; 2] = [c"/run", c"/var/lib"];
 
-/// Makes the program of `command` start as the child of a subreaper that reaps its orphans. The command's caller sees the
-/// subreaper, which leads a process group of both and ignores SIGTERM.
+/// Makes the program of `command` start as the child of a subreaper that reaps its orphans. The command's caller sees
+/// the subreaper, which leads a process group of both and ignores SIGTERM.
 pub(super) fn add_subreaper(command: &mut Command) {
     command.process_group(0);
     // SAFETY: only system calls, and no memory but the stack.
@@ -26,7 +26,8 @@ pub(super) fn add_subreaper(command: &mut Command) {
 
 /// Returns in a child. Its parent never returns: it reaps until it has no children.
 fn fork_program() -> io::Result<()> {
-    // SAFETY: only async-signal-safe calls. The parent closes all descriptors and never returns into the harness's code.
+    // SAFETY: only async-signal-safe calls. The parent closes all descriptors and never returns into the harness's
+    // code.
     unsafe {
         if libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) != 0 {
             return Err(io::Error::last_os_error());

@@ -15,8 +15,8 @@ use crate::model::run::RUN_VARIABLE;
 /// The containers' limits of open files and processes. A lower limit of this process applies instead.
 const ULIMITS: [(&str, Resource, u64); 2] = [("nofile", Resource::Nofile, 20_000), ("nproc", Resource::Nproc, 30_000)];
 
-/// Podman's usual state folders. The service has its own mounts there (see `process`), which end with it. Podman limits the
-/// first path to 50 characters.
+/// Podman's usual state folders. The service has its own mounts there (see `process`), which end with it. Podman limits
+/// the first path to 50 characters.
 const RUN_ROOT: &str = "/run/containers";
 const TMP_DIR: &str = "/run/libpod";
 

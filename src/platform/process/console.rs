@@ -126,7 +126,8 @@ impl Console {
             .filter_map(|(event, at)| Some((event, at?)))
     }
 
-    /// When the guest's output began, once there is a whole line: at its first byte, or at `FW main` if that comes first.
+    /// When the guest's output began, once there is a whole line: at its first byte, or at `FW main` if that comes
+    /// first.
     pub(in crate::platform) fn guest_start(&self) -> Option<Nanos> {
         self.guest_start
     }
@@ -208,7 +209,8 @@ impl Console {
         }
     }
 
-    /// Handles a line of the guest system, which is not kept. Returns whether `line` is one. The first exit status counts.
+    /// Handles a line of the guest system, which is not kept. Returns whether `line` is one. The first exit status
+    /// counts.
     fn take_system_line(&mut self, line: &GuestLine) -> bool {
         let exit = match line {
             GuestLine::Guest => return true,

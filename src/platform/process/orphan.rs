@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_ended_by_its_leader_and_by_nobody_else() {
+    fn a_group_is_ended_only_by_its_leader() {
         use std::os::unix::process::CommandExt;
         let mut command = std::process::Command::new("sleep");
         let mut leader = command.arg("600").process_group(0).spawn().expect("it starts");

@@ -198,11 +198,11 @@ impl Child {
                     return "pass a descriptor";
                 }
             }
-            // Close everything else that the harness has open. A kernel before 5.11 does not support the flag; then only
-            // descriptors without close-on-exec would leak.
+            // Close everything else that the harness has open. A kernel before 5.11 does not support the flag; then
+            // only descriptors without close-on-exec would leak.
             libc::syscall(libc::SYS_close_range, end, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored across `exec`. The harness handles the
-            // other signals, and its handlers must not run in the shared memory.
+            // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored across `exec`. The harness handles
+            // the other signals, and its handlers must not run in the shared memory.
             for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
                 libc::signal(signal, libc::SIG_DFL);
             }

@@ -54,8 +54,8 @@ impl Body for YoukiInstance {
         &mut self.watch
     }
 
-    /// The exit of the container's first process ends every other process of its namespace (`pid_namespaces(7)`), so the
-    /// control groups are empty afterwards.
+    /// The exit of the container's first process ends every other process of its namespace (`pid_namespaces(7)`), so
+    /// the control groups are empty afterwards.
     fn end(&mut self) -> Result<Exit, Error> {
         self.watch.kill();
         self.watch.wait_exit(KILL_PATIENCE)?;

@@ -1,8 +1,8 @@
 //! The launcher: a small process with one thread that creates containers with `libcontainer` for the harness.
 //!
 //! The library forks from the process that calls it, and forking a large process with many threads is slow. So the
-//! harness starts its own executable again as a launcher, which runs only this loop. Invariant: a launcher is the parent
-//! of its containers and reaps one only on request, so a reported process number stays valid until then.
+//! harness starts its own executable again as a launcher, which runs only this loop. Invariant: a launcher is the
+//! parent of its containers and reaps one only on request, so a reported process number stays valid until then.
 
 use std::collections::HashMap;
 use std::error::Error as _;

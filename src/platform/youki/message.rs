@@ -96,8 +96,8 @@ pub(super) fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result
     let mut file = None;
     for message in got.cmsgs()? {
         if let ControlMessageOwned::ScmRights(files) = message {
-            // SAFETY: the kernel has just created the descriptor for this process, and it gets one owner. The buffer has
-            // space for one.
+            // SAFETY: the kernel has just created the descriptor for this process, and it gets one owner. The buffer
+            // has space for one.
             file = files.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).next_back();
         }
     }

@@ -1,8 +1,8 @@
 //! `youki`: containers of the `libcontainer` crate, which is built in and needs no daemon.
 //!
-//! Data flow: the harness writes a bundle and sends a launcher the request with the writing end of the guest's output. It
-//! watches the output and the process itself. Invariant: a container is deleted only after its process has ended, because
-//! a cgroup with a process in it cannot be removed.
+//! Data flow: the harness writes a bundle and sends a launcher the request with the writing end of the guest's output.
+//! It watches the output and the process itself. Invariant: a container is deleted only after its process has ended,
+//! because a cgroup with a process in it cannot be removed.
 
 mod instance;
 mod launcher;

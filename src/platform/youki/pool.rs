@@ -112,8 +112,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Creates and starts a container. Stamps `spawn`, follows the container's process with `watch`, and reads the guest's
-    /// output meanwhile.
+    /// Creates and starts a container. Stamps `spawn`, follows the container's process with `watch`, and reads the
+    /// guest's output meanwhile.
     pub(super) fn launch(&self, watch: &mut Watch, files: LaunchFiles<'_>) -> Result<LauncherId, LauncherError> {
         let (index, mut slot) = self.take_idle();
         let launcher = self.ensure_running(&mut slot)?;
