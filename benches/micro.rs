@@ -1,4 +1,4 @@
-//! `cargo bench --bench micro`: the cost of the harness itself, measured by criterion.
+//! `cargo bench --package featherweight --bench micro`: the cost of the harness itself, measured by criterion.
 //!
 //! It measures no platform. A slower harness shows up here before it shows up in measurements.
 

@@ -1,10 +1,10 @@
 //! Measures the overhead of the harness: runs a platform and the simplest equivalent loop in turn, on one host.
 //!
 //! ```text
-//! cargo run --release --example bare_loop -- native 1000     # `native` and std::process::Command
-//! cargo run --release --example bare_loop -- hello 200       # `youki` and libcontainer, called in this process
-//! cargo run --release --example bare_loop -- sleepers 1000   # start and remove many; the harness's memory
-//! cargo run --release --example bare_loop -- oci:runc 200    # any platform alone: one by one, then many at once
+//! cargo run --release --package featherweight --example bare_loop -- native 1000     # `native` and std::process::Command
+//! cargo run --release --package featherweight --example bare_loop -- hello 200       # `youki` and libcontainer, called in this process
+//! cargo run --release --package featherweight --example bare_loop -- sleepers 1000   # start and remove many; the harness's memory
+//! cargo run --release --package featherweight --example bare_loop -- oci:runc 200    # any platform alone: one by one, then many at once
 //! ```
 //!
 //! Invariant: both sides use the same image, bundle and clock, and take turns, so that noise on the host affects both.

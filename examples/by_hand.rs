@@ -1,8 +1,8 @@
 //! Checks that the harness and a load generator started by hand measure the same, on one instance, in turn.
 //!
 //! ```text
-//! cargo run --release --example by_hand -- docker nginx 5    # five rounds of wrk, three seconds each
-//! cargo run --release --example by_hand -- youki redis 5     # five rounds of redis-benchmark, SET and GET
+//! cargo run --release --package featherweight --example by_hand -- docker nginx 5    # five rounds of wrk, three seconds each
+//! cargo run --release --package featherweight --example by_hand -- youki redis 5     # five rounds of redis-benchmark, SET and GET
 //! ```
 //!
 //! By hand means as in a shell: start the tool where it can reach the server, and read the number that it prints.

@@ -1,7 +1,7 @@
 //! Starts many idle servers on one platform and reports how many answer, the memory of each, and leftovers.
 //!
 //! ```text
-//! cargo run --release --example crowd -- qemu:linux nginx 50
+//! cargo run --release --package featherweight --example crowd -- qemu:linux nginx 50
 //! ```
 
 use std::error::Error;
