@@ -268,7 +268,7 @@ fn an_unreadable_or_different_run_is_refused_with_the_reason() {
 }
 
 #[rstest]
-#[case::torn("{\"schema\":1,\"ru", 0, "torn, passed over")]
+#[case::torn("{\"schema\":1,\"ru", 0, "torn, skipped")]
 #[case::damaged("{}\n", 2, "missing field")]
 #[case::newer("{\"schema\":9}\n", 2, "has schema 9")]
 #[case::foreign_text("\u{0}\u{1}\n", 2, "line 61")]

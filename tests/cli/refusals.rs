@@ -119,7 +119,7 @@ fn a_resume_of_nothing_is_refused() {
     assert!(refused(&desk, Experiment::Boot, "--resume last").contains("no unfinished boot run under"));
     assert!(refused(&desk, Experiment::Boot, "--resume /no/such/folder").contains("/no/such/folder"));
     assert!(
-        refused(&desk, Experiment::Boot, &format!("--resume {}", desk.path("").display())).contains("holds no run")
+        refused(&desk, Experiment::Boot, &format!("--resume {}", desk.path("").display())).contains("failed to read")
     );
 }
 
@@ -143,7 +143,7 @@ fn a_resume_of_a_newer_schema_is_refused_by_its_number() {
     let text = fs::read_to_string(&path).unwrap().replacen("\"schema\": 1", "\"schema\": 9", 1);
     fs::write(&path, text).unwrap();
     let message = refused(&desk, Experiment::Boot, &format!("--resume {}", dir.display()));
-    assert!(message.contains("schema 9") && message.contains("up to 1"), "{message}");
+    assert!(message.contains("schema 9") && message.contains("at most schema 1"), "{message}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn error(output: &Output) -> String {
 #[rstest]
 #[case::unknown_command(&["frobnicate"], 2, "'frobnicate'")]
 #[case::unknown_format(&["export", "--format", "pdf"], 2, "'pdf'")]
-#[case::unknown_run(&["report", "tuesday"], 2, "run tuesday: tuesday/run.json holds no run")]
+#[case::unknown_run(&["report", "tuesday"], 2, "run tuesday: failed to read tuesday/run.json")]
 #[case::unknown_tools(&["setup", "--only", "wkr,docker"], 2, "--only: unknown tool `wkr`; expected one of cc, crun, ")]
 #[case::confirmed_and_dry(&["setup", "--dry-run", "--yes"], 2, "'--dry-run' cannot be used with '--yes'")]
 #[case::two_files_to_standard_output(&["export", "--format", "github"], 2, "--output FOLDER for both, or --direction")]

@@ -36,7 +36,7 @@ fn stored_run() -> PathBuf {
 #[rstest]
 #[case::nothing_is_stored(&[], 3, "help: add runs and ab sessions with `cargo xtask history add`")]
 #[case::no_name(&["add"], 2, "<NAMES>")]
-#[case::unknown_name(&["add", "tuesday"], 2, "run tuesday: tuesday/run.json holds no run")]
+#[case::unknown_name(&["add", "tuesday"], 2, "run tuesday: failed to read tuesday/run.json")]
 #[case::nothing_to_add(&["add", "--all"], 3, "help: run `cargo bench` first")]
 #[case::nothing_to_merge(&["merge", "/nowhere/at/all"], 2, "file /nowhere/at/all: read /nowhere/at/all")]
 #[case::a_folder_without_a_history(&["merge", "/proc/self/fdinfo"], 2, "a folder without a history")]
