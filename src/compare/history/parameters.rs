@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(options(&sqlite).unwrap(), ["--rows", "0"]);
         let nginx = parameters(&configuration(Experiment::Isolation, Program::Nginx), "nginx", 0);
         assert_eq!(options(&nginx).unwrap(), ["--load-seconds", "20"]);
-        let minimum = run_file().configuration.changed(|c| c.minimum = true);
+        let minimum = run_file().configuration.changed(|c| (c.experiment, c.minimum) = (Experiment::Footprint, true));
         assert!(options(&parameters(&minimum, "sleep", 0)).is_err());
     }
 }

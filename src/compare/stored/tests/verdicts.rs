@@ -158,7 +158,7 @@ fn a_victim_that_did_nothing_at_all_is_not_ignored() {
     let comparison = compared(&served(1e9), &served(0.0)).comparison;
     assert_eq!(comparison.lines[0].metric, "throughput_slowdown");
     assert_eq!(comparison.lines[0].decision.verdict, Verdict::Inconclusive);
-    assert!(comparison.lines[0].decision.reason.as_ref().is_some_and(|reason| reason.contains("has no ratio")));
+    assert!(comparison.lines[0].decision.reason.as_ref().is_some_and(|reason| reason.contains("without a ratio")));
     assert_eq!(comparison.lost(), [comparison.lines[0].case.as_str()]);
 }
 
