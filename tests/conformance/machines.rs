@@ -101,7 +101,7 @@ fn a_kernel_that_resets_is_a_failure(fixture: &Fixture) {
     let spec = fixture.spec(Program::Probe, &["do=reset"]);
     let mut instance = fixture.launch(&spec);
     assert_failed(fixture.wait(&mut instance, Milestone::Exit), &["without reporting", "guest-reset", &spec.name]);
-    instance.stop().expect_err("nobody knows how its program ended");
+    instance.stop().expect_err("how its program ended is unknown");
     assert_clean(fixture, &spec);
     assert_next_is_unharmed(fixture);
 }
@@ -110,7 +110,7 @@ fn a_kernel_that_panics_is_a_failure_and_its_words_are_told(fixture: &Fixture) {
     let spec = fixture.spec(Program::Probe, &["do=panic"]);
     let mut instance = fixture.launch(&spec);
     assert_failed(fixture.wait(&mut instance, Milestone::Result), &["without reporting", "Kernel panic"]);
-    instance.stop().expect_err("nobody knows how its program ended");
+    instance.stop().expect_err("how its program ended is unknown");
     assert_clean(fixture, &spec);
     assert_next_is_unharmed(fixture);
 }

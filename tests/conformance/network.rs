@@ -79,10 +79,10 @@ fn an_instance_is_reached_where_it_says(fixture: &Fixture) {
     }
     let at = endpoint(&*instance);
     assert_eq!(instance.endpoint(), Some(at.clone()), "it stays there");
-    let said = answer(&at).expect("an answer");
+    let reply = answer(&at).expect("an answer");
     instance.stop().expect("stopped");
     // An engine gives an address to the next who asks, which may be another test's.
-    assert_ne!(answer(&at).ok(), Some(said), "it does not answer any more");
+    assert_ne!(answer(&at).ok(), Some(reply), "it does not answer any more");
 }
 
 fn instances_have_different_addresses(fixture: &Fixture) {

@@ -141,7 +141,7 @@ fn what_the_monitor_complains_about_is_told() {
     let mut instance = fixture.launch(&fixture.spec(&["do=fail"], Networking::None));
     let why = wait(&mut instance, Milestone::Main).expect_err("it never says a word").to_string();
     assert!(why.contains("without reporting") && why.contains("no such kernel; Error: bad configuration"), "{why}");
-    let why = instance.stop().expect_err("nobody knows how its program ended").to_string();
+    let why = instance.stop().expect_err("how its program ended is unknown").to_string();
     assert!(why.contains("exited with code 152") && why.contains("no such kernel"), "{why}");
     fixture.close();
 }
@@ -152,7 +152,7 @@ fn a_guest_that_ends_without_a_word_is_a_failure() {
     let mut instance = fixture.launch(&fixture.spec(&["do=silent"], Networking::None));
     let why = wait(&mut instance, Milestone::Exit).expect_err("no word").to_string();
     assert!(why.contains("without reporting") && why.contains("Kernel panic"), "{why}");
-    instance.stop().expect_err("nobody knows how its program ended");
+    instance.stop().expect_err("how its program ended is unknown");
     fixture.close();
 }
 

@@ -135,7 +135,7 @@ fn a_guest_that_fails_in_its_system_is_a_failure(#[case] kernel: &str, #[case] t
     let fixture = Fixture::new();
     let mut instance = fixture.launch(kernel);
     wait(&mut instance, Milestone::Main).expect_err("it never says so");
-    let why = instance.stop().expect_err("nobody knows how its program ended").to_string();
+    let why = instance.stop().expect_err("how its program ended is unknown").to_string();
     assert!(why.contains(told), "{why}");
     fixture.close();
 }

@@ -17,9 +17,9 @@ pub(super) const EXAMPLE: &str = "docs/example/";
 
 /// Modules that take data and return data. They use no files, processes or clocks.
 pub(super) const PURE: &[&str] = &[
-    "src/cli/profile.rs",
-    "src/cli/resolve.rs",
-    "src/cli/thesis.rs",
+    "src/cli/bench/profile.rs",
+    "src/cli/bench/resolve.rs",
+    "src/cli/bench/thesis.rs",
     "src/compare/history/change.rs",
     "src/compare/history/entry.rs",
     "src/compare/history/intake.rs",
@@ -42,11 +42,11 @@ pub(super) const PURE: &[&str] = &[
     "src/report/figures/",
     "src/report/model/",
     "src/stats/",
-    "xtask/src/history/show.rs",
+    "src/cli/history/show.rs",
     "xtask/src/power/proof/",
-    "xtask/src/setup/packages.rs",
-    "xtask/src/setup/plan.rs",
-    "xtask/src/setup/runtimes.rs",
+    "src/cli/setup/packages.rs",
+    "src/cli/setup/plan.rs",
+    "src/cli/setup/runtimes.rs",
 ];
 
 /// Modules of the standard library that a pure module must not use.
@@ -91,11 +91,7 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
     ("src/platform/youki/pool.rs", 1, "polls a launcher until it has exited, with a deadline"),
     ("tests/crash.rs", 5, "kills the harness at random moments and polls for what containers and engines leave"),
     ("tests/faults.rs", 1, "polls for a server before it answers, with a deadline"),
-    (
-        "xtask/src/setup/daemon.rs",
-        1,
-        "a daemon sends no event when it is ready; polls until it answers, with a deadline",
-    ),
+    ("src/cli/setup/daemon.rs", 1, "a daemon sends no event when it is ready; polls until it answers, with a deadline"),
 ];
 
 /// Top-level folders that differ from machine to machine.
