@@ -5,7 +5,7 @@
 
 mod comparison;
 mod judge;
-mod rule;
+mod thresholds;
 mod verdict;
 
 #[cfg(test)]
@@ -13,7 +13,7 @@ mod tests;
 
 pub use comparison::{Comparison, Line, Side};
 pub use judge::{Judge, Next, block_difference};
-pub use rule::Rule;
+pub use thresholds::Rule;
 pub use verdict::Decision;
 
 pub use crate::model::comparison::{Stage, Verdict};

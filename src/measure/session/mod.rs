@@ -3,7 +3,7 @@
 //! Invariant: every trial of the plan that was begun and not interrupted has exactly one line in the store.
 
 mod resume;
-mod session;
+mod run;
 
 pub use resume::ResumeError;
-pub use session::{RunRequest, RunSummary, Session};
+pub use run::{RunRequest, RunSummary, Session};
