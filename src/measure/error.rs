@@ -53,7 +53,7 @@ pub enum RunError {
         /// The guest program.
         program: Program,
         /// The platform's reason.
-        source: platform::Error,
+        source: Box<platform::Error>,
     },
     /// No trial can run on this host.
     #[error("nothing can run here:\n{}", reasons(.0))]

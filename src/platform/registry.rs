@@ -45,8 +45,11 @@ pub struct Entry {
     /// How long instances roughly take.
     pub estimate: LaunchEstimate,
     accepts: fn(Option<&str>) -> bool,
-    open: fn(&Context, Option<&str>) -> Option<Box<dyn Platform>>,
+    open: Open,
 }
+
+/// Makes the platform of a name with that flavor; `None` for an invalid flavor. Changes nothing on the host.
+type Open = fn(&Context, Option<&str>) -> Option<Box<dyn Platform>>;
 
 /// What separates an instance from the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

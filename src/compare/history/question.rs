@@ -174,7 +174,7 @@ fn arms(before: &Entry, after: &Entry) -> Result<AbRequest, Unanswerable> {
     let request = |key: &str, a: &str, b: &str, of| {
         let with = |value: &str| {
             let mut arm = arm.clone();
-            arm.set(key, value).map(|()| arm).map_err(ArmError::from)
+            arm.set(key, value).map(|()| arm)
         };
         Ok(AbRequest { a: with(a)?, b: with(b)?, of, options: Vec::new() })
     };

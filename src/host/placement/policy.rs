@@ -186,7 +186,7 @@ impl<'t> Host<'t> {
         let others = self.topology.sockets.iter().filter(|s| s.id != self.socket.id);
         let cores = others.flat_map(|s| self.other_cores(s));
         let core = cores.max_by_key(|c| (self.spares_harness(c), rank(self.topology, c)));
-        core.and_then(|c| self.attacked_thread(c)).ok_or_else(|| match self.topology.sockets.len() {
+        core.and_then(|c| self.attacked_thread(c)).ok_or(match self.topology.sockets.len() {
             1 => Obstacle::OneSocket,
             _ => Obstacle::OneUsableSocket,
         })

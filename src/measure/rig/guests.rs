@@ -77,7 +77,7 @@ impl Guests {
                 Ok(()) => continue,
                 Err(source @ (Error::Interrupted | Error::Fatal(_))) => {
                     let (platform, program) = (platform.id().clone(), image.program);
-                    return Err(RunError::PrepareGuest { platform, program, source });
+                    return Err(RunError::PrepareGuest { platform, program, source: Box::new(source) });
                 }
                 Err(Error::Unavailable(why)) => why,
                 Err(error) => unavailable(&error),

@@ -17,7 +17,7 @@ pub(in crate::platform) enum Error {
     ImageRemoved { message: String },
     /// The image was not loaded, and its partial copy could not be removed.
     #[error("{load}; {reference} stays in the ledger: {removal}")]
-    PartialImage { reference: String, load: engine_api::Error, removal: engine_api::Error },
+    PartialImage { reference: String, load: Box<engine_api::Error>, removal: Box<engine_api::Error> },
     /// A network could not be created.
     #[error("failed to create the network {name}: {source}")]
     Network { name: String, source: engine_api::Error },

@@ -111,7 +111,7 @@ impl Shared {
             // A partially loaded image must not stay.
             return Err(match self.engine.remove_image(&reference) {
                 Ok(()) => Error::Engine(load),
-                Err(removal) => Error::PartialImage { reference, load, removal },
+                Err(removal) => Error::PartialImage { reference, load: Box::new(load), removal: Box::new(removal) },
             });
         }
         images.insert(image.digest.clone(), reference);

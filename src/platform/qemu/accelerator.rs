@@ -76,7 +76,7 @@ pub(super) fn detect(
         }
         let outcome = test(program, &guest, accelerator);
         if !matches!(outcome, Err(Failure { is_permanent: false, .. })) {
-            let answer = outcome.as_ref().map(|()| ()).map_err(|failure| failure.reason.clone());
+            let answer = outcome.as_ref().copied().map_err(|failure| failure.reason.clone());
             record.answers.push((accelerator, answer));
             // Without the record, the next run only tests again.
             let _ = save(&path, &record);
