@@ -34,7 +34,7 @@ use crate::cli::output::{check_output, write_output};
         inject=busy:5%|busy:400us|quota:95%|delay:100us   a deliberate slowdown (fire drill)\n\n\
         Examples:\n  \
         cargo xtask ab --a docker:runc --b docker:crun      Compare the boot times of two runtimes\n  \
-        cargo xtask ab --a youki --b youki                  Check that equal arms are not REGRESSED\n  \
+        cargo xtask ab --a youki --b youki                  Check that identical arms are not reported as REGRESSED\n  \
         cargo xtask ab --a youki --b youki,inject=busy:10%  Check that a slowdown is REGRESSED\n  \
         cargo xtask ab --a oci:crun --b oci:crun --set b.runtime=/opt/crun-2/bin/crun\n  \
         cargo xtask ab --a youki --b youki --set a.guests=main\n  \
@@ -78,7 +78,7 @@ pub struct Ab {
     #[command(flatten)]
     measured: Measured,
 
-    /// Largest difference that counts as none; a regression is at least twice as large
+    /// Largest difference that counts as equal; a regression is at least twice as large
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share, help_heading = DECISION)]
     tolerance: f64,
     /// Blocks of the first stage [default: 30, or 20 if a trial takes over 5 s]
@@ -90,7 +90,7 @@ pub struct Ab {
     /// Measure A only once: saves a third of the time, but cannot tell a difference between arms from one of their setup
     #[arg(long, help_heading = DECISION)]
     no_null_control: bool,
-    /// Decide even if the host is noisy
+    /// Do not check the host for noise
     #[arg(long, help_heading = DECISION)]
     no_noise_guard: bool,
     /// Seed of the order within the blocks [default: the time of day]
@@ -142,7 +142,7 @@ struct Measured {
     /// CPUs of the attackers, comma-separated (isolation)
     #[arg(long, value_name = "NAME")]
     placement: Option<String>,
-    /// Background instances of the measured one [default: 10 in footprint, else 0]
+    /// Idle instances next to the measured one [default: 10 in footprint, else 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     background: Option<u32>,
     /// Rows that SQLite inserts
@@ -219,7 +219,7 @@ impl Ab {
 
     fn arms(&self) -> anyhow::Result<[Arm; 2]> {
         let given = self.a.clone().zip(self.b.clone());
-        let (mut a, mut b) = given.ok_or_else(|| BadInput("missing --a or --b; expected both arms".to_owned()))?;
+        let (mut a, mut b) = given.ok_or_else(|| BadInput("both --a and --b are required".to_owned()))?;
         for text in &self.sets {
             let refused = |e| BadInput::new(format!("--set {text}"), e);
             match text.split_once('.').filter(|(arm, _)| ["a", "b"].contains(arm)) {
@@ -287,7 +287,7 @@ impl Ab {
     fn finish(&self, summary: &Summary) -> anyhow::Result<Exit> {
         summary.problems.iter().for_each(|problem| output::err!("error: {problem}"));
         for leftover in &summary.leftovers {
-            output::err!("error: left behind, then removed by the ledger: {leftover:?}");
+            output::err!("error: the session left {leftover} behind; they are removed now");
         }
         summary.file.comparison.as_ref().map_or(Ok(()), |compared| self.print(compared))?;
         let folder = summary.dir.display();

@@ -44,11 +44,11 @@ use crate::cli::output::write_output;
         4  a case has results in A, but failed in B"
 )]
 pub struct Compare {
-    /// Run to compare with: a baseline's name, a run's id, its folder, or `last`
+    /// Run A, the base: a baseline's name, a run's id, its folder, or `last`
     a: String,
     /// Run in question, named likewise
     b: String,
-    /// Experiment to compare, if the baselines have several
+    /// Experiment to compare, if a baseline contains several
     #[arg(long, value_name = "EXPERIMENT")]
     bench: Option<Experiment>,
     /// Metrics, comma-separated, or `all` [default: the experiment's headline]
@@ -70,7 +70,7 @@ impl Compare {
     pub fn run(self) -> anyhow::Result<Exit> {
         let folders = Folders::from_env();
         let [a, b] = self.folders(&folders)?;
-        // Reading takes most of the time.
+        // Reading dominates, so both runs are read in parallel.
         let (a, b) = thread::scope(|scope| {
             let other = scope.spawn(|| read("B", &self.b, &b));
             (read("A", &self.a, &a), other.join().unwrap_or_else(|_| Err(anyhow::anyhow!("reading B panicked"))))

@@ -214,7 +214,7 @@ fn placement_finding(topology: &Topology, placement: Placement) -> Finding {
 fn describe(assignment: &placement::Assignment) -> String {
     let placement::Assignment { victim, attackers, harness, .. } = assignment;
     match attackers.as_slice() {
-        _ if victim.is_empty() => "the host decides".to_owned(),
+        _ if victim.is_empty() => "the scheduler decides".to_owned(),
         [] => format!("victim on CPU {victim}, harness on {harness}"),
         [attacker] => format!("victim on CPU {victim}, attacker on {attacker}, harness on {harness}"),
         several => format!("victim on CPU {victim}, {} attackers, harness on {harness}", several.len()),
@@ -289,7 +289,7 @@ fn access(facts: &HostFacts) -> Vec<Finding> {
         false => Err(format!("{mode}, but not writable by this user")),
     });
     let kvm = match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
-        Ok(_) => Ok("opens; the platforms test whether guests execute".to_owned()),
+        Ok(_) => Ok("can be opened; each platform tests whether guests run".to_owned()),
         Err(e) => Err(format!("/dev/kvm: {e}; virtual machines are emulated")),
     };
     vec![Finding::of("root", root), Finding::of("control groups", groups), Finding::of("KVM", kvm)]
@@ -297,7 +297,7 @@ fn access(facts: &HostFacts) -> Vec<Finding> {
 
 /// Whether this user may create folders in `dir` or, if hierarchies are mounted separately, in one of them.
 fn is_writable(dir: &Path) -> bool {
-    // Opening writes nothing; the kernel checks the right to move processes here.
+    // Opening checks the permission to move processes into the group, and writes nothing.
     let may_write = |p: &Path| fs::OpenOptions::new().write(true).open(p).is_ok();
     let mut inside = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
     may_write(&dir.join("cgroup.procs")) || inside.any(|p| may_write(&p.join("cgroup.procs")))

@@ -1,4 +1,4 @@
-//! From an error to its message and to the exit code that scripts see.
+//! Turns an error into its message and its exit code.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use crate::measure::RunError;
 use crate::model::exit::Exit;
 use crate::report::NoSuchRun;
 
-/// Invalid input of the user. The message names the argument, its value and what is expected.
+/// Invalid user input. The message names the argument, its value and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadInput(pub String);

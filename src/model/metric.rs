@@ -1,6 +1,6 @@
 //! The metric catalogue: every metric that a trial can have, once.
 //!
-//! Reports, exports, `ab`, `compare` and the table in `docs/methodology.md` read it. No other file spells a metric's name.
+//! Reports, exports, `ab`, `compare` and the table in `docs/methodology.md` read it. No other code spells a metric's name, except tests.
 
 use super::program::Program;
 use super::record::{Experiment, Metric};
@@ -114,13 +114,13 @@ catalogue! {
     INSERT_TIME_GUEST = "insert_time_guest", Nanos, Lower, "scalability (one victim), isolation", "guest clock",
         "`insert_time` on the guest's own clock, as a cross-check";
     THROUGHPUT = "throughput", PerSecond, Higher, "scalability, isolation", "throughput",
-        "of servers, requests per second as the load generator counts them, the sum over several victims; of several SQLite victims, the sum of rows divided by `insert_time`";
+        "servers: requests per second that the load generator reports, summed over the victims; several SQLite victims: the sum of rows divided by `insert_time`";
     THROUGHPUT_SET = "throughput_set", PerSecond, Higher, "`redis` in scalability and isolation", "SET",
         "SET requests per second, as `redis-benchmark` reports";
     THROUGHPUT_GET = "throughput_get", PerSecond, Higher, "`redis` in scalability and isolation", "GET",
         "GET requests per second, as `redis-benchmark` reports";
     THROUGHPUT_PER_VICTIM = "throughput_per_victim", PerSecond, Higher, "servers, several victims", "throughput per victim",
-        "the median over the victims, which compares with one server alone";
+        "the median over the victims, which is comparable to one server alone";
     FAIRNESS = "fairness", Ratio, Higher, "scalability, several victims", "fairness",
         "Jain's index over the victims' rates";
     LATENCY_P50 = "latency_p50", Nanos, Lower, "`nginx` in scalability and isolation", "p50",
@@ -128,13 +128,13 @@ catalogue! {
     LATENCY_P99 = "latency_p99", Nanos, Lower, "`nginx` in scalability and isolation", "p99",
         "the time within which 99 % of the responses arrived";
     LATENCY_P50_SET = "latency_p50_set", Nanos, Lower, "`redis` in scalability and isolation", "SET p50",
-        "`latency_p50` of SET requests; `redis-benchmark` reports it since 6.2";
+        "`latency_p50` of SET requests; requires `redis-benchmark` 6.2 or later";
     LATENCY_P99_SET = "latency_p99_set", Nanos, Lower, "`redis` in scalability and isolation", "SET p99",
-        "`latency_p99` of SET requests; `redis-benchmark` reports it since 6.2";
+        "`latency_p99` of SET requests; requires `redis-benchmark` 6.2 or later";
     LATENCY_P50_GET = "latency_p50_get", Nanos, Lower, "`redis` in scalability and isolation", "GET p50",
-        "`latency_p50` of GET requests; `redis-benchmark` reports it since 6.2";
+        "`latency_p50` of GET requests; requires `redis-benchmark` 6.2 or later";
     LATENCY_P99_GET = "latency_p99_get", Nanos, Lower, "`redis` in scalability and isolation", "GET p99",
-        "`latency_p99` of GET requests; `redis-benchmark` reports it since 6.2";
+        "`latency_p99` of GET requests; requires `redis-benchmark` 6.2 or later";
     CLIENT_CPU = "client_cpu", Ratio, Neutral, "servers in scalability and isolation", "client CPU",
         "the load generator's CPU time divided by what it could have used";
     CLIENT_ERRORS = "client_errors", Count, Neutral, "`nginx` in scalability and isolation", "client errors",

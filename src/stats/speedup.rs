@@ -1,6 +1,6 @@
 //! The serial part of a program, from its parallel speedup.
 //!
-//! Invariant: a perfect speedup has a serial part of 0, no speedup one of 1.
+//! Invariant: a perfect speedup gives a serial part of 0, no speedup gives 1.
 
 /// The experimentally determined serial fraction (Karp & Flatt 1990, 10.1145/78607.78614).
 ///

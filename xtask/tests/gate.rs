@@ -209,7 +209,7 @@ fn a_token_without_permission_is_reported_and_fails_nothing() {
 #[rstest]
 #[case::no_arms(&[], "given: none")]
 #[case::two_ways(&[("GATE_A", "fake"), ("GATE_B", "fake"), ("GATE_BASE", "main"), ("GATE_HEAD", "x")], "given: a and b; base and head")]
-#[case::half(&[("GATE_A", "fake")], "a and b: one of them is missing")]
+#[case::half(&[("GATE_A", "fake")], "set both `a` and `b`")]
 #[case::half_of_revisions(&[("GATE_BASE", "main")], "base and head: one of them is missing")]
 #[case::no_program(&[("GATE_BASE_RUNTIME", "gone"), ("GATE_HEAD_RUNTIME", "gone")], "base-runtime `gone`: no such file")]
 #[case::no_option(&[("GATE_A", "fake"), ("GATE_B", "fake"), ("GATE_OPTIONS", "--seed=1\nx")], "`x` does not begin with")]

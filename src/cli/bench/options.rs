@@ -54,7 +54,7 @@ pub struct Options {
     pub platform: Vec<PlatformId>,
 
     /// Guest programs, comma-separated: hello, nginx, redis in boot [default: hello]; sleep, nginx, redis in footprint
-    /// [default: sleep]; sqlite, nginx, redis elsewhere [default: all]
+    /// [default: sleep]; sqlite, nginx, redis in scalability and isolation [default: all]
     #[arg(long, value_delimiter = ',', help_heading = MEASURED)]
     pub workload: Vec<String>,
 
@@ -101,7 +101,7 @@ pub struct Options {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000), help_heading = METHOD)]
     pub requests: Option<u64>,
 
-    /// Experiment of the thesis, such as d_boot or uk_sql_s; --platform runs it elsewhere
+    /// Experiment of the thesis, such as d_boot or uk_sql_s; --platform selects another platform
     #[arg(long, value_name = "CODE", help_heading = THESIS)]
     pub name: Option<ThesisCode>,
 
@@ -121,7 +121,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", help_heading = RESULTS)]
     pub save_baseline: Option<BaselineName>,
 
-    /// Compare with a baseline; measure again what looks worse, and exit with 1 if it is worse again
+    /// Compare with a baseline; re-measure apparent regressions, and exit with 1 if one is confirmed
     #[arg(long, value_name = "NAME", conflicts_with = "save_baseline", help_heading = RESULTS)]
     pub baseline: Option<BaselineName>,
 

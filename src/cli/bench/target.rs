@@ -195,7 +195,7 @@ fn judge(summary: &RunSummary, run: &StoredRun) -> Exit {
     without_success.iter().for_each(|case| output::err!("error: no successful trials for {case}"));
     let has_leftovers = summary.leftovers != Default::default();
     if has_leftovers {
-        output::err!("error: left behind, then removed by the ledger: {:?}", summary.leftovers);
+        output::err!("error: the run left {} behind; they are removed now", summary.leftovers);
     }
     let all_skipped = !run.trials.is_empty() && run.trials.iter().all(|trial| trial.outcome == Outcome::Skipped);
     match summary.outcome {

@@ -1,4 +1,4 @@
-//! The two arms, from the one of three ways that the inputs choose.
+//! The two arms. The inputs specify them in one of three ways.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl Arms {
             last => return Err(not_one_way(ways.into_iter().chain(last))),
         };
         if arms.a.is_empty() || arms.b.is_empty() {
-            return Err(BadInput("a and b: one of them is missing".to_owned()));
+            return Err(BadInput("set both `a` and `b`".to_owned()));
         }
         Ok(arms)
     }
@@ -68,7 +68,7 @@ fn of_runtimes(inputs: &Inputs, workspace: &Path) -> Result<Option<Way>, BadInpu
 fn of_revisions(inputs: &Inputs) -> Result<Option<Way>, BadInput> {
     let Some((base, head)) = pair(&inputs.base, &inputs.head) else { return Ok(None) };
     if base.is_empty() || head.is_empty() {
-        return Err(BadInput("base and head: one of them is missing".to_owned()));
+        return Err(BadInput("set both `base` and `head`".to_owned()));
     }
     let arm = |revision| format!("{},guests={}", inputs.platform(), escape(revision));
     Ok(Some(("base and head", Arms { a: arm(base), b: arm(head) })))
@@ -119,8 +119,8 @@ mod tests {
     #[rstest]
     #[case::none(&[], "given: none")]
     #[case::two(&[("a", "x"), ("b", "x"), ("base", "x"), ("head", "x")], "given: a and b; base and head")]
-    #[case::half(&[("b", "x")], "a and b: one of them is missing")]
-    #[case::half_of_revisions(&[("head", "x")], "base and head: one of them is missing")]
+    #[case::half(&[("b", "x")], "set both `a` and `b`")]
+    #[case::half_of_revisions(&[("head", "x")], "set both `base` and `head`")]
     #[case::half_of_runtimes(&[("head-runtime", "x")], "base-runtime ``: no such file")]
     #[case::a_folder(&[("base-runtime", "/"), ("head-runtime", "/")], "base-runtime `/`: not an executable file")]
     fn invalid_inputs_are_named(#[case] values: &[(&str, &str)], #[case] expected: &str) {

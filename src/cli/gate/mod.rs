@@ -2,10 +2,10 @@
 //!
 //! The steps of `.github/actions/gate/action.yml` and `.github/workflows/bench.yml` call these commands. Most files
 //! here are pure: they turn inputs, exit codes and stored sessions into arguments, verdicts and Markdown. Only
-//! `api`, `programs` and `nightly/git.rs` start other programs.
+//! `api`, `programs`, `prepare` and `nightly/git.rs` start other programs.
 //!
-//! Invariant: no input becomes part of a command. Each one is a single argument, and a value always follows `=`, so that
-//! no program mistakes it for an option.
+//! Invariant: no shell interprets an input. Each one is a single argument, and a value always follows `=`, so that no
+//! program mistakes it for an option.
 
 mod api;
 mod arguments;

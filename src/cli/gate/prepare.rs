@@ -1,4 +1,4 @@
-//! The step `prepare`: what the arms need is installed before anything is measured.
+//! The step `prepare`: installs what the arms need before anything is measured.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::tools::tools;
 use super::workflow::print;
 use crate::model::exit::Exit;
 
-/// The device of KVM.
+/// KVM's device node.
 const KVM: &str = "/dev/kvm";
 
 /// The rule that GitHub documents for hosted runners: they have the device, but ordinary users may not open it.

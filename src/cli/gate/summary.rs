@@ -38,7 +38,7 @@ impl Summary<'_> {
              {result}\n\
              <details><summary>How it was measured</summary>\n\n    \
              {command}\n\n\
-             Exit code {code}{session}. The artifact of [this run]({run_url}) contains the trials.\n\n\
+             Exit code {code}{session}. The artifact of [this workflow run]({run_url}) contains the trials.\n\n\
              </details>\n",
             sentence = outcome.verdict.sentence(),
             result = self.result(),
@@ -65,7 +65,7 @@ pub(super) fn comment(marker: &str, summary: &str, run_url: &str) -> String {
     format!("{marker}\n{heading}\n\nThe result is too long for a comment. See the [job summary]({run_url}).\n")
 }
 
-/// Indented lines: whatever a program printed, Markdown shows it as code.
+/// Indents the lines, so that Markdown shows them as code whatever they contain.
 pub(super) fn code_block(lines: &[&str]) -> String {
     lines.iter().map(|line| format!("    {line}\n")).collect()
 }
@@ -98,7 +98,7 @@ mod tests {
             | a | b |\n\n\
             <details><summary>How it was measured</summary>\n\n    \
             cargo xtask ab --a=youki --b=youki --bench=boot\n\n\
-            Exit code 0, session `20261101-010000-aaaa`. The artifact of [this run]\
+            Exit code 0, session `20261101-010000-aaaa`. The artifact of [this workflow run]\
             (https://github.com/a/b/actions/runs/17) contains the trials.\n\n\
             </details>\n";
         assert_eq!(summary("| a | b |\n", "").markdown(), expected);

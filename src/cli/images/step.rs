@@ -1,4 +1,4 @@
-//! A command of a recipe, with a time limit. Its output goes to a log, which an error names.
+//! A command of a recipe, with a time limit. Its output goes to a log; errors name it.
 
 use std::fs::File;
 use std::io::{Read, Seek};

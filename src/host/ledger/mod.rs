@@ -6,6 +6,7 @@
 //! the run, such as bundles.
 
 mod error;
+mod leftovers;
 mod reap;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -18,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 pub use error::LedgerError;
-pub use reap::{EngineReaper, Leftovers, RunState, list, reap, resources};
+pub use leftovers::Leftovers;
+pub use reap::{EngineReaper, RunState, list, reap, resources};
 
 use crate::host::limits::Change;
 use crate::model::run::RunId;

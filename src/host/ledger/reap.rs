@@ -11,7 +11,7 @@ use nix::mount::{MntFlags, umount2};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::error::LedgerError;
-use super::{LINES, LOCK, Resource, hold};
+use super::{LINES, LOCK, Leftovers, Resource, hold};
 use crate::host::error::failed_to;
 use crate::host::limits::{Change, restore};
 use crate::model::run::{NAME_PREFIX, RUN_VARIABLE, RunId};
@@ -25,25 +25,6 @@ const CHECK_EVERY: Duration = Duration::from_millis(20);
 /// How long an engine may still work on the last request of a dead harness. It does not report when it is done. To create
 /// a container takes 20 ms, or about 500 ms on a host that creates many.
 const ENGINE_LAG: Duration = Duration::from_secs(2);
-
-/// What was still there and has been removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Leftovers {
-    /// Processes, which were killed.
-    pub processes: usize,
-    /// Cgroups.
-    pub cgroups: usize,
-    /// Mounts.
-    pub mounts: usize,
-    /// Directories outside the run's own folder.
-    pub dirs: usize,
-    /// Containers of engines.
-    pub containers: usize,
-    /// Networks of engines.
-    pub networks: usize,
-    /// Images of engines.
-    pub images: usize,
-}
 
 /// Removes the resources of the run that container engines hold, and counts them in the leftovers.
 ///

@@ -1,4 +1,4 @@
-//! Waits until the host is at rest after its load changed, and reads what it has left.
+//! Waits until the host has settled after the background changed, and reads its free resources.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The real load generators, which drive servers from outside.
 //!
-//! Invariant: parsing is pure and reads the tools' own text. Unknown or truncated output is an error with that text, never
+//! Invariant: parsing is pure and reads the tools' own output. Unknown or truncated output is an error with that text, never
 //! a number.
 
 mod figures;

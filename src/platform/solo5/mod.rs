@@ -40,16 +40,16 @@ use crate::platform::process::watched::Watched;
 /// What a monitor may use in addition to its guest's memory, estimated generously: it has one thread and no devices.
 const OVERHEAD: Overhead = Overhead { memory: Bytes(64 << 20), tasks: 2 };
 
-/// What to measure instead of what these unikernels cannot do.
+/// What to suggest when these unikernels cannot do what was requested.
 const INSTEAD: &str = "measure --platform qemu:linux";
 
 /// How to install the monitors.
 const INSTALL: &str = "install Solo5: opam install solo5, or your distribution's package";
 
-/// The settings of an arm that it supports.
+/// The arm settings that this platform supports.
 pub(super) const SETTINGS: &[SettingKind] = &[SettingKind::Images, SettingKind::Quota];
 
-/// What the host bears for a machine.
+/// What one machine costs the host.
 pub(super) const COST: ResourceCost =
     ResourceCost { memory: GuestSystem::Mirage.idle_memory(), ..ResourceCost::PROCESS };
 

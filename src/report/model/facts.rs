@@ -76,7 +76,7 @@ pub(super) fn run_head(run: &StoredRun) -> RunHead {
 
 fn run_facts(run: &StoredRun) -> Vec<(String, String)> {
     let (file, configuration) = (&run.file, &run.file.configuration);
-    let ended = file.ended.as_ref().map_or_else(|| "not ended".to_owned(), Clone::clone);
+    let ended = file.ended.as_ref().map_or_else(|| "still running or killed".to_owned(), Clone::clone);
     let digests = |i: &crate::guest::Image| format!("{} {}", i.program, i.digest.get(..12).unwrap_or(&i.digest));
     [
         ("command", file.command.join(" ")),

@@ -129,12 +129,12 @@ fn components(view: &View<'_>) -> Option<Figure> {
         bars: ways.iter().map(|metric| bar(case, metric)).collect(),
     };
     let series: Vec<BarSeries> = platforms.iter().map(series).collect();
-    let title = view.title("Memory per instance by way of counting");
+    let title = view.title("Memory per instance by counting method");
     Some(Figure {
         id: view.id("components"),
         caption:
             "Medians at the largest number of instances; error bars: 95 % interval, or the range below six trials. \
-            The ways overlap and do not add up."
+            The methods overlap and do not add up."
                 .into(),
         alternative: format!("{title}. The same numbers are in the table above."),
         title,

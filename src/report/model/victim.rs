@@ -91,7 +91,7 @@ impl Victim {
         let verb = if self.has_throughput() { "serves" } else { "takes" };
         match case.summary(self.metric) {
             Some(summary) => format!("{verb} {}", quantity(summary, self.metric.unit)),
-            None => format!("has no successful trial in {}", case.counts.trials()),
+            None => format!("has no successful trial in {}", count(case.counts.trials(), "trial")),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Finds the archives that a library's build would download: the addresses in its `Makefile.uk`. Pure.
 //!
-//! This parser knows only assignments and expands variables that were assigned before. It ignores conditions, so the
+//! This parser understands only assignments and expands variables that were assigned before. It ignores conditions, so the
 //! result contains the sources of every branch.
 
 use std::collections::BTreeMap;
 
-/// The endings of an archive's address.
+/// The file extensions of archive URLs.
 const ENDINGS: &[&str] = &[".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip"];
 
 /// Returns the addresses of archives that `makefile` assigns to variables.

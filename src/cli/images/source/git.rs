@@ -9,10 +9,10 @@ use anyhow::{Context, bail, ensure};
 use super::lock::Repository;
 use crate::cli::images::step::Step;
 
-/// The time limit of local commands.
+/// The time limit of every command except a fetch.
 const BRIEF: Duration = Duration::from_secs(60);
 
-/// The time limit of a fetch. A commit of Unikraft has about ten megabytes.
+/// The time limit of a fetch. A shallow fetch of Unikraft transfers about 10 MB.
 const FETCH: Duration = Duration::from_secs(10 * 60);
 
 /// Options for every Git command. They abort stalled transfers and silence advice.

@@ -85,7 +85,7 @@ fn figure(view: &View<'_>, machines: &[(PlatformId, &CaseResult)]) -> Figure {
         id: view.id("machine"),
         caption: format!(
             "Means of up to {} at the largest number of instances. The filled parts add up to the PSS of the monitor's \
-             process. Untouched guest memory, outlined, costs nothing.",
+             process. Untouched guest memory (outlined) uses no host memory.",
             count(most, "trial")
         ),
         alternative: format!("{title}. The same numbers are in the table above."),
