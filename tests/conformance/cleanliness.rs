@@ -1,4 +1,4 @@
-//! Nothing is left of a run, and nothing of anybody else's is touched.
+//! A run leaves nothing behind, and touches nothing of others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -64,15 +64,15 @@ fn nothing_is_left_of_a_dropped_instance(fixture: &Fixture) {
 
 fn nothing_is_left_of_a_failed_launch(fixture: &Fixture) {
     let spec = limited(fixture, Program::Probe, &[]);
-    // It is there and may be executed, but no kernel can.
+    // The file exists and is executable, but no kernel can execute it.
     let rootfs = fixture.ledger.dir().join("broken");
     for dir in ["fw", "proc", "sys", "dev", "tmp"] {
         fs::create_dir_all(rootfs.join(dir)).expect("a folder is made");
     }
     let broken = LaunchSpec { image: Image { rootfs, digest: "0".repeat(64), ..spec.image.clone() }, ..spec };
-    fs::write(broken.image.binary(), "no program").expect("written");
+    fs::write(broken.image.binary(), "not a program").expect("written");
     fs::set_permissions(broken.image.binary(), fs::Permissions::from_mode(0o755)).expect("allowed");
-    fixture.platform().prepare(&broken.image).expect("all is there");
+    fixture.platform().prepare(&broken.image).expect("everything exists");
     match fixture.platform().launch(&broken) {
         Err(e) => assert!(e.to_string().contains(&broken.name), "{e}"),
         Ok(mut instance) => {
@@ -121,7 +121,7 @@ fn a_strangers_process_and_group_are_left_alone(fixture: &Fixture) {
     instance.stop().expect("stopped");
     fixture.ledger.close().expect("swept");
 
-    let lived = stranger.try_wait().expect("asked").is_none();
+    let lived = stranger.try_wait().expect("a status").is_none();
     let stayed = group.exists() || !made;
     stranger.kill().and_then(|()| stranger.wait()).expect("the stranger is ended");
     group.remove_if_empty();

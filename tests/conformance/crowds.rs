@@ -1,4 +1,4 @@
-//! Many instances, many threads, and a user who has had enough.
+//! Many instances, many threads, and a user who interrupts them.
 
 use std::thread;
 

@@ -1,4 +1,4 @@
-//! Whatever a guest does instead of what is awaited is an error with a reason, never a hang.
+//! A guest that does something unexpected is an error with a reason, never a hang.
 
 use std::time::Duration;
 

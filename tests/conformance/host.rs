@@ -1,4 +1,4 @@
-//! What a contract sees of the host: processes, control groups, mounts.
+//! The host as a contract sees it: processes, control groups, mounts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(crate) fn status(pid: i32, field: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-/// The session of a process, as this PID namespace counts it: 0 where its leader is outside.
+/// The session of a process in this PID namespace: 0 if its leader is outside.
 pub(crate) fn session(pid: i32) -> i32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
     let after_the_name = stat.rsplit_once(')').expect("a name in brackets").1;
@@ -45,7 +45,7 @@ pub(crate) fn kill(pid: i32) {
     }
 }
 
-/// What carries `name` among control groups, mounts and in-memory directories.
+/// The control groups, mounts and in-memory directories that have `name` in their path.
 pub(crate) fn traces(name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let hierarchies = Hierarchies::read(Path::new("/")).expect("the mount table is readable");

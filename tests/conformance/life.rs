@@ -13,27 +13,27 @@ use crate::fixture::{Fixture, contracts};
 use crate::host;
 
 contracts! {
-    Nothing exit_codes_are_told,
-    Nothing a_guest_that_a_signal_ends_is_told_so,
+    Nothing exit_codes_are_reported,
+    Nothing a_signal_that_ends_a_guest_is_reported,
     Nothing lines_of_the_guest_are_shown_in_order,
     Nothing events_are_in_the_order_of_life,
-    Nothing a_milestone_that_is_past_is_told_again,
+    Nothing a_past_milestone_is_reported_again,
     Nothing a_background_instance_lives_and_ends_like_any_other,
     Programs a_guest_has_a_writable_folder,
     Host a_guest_runs_on_the_cpus_it_is_given,
-    Host threads_are_told_while_it_lives,
+    Host threads_are_listed_while_it_lives,
     Host a_guest_inherits_nothing_of_the_harness,
     Host a_guest_carries_the_marker_of_the_run,
 }
 
-fn exit_codes_are_told(fixture: &Fixture) {
+fn exit_codes_are_reported(fixture: &Fixture) {
     for code in [0, 1, 7, 255] {
         assert_eq!(fixture.run(&["do=exit", &format!("code={code}")]).exit, Exit::Code(code));
     }
 }
 
-fn a_guest_that_a_signal_ends_is_told_so(fixture: &Fixture) {
-    // Which signal is not the same everywhere: the first process of a namespace survives its own SIGABRT.
+fn a_signal_that_ends_a_guest_is_reported(fixture: &Fixture) {
+    // The signal differs between platforms: the first process of a namespace survives its own SIGABRT.
     let crashed = fixture.run(&["do=crash"]).exit;
     assert!(matches!(crashed, Exit::Signal(signal) if signal > 0), "{crashed:?}");
     let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
@@ -61,7 +61,7 @@ fn events_are_in_the_order_of_life(fixture: &Fixture) {
     assert!(*instants[instants.len() - 1] <= fixture.platform().clock().now(), "the platform's own clock");
 }
 
-fn a_milestone_that_is_past_is_told_again(fixture: &Fixture) {
+fn a_past_milestone_is_reported_again(fixture: &Fixture) {
     let mut instance = fixture.probe(&["do=where"]);
     fixture.wait(&mut instance, Milestone::Exit).expect("it ends");
     let main = fixture.wait(&mut instance, Milestone::Main).expect("it began");
@@ -90,7 +90,7 @@ fn a_guest_has_a_writable_folder(fixture: &Fixture) {
 fn a_guest_runs_on_the_cpus_it_is_given(fixture: &Fixture) {
     let usable: CpuSet = host::status(std::process::id() as i32, "Cpus_allowed_list")
         .and_then(|list| list.parse().ok())
-        .expect("the kernel tells our CPUs");
+        .expect("the kernel lists our CPUs");
     for cpu in usable.iter() {
         let cpus = Some(CpuSet::one(cpu));
         let mut instance = fixture.launch(&LaunchSpec { cpus, ..fixture.spec(Program::Probe, &["do=where"]) });
@@ -99,7 +99,7 @@ fn a_guest_runs_on_the_cpus_it_is_given(fixture: &Fixture) {
     }
 }
 
-fn threads_are_told_while_it_lives(fixture: &Fixture) {
+fn threads_are_listed_while_it_lives(fixture: &Fixture) {
     let mut instance = fixture.launch(&fixture.spec(Program::Sleep, &[]));
     fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let threads = instance.threads();
@@ -125,7 +125,7 @@ fn a_guest_inherits_nothing_of_the_harness(fixture: &Fixture) {
     assert!(input.ends_with("null"), "{input:?}");
     let mask = |field| u64::from_str_radix(&host::status(pid, field).expect("a mask"), 16).expect("a mask");
     assert_eq!(mask("SigBlk"), 0, "no signal is blocked");
-    assert_eq!(mask("SigIgn") & 1 << (libc::SIGPIPE - 1), 0, "the Rust runtime ignores SIGPIPE, a guest must not");
+    assert_eq!(mask("SigIgn") & 1 << (libc::SIGPIPE - 1), 0, "the Rust runtime ignores SIGPIPE; a guest must not");
     assert_eq!(host::session(pid), pid, "the terminal's Ctrl-C must not reach it");
     instance.stop().expect("stopped");
 }

@@ -21,7 +21,7 @@ fn limits_are_read_back_from_the_kernel(fixture: &Fixture) {
     let first: CpuSet = host::status(std::process::id() as i32, "Cpus_allowed_list")
         .and_then(|list| list.parse::<CpuSet>().ok()?.first())
         .map(CpuSet::one)
-        .expect("the kernel tells our CPUs");
+        .expect("the kernel lists our CPUs");
     let spec = fixture.spec(Program::Sleep, &[]);
     let mut instance = fixture.launch(&LaunchSpec { cpus: Some(first.clone()), limits: Some(limits), ..spec });
     fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");

@@ -1,4 +1,4 @@
-//! Machines: their memory, their processors, and kernels that go wrong in them.
+//! Machines: their memory, their virtual CPUs, and kernels that fail in them.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use crate::host;
 
 contracts! {
     Real every_thread_is_where_it_was_placed,
-    Machine processors_are_told_from_the_monitor,
+    Machine virtual_cpus_are_told_apart_from_the_monitor,
     Machine a_guest_has_the_memory_it_is_given,
-    Machine memory_that_cannot_be_had_is_a_failure,
-    Machine memory_that_does_not_suffice_is_a_failure,
+    Machine more_memory_than_the_host_has_is_a_failure,
+    Machine too_little_memory_is_a_failure,
     Kernel a_kernel_that_resets_is_a_failure,
-    Kernel a_kernel_that_panics_is_a_failure_and_its_words_are_told,
-    Kernel a_kernel_that_hears_nothing_is_ended,
+    Kernel a_kernel_that_panics_is_a_failure_with_its_message,
+    Kernel a_kernel_that_ignores_interrupts_is_ended,
 }
 
 fn usable() -> CpuSet {
     let list = host::status(std::process::id() as i32, "Cpus_allowed_list");
-    list.and_then(|list| list.parse().ok()).expect("the kernel tells our CPUs")
+    list.and_then(|list| list.parse().ok()).expect("the kernel lists our CPUs")
 }
 
-/// Of what executes the guest, its monitor's own threads included.
+/// Including the monitor's own threads.
 fn every_thread_is_where_it_was_placed(fixture: &Fixture) {
     for cpu in usable().iter() {
         let cpus = Some(CpuSet::one(cpu));
@@ -36,7 +36,7 @@ fn every_thread_is_where_it_was_placed(fixture: &Fixture) {
         let threads = instance.threads();
         let mut read = Vec::new();
         for thread in threads {
-            // One that has ended since it was listed is nowhere.
+            // A thread may have ended since it was listed.
             if let Some(allowed) = host::status(thread.tid, "Cpus_allowed_list") {
                 assert_eq!(allowed, cpu.to_string(), "{thread:?}");
                 read.push(thread.role);
@@ -48,14 +48,14 @@ fn every_thread_is_where_it_was_placed(fixture: &Fixture) {
     }
 }
 
-fn processors_are_told_from_the_monitor(fixture: &Fixture) {
+fn virtual_cpus_are_told_apart_from_the_monitor(fixture: &Fixture) {
     let spec = fixture.spec(Program::Sleep, &[]);
     let mut instance = fixture.launch(&LaunchSpec { cpus: Some(usable()), ..spec });
     fixture.wait(&mut instance, Milestone::Ready).expect("it is ready");
     let threads = instance.threads();
-    let of = |role: ThreadRole| threads.iter().filter(|thread| thread.role == role).count();
-    assert_eq!((of(ThreadRole::Vcpu), of(ThreadRole::Process)), (fixture.vcpus(), 0), "{threads:?}");
-    assert!(of(ThreadRole::Vmm) >= 1, "{threads:?}");
+    let count = |role: ThreadRole| threads.iter().filter(|thread| thread.role == role).count();
+    assert_eq!((count(ThreadRole::Vcpu), count(ThreadRole::Process)), (fixture.vcpus(), 0), "{threads:?}");
+    assert!(count(ThreadRole::Vmm) >= 1, "{threads:?}");
     instance.stop().expect("stopped");
 }
 
@@ -72,12 +72,11 @@ fn a_guest_has_the_memory_it_is_given(fixture: &Fixture) {
     larger.stop().expect("stopped");
 }
 
-/// More than any host has.
-fn memory_that_cannot_be_had_is_a_failure(fixture: &Fixture) {
+fn more_memory_than_the_host_has_is_a_failure(fixture: &Fixture) {
     assert_no_boot_with(fixture, Bytes(64 << 40));
 }
 
-fn memory_that_does_not_suffice_is_a_failure(fixture: &Fixture) {
+fn too_little_memory_is_a_failure(fixture: &Fixture) {
     assert_no_boot_with(fixture, Bytes(1 << 20));
 }
 
@@ -89,7 +88,7 @@ fn assert_no_boot_with(fixture: &Fixture, memory: Bytes) {
         Err(refused) => assert!(refused.to_string().contains(&spec.name), "{refused}"),
         Ok(mut instance) => {
             instance.wait_for(Milestone::Main, fixture.within(Duration::from_secs(8))).expect_err("no first line");
-            // How it ended is not known, but it is gone.
+            // Its exit status is unknown, but it is gone.
             let _ = instance.stop();
         }
     }
@@ -106,7 +105,7 @@ fn a_kernel_that_resets_is_a_failure(fixture: &Fixture) {
     assert_next_is_unharmed(fixture);
 }
 
-fn a_kernel_that_panics_is_a_failure_and_its_words_are_told(fixture: &Fixture) {
+fn a_kernel_that_panics_is_a_failure_with_its_message(fixture: &Fixture) {
     let spec = fixture.spec(Program::Probe, &["do=panic"]);
     let mut instance = fixture.launch(&spec);
     assert_failed(fixture.wait(&mut instance, Milestone::Result), &["without reporting", "Kernel panic"]);
@@ -115,8 +114,8 @@ fn a_kernel_that_panics_is_a_failure_and_its_words_are_told(fixture: &Fixture) {
     assert_next_is_unharmed(fixture);
 }
 
-/// It neither halts nor takes interrupts, so that not even its own deadline ends it.
-fn a_kernel_that_hears_nothing_is_ended(fixture: &Fixture) {
+/// It neither halts nor handles interrupts, so that not even its own deadline ends it.
+fn a_kernel_that_ignores_interrupts_is_ended(fixture: &Fixture) {
     for what in ["do=spin", "do=deaf"] {
         let spec = LaunchSpec { deadline: Duration::from_secs(1), ..fixture.spec(Program::Probe, &[what]) };
         let mut instance = fixture.launch(&spec);

@@ -1,4 +1,4 @@
-//! An instance with a network is reached where it says, one without is not, and nothing of a network is ever left.
+//! An instance with a network is reachable at its endpoint, one without is not, and no network leaves anything behind.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ use crate::fixture::{BRIDGE_PORTS, Fixture, HANG, contracts};
 use crate::host;
 
 contracts! {
-    Network an_instance_is_reached_where_it_says,
+    Network an_instance_is_reached_at_its_endpoint,
     Network instances_have_different_addresses,
     Network more_instances_than_a_bridge_holds_are_all_reached,
     Network connecting_is_a_part_of_the_boot,
@@ -45,7 +45,7 @@ fn serve(fixture: &Fixture) -> Box<dyn Instance> {
 }
 
 fn endpoint(instance: &dyn Instance) -> Endpoint {
-    instance.endpoint().expect("a server with a network is somewhere")
+    instance.endpoint().expect("a server with a network has an endpoint")
 }
 
 fn answer(endpoint: &Endpoint) -> io::Result<String> {
@@ -72,7 +72,7 @@ fn addresses(instances: &[Box<dyn Instance>]) -> BTreeSet<SocketAddr> {
     instances.iter().map(|instance| endpoint(&**instance).address).collect()
 }
 
-fn an_instance_is_reached_where_it_says(fixture: &Fixture) {
+fn an_instance_is_reached_at_its_endpoint(fixture: &Fixture) {
     let instance = serve(fixture);
     for _ in 0..3 {
         assert_reached(&*instance);
@@ -81,7 +81,7 @@ fn an_instance_is_reached_where_it_says(fixture: &Fixture) {
     assert_eq!(instance.endpoint(), Some(at.clone()), "it stays there");
     let reply = answer(&at).expect("an answer");
     instance.stop().expect("stopped");
-    // An engine gives an address to the next who asks, which may be another test's.
+    // An engine reuses addresses, so an instance of another test may answer.
     assert_ne!(answer(&at).ok(), Some(reply), "it does not answer any more");
 }
 
@@ -147,13 +147,13 @@ fn nothing_of_a_network_is_left_of_a_failed_launch(fixture: &Fixture) {
 
 fn nothing_of_a_network_is_left_of_a_crash(fixture: &Fixture) {
     let victim = Victim::start(fixture.subject);
-    // Held open, an instance's own namespace outlives it; the other end of its link does not.
+    // An open file keeps an instance's namespace alive after its end; the other end of its link is gone.
     let netns = host::marked(&victim.run).into_iter().map(|pid| format!("/proc/{pid}/ns/net"));
     let held: Vec<_> = netns.map(|path| File::open(path).expect("it lives")).collect();
     let paths = held.iter().map(|file| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
     let connected: Vec<_> = paths.filter(|path| !is_own(path) && links(path) != ["lo"]).collect();
-    // The run's own, which ends with the harness, is held for machines alone: a tap has to be gone without that, but with
-    // both namespaces held a pair stays.
+    // The run's own namespace ends with the harness. It is kept open for machines only: a tap must be gone even so, but a
+    // pair stays if both namespaces are open.
     let of_machines = fixture.platform().capabilities().own_memory;
     let own = if of_machines { namespaces_open_in(victim.pid()) } else { Vec::new() };
     let ports = || -> Vec<String> {
@@ -165,7 +165,7 @@ fn nothing_of_a_network_is_left_of_a_crash(fixture: &Fixture) {
     ledger::reap(&Folders::from_env().state, &run, featherweight::platform::reap_engines).expect("reaped");
     let give_up = fixture.within(HANG);
     for netns in connected {
-        // The kernel removes a namespace and what is in it in the background.
+        // The kernel removes a namespace and its content in the background.
         while links(&netns) != ["lo"] {
             assert!(fixture.platform().clock().now() < give_up, "{:?}", links(&netns));
             thread::yield_now();
@@ -190,7 +190,7 @@ fn without_a_network_there_is_nothing_but_a_loopback(fixture: &Fixture) {
     assert_eq!(instance.endpoint(), None);
     let pid = instance.threads().first().expect("it lives").pid;
     let netns = format!("/proc/{pid}/ns/net");
-    // A bare process is in the host's own namespace, whatever is asked for.
+    // A plain process is always in the host's own namespace.
     if !is_own(Path::new(&netns)) {
         assert_eq!(links(Path::new(&netns)), ["lo"]);
     }
@@ -206,7 +206,7 @@ fn the_hosts_own_network_stays_as_it_is(fixture: &Fixture) {
     assert_eq!(own_network(), before, "after its end");
 }
 
-/// What of the host's own network could be of ours; the rest of it may be changed by others meanwhile.
+/// The part of the host's own network that the run could have changed; others may change the rest meanwhile.
 fn own_network() -> Vec<String> {
     let read = |file: &str| fs::read_to_string(format!("/proc/self/net/{file}")).unwrap_or_default();
     let names = names(&read("dev")).into_iter().filter(|name| name.starts_with("fw"));
