@@ -1,6 +1,6 @@
 //! Measuring: from a configuration to stored trials.
 //!
-//! [`session`] runs a plan. A comparison of two arms assembles the same [`rig`] for each arm.
+//! [`session`] runs a plan. A comparison of two arms assembles the same `rig` for each arm.
 
 pub(crate) mod environment;
 mod error;

@@ -34,7 +34,7 @@ named_enum! {
 /// The description of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
-    /// [`super::SCHEMA`].
+    /// [`SCHEMA`](crate::model::record::SCHEMA).
     pub schema: u32,
     /// The run's id.
     pub run: RunId,

@@ -24,7 +24,7 @@ const TRIES: u32 = 1_000;
 /// How many addresses this process has tried.
 static TRIED: AtomicU32 = AtomicU32::new(0);
 
-/// Finds a free address of 127.0.0.0/8 for a server whose usual port is `port`. The returned port is higher by [`PORT_BASE`].
+/// Finds a free address of 127.0.0.0/8 for a server whose usual port is `port`. The returned port is higher by `PORT_BASE`.
 ///
 /// Nothing reserves the address before the server listens. Therefore no address is returned twice in this process, and each
 /// process starts its search far from others.
