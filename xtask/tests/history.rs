@@ -38,7 +38,7 @@ fn stored_run() -> PathBuf {
 #[case::no_name(&["add"], 2, "<NAMES>")]
 #[case::unknown_name(&["add", "tuesday"], 2, "run tuesday: failed to read tuesday/run.json")]
 #[case::nothing_to_add(&["add", "--all"], 3, "help: run `cargo bench` first")]
-#[case::nothing_to_merge(&["merge", "/nowhere/at/all"], 2, "file /nowhere/at/all: read /nowhere/at/all")]
+#[case::nothing_to_merge(&["merge", "/nowhere/at/all"], 2, "file /nowhere/at/all: failed to read /nowhere/at/all")]
 #[case::a_folder_without_a_history(&["merge", "/proc/self/fdinfo"], 2, "a folder without a history")]
 #[case::nothing_stays(&["prune"], 2, "--keep")]
 #[case::nothing_to_prune(&["prune", "--keep", "9", "--dir", "/nowhere/at/all"], 3, "no history in /nowhere/at/all")]
