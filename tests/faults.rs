@@ -174,10 +174,10 @@ fn a_server_that_never_answers_fails_its_trial_at_the_deadline() {
     let line = "--platform native --workload nginx --runs 1 --benchmark_time 0 --load-seconds 1 --timeout 31";
     let mut run = Running::start(&mut desk.command(Experiment::Scalability, line));
     run.await_line("run ");
-    let id = desk.run().file.run;
+    let harness = run.harness.id() as i32;
     while run.harness.try_wait().expect("its status").is_none() {
         assert!(run.start.elapsed() < HANG, "it hangs");
-        for server in host::processes_of(&id).into_iter().filter(|&pid| is_nginx(pid)).filter_map(Pid::from_raw) {
+        for server in servers_of(harness).into_iter().filter_map(Pid::from_raw) {
             // It fails if the server has ended.
             let _ = kill_process(server, Signal::STOP);
         }
@@ -194,8 +194,22 @@ fn a_server_that_never_answers_fails_its_trial_at_the_deadline() {
     assert_clean(&desk, &stored);
 }
 
-fn is_nginx(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("nginx"))
+/// The processes of Nginx that the harness has started. Nginx clears its environment, so they carry no run's marker.
+fn servers_of(harness: i32) -> Vec<i32> {
+    let is_nginx = |pid: i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|it| it.contains("nginx"));
+    let all = procfs::process::all_processes().expect("/proc is readable").filter_map(Result::ok);
+    all.map(|process| process.pid)
+        .filter(|&pid| pid != harness && descends_from(pid, harness) && is_nginx(pid))
+        .collect()
+}
+
+fn descends_from(pid: i32, ancestor: i32) -> bool {
+    let parent = procfs::process::Process::new(pid).and_then(|process| process.stat()).map(|stat| stat.ppid);
+    match parent {
+        Ok(parent) if parent == ancestor => true,
+        Ok(parent) if parent > 1 => descends_from(parent, ancestor),
+        _ => false,
+    }
 }
 
 /// A run in progress.
