@@ -25,7 +25,7 @@ fn written() -> tempfile::TempDir {
     dir
 }
 
-/// `FEATHERWEIGHT_FREEZE=1 cargo test --test report` rewrites the frozen runs.
+/// `FEATHERWEIGHT_FREEZE=1 cargo test -p featherweight --test report` rewrites the frozen runs.
 #[test]
 fn the_frozen_runs_match_their_generator() {
     let generated = frozen::generate();

@@ -203,7 +203,7 @@ mod tests {
         rest.split_once("<!-- /generated -->").expect("the page has the second marker").0
     }
 
-    /// `FEATHERWEIGHT_WRITE_DOCS=1 cargo test --lib model::metric` writes the table into the page.
+    /// `FEATHERWEIGHT_WRITE_DOCS=1 cargo test -p featherweight --lib model::metric` writes the table into the page.
     #[test]
     fn the_table_of_the_methodology_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/methodology.md");
@@ -213,7 +213,7 @@ mod tests {
             std::fs::write(path, page.replacen(marked(&page), &table, 1)).expect("the page can be written");
             return;
         }
-        let help = "help: run `FEATHERWEIGHT_WRITE_DOCS=1 cargo test --lib model::metric`";
+        let help = "help: run `FEATHERWEIGHT_WRITE_DOCS=1 cargo test -p featherweight --lib model::metric`";
         assert!(marked(&page) == table, "docs/methodology.md: the metrics table is out of date\n{help}");
     }
 
