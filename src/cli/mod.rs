@@ -12,6 +12,7 @@ pub mod history;
 pub mod images;
 mod output;
 mod platforms;
+mod program_output;
 pub mod report;
 pub mod setup;
 pub mod stored;

@@ -29,7 +29,7 @@ struct Measurement {
     outcome: Outcome,
 }
 
-/// Measures, and tells GitHub the result. The last step decides whether the job fails.
+/// Measures and writes the result to the outputs of the step. The last step decides whether the job fails.
 ///
 /// # Errors
 /// When an input is invalid, a program cannot be started, or a file cannot be written.

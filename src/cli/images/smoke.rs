@@ -13,7 +13,7 @@ use crate::guest::system::{System, unikraft};
 use crate::host::tools;
 use anyhow::{Context, bail};
 
-use super::step::end_of;
+use crate::cli::program_output::end_of;
 
 /// The time limit of a boot without acceleration on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);

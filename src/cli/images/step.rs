@@ -1,7 +1,6 @@
 //! A command of a recipe, with a time limit. Its output goes to a log; errors name it.
 
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -10,8 +9,7 @@ use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-/// How many lines of a failed command's output an error contains.
-const SHOWN_LINES: usize = 15;
+use crate::cli::program_output::{end_of, text_of};
 
 /// How long a command may take to end after SIGTERM.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
@@ -107,25 +105,6 @@ fn end_within(child: &mut Child, limit: Duration) -> anyhow::Result<Option<ExitS
 fn exits_within(pid: Pid, limit: Duration) -> anyhow::Result<bool> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     Ok(poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&Timespec::try_from(limit)?))? > 0)
-}
-
-/// Reads a whole file that was written through another handle.
-pub(super) fn text_of(output: &mut File) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    output.rewind()?;
-    output.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Returns the last lines of a text, indented.
-pub(super) fn end_of(text: &str) -> String {
-    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(SHOWN_LINES)..].iter().map(|line| format!("     {line}\n")).collect()
-}
-
-/// Returns the last nonempty line, where most programs print why they failed.
-pub(super) fn last_line(text: &str) -> String {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no message").to_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Runs a command with a time limit. Only an error contains its output.
 
-use std::fs::File;
-use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,8 +8,7 @@ use anyhow::{Context, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-/// How many lines of a failed command's output an error contains.
-const SHOWN_LINES: usize = 15;
+use crate::cli::program_output::{end_of, text_of};
 
 /// Environment variables that keep package managers from asking questions and restarting services.
 const NONINTERACTIVE: &[(&str, &str)] =
@@ -53,24 +50,6 @@ fn exits_within(child: &Child, limit: Duration) -> anyhow::Result<bool> {
     Ok(poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&Timespec::try_from(limit)?))? > 0)
 }
 
-fn text_of(output: &mut File) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    output.rewind()?;
-    output.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Returns the last lines of a text, indented.
-pub(super) fn end_of(text: &str) -> String {
-    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(SHOWN_LINES)..].iter().map(|line| format!("     {line}\n")).collect()
-}
-
-/// Returns the last nonempty line, where most programs print why they failed.
-pub(super) fn last_line(text: &str) -> String {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no message").to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,13 +78,5 @@ mod tests {
     fn a_command_that_hangs_times_out() {
         let message = format!("{:#}", run_command(&["sleep", "600"], Duration::from_millis(50)).unwrap_err());
         assert!(message.contains("timed out after 0 s"), "{message}");
-    }
-
-    #[test]
-    fn only_the_end_of_a_long_output_is_shown() {
-        let long: String = (0..100).map(|n| format!("line {n}\n")).collect();
-        assert_eq!(end_of(&long).lines().count(), SHOWN_LINES);
-        assert!(end_of(&long).ends_with("line 99\n") && end_of("").is_empty());
-        assert_eq!(last_line("a\n b \n\n"), "b");
     }
 }

@@ -16,8 +16,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::engine;
 use super::plan::Engine;
-use super::{command, engine};
+use crate::cli::program_output;
 
 /// The daemon's log. Root starts the daemon.
 const LOG: &str = "/var/log/featherweight-dockerd.log";
@@ -185,7 +186,7 @@ fn started(pid: i32) -> Option<u64> {
 fn log_since(bytes: u64) -> String {
     let log = fs::read(LOG).unwrap_or_default();
     let since = usize::try_from(bytes).ok().and_then(|start| log.get(start..)).unwrap_or_default();
-    command::end_of(&String::from_utf8_lossy(since))
+    program_output::end_of(&String::from_utf8_lossy(since))
 }
 
 #[cfg(test)]

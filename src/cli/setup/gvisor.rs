@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::command;
+use crate::cli::program_output;
 
 /// gVisor's platforms, which intercept system calls, fastest first. Without `kvm`, which hangs on some hosts.
 const PLATFORMS: &[&str] = &["systrap", "ptrace"];
@@ -22,7 +23,7 @@ pub(super) fn probe() -> Result<Vec<String>, String> {
     // Without a network of its own, a sandbox does not change the host's network namespace.
     let attempt = |platform: &str| {
         let command = ["runsc", &format!("--platform={platform}"), "--network=none", "do", "true"].map(str::to_owned);
-        command::run(&command, LIMIT).map_err(|e| command::last_line(&format!("{e:#}")))
+        command::run(&command, LIMIT).map_err(|e| program_output::last_line(&format!("{e:#}")))
     };
     let answers: Vec<_> = PLATFORMS.iter().map(|platform| (*platform, attempt(platform))).collect();
     choose(&answers, has_networks())

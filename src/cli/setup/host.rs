@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::cli::program_output;
 use crate::host::cgroup::Hierarchies;
 use crate::host::tools;
 use anyhow::Context;
@@ -176,7 +177,7 @@ fn check_available(family: Family, package: &Package) -> Result<(), String> {
     match command::run(&family.query(package), QUERY) {
         Ok(output) if output.trim().is_empty() => Err("no such package".to_owned()),
         Ok(_) => Ok(()),
-        Err(e) => Err(command::last_line(&format!("{e:#}")).trim_start_matches("E: ").to_owned()),
+        Err(e) => Err(program_output::last_line(&format!("{e:#}")).trim_start_matches("E: ").to_owned()),
     }
 }
 

@@ -116,8 +116,8 @@ fn a_comparison_says_nothing_without_a_shift_that_can_be_used() {
     assert!([&[][..], &[&invalid], &[&open], &[&skipped, &invalid]].map(of).iter().all(Comparison::says_nothing));
     assert!(!of(&[&skipped, &judged]).says_nothing());
     assert_eq!([of(&[&skipped]), of(&[&skipped, &invalid])].map(|c| c.is_skipped()), [true, false]);
-    let told = of(&[&invalid, &judged, &invalid]).failures();
-    assert_eq!(told.into_iter().collect::<Vec<_>>(), ["boot/hello/0: b: no successful trials"]);
+    let failures = of(&[&invalid, &judged, &invalid]).failures();
+    assert_eq!(failures.into_iter().collect::<Vec<_>>(), ["boot/hello/0: b: no successful trials"]);
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn a_runtime_at_another_path_makes_the_containers() {
         Err(why) => return println!("skipped: {why}"),
         Ok(facts) => facts,
     };
-    let version = tools::version(&copy, &["--version"], Duration::from_secs(20)).expect("it tells");
+    let version = tools::version(&copy, &["--version"], Duration::from_secs(20)).expect("it prints its version");
     assert_eq!(facts.version, version);
     let mut instance = platform.launch(&fixture.spec(image(Program::Hello), Purpose::Measured)).expect("launched");
     let ended = instance.wait_for(Milestone::Exit, HostClock.now() + Duration::from_secs(60).into());

@@ -182,7 +182,7 @@ fn a_machine_is_in_the_namespace_of_its_tap() {
     assert!(lines.contains(&shown) && lines.contains("fw0p1: "), "{lines}");
     assert!(lines.contains(&format!("fw.net={}/21", endpoint.address.ip())), "{lines}");
     instance.stop().expect("stopped");
-    let links = crate::host::network::inside(&endpoint.netns.expect("it is told"), || {
+    let links = crate::host::network::inside(&endpoint.netns.expect("the endpoint names its namespace"), || {
         fs::read_to_string("/proc/thread-self/net/dev")
     });
     assert!(!links.expect("entered").expect("read").contains("fw0p1"), "its tap is gone");

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::cli::images::step;
+use crate::cli::program_output;
 
 /// The maximum size. The largest current archive, Redis, has about 5 MiB.
 const LIMIT: u64 = 256 << 20;
@@ -58,7 +58,7 @@ pub(super) fn download(url: &str, path: &Path, expected: Expected<'_>) -> anyhow
     let mut body = curl.stdout.take().expect("stdout is a pipe");
     let digest = store(&mut body, path, expected, || {
         let status = curl.wait()?;
-        ensure!(status.success(), "{}", step::last_line(&step::text_of(&mut errors)?));
+        ensure!(status.success(), "{}", program_output::last_line(&program_output::text_of(&mut errors)?));
         Ok(())
     });
     // End curl after a failure; this does nothing if it has ended.
